@@ -1,0 +1,11 @@
+using Colo.Actors.Protocol;
+
+namespace Colo.Actors.Vm;
+
+/// <summary>Sees what an operator may see. Called on actor threads; must return at once.</summary>
+public interface IVmObserver
+{
+    void StatusChanged(VmId vm, VmStatus status);
+
+    void Happened(VmId vm, HostEvent happened);
+}

@@ -1,0 +1,30 @@
+using Colo.Actors.Arbiter;
+using Colo.Actors.Links;
+using Colo.Actors.Protocol;
+
+namespace Colo.Actors.Vm;
+
+/// <summary>What a <see cref="VmSupervisor"/> is made of; put together by the host, or by the simulation.</summary>
+public sealed record VmRuntime
+{
+    public required VmId Vm { get; init; }
+
+    /// <summary>The cores by name; each belongs to this VM alone.</summary>
+    public required IReadOnlyDictionary<CoreName, IProtocolCore> Cores { get; init; }
+
+    /// <summary>Opens the machine's side; the argument takes its reports, from any thread.</summary>
+    public required Func<Action<Message>, IVmBackend> OpenBackend { get; init; }
+
+    public required IArbiter Arbiter { get; init; }
+
+    /// <summary>An answer of the arbiter that takes longer counts as unknown.</summary>
+    public required TimeSpan ArbiterTimeout { get; init; }
+
+    public required IPeerTransport Peers { get; init; }
+
+    public required IVmObserver Observer { get; init; }
+
+    public required IHookRunner Hooks { get; init; }
+
+    public required TimeProvider Time { get; init; }
+}
