@@ -2,7 +2,7 @@ using Colo.Actors.Protocol;
 
 namespace Colo.Actors.Vm;
 
-/// <summary>Asks a <see cref="VmSupervisor"/> for its last status.</summary>
+/// <summary>Asks a <c>VmSupervisor</c> for its last status.</summary>
 public sealed record AskVmStatus
 {
     public static readonly AskVmStatus Instance = new();

@@ -4,7 +4,7 @@ using Colo.Actors.Protocol;
 
 namespace Colo.Actors.Vm;
 
-/// <summary>What a <see cref="VmSupervisor"/> is made of; put together by the host, or by the simulation.</summary>
+/// <summary>What a <c>VmSupervisor</c> is made of; put together by the host, or by the simulation.</summary>
 public sealed record VmRuntime
 {
     public required VmId Vm { get; init; }

@@ -21,6 +21,6 @@ public enum LinkKind : ushort
     /// <summary>Disk contents during re-protection.</summary>
     Resync = 6,
 
-    /// <summary>Heartbeats; answered as they come.</summary>
-    Heartbeat = 7,
+    /// <summary>Heartbeats and the messages of the protocol cores, one direction a link.</summary>
+    Control = 7,
 }

@@ -89,9 +89,9 @@ public sealed record LinkOpen(LinkKind Kind, int Channel, string Vm, ulong Term,
         }
 
         var kind = (LinkKind)BinaryPrimitives.ReadUInt16BigEndian(bytes[10..]);
-        if (kind is < LinkKind.CheckpointControl or > LinkKind.Heartbeat)
+        if (kind is < LinkKind.CheckpointControl or > LinkKind.Control)
         {
-            error = $"kind {(ushort)kind} is not one of 1 to {(ushort)LinkKind.Heartbeat}";
+            error = $"kind {(ushort)kind} is not one of 1 to {(ushort)LinkKind.Control}";
             return false;
         }
 

@@ -1,0 +1,35 @@
+using System.Buffers.Binary;
+
+namespace Colo.Actors.Links;
+
+/// <summary>
+/// Frames on a control link, after its LinkOpen; big endian:
+/// <code>
+/// 0  4  length n of what follows the type, at most 64 KiB
+/// 4  1  type: 1 heartbeat, 2 message of a VM's core
+/// 5  n  protobuf: WireHeartbeat or WirePeerMessage (peer.proto)
+/// </code>
+/// </summary>
+internal static class ControlFrame
+{
+    public const int HeadLength = 5;
+    public const int LengthMax = 64 << 10;
+    public const byte Heartbeat = 1;
+    public const byte CoreMessage = 2;
+
+    public static byte[] Pack(byte type, ReadOnlySpan<byte> payload)
+    {
+        byte[] frame = new byte[HeadLength + payload.Length];
+        BinaryPrimitives.WriteInt32BigEndian(frame, payload.Length);
+        frame[4] = type;
+        payload.CopyTo(frame.AsSpan(HeadLength));
+        return frame;
+    }
+
+    /// <returns>The payload's length, or -1 when these are not the first bytes of a frame.</returns>
+    public static int ReadLength(ReadOnlySpan<byte> head)
+    {
+        int length = BinaryPrimitives.ReadInt32BigEndian(head);
+        return length is < 0 or > LengthMax || head[4] is not (Heartbeat or CoreMessage) ? -1 : length;
+    }
+}

@@ -1,0 +1,144 @@
+using System.Net;
+using System.Threading.Channels;
+using Colo.Vmm.Links;
+
+namespace Colo.Actors.Links;
+
+/// <summary>
+/// Keeps one control link to one peer over one network open: connects, sends what is queued, and connects again after
+/// <see cref="RetryAfter"/> when it breaks. What was queued on a broken link is lost with it.
+/// </summary>
+internal sealed class OutboundLink : IAsyncDisposable
+{
+    // A core sends a handful of messages a checkpoint; a queue this deep means that the peer does not read.
+    private const int QueueMax = 4096;
+
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(2);
+
+    private readonly IPEndPoint address;
+    private readonly string self;
+    private readonly LinkSecurity? security;
+    private readonly TimeProvider time;
+    private readonly Action<bool> changed;
+    private readonly CancellationTokenSource stopping = new();
+    private readonly Lock gate = new();
+    private readonly Task running;
+    private Channel<byte[]>? queue;
+
+    /// <param name="changed">Told true when the link is up and false when it broke or was refused.</param>
+    public OutboundLink(IPEndPoint address, string self, LinkSecurity? security, TimeProvider time, Action<bool> changed)
+    {
+        this.address = address;
+        this.self = self;
+        this.security = security;
+        this.time = time;
+        this.changed = changed;
+        running = Task.Run(RunAsync);
+    }
+
+    /// <summary>Queues a frame; false when there is no link now.</summary>
+    public bool TrySend(byte[] frame)
+    {
+        lock (gate)
+        {
+            if (queue is null)
+            {
+                return false;
+            }
+
+            if (queue.Writer.TryWrite(frame))
+            {
+                return true;
+            }
+
+            // The peer does not read. A gap in the order must not happen, so the link ends.
+            queue.Writer.TryComplete();
+            queue = null;
+            return false;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await stopping.CancelAsync().ConfigureAwait(false);
+        await running.ConfigureAwait(false);
+        stopping.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        while (!stopping.IsCancellationRequested)
+        {
+            bool wasUp = await ConnectAndSendAsync().ConfigureAwait(false);
+            changed(false);
+            try
+            {
+                await Task.Delay(wasUp ? TimeSpan.FromMilliseconds(10) : RetryAfter, time, stopping.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+
+    private async Task<bool> ConnectAndSendAsync()
+    {
+        bool up = false;
+        DataLink? link = null;
+        try
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
+            limit.CancelAfter(ConnectTimeout);
+            link = await LinkConnector.ConnectAsync(
+                address, new LinkOpen(LinkKind.Control, 0, string.Empty, 0, self), security, limit.Token).ConfigureAwait(false);
+            Channel<byte[]> frames = Channel.CreateBounded<byte[]>(QueueMax);
+            lock (gate)
+            {
+                queue = frames;
+            }
+
+            up = true;
+            changed(true);
+            await Task.WhenAny(SendAsync(link, frames.Reader), WatchAsync(link)).Unwrap().ConfigureAwait(false);
+        }
+        catch (Exception problem) when (problem is IOException or OperationCanceledException
+            or System.Net.Sockets.SocketException or ObjectDisposedException)
+        {
+            // Broken or refused; the caller tries again, and the heartbeat monitor judges what it means.
+        }
+        finally
+        {
+            lock (gate)
+            {
+                queue = null;
+            }
+
+            link?.Dispose();
+        }
+
+        return up;
+    }
+
+    private async Task SendAsync(DataLink link, ChannelReader<byte[]> frames)
+    {
+        while (await frames.WaitToReadAsync(stopping.Token).ConfigureAwait(false))
+        {
+            while (frames.TryRead(out byte[]? frame))
+            {
+                await link.Stream.WriteAsync(frame, stopping.Token).ConfigureAwait(false);
+            }
+
+            await link.Stream.FlushAsync(stopping.Token).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Nothing comes back on a control link but its end: a reset by a peer whose process is gone.</summary>
+    private async Task WatchAsync(DataLink link)
+    {
+        byte[] nothing = new byte[1];
+        await link.Stream.ReadAsync(nothing, stopping.Token).ConfigureAwait(false);
+        throw new IOException("the peer closed the control link");
+    }
+}

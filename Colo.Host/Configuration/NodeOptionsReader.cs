@@ -1,0 +1,167 @@
+using System.Net;
+using Colo.Actors.Links;
+using Colo.Actors.Protocol;
+
+namespace Colo.Host.Configuration;
+
+/// <summary>
+/// Turns a loaded configuration into <see cref="NodeOptions"/>, or says everything that is wrong with it at once.
+/// </summary>
+public static class NodeOptionsReader
+{
+    private static readonly string[] HookNames = ["on-peer-lost", "on-takeover", "on-solo", "on-pair"];
+
+    /// <summary>Null when there are errors.</summary>
+    public static NodeOptions? Read(ConfigurationLoader loader, out IReadOnlyList<ConfigurationError> errors)
+    {
+        var keys = new KeyReader(loader);
+        NodeOptions? options = loader.Errors.Count == 0 ? Read(keys) : null;
+        errors = [.. loader.Errors, .. keys.Errors];
+        return errors.Count == 0 ? options : null;
+    }
+
+    private static NodeOptions Read(KeyReader keys)
+    {
+        string name = keys.Text("colo.node.name", required: true);
+        bool witness = keys.Flag("colo.node.witness");
+        IReadOnlyList<IPEndPoint> listen = keys.EndPoints("colo.node.listen", required: true);
+        TlsOptions? tls = ReadTls(keys);
+        if (tls is null && listen.Any(address => !IPAddress.IsLoopback(address.Address)))
+        {
+            keys.Wrong("colo.node.listen", "is not loopback only, so colo.node.tls must name certificates (colo cert init makes them)");
+        }
+
+        List<PeerEndpoint> peers = ReadPeers(keys);
+        var vms = new List<VmDefinition>();
+        foreach (string vm in keys.Children("colo.vms"))
+        {
+            vms.Add(VmDefinitionReader.Read(keys, vm, name, peers.Select(peer => peer.Host.Name).ToList()));
+        }
+
+        return new NodeOptions
+        {
+            Name = name,
+            StateDirectory = keys.Text("colo.node.state-directory", required: true),
+            Listen = listen,
+            IsWitness = witness,
+            Tls = tls,
+            Peers = peers,
+            Management = ReadManagement(keys, tls),
+            Heartbeat = ReadHeartbeat(keys),
+            Arbiter = ReadArbiter(keys, peers, witness),
+            Hooks = ReadHooks(keys),
+            Vms = vms,
+        };
+    }
+
+    private static TlsOptions? ReadTls(KeyReader keys)
+    {
+        string certificate = keys.File("colo.node.tls.certificate");
+        string key = keys.File("colo.node.tls.key");
+        string authority = keys.File("colo.node.tls.authority");
+        int given = (certificate.Length > 0 ? 1 : 0) + (key.Length > 0 ? 1 : 0) + (authority.Length > 0 ? 1 : 0);
+        if (given is 1 or 2)
+        {
+            keys.Wrong("colo.node.tls", "needs certificate, key and authority together");
+        }
+
+        return given == 3 ? new TlsOptions(certificate, key, authority) : null;
+    }
+
+    private static List<PeerEndpoint> ReadPeers(KeyReader keys)
+    {
+        var peers = new List<PeerEndpoint>();
+        foreach (string peer in keys.Children("colo.peers"))
+        {
+            peers.Add(new PeerEndpoint(new HostId(peer), keys.EndPoints($"colo.peers.{peer}", required: true)));
+        }
+
+        return peers;
+    }
+
+    private static ManagementOptions ReadManagement(KeyReader keys, TlsOptions? tls)
+    {
+        string host = keys.Text("colo.management.host", required: true);
+        if (!IPAddress.TryParse(host, out IPAddress? address))
+        {
+            keys.Wrong("colo.management.host", $"is '{host}', expected an IP address");
+            address = IPAddress.Loopback;
+        }
+
+        string token = keys.File("colo.management.token-file");
+        if (!IPAddress.IsLoopback(address) && (token.Length == 0 || tls is null))
+        {
+            keys.Wrong("colo.management.host", $"is {address}, not loopback: set colo.management.token-file and colo.node.tls");
+        }
+
+        return new ManagementOptions(address, (int)keys.Number("colo.management.port", 0, 65535), token);
+    }
+
+    private static HeartbeatSettings ReadHeartbeat(KeyReader keys)
+    {
+        var settings = new HeartbeatSettings(
+            keys.Duration("colo.heartbeat.interval"),
+            keys.Real("colo.heartbeat.threshold", 1, 20),
+            keys.Duration("colo.heartbeat.lost-after"),
+            keys.Duration("colo.heartbeat.pause-accepted"),
+            keys.Text("colo.heartbeat.gateway"));
+        if (settings.LostAfter <= settings.Interval * 3)
+        {
+            keys.Wrong("colo.heartbeat.lost-after", $"is {settings.LostAfter.TotalMilliseconds} ms, expected more than 3 x interval");
+        }
+
+        return settings;
+    }
+
+    private static ArbiterOptions ReadArbiter(KeyReader keys, List<PeerEndpoint> peers, bool isWitness)
+    {
+        ArbiterKind kind = keys.Choice<ArbiterKind>("colo.arbiter.kind");
+        string directory = keys.Text("colo.arbiter.directory.path");
+        string witness = keys.Text("colo.arbiter.witness.node");
+        var endpoints = new List<Uri>();
+        foreach (string text in keys.Texts("colo.arbiter.etcd.endpoints"))
+        {
+            if (Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https")
+            {
+                endpoints.Add(uri);
+            }
+            else
+            {
+                keys.Wrong("colo.arbiter.etcd.endpoints", $"has '{text}', expected http://HOST:PORT or https://HOST:PORT");
+            }
+        }
+
+        if (kind == ArbiterKind.Directory && directory.Length == 0)
+        {
+            keys.Wrong("colo.arbiter.directory.path", "is not set, but colo.arbiter.kind is directory");
+        }
+
+        if (kind == ArbiterKind.Etcd && endpoints.Count == 0)
+        {
+            keys.Wrong("colo.arbiter.etcd.endpoints", "is empty, but colo.arbiter.kind is etcd");
+        }
+
+        if (kind == ArbiterKind.Witness && !isWitness && peers.All(peer => peer.Host.Name != witness))
+        {
+            keys.Wrong("colo.arbiter.witness.node", $"is '{witness}', expected one of colo.peers");
+        }
+
+        return new ArbiterOptions(
+            kind, keys.Duration("colo.arbiter.timeout"), directory, endpoints, keys.Text("colo.arbiter.etcd.prefix"), witness);
+    }
+
+    private static HookOptions ReadHooks(KeyReader keys)
+    {
+        var scripts = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (string hook in HookNames)
+        {
+            string script = keys.File($"colo.hooks.{hook}");
+            if (script.Length > 0)
+            {
+                scripts[hook] = script;
+            }
+        }
+
+        return new HookOptions(scripts, keys.Duration("colo.hooks.timeout"));
+    }
+}

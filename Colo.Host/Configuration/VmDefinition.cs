@@ -1,0 +1,71 @@
+using Colo.Actors.Checkpoint;
+
+namespace Colo.Host.Configuration;
+
+/// <summary>One VM of the configuration, checked. See <c>colo.vm-defaults</c> in <c>hocon/reference.conf</c>.</summary>
+public sealed record VmDefinition
+{
+    public required string Name { get; init; }
+
+    public required VmBackendKind Backend { get; init; }
+
+    public required string Guest { get; init; }
+
+    public required string Kernel { get; init; }
+
+    public required string Initrd { get; init; }
+
+    public required string Append { get; init; }
+
+    public required long MemoryBytes { get; init; }
+
+    public required int Harts { get; init; }
+
+    public required IReadOnlyList<string> Nodes { get; init; }
+
+    public required IReadOnlyList<VmDisk> Disks { get; init; }
+
+    public required IReadOnlyList<VmNic> Nics { get; init; }
+
+    public required CheckpointOptions Checkpoint { get; init; }
+
+    public required int PageChannels { get; init; }
+
+    public required long CheckpointMemoryLimitBytes { get; init; }
+
+    public required TimeSpan CompareTimeout { get; init; }
+
+    public required int CompareQueuePackets { get; init; }
+
+    public required long DiskLagLimitBytes { get; init; }
+
+    public required TimeSpan DiskLagTimeout { get; init; }
+
+    public required long DiskBufferMemoryBytes { get; init; }
+
+    public required long ResyncBytesPerSecond { get; init; }
+}
+
+/// <summary>What runs the guest.</summary>
+public enum VmBackendKind
+{
+    Embedded,
+    Qemu,
+}
+
+/// <summary>How a disk follows the guest.</summary>
+public enum VmDiskMode
+{
+    Replicated,
+    Shared,
+    Local,
+}
+
+/// <summary>A disk of a VM: a raw image on this node.</summary>
+public sealed record VmDisk(string Path, VmDiskMode Mode, bool ReadOnly, string Serial);
+
+/// <summary>A NIC of a VM.</summary>
+/// <param name="Bridge">Bridge of the host that the TAP joins; empty: none.</param>
+/// <param name="Mac">Six bytes.</param>
+/// <param name="Tap">Name of the TAP; empty: derived from the VM's name.</param>
+public sealed record VmNic(string Bridge, byte[] Mac, string Tap);
