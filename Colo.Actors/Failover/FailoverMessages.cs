@@ -14,9 +14,12 @@ public sealed record ArbiterAnswered(long Request, ArbiterAnswer Answer) : Messa
 /// <summary>The heartbeat monitor gives a peer up.</summary>
 public sealed record PeerLost(HostIdentity Peer, LossEvidence Evidence) : Message, IFailoverInput;
 
-/// <summary>A peer is heard for the first time, again, in a new life, or in another term than before.</summary>
-/// <param name="Term">The term of this VM that the peer's heartbeat carries; zero when it knows none.</param>
-/// <param name="HoldsGuest">False when it has no guest of this VM: parked or just started.</param>
+/// <summary>
+/// A peer is heard for the first time, again, in a new life, or with other facts than before; repeated every second while it is heard, because
+/// a core may have been busy with something else the first time.
+/// </summary>
+/// <param name="Term">Term of the newest record that the peer knows (<c>VmProtocol.KnownTerm</c>); zero when it knows none.</param>
+/// <param name="HoldsGuest">What the peer's <c>VmProtocol.HoldsGuest</c> said in that heartbeat.</param>
 public sealed record PeerSeen(HostIdentity Peer, Term Term, bool HoldsGuest) : Message, IFailoverInput;
 
 /// <summary>Whether this host and the peer reach the gateway: is it me who is cut off?</summary>

@@ -95,6 +95,7 @@ public abstract record Effect
     /// <summary>Connect this VM's data links to the peer and start what the role needs (mirror and comparer, or rewriter).</summary>
     public sealed record ConnectReplication(HostId Peer, Term Term, bool AsPrimary) : Effect;
 
+    /// <summary>Close this VM's data links; the other side sees <c>ReplicationLinkLost</c>. Its heartbeat links stay.</summary>
     public sealed record DisconnectReplication(string Reason) : Effect;
 
     /// <summary>Be the VM's place in the LAN; announce its MAC when told (gratuitous ARP, unsolicited NA).</summary>
@@ -109,7 +110,10 @@ public abstract record Effect
 
     public sealed record ForwardDiskWrites(HostId Peer, Term Term) : Effect;
 
-    /// <summary>Start a persistent bitmap of changed ranges that begins with this term.</summary>
+    /// <summary>
+    /// Stop forwarding; keep a persistent bitmap of changed ranges that begins with this term and has everything written since the last
+    /// acknowledged checkpoint. The same term again goes on with the same bitmap.
+    /// </summary>
     public sealed record RecordDiskWrites(Term Since) : Effect;
 
     public sealed record ReceiveDiskWrites(HostId Peer, Term Term) : Effect;

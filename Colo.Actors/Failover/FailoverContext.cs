@@ -1,0 +1,242 @@
+using Colo.Actors.Arbiter;
+using Colo.Actors.Checkpoint;
+using Colo.Actors.Disk;
+using Colo.Actors.Protocol;
+
+namespace Colo.Actors.Failover;
+
+/// <summary>What the phases of the failover controller share: the record as known, the peer, the question to the arbiter, the flags.</summary>
+internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOptions options)
+{
+    private long _request;
+    private long _generation;
+    private TimeSpan _retry = options.ArbiterRetry;
+    private readonly Dictionary<TimerName, long> _timers = [];
+
+    public VmId Vm => vm;
+
+    public HostIdentity Self => self;
+
+    public FailoverOptions Options => options;
+
+    public FailoverState State { get; private set; } = FailoverState.Starting;
+
+    /// <summary>The newest record that this host knows; null before the first.</summary>
+    public ArbiterRecord? Record { get; set; }
+
+    /// <summary>The term in which this host acts; zero while parked without a record.</summary>
+    public Term Term { get; set; } = Term.Zero;
+
+    /// <summary>A lower bound of the epochs that were used for this VM.</summary>
+    public Epoch Epoch { get; set; } = Epoch.Zero;
+
+    public HostIdentity? Peer { get; set; }
+
+    public PeerFence Fence { get; } = new();
+
+    public CommandDesk Desk { get; } = new();
+
+    /// <summary>Maintenance: no automatic change of roles.</summary>
+    public bool ProtectionPaused { get; set; }
+
+    /// <summary>The operator wants one copy only (unprotect), or this host out of the way (drain).</summary>
+    public bool ProtectionWanted { get; set; } = true;
+
+    public bool Draining { get; set; }
+
+    public bool GatewayReachable { get; set; } = true;
+
+    public bool PeerReachesGateway { get; set; } = true;
+
+    /// <summary>The proposal whose answer is awaited; null when the question is a read, or there is none.</summary>
+    public ArbiterProposal? Proposal { get; private set; }
+
+    /// <summary>The last term in which this host's disk was part of the VM's history, in this life of the process.</summary>
+    public Term LastInStep { get; private set; } = Term.Zero;
+
+    public string WaitsFor { get; private set; } = string.Empty;
+
+    public void Enter(FailoverState state, string waitsFor = "")
+    {
+        if (state is FailoverState.Primary or FailoverState.Secondary or FailoverState.Solo)
+        {
+            LastInStep = Term;
+        }
+
+        State = state;
+        WaitsFor = waitsFor;
+    }
+
+    // The arbiter.
+
+    public void Read(EffectList effects) => AskNumbered(null, effects);
+
+    public void Ask(ArbiterRecord next, ArbiterClaim claim, EffectList effects) =>
+        AskNumbered(new ArbiterProposal(new Term(next.Term.Value - 1), next, self, claim), effects);
+
+    /// <summary>The record after <see cref="Record"/> with this host alone.</summary>
+    public ArbiterRecord SoloRecord(bool poweredOff = false) =>
+        new(vm, (Record?.Term ?? Term.Zero).Next, self, null, poweredOff);
+
+    public void AskSolo(ArbiterClaim claim, EffectList effects, bool poweredOff = false) =>
+        Ask(SoloRecord(poweredOff), claim, effects);
+
+    /// <summary>Is this the answer to the newest question?</summary>
+    public bool IsCurrent(ArbiterAnswered answered) => answered.Request == _request;
+
+    /// <summary>After "unknown": the same question once more, later. Everything stays held meanwhile.</summary>
+    public void RetryLater(string reason, EffectList effects)
+    {
+        Emit(EventCode.ArbiterUnknown, reason, effects);
+        StartTimer(TimerName.ArbiterRetry, _retry, effects);
+        _retry = _retry * 2 < options.ArbiterRetryMax ? _retry * 2 : options.ArbiterRetryMax;
+    }
+
+    public void AskAgain(EffectList effects) => AskAgainNumbered(effects);
+
+    public void Learn(ArbiterRecord record, EffectList effects)
+    {
+        Record = record;
+        _retry = options.ArbiterRetry;
+        effects.Add(new Effect.NoteRecord(record));
+    }
+
+    // Timers.
+
+    public void StartTimer(TimerName name, TimeSpan after, EffectList effects)
+    {
+        _timers[name] = ++_generation;
+        effects.Add(new Effect.StartTimer(name, _generation, after));
+    }
+
+    public void StopTimer(TimerName name, EffectList effects)
+    {
+        if (_timers.Remove(name))
+        {
+            effects.Add(new Effect.StopTimer(name));
+        }
+    }
+
+    public bool IsCurrent(TimerFired fired) => _timers.TryGetValue(fired.Name, out long generation) && generation == fired.Generation;
+
+    // Talking.
+
+    public void Send(HostId to, PeerMessage message, EffectList effects) => effects.Add(new Effect.Send(to, message));
+
+    public void Tell(CoreName core, Message message, EffectList effects) => effects.Add(new Effect.Tell(core, message));
+
+    public void Emit(EventCode code, string summary, EffectList effects) =>
+        effects.Add(new Effect.Emit(new HostEvent(code, Term, Epoch, summary)));
+
+    public void SetDisk(DiskRole role, EffectList effects) =>
+        Tell(CoreName.Disk, new DiskRoleChanged(role, role is DiskRole.Primary or DiskRole.Secondary ? Peer : null, Term), effects);
+
+    // Shared ways out.
+
+    /// <summary>Gives up whatever replica or guest is here, and offers to join again.</summary>
+    public void DiscardAndPark(string reason, EffectList effects)
+    {
+        effects.Add(new Effect.CloseGate(reason));
+        Tell(CoreName.PrimaryCheckpoint, new EndPrimarySession(Resume: false, reason), effects);
+        Tell(CoreName.SecondaryCheckpoint, new EndSecondarySession(KeepGuest: false, reason), effects);
+        Tell(CoreName.Resync, new StopResync(reason), effects);
+        effects.Add(new Effect.DisconnectReplication(reason));
+        effects.Add(new Effect.DetachNetwork());
+        effects.Add(new Effect.DiscardGuest(reason));
+        SetDisk(DiskRole.Idle, effects);
+        Emit(EventCode.ReplicaDiscarded, reason, effects);
+        Desk.Finish(CommandResult.Failed, $"this host gave its guest up: {reason}", effects);
+        Park(reason, effects);
+    }
+
+    public void Park(string reason, EffectList effects)
+    {
+        Fence.End();
+        Peer = null;
+        foreach (TimerName name in (TimerName[])[TimerName.ArbiterRetry, TimerName.PeerStep, TimerName.IsolationHandicap])
+        {
+            StopTimer(name, effects);
+        }
+
+        Enter(FailoverState.Parked, reason);
+        Emit(EventCode.VmParked, reason, effects);
+        Offer(effects);
+    }
+
+    /// <summary>Tells every candidate that this host can be the secondary.</summary>
+    public void Offer(EffectList effects)
+    {
+        if (ProtectionWanted && !Draining)
+        {
+            DiskLineage disk = new(LastInStep, HasWriteBitmap: false, options.DiskSizeBytes);
+            foreach (HostId candidate in options.Candidates)
+            {
+                if (candidate != self.Host)
+                {
+                    Send(candidate, new JoinOffer(self, Record?.Term ?? Term.Zero, disk), effects);
+                }
+            }
+        }
+
+        StartTimer(TimerName.JoinOffer, options.OfferInterval, effects);
+    }
+
+    /// <summary>The arbiter, or a message with its record, says that the VM went on without this host.</summary>
+    public void Evicted(ArbiterRecord record, EffectList effects)
+    {
+        Emit(EventCode.Evicted, $"{record}", effects);
+        effects.Add(new Effect.RunHook("on-evicted", record.Term, record.ToString()));
+        Learn(record, effects);
+        DiscardAndPark($"evicted by {record}", effects);
+    }
+
+    /// <summary>Becomes (or becomes again) the target of a joining attempt.</summary>
+    public void BecomeTarget(JoinInvite invite, EffectList effects)
+    {
+        Peer = invite.From;
+        Term = invite.Term;
+        Fence.Begin(invite.From, invite.Term);
+        Enter(FailoverState.JoinTarget, "the owner's state");
+        Emit(EventCode.JoinStarted, $"target of {invite.From} {invite.Term}", effects);
+        effects.Add(new Effect.ConnectReplication(invite.From.Host, invite.Term, AsPrimary: false));
+        SetDisk(DiskRole.Secondary, effects);
+        Tell(CoreName.SecondaryCheckpoint, new StartSecondarySession(invite.From, invite.Term, invite.Attempt), effects);
+    }
+
+    /// <summary>The peer's host is heard in another life: the one of the session is dead.</summary>
+    public bool IsRestartOfPeer(PeerSeen seen) => Peer is { } peer && seen.Peer.Host == peer.Host && seen.Peer != peer;
+
+    /// <summary>A record that is newer than what this host knows, and that does not contain it, ends every role here.</summary>
+    public void OnDissolved(Instant now, PairDissolved dissolved, EffectList effects)
+    {
+        if (dissolved.Record.Term > (Record?.Term ?? Term.Zero) && !dissolved.Record.InSync(self))
+        {
+            Evicted(dissolved.Record, effects);
+        }
+    }
+
+    /// <summary>Opens the gate of the only owner and starts to record what a later peer will lack.</summary>
+    public void OwnAlone(ArbiterRecord record, EffectList effects)
+    {
+        Invariant.Require(record.IsSoloOf(self), "S4", "only the arbiter's owner runs alone", record, self);
+        Learn(record, effects);
+        Term = record.Term;
+        Peer = null;
+        Fence.End();
+        StopTimer(TimerName.ArbiterRetry, effects);
+        StopTimer(TimerName.IsolationHandicap, effects);
+        StopTimer(TimerName.PeerStep, effects);
+        effects.Add(new Effect.DisconnectReplication("solo"));
+        effects.Add(new Effect.OpenSoloGate(record));
+        SetDisk(DiskRole.Solo, effects);
+        Emit(EventCode.TermWon, $"{record}", effects);
+    }
+
+    private void AskNumbered(ArbiterProposal? proposal, EffectList effects)
+    {
+        Proposal = proposal;
+        effects.Add(new Effect.AskArbiter(++_request, proposal));
+    }
+
+    private void AskAgainNumbered(EffectList effects) => AskNumbered(Proposal, effects);
+}

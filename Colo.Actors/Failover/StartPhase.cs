@@ -1,0 +1,219 @@
+using Colo.Actors.Arbiter;
+using Colo.Actors.Checkpoint;
+using Colo.Actors.Disk;
+using Colo.Actors.Protocol;
+
+namespace Colo.Actors.Failover;
+
+/// <summary>
+/// From the start of the process to a role: read the record, boot from the disk where this host has the current one, else park and offer to join.
+/// After the loss of every memory the record says who has the data: a solo owner's host boots by itself; of a pair the primary's host does, but
+/// only when the other host is heard without a guest, because a living secondary holds more than any disk.
+/// </summary>
+internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
+{
+    /// <summary>Epochs after a cold start begin above anything that an earlier life can have used.</summary>
+    private const long EpochsPerTerm = 1_000_000;
+
+    public void Register(TransitionTable<FailoverState> table) => table
+        .On<NodeStarted>((_, _, effects) => Start(effects), FailoverState.Starting)
+        .On<ArbiterAnswered>(OnRecordRead, FailoverState.Starting)
+        .On<ArbiterAnswered>(OnColdAnswer, FailoverState.ColdStarting)
+        .On<ArbiterAnswered>(OnParkedRead, FailoverState.Parked)
+        .On<GuestBooted>(OnBooted, FailoverState.Booting)
+        .On<PeerSeen>(OnPeerSeenParked, FailoverState.Parked)
+        .On<JoinInvite>(OnInvite, FailoverState.Parked)
+        .On<PairEstablished>(OnPairedTooLate, FailoverState.Parked)
+        .On<PairDissolved>(OnDissolvedParked, FailoverState.Parked)
+        .On<TimerFired>((_, fired, effects) => OnTimer(fired, effects), FailoverState.Starting, FailoverState.ColdStarting,
+            FailoverState.Parked);
+
+    /// <summary>Takes the VM over from this host's disk.</summary>
+    public void ColdStart(ArbiterClaim claim, EffectList effects)
+    {
+        context.AskSolo(context.Record is null ? ArbiterClaim.InSync : claim, effects);
+        context.Enter(FailoverState.ColdStarting, "the arbiter");
+    }
+
+    private void Start(EffectList effects)
+    {
+        context.Emit(EventCode.NodeStarted, context.Self.ToString(), effects);
+        effects.Add(new Effect.CloseGate("starting"));
+        context.Read(effects);
+    }
+
+    private void OnRecordRead(Instant now, ArbiterAnswered answered, EffectList effects)
+    {
+        switch (answered.Answer)
+        {
+            case ArbiterAnswer.Granted granted:
+                Orient(granted.Record, effects);
+                break;
+            case ArbiterAnswer.Refused when context.Options.CreateHere:
+                ColdStart(ArbiterClaim.InSync, effects);
+                break;
+            case ArbiterAnswer.Refused:
+                context.Park("the VM has no record yet", effects);
+                break;
+            case ArbiterAnswer.Unknown unknown:
+                context.RetryLater(unknown.Reason, effects);
+                break;
+            default:
+                throw new System.Diagnostics.UnreachableException();
+        }
+    }
+
+    private void Orient(ArbiterRecord record, EffectList effects)
+    {
+        context.Learn(record, effects);
+        bool diskIsHere = record.Primary.Host == context.Self.Host;
+        if (diskIsHere && record.PoweredOff)
+        {
+            context.Enter(FailoverState.Off, "the operator's start");
+            context.Emit(EventCode.GuestEnded, "the record says off", effects);
+        }
+        else if (diskIsHere && record.Mode == ArbiterMode.Solo)
+        {
+            ColdStart(ArbiterClaim.ColdStart, effects);
+        }
+        else
+        {
+            string reason = diskIsHere ? "the former secondary may hold the guest" : "another host has the data";
+            if (diskIsHere)
+            {
+                context.Emit(EventCode.ColdStartWaits, reason, effects);
+            }
+
+            context.Park(reason, effects);
+        }
+    }
+
+    private void OnColdAnswer(Instant now, ArbiterAnswered answered, EffectList effects)
+    {
+        switch (answered.Answer)
+        {
+            case ArbiterAnswer.Granted granted when granted.Record.IsSoloOf(context.Self):
+                context.Learn(granted.Record, effects);
+                context.Term = granted.Record.Term;
+                context.Epoch = Epoch.Max(context.Epoch, new Epoch(context.Term.Value * EpochsPerTerm));
+                context.Enter(FailoverState.Booting, "the machine");
+                context.Emit(EventCode.GuestBooting, $"{granted.Record}", effects);
+                effects.Add(new Effect.BootGuest(context.Epoch));
+                break;
+            case ArbiterAnswer.Granted granted:
+                Orient(granted.Record, effects);
+                break;
+            case ArbiterAnswer.Refused { Current: { } current }:
+                context.Emit(EventCode.TermRefused, $"{current}", effects);
+                context.Desk.Finish(CommandResult.Refused, $"the arbiter's record is {current}", effects);
+                Orient(current, effects);
+                break;
+            case ArbiterAnswer.Refused refused:
+                context.Desk.Finish(CommandResult.Refused, $"{refused.Reason}", effects);
+                context.Park($"{refused.Reason}", effects);
+                break;
+            case ArbiterAnswer.Unknown unknown:
+                context.RetryLater(unknown.Reason, effects);
+                break;
+            default:
+                throw new System.Diagnostics.UnreachableException();
+        }
+    }
+
+    private void OnBooted(Instant now, GuestBooted booted, EffectList effects)
+    {
+        if (!booted.Success)
+        {
+            context.Emit(EventCode.GuestBootFailed, booted.Reason, effects);
+            context.Desk.Finish(CommandResult.Failed, booted.Reason, effects);
+            context.Enter(FailoverState.Off, "the operator: the guest does not boot");
+            return;
+        }
+
+        context.OwnAlone(context.Record!, effects);
+        effects.Add(new Effect.AttachNetwork(context.Term, Announce: true));
+        solo.EnterSolo(merging: false, effects);
+        context.Emit(EventCode.GuestRunning, $"{context.Record}", effects);
+        context.Desk.Finish(CommandResult.Done, "running", effects);
+    }
+
+    private void OnPeerSeenParked(Instant now, PeerSeen seen, EffectList effects)
+    {
+        if (context.Record is not { } record || record.Primary.Host != context.Self.Host)
+        {
+            return;
+        }
+
+        bool wasItsSecondary = record.Secondary is { } secondary && secondary.Host == seen.Peer.Host;
+        if (wasItsSecondary && !seen.HoldsGuest && seen.Term >= record.Term && !context.ProtectionPaused)
+        {
+            // Both memories are gone, and this host was the primary: its disk has everything that a client was told.
+            StartAgain(record, effects);
+        }
+    }
+
+    private void OnInvite(Instant now, JoinInvite invite, EffectList effects)
+    {
+        if (invite.Term < (context.Record?.Term ?? Term.Zero) || !context.ProtectionWanted || context.Draining)
+        {
+            return; // an owner of the past, or not wanted; it gives the attempt up by its own time limit
+        }
+
+        context.StopTimer(TimerName.JoinOffer, effects);
+        context.BecomeTarget(invite, effects);
+    }
+
+    private void OnPairedTooLate(Instant now, PairEstablished paired, EffectList effects)
+    {
+        if (paired.Record.InSync(context.Self))
+        {
+            // The owner's question was answered after this host had given up: it must not count on us.
+            context.Send(paired.From.Host, new LeaveNotice(context.Self, paired.Term, "gave the attempt up"), effects);
+        }
+    }
+
+    private void OnDissolvedParked(Instant now, PairDissolved dissolved, EffectList effects)
+    {
+        if (dissolved.Record.Term > (context.Record?.Term ?? Term.Zero))
+        {
+            context.Learn(dissolved.Record, effects);
+        }
+    }
+
+    private void OnParkedRead(Instant now, ArbiterAnswered answered, EffectList effects)
+    {
+        if (answered.Answer is not ArbiterAnswer.Granted { Record: var record })
+        {
+            return;
+        }
+
+        if (record.Term > (context.Record?.Term ?? Term.Zero))
+        {
+            context.Learn(record, effects);
+        }
+
+        if (record.Mode == ArbiterMode.Solo && record.Primary.Host == context.Self.Host && !record.PoweredOff)
+        {
+            StartAgain(record, effects); // this host owns the VM and its machine failed: the disk is all there is
+        }
+    }
+
+    private void StartAgain(ArbiterRecord record, EffectList effects)
+    {
+        context.StopTimer(TimerName.JoinOffer, effects);
+        ColdStart(record.InSync(context.Self) ? ArbiterClaim.InSync : ArbiterClaim.ColdStart, effects);
+    }
+
+    private void OnTimer(TimerFired fired, EffectList effects)
+    {
+        if (fired.Name == TimerName.ArbiterRetry && context.State != FailoverState.Parked)
+        {
+            context.AskAgain(effects);
+        }
+        else if (fired.Name == TimerName.JoinOffer && context.State == FailoverState.Parked)
+        {
+            context.Read(effects);
+            context.Offer(effects);
+        }
+    }
+}
