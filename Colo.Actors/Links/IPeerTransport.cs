@@ -11,7 +11,4 @@ public interface IPeerTransport
 {
     /// <summary>Sends; without a link to that host the message is lost, which the cores expect.</summary>
     void Send(HostId to, VmId vm, PeerMessage message);
-
-    /// <summary>This host has nothing to say about that VM any more.</summary>
-    void Forget(VmId vm);
 }

@@ -9,8 +9,8 @@ public sealed record VmRuntime
 {
     public required VmId Vm { get; init; }
 
-    /// <summary>The cores by name; each belongs to this VM alone.</summary>
-    public required IReadOnlyDictionary<CoreName, IProtocolCore> Cores { get; init; }
+    /// <summary>The decisions; belongs to this VM alone.</summary>
+    public required VmProtocol Protocol { get; init; }
 
     /// <summary>Opens the machine's side; the argument takes its reports, from any thread.</summary>
     public required Func<Action<Message>, IVmBackend> OpenBackend { get; init; }
