@@ -21,6 +21,7 @@ internal sealed class AclintDevice : IMmioDevice, IDeadlineDevice, IStatefulDevi
     private readonly ISettableClock _clock;
     private readonly bool[] _software;
     private readonly ulong[] _compare;
+    private readonly bool[] _fired;
 
     public AclintDevice(IHartInterrupts[] harts, ISettableClock clock)
     {
@@ -28,6 +29,7 @@ internal sealed class AclintDevice : IMmioDevice, IDeadlineDevice, IStatefulDevi
         _clock = clock;
         _software = new bool[harts.Length];
         _compare = new ulong[harts.Length];
+        _fired = new bool[harts.Length];
         Reset();
     }
 
@@ -39,14 +41,13 @@ internal sealed class AclintDevice : IMmioDevice, IDeadlineDevice, IStatefulDevi
     {
         get
         {
-            // A compare register that has fired already is no deadline: its level stays until the guest writes it.
-            ulong now = _clock.ReadTime();
+            // A compare register that has fired is no deadline: its level stays until the guest writes it.
             ulong next = ulong.MaxValue;
-            foreach (ulong compare in _compare)
+            for (int hart = 0; hart < _compare.Length; hart++)
             {
-                if (compare > now && compare < next)
+                if (!_fired[hart] && _compare[hart] < next)
                 {
-                    next = compare;
+                    next = _compare[hart];
                 }
             }
 
@@ -61,7 +62,7 @@ internal sealed class AclintDevice : IMmioDevice, IDeadlineDevice, IStatefulDevi
             _software[hart] = false;
             _compare[hart] = ulong.MaxValue;
             _harts[hart].SetInterrupt(SoftwareInterrupt, false);
-            _harts[hart].SetInterrupt(TimerInterrupt, false);
+            SetTimer(hart, false);
         }
     }
 
@@ -69,7 +70,7 @@ internal sealed class AclintDevice : IMmioDevice, IDeadlineDevice, IStatefulDevi
     {
         for (int hart = 0; hart < _harts.Length; hart++)
         {
-            _harts[hart].SetInterrupt(TimerInterrupt, now >= _compare[hart]);
+            SetTimer(hart, now >= _compare[hart]);
         }
     }
 
@@ -104,7 +105,7 @@ internal sealed class AclintDevice : IMmioDevice, IDeadlineDevice, IStatefulDevi
         else if ((int)((offset - CompareBase) / 8) is var hart && hart < _compare.Length)
         {
             _compare[hart] = Merge(_compare[hart], offset, size, value);
-            _harts[hart].SetInterrupt(TimerInterrupt, _clock.ReadTime() >= _compare[hart]);
+            SetTimer(hart, _clock.ReadTime() >= _compare[hart]);
         }
     }
 
@@ -144,6 +145,12 @@ internal sealed class AclintDevice : IMmioDevice, IDeadlineDevice, IStatefulDevi
         }
 
         Expire(_clock.ReadTime());
+    }
+
+    private void SetTimer(int hart, bool level)
+    {
+        _fired[hart] = level;
+        _harts[hart].SetInterrupt(TimerInterrupt, level);
     }
 
     private ulong CompareAt(ulong offset)

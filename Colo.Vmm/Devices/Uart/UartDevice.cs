@@ -94,6 +94,14 @@ internal sealed class UartDevice : IMmioDevice, IServicedDevice, IStatefulDevice
         }
     }
 
+    /// <summary>Output by the firmware's console, in order with what the guest sends through the registers.</summary>
+    public void WriteDirect(ReadOnlySpan<byte> bytes)
+    {
+        Flush();
+        _console?.Write(bytes);
+        Metrics.BytesSent += bytes.Length;
+    }
+
     public ulong Read(ulong offset, int size) => offset switch
     {
         0 => (_lineControl & DivisorLatch) != 0 ? (byte)_divisor : ReadReceived(),

@@ -23,7 +23,10 @@ internal interface IVirtioFunction
     /// <summary>Called once, before anything else.</summary>
     void Attach(IVirtioTransport transport);
 
-    /// <summary>The driver has set DRIVER_OK.</summary>
+    /// <summary>
+    /// The driver has set DRIVER_OK (each queue is notified next), or a running device was restored. Touches no queue: RAM may
+    /// not have been restored yet.
+    /// </summary>
     void Start(ulong features);
 
     /// <summary>The driver has written QueueNotify.</summary>

@@ -305,9 +305,11 @@ internal sealed class VirtioMmioDevice : IMmioDevice, IServicedDevice, IStateful
                 queue.SetFeatures(_driverFeatures);
             }
 
-            if (IsRunning)
+            _function!.Start(_driverFeatures);
+            for (int i = 0; i < _queues.Length && IsRunning; i++)
             {
-                _function!.Start(_driverFeatures);
+                _queues[i].RequestNotification();
+                _function.Notify(i);
             }
         }
     }

@@ -76,11 +76,7 @@ internal sealed class BlockDevice : IVirtioFunction
 
     public void Attach(IVirtioTransport transport) => _transport = transport;
 
-    public void Start(ulong features)
-    {
-        _writeThrough = (features & FeatureFlush) == 0;
-        Notify(0);
-    }
+    public void Start(ulong features) => _writeThrough = (features & FeatureFlush) == 0;
 
     public void Notify(int queueIndex) => Process();
 

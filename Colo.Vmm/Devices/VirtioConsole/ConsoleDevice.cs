@@ -37,8 +37,6 @@ internal sealed class ConsoleDevice(IConsoleBackend console) : IVirtioFunction
 
     public void Start(ulong features)
     {
-        Notify(OutputQueue);
-        Service();
     }
 
     public void Notify(int queueIndex)

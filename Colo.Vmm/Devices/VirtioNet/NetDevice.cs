@@ -68,14 +68,7 @@ internal sealed class NetDevice : IVirtioFunction
         _backend.Received = Receive;
     }
 
-    public void Start(ulong features)
-    {
-        _features = features;
-        _transport.Queue(TransmitQueue).RequestNotification();
-        _transport.Queue(ReceiveQueue).RequestNotification();
-        Notify(TransmitQueue);
-        Service();
-    }
+    public void Start(ulong features) => _features = features;
 
     public void Notify(int queueIndex)
     {

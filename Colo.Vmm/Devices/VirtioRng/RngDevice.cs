@@ -26,7 +26,9 @@ internal sealed class RngDevice(IEntropySource source) : IVirtioFunction
 
     public void Attach(IVirtioTransport transport) => _transport = transport;
 
-    public void Start(ulong features) => Notify(0);
+    public void Start(ulong features)
+    {
+    }
 
     public void Notify(int queueIndex)
     {
