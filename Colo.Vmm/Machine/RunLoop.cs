@@ -265,7 +265,7 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
 
     private void Park()
     {
-        while (_board.RequestsInFlight > 0)
+        while (_board.RequestsInFlight > 0 && !_stopRequested)
         {
             _sleeping = true;
             Interlocked.MemoryBarrier();
