@@ -48,6 +48,9 @@ public sealed class VirtMachine : IDisposable
     /// <summary>Completes when the machine has ended; faults when its thread died of a defect.</summary>
     public Task<MachineExit> Completion => _loop.Completion;
 
+    /// <summary>Whether <see cref="Start"/> has been called.</summary>
+    public bool IsStarted => _started;
+
     public bool IsRunning => _running && !Completion.IsCompleted;
 
     /// <summary>Instructions retired by all harts since they were reset. Exact only while paused.</summary>
