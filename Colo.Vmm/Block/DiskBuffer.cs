@@ -26,16 +26,12 @@ public sealed class DiskBuffer : IDisposable
     private readonly DiskBufferOptions _options;
     private readonly SlotStore _slots;
     private readonly ClusterStore _store;
-    private readonly Lock[] _stripes = new Lock[BufferGeneration.Stripes];
+    private readonly GenerationChain _chain;
     private readonly Lock _control = new();
-    private readonly List<BufferGeneration> _generations = [];
-    private readonly List<BufferCluster> _mergeList = [];
     private DiskBufferHeader? _header;
     private DiskBufferError _error;
-    private int _mergeNext;
+    private DiskBufferMerge? _merge;
     private int _pressed;
-    private bool _syncFailed;
-    private bool _journalTried;
     private volatile DiskBufferStage _stage;
 
     /// <summary>A buffer over the secondary's disk. <paramref name="bufferFile"/> takes what memory can't and the merge journal;
@@ -54,10 +50,7 @@ public sealed class DiskBuffer : IDisposable
         SizeBytes = disk.Length & ~(long)(BlockRange.SectorSize - 1);
         _slots = new SlotStore(bufferFile, options.MemoryBytes, options.CapacityBytes);
         _store = new ClusterStore(disk, bufferFile, _slots);
-        for (var i = 0; i < _stripes.Length; i++)
-        {
-            _stripes[i] = new Lock();
-        }
+        _chain = new GenerationChain(disk, _store);
     }
 
     /// <summary>Size of the disk in bytes.</summary>
@@ -77,38 +70,6 @@ public sealed class DiskBuffer : IDisposable
 
     /// <summary>False when the journal could not be written: after a crash in the merge the disk counts as stale.</summary>
     public bool MergeIsRepeatable { get; private set; }
-
-    /// <summary>What a buffer file says about its disk; ask before anything else after a start of the host.</summary>
-    public static DiskBufferState Inspect(IStorageFile bufferFile) =>
-        DiskBufferHeader.Load(bufferFile)?.State ?? DiskBufferState.Unknown;
-
-    /// <summary>Completes a merge that a crash cut short. Ok when the disk is whole afterwards; NotSupported when the file does
-    /// not say that a merge was under way; IoError when the journal is damaged or doesn't fit the disk, which is then stale.</summary>
-    public static BlockStatus Recover(IStorageFile disk, IStorageFile bufferFile)
-    {
-        var header = DiskBufferHeader.Load(bufferFile);
-        if (header?.State == DiskBufferState.Merged)
-        {
-            return BlockStatus.Ok;
-        }
-
-        if (header is not { State: DiskBufferState.Merging })
-        {
-            return BlockStatus.NotSupported;
-        }
-
-        var status = header.DiskSizeBytes == (disk.Length & ~(long)(BlockRange.SectorSize - 1))
-            ? MergeJournal.Replay(bufferFile, header, disk)
-            : BlockStatus.IoError;
-        if (status == BlockStatus.Ok)
-        {
-            status = disk.Flush();
-        }
-
-        return status == BlockStatus.Ok
-            ? (header with { State = DiskBufferState.Merged, Sequence = header.Sequence + 1 }).Store(bufferFile)
-            : status;
-    }
 
     /// <summary>Begins: the disk equals the primary's as of <paramref name="epoch"/>, and the guest has that image. From here on
     /// the disk counts as stale until a merge is complete; that mark is durable before the call returns.</summary>
@@ -135,11 +96,11 @@ public sealed class DiskBuffer : IDisposable
                 return status;
             }
 
-            EnterAll();
-            _generations.Add(new BufferGeneration { Epoch = epoch });
+            _chain.EnterAll();
+            _chain.Open(epoch);
             LoadedEpoch = OpenEpoch = epoch;
             _stage = DiskBufferStage.Running;
-            LeaveAll();
+            _chain.LeaveAll();
             return BlockStatus.Ok;
         }
     }
@@ -153,18 +114,19 @@ public sealed class DiskBuffer : IDisposable
             return Fail(DiskBufferError.ProtocolViolation, BlockStatus.OutOfRange);
         }
 
-        while (data.Length > 0)
+        foreach (var piece in new ClusterPieces(offset, data.Length))
         {
-            var index = offset / BufferCluster.Size;
-            var at = (int)(offset % BufferCluster.Size);
-            var count = Math.Min(data.Length, BufferCluster.Size - at);
-            lock (_stripes[BufferGeneration.StripeOf(index)])
+            lock (_chain.StripeOf(piece.Index))
             {
-                var mask = BufferCluster.Mask(at / BlockRange.SectorSize, count / BlockRange.SectorSize);
-                var status = KeepOld(epoch, index, mask);
+                var status = CheckPrimary(epoch);
                 if (status == BlockStatus.Ok)
                 {
-                    status = _disk.Write(offset, data[..count]);
+                    status = _chain.KeepOld(piece.Index, piece.Mask);
+                }
+
+                if (status == BlockStatus.Ok)
+                {
+                    status = _disk.Write(piece.DiskOffset, data.Slice(piece.At, piece.Length));
                 }
 
                 if (status != BlockStatus.Ok)
@@ -172,9 +134,6 @@ public sealed class DiskBuffer : IDisposable
                     return Fail(DiskBufferError.ReplicationFailed, status);
                 }
             }
-
-            offset += count;
-            data = data[count..];
         }
 
         CheckPressure();
@@ -189,34 +148,24 @@ public sealed class DiskBuffer : IDisposable
             return Fail(DiskBufferError.ProtocolViolation, BlockStatus.OutOfRange);
         }
 
-        var end = offset + length;
-        while (offset < end)
+        foreach (var piece in new ClusterPieces(offset, length))
         {
-            if (!_disk.IsAllocated(offset, out var extentEnd))
+            if (!_disk.IsAllocated(piece.DiskOffset, out var hole) && hole >= piece.DiskOffset + piece.Length)
             {
-                var next = Math.Min(end, extentEnd & ~(long)(BlockRange.SectorSize - 1));
-                if (next > offset)
-                {
-                    offset = next;
-                    continue;
-                }
+                continue;
             }
 
-            var index = offset / BufferCluster.Size;
-            var at = (int)(offset % BufferCluster.Size);
-            var count = (int)Math.Min(end - offset, BufferCluster.Size - at);
-            lock (_stripes[BufferGeneration.StripeOf(index)])
+            lock (_chain.StripeOf(piece.Index))
             {
-                var mask = BufferCluster.Mask(at / BlockRange.SectorSize, count / BlockRange.SectorSize);
-                var status = KeepOld(epoch, index, mask);
+                var status = CheckPrimary(epoch);
                 if (status == BlockStatus.Ok)
                 {
-                    status = _disk.ZeroRange(offset, count, mayUnmap);
+                    status = _chain.KeepOld(piece.Index, piece.Mask);
                 }
 
-                if (status == BlockStatus.NotSupported)
+                if (status == BlockStatus.Ok)
                 {
-                    status = _disk.Write(offset, ZeroCluster.AsSpan(0, count));
+                    status = ZeroDisk(piece, mayUnmap);
                 }
 
                 if (status != BlockStatus.Ok)
@@ -224,8 +173,6 @@ public sealed class DiskBuffer : IDisposable
                     return Fail(DiskBufferError.ReplicationFailed, status);
                 }
             }
-
-            offset += count;
         }
 
         CheckPressure();
@@ -243,20 +190,14 @@ public sealed class DiskBuffer : IDisposable
             return Fail(DiskBufferError.ProtocolViolation, BlockStatus.OutOfRange);
         }
 
-        while (original.Length > 0)
+        foreach (var piece in new ClusterPieces(offset, original.Length))
         {
-            var index = offset / BufferCluster.Size;
-            var at = (int)(offset % BufferCluster.Size);
-            var count = Math.Min(original.Length, BufferCluster.Size - at);
-            lock (_stripes[BufferGeneration.StripeOf(index)])
+            lock (_chain.StripeOf(piece.Index))
             {
                 var status = CheckPrimary(epoch);
                 if (status == BlockStatus.Ok)
                 {
-                    var cluster = _store.FindOrAdd(_generations[^1], index);
-                    status = cluster is null
-                        ? BlockStatus.NoSpace
-                        : _store.PutMissing(cluster, at / BlockRange.SectorSize, original[..count]);
+                    status = _chain.KeepOriginal(piece.Index, piece.First, original.Slice(piece.At, piece.Length));
                 }
 
                 if (status != BlockStatus.Ok)
@@ -264,9 +205,6 @@ public sealed class DiskBuffer : IDisposable
                     return Fail(DiskBufferError.ReplicationFailed, status);
                 }
             }
-
-            offset += count;
-            original = original[count..];
         }
 
         CheckPressure();
@@ -289,7 +227,7 @@ public sealed class DiskBuffer : IDisposable
     /// from now on old sectors are kept for this epoch.</summary>
     public BlockStatus Barrier(ulong epoch)
     {
-        EnterAll();
+        _chain.EnterAll();
         try
         {
             if (_stage != DiskBufferStage.Running)
@@ -302,25 +240,20 @@ public sealed class DiskBuffer : IDisposable
                 return Fail(DiskBufferError.ProtocolViolation, BlockStatus.NotSupported);
             }
 
-            if (_generations.Count == GenerationsMax)
+            // One checkpoint is in flight at a time, so the second oldest was abandoned: nobody will ask for its image.
+            var status = _chain.Count == GenerationsMax ? _chain.JoinSecond() : BlockStatus.Ok;
+            if (status != BlockStatus.Ok)
             {
-                // One checkpoint is in flight at a time, so the second oldest was abandoned: nobody will ask for its image.
-                var status = JoinIntoOldest(_generations[1]);
-                if (status != BlockStatus.Ok)
-                {
-                    return Fail(DiskBufferError.ReplicationFailed, status);
-                }
-
-                _generations.RemoveAt(1);
+                return Fail(DiskBufferError.ReplicationFailed, status);
             }
 
-            _generations.Add(new BufferGeneration { Epoch = epoch });
+            _chain.Open(epoch);
             OpenEpoch = epoch;
             return BlockStatus.Ok;
         }
         finally
         {
-            LeaveAll();
+            _chain.LeaveAll();
         }
     }
 
@@ -328,7 +261,7 @@ public sealed class DiskBuffer : IDisposable
     /// epoch's barrier has not arrived. Ignored after a takeover.</summary>
     public BlockStatus Checkpoint(ulong epoch)
     {
-        EnterAll();
+        _chain.EnterAll();
         try
         {
             if (_stage is DiskBufferStage.Done or DiskBufferStage.Failover)
@@ -336,10 +269,12 @@ public sealed class DiskBuffer : IDisposable
                 return BlockStatus.Ok;
             }
 
-            if (_stage != DiskBufferStage.Running || !DropBefore(epoch))
+            if (_stage != DiskBufferStage.Running || !_chain.DropBefore(epoch))
             {
                 return BlockStatus.NotSupported;
             }
+
+            LoadedEpoch = epoch;
 
             if (!AbovePressure)
             {
@@ -350,7 +285,7 @@ public sealed class DiskBuffer : IDisposable
         }
         finally
         {
-            LeaveAll();
+            _chain.LeaveAll();
         }
     }
 
@@ -371,34 +306,27 @@ public sealed class DiskBuffer : IDisposable
                 return BlockStatus.NotSupported;
             }
 
-            EnterAll();
+            _chain.EnterAll();
             try
             {
-                if (!DropBefore(epoch))
+                if (!_chain.DropBefore(epoch))
                 {
                     return BlockStatus.NotSupported;
                 }
 
-                for (var i = 1; i < _generations.Count; i++)
+                LoadedEpoch = epoch;
+                var status = _chain.JoinAll();
+                if (status != BlockStatus.Ok)
                 {
-                    var status = JoinIntoOldest(_generations[i]);
-                    if (status != BlockStatus.Ok)
-                    {
-                        return Fail(DiskBufferError.MergeFailed, status);
-                    }
+                    return Fail(DiskBufferError.MergeFailed, status);
                 }
 
-                _generations.RemoveRange(1, _generations.Count - 1);
-                foreach (var stripe in Enumerable.Range(0, BufferGeneration.Stripes))
-                {
-                    _mergeList.AddRange(_generations[0][stripe].Values);
-                }
-
+                _merge = new DiskBufferMerge(_disk, _file, _store, _chain);
                 _stage = DiskBufferStage.Failover;
             }
             finally
             {
-                LeaveAll();
+                _chain.LeaveAll();
             }
 
             return BlockStatus.Ok;
@@ -406,7 +334,7 @@ public sealed class DiskBuffer : IDisposable
     }
 
     /// <summary>Writes what is kept to the journal, then to the disk, and makes it durable. A crash before the journal is complete
-    /// leaves a disk marked stale, a crash after it one that <see cref="Recover"/> completes. May be called again after a
+    /// leaves a disk marked stale, a crash after it one that <see cref="DiskBufferRecovery.CompleteMerge"/> completes. May be called again after a
     /// failure, and while the guest runs.</summary>
     public BlockStatus Merge()
     {
@@ -428,48 +356,40 @@ public sealed class DiskBuffer : IDisposable
     {
         lock (_control)
         {
-            if (_syncFailed)
-            {
-                complete = false;
-                return BlockStatus.IoError;
-            }
-
             complete = _stage == DiskBufferStage.Done;
-            if (complete || _stage is not (DiskBufferStage.Failover or DiskBufferStage.FailoverFailed))
+            if (complete || _merge is null)
             {
                 return complete ? BlockStatus.Ok : BlockStatus.NotSupported;
             }
 
-            if (!_journalTried)
+            // Without a journal (no room for it) the merge goes on: the disk stays marked stale until it is complete.
+            var indexOffset = SlotStore.FileOffset(_slots.HighWater);
+            if (!_merge.JournalTried && _merge.WriteJournal(indexOffset) == BlockStatus.Ok)
             {
-                // Without a journal (no room for it) the merge goes on: the disk stays marked stale until it is complete.
-                _journalTried = true;
-                MergeIsRepeatable = WriteJournal(LoadedEpoch) == BlockStatus.Ok;
+                var stored = StoreHeader(DiskBufferState.Merging, indexOffset, _merge.EntryCount);
+                MergeIsRepeatable = stored == BlockStatus.Ok;
+                _slots.Reserve((int)((_merge.EntryCount / MergeJournal.EntriesPerPage) + 1));
             }
 
-            for (; clusters > 0 && _mergeNext < _mergeList.Count; clusters--)
+            var status = _merge.Step(clusters, out complete);
+            if (status == BlockStatus.Ok && complete)
             {
-                var cluster = _mergeList[_mergeNext];
-                lock (_stripes[BufferGeneration.StripeOf(cluster.Index)])
-                {
-                    var status = _store.WriteBack(cluster);
-                    if (status != BlockStatus.Ok)
-                    {
-                        _stage = DiskBufferStage.FailoverFailed;
-                        return Fail(DiskBufferError.MergeFailed, status);
-                    }
-                }
-
-                _mergeNext++;
+                status = Finish(DiskBufferState.Merged);
             }
 
-            if (_mergeNext < _mergeList.Count)
+            if (status != BlockStatus.Ok)
             {
-                return BlockStatus.Ok;
+                complete = false;
+                _stage = DiskBufferStage.FailoverFailed;
+                return Fail(DiskBufferError.MergeFailed, status);
             }
 
-            complete = true;
-            return CompleteMerge();
+            if (complete)
+            {
+                _error = DiskBufferError.None;
+            }
+
+            return BlockStatus.Ok;
         }
     }
 
@@ -518,22 +438,18 @@ public sealed class DiskBuffer : IDisposable
             return _disk.Read(offset, destination);
         }
 
-        while (destination.Length > 0)
+        foreach (var piece in new ClusterPieces(offset, destination.Length))
         {
-            var index = offset / BufferCluster.Size;
-            var at = (int)(offset % BufferCluster.Size);
-            var count = Math.Min(destination.Length, BufferCluster.Size - at);
-            lock (_stripes[BufferGeneration.StripeOf(index)])
+            lock (_chain.StripeOf(piece.Index))
             {
-                var status = ReadPiece(index, at / BlockRange.SectorSize, destination[..count]);
+                var status = _stage == DiskBufferStage.None
+                    ? BlockStatus.IoError
+                    : _chain.Read(piece.Index, piece.First, destination.Slice(piece.At, piece.Length));
                 if (status != BlockStatus.Ok)
                 {
                     return status;
                 }
             }
-
-            offset += count;
-            destination = destination[count..];
         }
 
         return BlockStatus.Ok;
@@ -548,22 +464,16 @@ public sealed class DiskBuffer : IDisposable
             return BlockStatus.OutOfRange;
         }
 
-        while (data.Length > 0)
+        foreach (var piece in new ClusterPieces(offset, data.Length))
         {
-            var index = offset / BufferCluster.Size;
-            var at = (int)(offset % BufferCluster.Size);
-            var count = Math.Min(data.Length, BufferCluster.Size - at);
-            lock (_stripes[BufferGeneration.StripeOf(index)])
+            lock (_chain.StripeOf(piece.Index))
             {
-                var status = WritePiece(index, at / BlockRange.SectorSize, data[..count]);
+                var status = WritePiece(piece.Index, piece.First, data.Slice(piece.At, piece.Length));
                 if (status != BlockStatus.Ok)
                 {
                     return status;
                 }
             }
-
-            offset += count;
-            data = data[count..];
         }
 
         CheckPressure();
@@ -578,23 +488,18 @@ public sealed class DiskBuffer : IDisposable
             return BlockStatus.OutOfRange;
         }
 
-        for (var end = offset + length; offset < end;)
+        foreach (var piece in new ClusterPieces(offset, length))
         {
-            var index = offset / BufferCluster.Size;
-            var at = (int)(offset % BufferCluster.Size);
-            var count = (int)Math.Min(end - offset, BufferCluster.Size - at);
-            lock (_stripes[BufferGeneration.StripeOf(index)])
+            lock (_chain.StripeOf(piece.Index))
             {
                 var status = _stage == DiskBufferStage.Running
-                    ? ZeroPiece(index, at / BlockRange.SectorSize, count / BlockRange.SectorSize)
-                    : WritePiece(index, at / BlockRange.SectorSize, ZeroCluster.AsSpan(0, count));
+                    ? _chain.PutZeroes(piece.Index, piece.First, piece.Length / BlockRange.SectorSize)
+                    : WritePiece(piece.Index, piece.First, ZeroCluster.AsSpan(0, piece.Length));
                 if (status != BlockStatus.Ok)
                 {
                     return status;
                 }
             }
-
-            offset += count;
         }
 
         return BlockStatus.Ok;
@@ -618,6 +523,14 @@ public sealed class DiskBuffer : IDisposable
         _file.Dispose();
     }
 
+    private BlockStatus ZeroDisk(ClusterPiece piece, bool mayUnmap)
+    {
+        var status = _disk.ZeroRange(piece.DiskOffset, piece.Length, mayUnmap);
+        return status == BlockStatus.NotSupported
+            ? _disk.Write(piece.DiskOffset, ZeroCluster.AsSpan(0, piece.Length))
+            : status;
+    }
+
     private bool AbovePressure => (long)_slots.Used * 100 >= (long)_slots.Count * _options.PressurePercent;
 
     private BlockStatus FlushMerging()
@@ -636,270 +549,39 @@ public sealed class DiskBuffer : IDisposable
         return epoch == OpenEpoch ? BlockStatus.Ok : Fail(DiskBufferError.ProtocolViolation, BlockStatus.NotSupported);
     }
 
-    private BlockStatus KeepOld(ulong epoch, long index, UInt128 mask)
+    private BlockStatus WritePiece(long index, int first, ReadOnlySpan<byte> data) => _stage switch
     {
-        var status = CheckPrimary(epoch);
+        DiskBufferStage.Running => _chain.Put(index, first, data),
+        DiskBufferStage.Failover => _chain.WriteThrough(index, first, data),
+        DiskBufferStage.FailoverFailed => _chain.WriteAfterFailure(index, first, data),
+        DiskBufferStage.Done => _disk.Write(
+            (index * BufferCluster.Size) + ((long)first * BlockRange.SectorSize), data),
+        DiskBufferStage.None or _ => BlockStatus.IoError,
+    };
+
+    private BlockStatus Finish(DiskBufferState state)
+    {
+        var status = StoreHeader(state, 0, 0);
         if (status != BlockStatus.Ok)
         {
             return status;
         }
 
-        var cluster = _store.FindOrAdd(_generations[^1], index);
-        return cluster is null ? BlockStatus.NoSpace : _store.KeepFromDisk(cluster, mask & ~cluster.Present);
-    }
-
-    private BlockStatus ReadPiece(long index, int first, Span<byte> destination)
-    {
-        if (_stage == DiskBufferStage.None)
-        {
-            return BlockStatus.IoError;
-        }
-
-        var left = BufferCluster.Mask(first, destination.Length / BlockRange.SectorSize);
-        foreach (var generation in _generations)
-        {
-            if (left != 0 && generation.Find(index) is { } cluster && (cluster.Present & left) is var here && here != 0)
-            {
-                var status = _store.CopyOut(cluster, here, first, destination);
-                if (status != BlockStatus.Ok)
-                {
-                    return status;
-                }
-
-                left &= ~here;
-            }
-        }
-
-        return _store.CopyFromDisk(index, left, first, destination);
-    }
-
-    private BlockStatus WritePiece(long index, int first, ReadOnlySpan<byte> data)
-    {
-        switch (_stage)
-        {
-            case DiskBufferStage.Running:
-                var cluster = _store.FindOrAdd(_generations[0], index);
-                return cluster is null ? BlockStatus.NoSpace : _store.Put(cluster, first, data);
-            case DiskBufferStage.Failover:
-                return WriteThrough(index, first, data);
-            case DiskBufferStage.FailoverFailed:
-                return WriteAfterFailure(index, first, data);
-            case DiskBufferStage.Done:
-                return _disk.Write(DiskOffset(index, first), data);
-            case DiskBufferStage.None:
-            default:
-                return BlockStatus.IoError;
-        }
-    }
-
-    private BlockStatus ZeroPiece(long index, int first, int count)
-    {
-        var cluster = _store.FindOrAdd(_generations[0], index);
-        if (cluster is null)
-        {
-            return BlockStatus.NoSpace;
-        }
-
-        _store.PutZeroes(cluster, BufferCluster.Mask(first, count));
-        return BlockStatus.Ok;
-    }
-
-    private BlockStatus WriteThrough(long index, int first, ReadOnlySpan<byte> data)
-    {
-        var status = _disk.Write(DiskOffset(index, first), data);
-        if (status == BlockStatus.Ok && _generations[0].Find(index) is { } cluster)
-        {
-            cluster.Present &= ~BufferCluster.Mask(first, data.Length / BlockRange.SectorSize);
-        }
-
-        return status;
-    }
-
-    /// <summary>What the buffer still holds is changed in the buffer, the rest on the disk: the disk failed under the merge, and
-    /// the guest goes on with what still works. Slots that the journal names keep their content.</summary>
-    private BlockStatus WriteAfterFailure(long index, int first, ReadOnlySpan<byte> data)
-    {
-        var cluster = _generations[0].Find(index);
-        var mask = BufferCluster.Mask(first, data.Length / BlockRange.SectorSize);
-        var held = (cluster?.Present ?? default) & mask;
-        var free = mask & ~held;
-        while (ClusterStore.NextRun(ref free, out var start, out var count))
-        {
-            var status = _disk.Write(
-                DiskOffset(index, start),
-                data.Slice((start - first) * BlockRange.SectorSize, count * BlockRange.SectorSize));
-            if (status != BlockStatus.Ok)
-            {
-                return status;
-            }
-        }
-
-        while (ClusterStore.NextRun(ref held, out var start, out var count))
-        {
-            for (var page = start / 8; page <= (start + count - 1) / 8; page++)
-            {
-                var moved = _store.MovePage(cluster!, page);
-                if (moved != BlockStatus.Ok)
-                {
-                    return moved;
-                }
-            }
-
-            var part = data.Slice((start - first) * BlockRange.SectorSize, count * BlockRange.SectorSize);
-            var status = _store.Put(cluster!, start, part);
-            if (status != BlockStatus.Ok)
-            {
-                return status;
-            }
-        }
-
-        return BlockStatus.Ok;
-    }
-
-    private static long DiskOffset(long index, int sector) =>
-        (index * BufferCluster.Size) + ((long)sector * BlockRange.SectorSize);
-
-    /// <summary>Drops the generations before this epoch's; false, with nothing dropped, when it is not open.</summary>
-    private bool DropBefore(ulong epoch)
-    {
-        var keep = _generations.FindIndex(generation => generation.Epoch == epoch);
-        if (keep < 0)
-        {
-            return false;
-        }
-
-        for (var i = 0; i < keep; i++)
-        {
-            Release(_generations[i]);
-        }
-
-        _generations.RemoveRange(0, keep);
-        LoadedEpoch = epoch;
-        return true;
-    }
-
-    private void Release(BufferGeneration generation)
-    {
-        for (var stripe = 0; stripe < BufferGeneration.Stripes; stripe++)
-        {
-            foreach (var cluster in generation[stripe].Values)
-            {
-                _store.Release(cluster);
-            }
-
-            generation[stripe].Clear();
-        }
-    }
-
-    private BlockStatus JoinIntoOldest(BufferGeneration newer)
-    {
-        for (var stripe = 0; stripe < BufferGeneration.Stripes; stripe++)
-        {
-            foreach (var cluster in newer[stripe].Values)
-            {
-                if (_generations[0][stripe].TryAdd(cluster.Index, cluster))
-                {
-                    continue;
-                }
-
-                var older = _generations[0][stripe][cluster.Index];
-                if (!ReferenceEquals(older, cluster))
-                {
-                    var status = _store.MergeInto(older, cluster);
-                    if (status != BlockStatus.Ok)
-                    {
-                        return status;
-                    }
-
-                    _store.Release(cluster);
-                }
-            }
-
-            newer[stripe].Clear();
-        }
-
-        return BlockStatus.Ok;
-    }
-
-    private BlockStatus WriteJournal(ulong epoch)
-    {
-        var indexOffset = SlotStore.FileOffset(_slots.Count);
-        var journal = new MergeJournal(_file, indexOffset);
-        var status = BlockStatus.Ok;
-        foreach (var cluster in _mergeList)
-        {
-            lock (_stripes[BufferGeneration.StripeOf(cluster.Index)])
-            {
-                status = _store.Journal(cluster, journal);
-            }
-
-            if (status != BlockStatus.Ok)
-            {
-                return status;
-            }
-        }
-
-        status = journal.Finish();
-        if (status == BlockStatus.Ok)
-        {
-            // What the journal does not name must be durable too: writes of the primary that its guest never flushed, and the
-            // guest's own since the takeover. Its earlier flushes here promised that.
-            status = _disk.Flush();
-        }
-
-        return status == BlockStatus.Ok
-            ? StoreHeader(DiskBufferState.Merging, epoch, indexOffset, journal.EntryCount)
-            : status;
-    }
-
-    private BlockStatus CompleteMerge()
-    {
-        var status = _disk.Flush();
-        if (status != BlockStatus.Ok)
-        {
-            // A failed fdatasync may have dropped dirty pages for good, and a second one would not say so: no retry.
-            _syncFailed = true;
-            _stage = DiskBufferStage.FailoverFailed;
-            return Fail(DiskBufferError.MergeFailed, status);
-        }
-
-        status = Finish(DiskBufferState.Merged);
-        if (status == BlockStatus.Ok)
-        {
-            _error = DiskBufferError.None;
-        }
-
-        return status;
-    }
-
-    private BlockStatus Finish(DiskBufferState state)
-    {
-        var status = StoreHeader(state, LoadedEpoch, 0, 0);
-        if (status != BlockStatus.Ok)
-        {
-            return Fail(DiskBufferError.MergeFailed, status);
-        }
-
-        EnterAll();
-        foreach (var generation in _generations)
-        {
-            Release(generation);
-        }
-
-        _generations.Clear();
-        _mergeList.Clear();
+        _chain.EnterAll();
+        _chain.Clear();
+        _merge = null;
         _stage = DiskBufferStage.Done;
-        LeaveAll();
+        _chain.LeaveAll();
         return BlockStatus.Ok;
     }
 
-    private BlockStatus StoreHeader(DiskBufferState state, ulong epoch, long indexOffset, long entryCount)
+    private BlockStatus StoreHeader(DiskBufferState state, long indexOffset, long entryCount)
     {
         var next = _header! with
         {
             State = state,
             Sequence = _header.Sequence + 1,
-            Epoch = epoch,
+            Epoch = LoadedEpoch,
             IndexOffset = indexOffset,
             EntryCount = entryCount,
         };
@@ -924,22 +606,6 @@ public sealed class DiskBuffer : IDisposable
         if (AbovePressure && Interlocked.Exchange(ref _pressed, 1) == 0)
         {
             _options.PressureReached?.Invoke();
-        }
-    }
-
-    private void EnterAll()
-    {
-        foreach (var stripe in _stripes)
-        {
-            stripe.Enter();
-        }
-    }
-
-    private void LeaveAll()
-    {
-        foreach (var stripe in _stripes)
-        {
-            stripe.Exit();
         }
     }
 }

@@ -12,6 +12,7 @@ public sealed class LossyFile : IStorageFile
     private readonly Dictionary<long, List<byte[]>> _unflushed = [];
     private readonly PowerSupply _power;
     private byte[] _now;
+    private int _length;
     private byte[] _durable;
 
     /// <summary>An empty or given file; <paramref name="seed"/> decides what a crash loses. Files on one supply lose power at the
@@ -21,6 +22,7 @@ public sealed class LossyFile : IStorageFile
         _power = power ?? new PowerSupply();
         _random = new Random(seed);
         _now = (byte[]?)content?.Clone() ?? [];
+        _length = _now.Length;
         _durable = (byte[])_now.Clone();
     }
 
@@ -34,7 +36,7 @@ public sealed class LossyFile : IStorageFile
         {
             lock (_lock)
             {
-                return _now.Length;
+                return _length;
             }
         }
     }
@@ -44,7 +46,7 @@ public sealed class LossyFile : IStorageFile
     {
         lock (_lock)
         {
-            return (byte[])_now.Clone();
+            return _now.AsSpan(0, _length).ToArray();
         }
     }
 
@@ -53,7 +55,7 @@ public sealed class LossyFile : IStorageFile
     {
         lock (_lock)
         {
-            var result = new byte[_now.Length];
+            var result = new byte[_length];
             _durable.AsSpan(0, Math.Min(_durable.Length, result.Length)).CopyTo(result);
             var keys = _unflushed.Keys.Order().ToArray();
             var torn = tear && keys.Length > 0 ? keys[_random.Next(keys.Length)] : -1;
@@ -83,9 +85,9 @@ public sealed class LossyFile : IStorageFile
         lock (_lock)
         {
             destination.Clear();
-            if (offset < _now.Length)
+            if (offset < _length)
             {
-                var count = (int)Math.Min(destination.Length, _now.Length - offset);
+                var count = (int)Math.Min(destination.Length, _length - offset);
                 _now.AsSpan((int)offset, count).CopyTo(destination);
             }
 
@@ -120,7 +122,7 @@ public sealed class LossyFile : IStorageFile
                 return BlockStatus.IoError;
             }
 
-            if (_durable.Length != _now.Length)
+            if (_durable.Length < _length)
             {
                 Array.Resize(ref _durable, _now.Length);
             }
@@ -128,9 +130,9 @@ public sealed class LossyFile : IStorageFile
             foreach (var sector in _unflushed.Keys)
             {
                 var at = (int)(sector * Sector);
-                if (at < _now.Length)
+                if (at < _length)
                 {
-                    _now.AsSpan(at, Math.Min(Sector, _now.Length - at)).CopyTo(_durable.AsSpan(at));
+                    _now.AsSpan(at, Math.Min(Sector, _length - at)).CopyTo(_durable.AsSpan(at));
                 }
             }
 
@@ -149,7 +151,14 @@ public sealed class LossyFile : IStorageFile
                 return BlockStatus.IoError;
             }
 
-            Array.Resize(ref _now, checked((int)length));
+            var size = checked((int)length);
+            if (size < _length)
+            {
+                _now.AsSpan(size).Clear();
+            }
+
+            Grow(size);
+            _length = size;
             return BlockStatus.Ok;
         }
     }
@@ -174,8 +183,10 @@ public sealed class LossyFile : IStorageFile
     {
         if (length > _now.Length)
         {
-            Array.Resize(ref _now, checked((int)length));
+            Array.Resize(ref _now, checked((int)Math.Max(length, Math.Min(int.MaxValue / 2, 2L * _now.Length))));
         }
+
+        _length = (int)Math.Max(_length, length);
     }
 
     private void Remember(long offset, int length)
@@ -188,7 +199,7 @@ public sealed class LossyFile : IStorageFile
             }
 
             var at = (int)(sector * Sector);
-            var version = new byte[Math.Min(Sector, _now.Length - at)];
+            var version = new byte[Math.Min(Sector, _length - at)];
             _now.AsSpan(at, version.Length).CopyTo(version);
             versions.Add(version);
         }

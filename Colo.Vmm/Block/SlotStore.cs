@@ -36,6 +36,18 @@ internal sealed class SlotStore
 
     private int _used;
 
+    /// <summary>Every slot taken since the store was last empty is below this one.</summary>
+    public int HighWater
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _next;
+            }
+        }
+    }
+
     public bool IsInMemory(int slot) => slot < _memorySlots;
 
     public static long FileOffset(int slot) => DataOffset + ((long)slot * SlotSize);
@@ -60,6 +72,15 @@ internal sealed class SlotStore
             }
 
             return slot;
+        }
+    }
+
+    /// <summary>Keeps the next places in the file free of slots: the merge journal's index is there.</summary>
+    public void Reserve(int count)
+    {
+        lock (_lock)
+        {
+            _next = Math.Min(Count, _next + count);
         }
     }
 

@@ -36,7 +36,7 @@ internal sealed class DiskBufferWorld
             CapacityBytes = 12L * Size,
         });
         Ok(_buffer.Start(3, _open));
-        Assert.Equal(DiskBufferState.Running, DiskBuffer.Inspect(_file));
+        Assert.Equal(DiskBufferState.Running, DiskBufferRecovery.Inspect(_file));
     }
 
     public void RunToFailover()
@@ -50,14 +50,14 @@ internal sealed class DiskBufferWorld
         CheckRead(expected);
         Assert.Equal(DiskBufferStage.Done, _buffer.Stage);
         Assert.Equal(DiskBufferError.None, _buffer.GetError());
-        Assert.Equal(DiskBufferState.Merged, DiskBuffer.Inspect(_file));
+        Assert.Equal(DiskBufferState.Merged, DiskBufferRecovery.Inspect(_file));
         Assert.Equal(0, _buffer.UsedBytes);
 
         // Everything that the merge reported durable is durable.
         _disk.Crash();
         _file.Crash();
         Same(expected, _disk.Snapshot());
-        Assert.Equal(DiskBufferState.Merged, DiskBuffer.Inspect(_file));
+        Assert.Equal(DiskBufferState.Merged, DiskBufferRecovery.Inspect(_file));
     }
 
     public void RunToCrashInMerge()
@@ -76,8 +76,8 @@ internal sealed class DiskBufferWorld
         RunPair(_random.Next(120));
         _disk.Crash();
         _file.Crash();
-        Assert.Equal(DiskBufferState.Running, DiskBuffer.Inspect(_file));
-        Assert.Equal(BlockStatus.NotSupported, DiskBuffer.Recover(_disk, _file));
+        Assert.Equal(DiskBufferState.Running, DiskBufferRecovery.Inspect(_file));
+        Assert.Equal(BlockStatus.NotSupported, DiskBufferRecovery.CompleteMerge(_disk, _file));
     }
 
     public void RunToWritesInMerge()
@@ -139,13 +139,13 @@ internal sealed class DiskBufferWorld
 
         _disk.Crash(tear: false);
         _file.Crash();
-        if (DiskBuffer.Inspect(_file) == DiskBufferState.Running)
+        if (DiskBufferRecovery.Inspect(_file) == DiskBufferState.Running)
         {
             // The cut came before the journal was complete: the guest had flushed nothing, and the disk is known to be stale.
             return;
         }
 
-        Ok(DiskBuffer.Recover(_disk, _file));
+        Ok(DiskBufferRecovery.CompleteMerge(_disk, _file));
         var disk = _disk.Snapshot();
         for (var at = 0; at < Size; at += 512)
         {
@@ -158,22 +158,22 @@ internal sealed class DiskBufferWorld
 
     private void RecoverAndCompare(byte[] expected)
     {
-        if (DiskBuffer.Inspect(_file) == DiskBufferState.Running)
+        if (DiskBufferRecovery.Inspect(_file) == DiskBufferState.Running)
         {
             return;
         }
 
         // S11: a second cut, in the middle of the recovery, changes nothing.
         _power.FailFrom = _power.Operations + _random.Next(60);
-        var first = DiskBuffer.Recover(_disk, _file);
+        var first = DiskBufferRecovery.CompleteMerge(_disk, _file);
         _disk.Crash();
         _file.Crash();
         if (first != BlockStatus.Ok)
         {
-            Ok(DiskBuffer.Recover(_disk, _file));
+            Ok(DiskBufferRecovery.CompleteMerge(_disk, _file));
         }
 
-        Assert.Equal(DiskBufferState.Merged, DiskBuffer.Inspect(_file));
+        Assert.Equal(DiskBufferState.Merged, DiskBufferRecovery.Inspect(_file));
         Same(expected, _disk.Snapshot());
     }
 
