@@ -1,6 +1,7 @@
 using Colo.Vmm.Cpu;
 using Colo.Vmm.Devices;
 using Colo.Vmm.Devices.Reset;
+using ThreadMonitor = System.Threading.Monitor;
 
 namespace Colo.Vmm.Machine;
 
@@ -80,7 +81,7 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
         {
             while (!_isParked)
             {
-                Monitor.Wait(_gate);
+                ThreadMonitor.Wait(_gate);
             }
         }
     }
@@ -90,7 +91,7 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
         lock (_gate)
         {
             _pauseRequested = false;
-            Monitor.PulseAll(_gate);
+            ThreadMonitor.PulseAll(_gate);
         }
     }
 
@@ -100,7 +101,7 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
         lock (_gate)
         {
             _stopRequested = true;
-            Monitor.PulseAll(_gate);
+            ThreadMonitor.PulseAll(_gate);
         }
 
         Interrupt();
@@ -149,7 +150,7 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
         {
             // Nobody may wait for a thread that has ended.
             _isParked = true;
-            Monitor.PulseAll(_gate);
+            ThreadMonitor.PulseAll(_gate);
         }
     }
 
@@ -283,10 +284,10 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
         lock (_gate)
         {
             _isParked = true;
-            Monitor.PulseAll(_gate);
+            ThreadMonitor.PulseAll(_gate);
             while (_pauseRequested && !_stopRequested)
             {
-                Monitor.Wait(_gate);
+                ThreadMonitor.Wait(_gate);
             }
 
             _isParked = false;
