@@ -23,7 +23,6 @@ internal sealed class Virtqueue(GuestRam ram)
     private const ushort FlagIndirect = 4;
 
     private ushort _signalledUsed;
-    private bool _signalledUsedValid;
 
     public ushort Size { get; set; } = SizeMax;
 
@@ -55,7 +54,6 @@ internal sealed class Virtqueue(GuestRam ram)
         DescriptorTable = AvailableRing = UsedRing = 0;
         NextAvailable = NextUsed = 0;
         _signalledUsed = 0;
-        _signalledUsedValid = false;
         UseEventIndex = UseIndirect = false;
         Fault = "";
     }
@@ -150,18 +148,15 @@ internal sealed class Virtqueue(GuestRam ram)
     public bool TakeSignal()
     {
         ushort old = _signalledUsed;
-        bool valid = _signalledUsedValid;
-        if (valid && old == NextUsed)
+        if (old == NextUsed)
         {
             return false;
         }
 
         _signalledUsed = NextUsed;
-        _signalledUsedValid = true;
         if (UseEventIndex)
         {
             return !ram.TryReadUInt16(AvailableRing + 4 + ((ulong)Size * 2), out ushort usedEvent)
-                || !valid
                 || unchecked((ushort)(NextUsed - usedEvent - 1) < (ushort)(NextUsed - old));
         }
 
@@ -188,7 +183,6 @@ internal sealed class Virtqueue(GuestRam ram)
         writer.UInt16(NextAvailable);
         writer.UInt16(NextUsed);
         writer.UInt16(_signalledUsed);
-        writer.Bool(_signalledUsedValid);
     }
 
     public static VirtqueueState Decode(ref StateReader reader, GuestRam ram)
@@ -196,7 +190,7 @@ internal sealed class Virtqueue(GuestRam ram)
         var state = new VirtqueueState(
             reader.UInt16("queue.size"), reader.Bool("queue.ready"), reader.UInt64("queue.descriptors"),
             reader.UInt64("queue.available"), reader.UInt64("queue.used"), reader.UInt16("queue.next_available"),
-            reader.UInt16("queue.next_used"), reader.UInt16("queue.signalled"), reader.Bool("queue.signalled_valid"));
+            reader.UInt16("queue.next_used"), reader.UInt16("queue.signalled"));
         reader.Require(state.Size <= SizeMax || !state.Ready, "queue.size", state.Size, $"at most {SizeMax}");
         if (state.Ready && !IsLayoutValid(ram, state.Size, state.DescriptorTable, state.AvailableRing, state.UsedRing))
         {
@@ -216,7 +210,6 @@ internal sealed class Virtqueue(GuestRam ram)
         NextAvailable = state.NextAvailable;
         NextUsed = state.NextUsed;
         _signalledUsed = state.SignalledUsed;
-        _signalledUsedValid = state.SignalledUsedValid;
         SetFeatures(features);
     }
 

@@ -108,8 +108,8 @@ internal sealed class MockDriver : IDisposable
         return content;
     }
 
-    /// <summary>Adds a chain of (address, length, writable) and makes it available; returns its head.</summary>
-    public ushort Add(int queue, params ReadOnlySpan<(ulong Address, uint Length, bool Writable)> segments)
+    /// <summary>Adds a chain and makes it available; returns its head.</summary>
+    public ushort Add(int queue, params ReadOnlySpan<RingSegment> segments)
     {
         ushort head = _nextDescriptor[queue];
         for (int i = 0; i < segments.Length; i++)
@@ -126,7 +126,7 @@ internal sealed class MockDriver : IDisposable
     }
 
     /// <summary>The same chain through an indirect table.</summary>
-    public ushort AddIndirect(int queue, params ReadOnlySpan<(ulong Address, uint Length, bool Writable)> segments)
+    public ushort AddIndirect(int queue, params ReadOnlySpan<RingSegment> segments)
     {
         ulong table = DescriptorTable(queue) + IndirectOffset;
         for (int i = 0; i < segments.Length; i++)

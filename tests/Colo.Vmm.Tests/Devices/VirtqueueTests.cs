@@ -1,5 +1,6 @@
 using Colo.Vmm.Devices.Virtio;
 using Colo.Vmm.Devices.VirtioRng;
+using static Colo.Vmm.Tests.Devices.RingSegment;
 
 namespace Colo.Vmm.Tests.Devices;
 
@@ -43,7 +44,7 @@ public class VirtqueueTests
     {
         using var driver = NewDriver().Start();
         ulong data = driver.Allocate(32);
-        ushort head = driver.Add(0, (data, 32, true));
+        ushort head = driver.Add(0, In(data, 32));
         driver.Kick(0);
         Assert.Equal((head, 32u), driver.TakeUsed(0));
         Assert.True(driver.Line.Level);
@@ -58,7 +59,7 @@ public class VirtqueueTests
         using var driver = NewDriver().Start();
         ulong first = driver.Allocate(16);
         ulong second = driver.Allocate(16);
-        driver.AddIndirect(0, (first, 16, true), (second, 16, true));
+        driver.AddIndirect(0, In(first, 16), In(second, 16));
         driver.Kick(0);
         Assert.Equal(32u, driver.TakeUsed(0)!.Value.Written);
         Assert.Contains(driver.Fetch(second, 16), b => b != 0);
@@ -68,7 +69,7 @@ public class VirtqueueTests
     public void Indirect_table_that_was_not_negotiated_breaks_the_device()
     {
         using var driver = NewDriver().Start(~VirtioFeatures.IndirectDescriptors);
-        driver.AddIndirect(0, (driver.Allocate(16), 16, true));
+        driver.AddIndirect(0, In(driver.Allocate(16), 16));
         driver.Kick(0);
         Assert.True(driver.NeedsReset);
     }
@@ -78,7 +79,7 @@ public class VirtqueueTests
     {
         using var driver = NewDriver().Start(~VirtioFeatures.EventIndex);
         driver.Ram.TryWriteUInt16(driver.AvailableRing(0), 1);
-        driver.Add(0, (driver.Allocate(8), 8, true));
+        driver.Add(0, In(driver.Allocate(8), 8));
         driver.Kick(0);
         Assert.NotNull(driver.TakeUsed(0));
         Assert.False(driver.Line.Level);
@@ -89,14 +90,14 @@ public class VirtqueueTests
     {
         using var driver = NewDriver().Start();
         ulong usedEvent = driver.AvailableRing(0) + 4 + ((ulong)driver.QueueSize * 2);
-        driver.Add(0, (driver.Allocate(8), 8, true));
+        driver.Add(0, In(driver.Allocate(8), 8));
         driver.Kick(0);
         driver.Acknowledge();
         driver.Ram.TryWriteUInt16(usedEvent, 2);
-        driver.Add(0, (driver.Allocate(8), 8, true));
+        driver.Add(0, In(driver.Allocate(8), 8));
         driver.Kick(0);
         Assert.False(driver.Line.Level);
-        driver.Add(0, (driver.Allocate(8), 8, true));
+        driver.Add(0, In(driver.Allocate(8), 8));
         driver.Kick(0);
         Assert.True(driver.Line.Level);
     }
@@ -117,7 +118,7 @@ public class VirtqueueTests
         Assert.Null(driver.TakeUsed(0));
         Assert.Equal(2u, driver.Read(0x60) & 2);
         driver.Start();
-        driver.Add(0, (driver.Allocate(8), 8, true));
+        driver.Add(0, In(driver.Allocate(8), 8));
         driver.Kick(0);
         Assert.NotNull(driver.TakeUsed(0));
     }
