@@ -77,11 +77,13 @@ internal sealed class QmpSession(QmpCommandTable commands, TimeProvider timeProv
 
         try
         {
-            using JsonDocument document = JsonDocument.Parse(value);
+            // Decoding first replaces bytes that are no UTF-8.
+            using JsonDocument document = JsonDocument.Parse(Encoding.UTF8.GetString(value));
             Dispatch(document.RootElement);
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
+            // InvalidOperationException: half of a surrogate pair as \u escape in a string that is read.
             SendError(QmpErrorClass.GenericError, $"JSON parse error, {e.Message}", null);
         }
     }
