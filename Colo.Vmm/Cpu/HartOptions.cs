@@ -1,0 +1,16 @@
+namespace Colo.Vmm.Cpu;
+
+/// <summary>Choices fixed for the life of a hart.</summary>
+public sealed record HartOptions
+{
+    public static HartOptions Default { get; } = new();
+
+    /// <summary>Execution tiers; the default interprets at once and compiles what is hot.</summary>
+    public CodeTierMode Tier { get; init; } = CodeTierMode.Auto;
+
+    /// <summary>Offers stimecmp (Sstc), enabled through menvcfg.STCE, which resets to 1 when built-in firmware runs.</summary>
+    public bool Sstc { get; init; } = true;
+
+    /// <summary>Number of PMP entries, 0, 16 or 64 in hardware; 16 here, or 0 to leave the registers out.</summary>
+    public int PmpEntryCount { get; init; } = 16;
+}
