@@ -31,6 +31,7 @@ public sealed class PageCapture : IDisposable
     private readonly byte[] _states;
     private readonly byte[]?[] _saved;
     private int _savedCount;
+    private int _savedEverCount;
     private int _savedLimit = int.MaxValue;
     private int _disposed;
 
@@ -49,6 +50,9 @@ public sealed class PageCapture : IDisposable
 
     /// <summary>Number of pages saved because they were written before they were taken, and not yet taken.</summary>
     public int SavedPageCount => Volatile.Read(ref _savedCount);
+
+    /// <summary>Number of pages saved since the capture began, taken or not.</summary>
+    internal int SavedEverCount => Volatile.Read(ref _savedEverCount);
 
     /// <summary>
     /// Number of saved pages above which the owner should pause the guest or end the capture. Only advice: content is
@@ -167,6 +171,7 @@ public sealed class PageCapture : IDisposable
                 _ram.ReadPage(page).CopyTo(buffer);
                 _saved[page] = buffer;
                 Interlocked.Increment(ref _savedCount);
+                Interlocked.Increment(ref _savedEverCount);
                 Volatile.Write(ref state, Saved);
                 return;
             }
