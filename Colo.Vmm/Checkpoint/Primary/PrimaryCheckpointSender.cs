@@ -37,6 +37,7 @@ public sealed class PrimaryCheckpointSender : IDisposable
     private bool _peerIsReplica;
     private int _peerStagedMax;
     private ulong _lastEpoch;
+    private ulong _lastLiveStart;
     private int _hashesExpected;
 
     /// <param name="machine">The primary's machine.</param>
@@ -174,6 +175,7 @@ public sealed class PrimaryCheckpointSender : IDisposable
     /// <summary>Sends pages ahead of the checkpoint <paramref name="stamp"/>, as they are now.</summary>
     internal SendEnd SendAhead(CheckpointStamp stamp, DirtyPages set, CancellationToken cancellation)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(stamp.Epoch, _lastEpoch);
         var end = _crew.Send(isCheckpoint: false, stamp, set, _liveSource, null, cancellation);
         if (end == SendEnd.Failed)
         {
@@ -186,6 +188,10 @@ public sealed class PrimaryCheckpointSender : IDisposable
     /// <summary>Makes the secondary forget what it has, and everything pending. False when the link is lost.</summary>
     internal bool StartOver(CheckpointStamp stamp, CancellationToken cancellation)
     {
+        // The secondary tells frames of an earlier, unfinished copy by their lower epoch and drops them.
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(stamp.Epoch, Math.Max(_lastEpoch, _lastLiveStart));
+        _lastLiveStart = stamp.Epoch;
+        _link.RaiseTerm(stamp.Term);
         _machine.Ram.ReturnDirty(_machine.CollectDirty());
         _ledger.StartOver();
         _crew.Forget();
@@ -197,6 +203,11 @@ public sealed class PrimaryCheckpointSender : IDisposable
             || !WaitFor(FrameType.LiveStartReply, stamp.Epoch, cancellation, out var reply))
         {
             return false;
+        }
+
+        if (!reply.Flag)
+        {
+            Volatile.Write(ref _hashesExpected, 0);
         }
 
         return !reply.Flag || WaitFor(FrameType.PageHashes, stamp.Epoch, cancellation, out _);

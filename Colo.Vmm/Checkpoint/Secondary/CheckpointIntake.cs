@@ -209,10 +209,14 @@ internal sealed class CheckpointIntake
         UnlockAll();
     }
 
-    /// <summary>All memory will come again, and until a checkpoint is committed there is no image.</summary>
-    public void StartOver()
+    /// <summary>
+    /// All memory will come again, with this epoch, and until a checkpoint is committed there is no image. What is still
+    /// on its way with a lower epoch is dropped: it could overwrite a page that the primary has found equal here.
+    /// </summary>
+    public void StartOver(ulong epoch)
     {
         LockAll();
+        _aborted = Math.Max(_aborted, epoch - 1);
         Image.Dispose();
         Discard();
         UnlockAll();

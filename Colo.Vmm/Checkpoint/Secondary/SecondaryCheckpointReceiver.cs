@@ -270,8 +270,13 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
 
     private LinkFailure OnLiveStart(CheckpointStamp stamp, bool wantsHashes)
     {
+        if (stamp.Epoch <= _intake.LastEpoch)
+        {
+            return LinkFailure.UnexpectedFrame;
+        }
+
         _machine.Pause();
-        _intake.StartOver();
+        _intake.StartOver(stamp.Epoch);
         _replica = ReplicaState.Empty;
         var hashes = wantsHashes && (_link.Features & LinkFeatures.Hashes) != 0;
         ReadOnlySpan<byte> reply = [hashes ? (byte)1 : (byte)0];

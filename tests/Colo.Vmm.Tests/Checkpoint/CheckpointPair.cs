@@ -16,6 +16,7 @@ internal sealed class CheckpointPair : IDisposable, IPrimaryCheckpointHooks, ISe
     public CheckpointPair(
         int pages = 2048, int channels = 1, int seed = 1, PrimaryCheckpointOptions? primary = null,
         SecondaryCheckpointOptions? secondary = null, Func<int, Stream, Stream>? wrapPrimaryStream = null,
+        TimeProvider? time = null,
         LinkFeatures features = LinkFeatures.Delta | LinkFeatures.Compression | LinkFeatures.Hashes)
     {
         Primary = new FakeMachine(pages, seed);
@@ -32,7 +33,7 @@ internal sealed class CheckpointPair : IDisposable, IPrimaryCheckpointHooks, ISe
         Receiver = new SecondaryCheckpointReceiver(
             Secondary, SecondaryLink, secondary ?? new SecondaryCheckpointOptions(), this, TimeProvider.System);
         Sender = new PrimaryCheckpointSender(
-            Primary, PrimaryLink, primary ?? new PrimaryCheckpointOptions(), this, TimeProvider.System);
+            Primary, PrimaryLink, primary ?? new PrimaryCheckpointOptions(), this, time ?? TimeProvider.System);
     }
 
     public FakeMachine Primary { get; }

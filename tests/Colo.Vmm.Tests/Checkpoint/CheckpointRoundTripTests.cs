@@ -1,4 +1,3 @@
-using Colo.Vmm.Checkpoint;
 using Colo.Vmm.Checkpoint.Primary;
 using Colo.Vmm.Checkpoint.Secondary;
 

@@ -57,6 +57,9 @@ internal sealed class FakeMachine : ICheckpointMachine, IDisposable
 
     public ulong Clock => _clock;
 
+    /// <summary>What the guest does just before its dirty log is looked at.</summary>
+    public Action? BeforeCollect { get; set; }
+
     public void Dispose()
     {
         StopThread();
@@ -78,6 +81,15 @@ internal sealed class FakeMachine : ICheckpointMachine, IDisposable
         {
             _paused = false;
             Monitor.PulseAll(_gate);
+        }
+    }
+
+    public DirtyPages CollectDirty()
+    {
+        lock (_gate)
+        {
+            BeforeCollect?.Invoke();
+            return Ram.SwapDirty();
         }
     }
 
