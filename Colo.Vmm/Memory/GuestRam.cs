@@ -22,6 +22,8 @@ public sealed unsafe class GuestRam : IDisposable
     private byte* _host;
     private byte* _codePages;
     private DirtyPages _dirty;
+    private DirtyPages? _spareDirty;
+    private CaptureTables? _spareTables;
     private volatile PageCapture[] _captures = [];
     private volatile IRamClient[] _clients = [];
 
@@ -42,7 +44,7 @@ public sealed unsafe class GuestRam : IDisposable
         _host = HostPages.Allocate((nuint)sizeBytes);
         _codePages = (byte*)NativeMemory.AllocZeroed((nuint)PageCount);
         _dirty = new DirtyPages(PageCount);
-        SavedPages = new SavedPagePool();
+        SavedPages = new SavedPagePool(PageCount);
     }
 
     ~GuestRam() => Free();
@@ -165,10 +167,23 @@ public sealed unsafe class GuestRam : IDisposable
     public DirtyPages SwapDirty()
     {
         DirtyPages written = _dirty;
-        _dirty = new DirtyPages(PageCount);
+        _dirty = Interlocked.Exchange(ref _spareDirty, null) ?? new DirtyPages(PageCount);
         FlushWriteTlbs();
         return written;
     }
+
+    /// <summary>Gives a set from <see cref="SwapDirty"/> back, to be cleared and used again. Any thread.</summary>
+    internal void ReturnDirty(DirtyPages pages)
+    {
+        pages.Clear();
+        Volatile.Write(ref _spareDirty, pages);
+    }
+
+    /// <summary>
+    /// Keeps a capture's tables for the next one. A writer that was inside the gate when the capture ended may still
+    /// touch them; none is left once the machine is paused, and only then does a capture begin and clear them.
+    /// </summary>
+    internal void ReturnTables(CaptureTables tables) => Volatile.Write(ref _spareTables, tables);
 
     /// <summary>Adds a page to the dirty log without a write, for example because its content was loaded from elsewhere.</summary>
     public void MarkDirty(int pageIndex)
@@ -184,13 +199,13 @@ public sealed unsafe class GuestRam : IDisposable
     {
         ArgumentNullException.ThrowIfNull(pages);
         ArgumentOutOfRangeException.ThrowIfNotEqual(pages.PageCount, PageCount);
-        return Attach(new PageCapture(this, pages));
+        return Attach(new PageCapture(this, pages, TakeTables()));
     }
 
     /// <summary>
     /// Starts a capture of all pages: a page costs memory only from its first write on. The machine is paused.
     /// </summary>
-    public PageCapture BeginCaptureAll() => Attach(new PageCapture(this, null));
+    public PageCapture BeginCaptureAll() => Attach(new PageCapture(this, null, TakeTables()));
 
     /// <summary>Registers a hart to be told of flushes and of writes to code.</summary>
     internal void AddClient(IRamClient client)
@@ -255,6 +270,8 @@ public sealed unsafe class GuestRam : IDisposable
         ulong offset = address - BaseAddress;
         return offset < SizeBytes && (ulong)length <= SizeBytes - offset;
     }
+
+    private CaptureTables TakeTables() => Interlocked.Exchange(ref _spareTables, null) ?? new CaptureTables(PageCount);
 
     private PageCapture Attach(PageCapture capture)
     {

@@ -11,45 +11,48 @@ public delegate void SavedPageVisitor(int pageIndex, ReadOnlySpan<byte> content)
 ///
 /// Each page is in one state, changed by compare-and-swap, so that the sender and the writers agree without a lock:
 /// <code>
-///   None &lt;- taken -- Held -- first write --&gt; Saved -- taken --&gt; None
+///   Gone &lt;- taken -- Held -- first write --&gt; Saved -- taken --&gt; Gone
 ///                      \__ Copying (whoever won the swap copies; a writer that lost waits) __/
 /// </code>
+/// A page that is not in the set stays Held and is never looked at, so that beginning a capture costs the same for one
+/// page as for all of them.
 /// Promise: <see cref="TryTake"/> yields the bytes as of the beginning, whoever runs beside it.
 /// </summary>
 public sealed class PageCapture : IDisposable
 {
-    private const byte None = 0;
-    private const byte Held = 1;
-    private const byte Copying = 2;
-    private const byte Saved = 3;
+    private const byte Held = 0;
+    private const byte Copying = 1;
+    private const byte Saved = 2;
+    private const byte Gone = 3;
 
     private readonly GuestRam _ram;
+    private readonly DirtyPages? _pages;
+    private readonly CaptureTables _tables;
     private readonly byte[] _states;
     private readonly byte[]?[] _saved;
     private int _savedCount;
+    private int _savedEverCount;
     private int _savedLimit = int.MaxValue;
     private int _disposed;
 
-    internal PageCapture(GuestRam ram, DirtyPages? pages)
+    /// <param name="ram">The memory.</param>
+    /// <param name="pages">The pages to hold, not to be changed until the capture has ended; null for all.</param>
+    /// <param name="tables">Tables that nobody else uses; their content is of no matter.</param>
+    internal PageCapture(GuestRam ram, DirtyPages? pages, CaptureTables tables)
     {
         _ram = ram;
-        _states = new byte[ram.PageCount];
-        _saved = new byte[]?[ram.PageCount];
-        if (pages is null)
-        {
-            Array.Fill(_states, Held);
-            return;
-        }
-
-        int cursor = 0;
-        while (pages.NextSet(ref cursor, out int page))
-        {
-            _states[page] = Held;
-        }
+        _pages = pages;
+        _tables = tables;
+        _states = tables.States;
+        _saved = tables.Saved;
+        Array.Clear(_states);
     }
 
     /// <summary>Number of pages saved because they were written before they were taken, and not yet taken.</summary>
     public int SavedPageCount => Volatile.Read(ref _savedCount);
+
+    /// <summary>Number of pages saved since the capture began, taken or not.</summary>
+    internal int SavedEverCount => Volatile.Read(ref _savedEverCount);
 
     /// <summary>
     /// Number of saved pages above which the owner should pause the guest or end the capture. Only advice: content is
@@ -71,31 +74,38 @@ public sealed class PageCapture : IDisposable
     /// <param name="destination">At least 4096 bytes.</param>
     public bool TryTake(int pageIndex, Span<byte> destination)
     {
-        ref byte state = ref _states[pageIndex];
-        while (true)
+        if (!TryEnter(pageIndex, out byte was))
         {
-            if (Interlocked.CompareExchange(ref state, Copying, Held) == Held)
-            {
-                _ram.ReadPage(pageIndex).CopyTo(destination);
-                Volatile.Write(ref state, None);
-                return true;
-            }
+            return false;
+        }
 
-            if (Interlocked.CompareExchange(ref state, Copying, Saved) == Saved)
-            {
-                byte[] saved = _saved[pageIndex]!;
-                saved.CopyTo(destination);
-                Release(pageIndex, saved);
-                Volatile.Write(ref state, None);
-                return true;
-            }
+        CopyContent(pageIndex, was, destination);
+        Leave(pageIndex, was, Gone);
+        return true;
+    }
 
-            if (Volatile.Read(ref state) == None)
-            {
-                return false;
-            }
+    /// <summary>
+    /// Copies the page as it was when the capture began and keeps holding it. False, and nothing copied, when the page
+    /// is not in the capture or has been let go. Any thread.
+    /// </summary>
+    internal bool TryPeek(int pageIndex, Span<byte> destination)
+    {
+        if (!TryEnter(pageIndex, out byte was))
+        {
+            return false;
+        }
 
-            Thread.SpinWait(8);
+        CopyContent(pageIndex, was, destination);
+        Leave(pageIndex, was, was);
+        return true;
+    }
+
+    /// <summary>Lets go of a page whose old content nobody needs any more. Any thread, also while the guest runs.</summary>
+    internal void Forget(int pageIndex)
+    {
+        if (TryEnter(pageIndex, out byte was))
+        {
+            Leave(pageIndex, was, Gone);
         }
     }
 
@@ -124,18 +134,36 @@ public sealed class PageCapture : IDisposable
         }
 
         _ram.Detach(this);
-        for (int page = 0; page < _states.Length; page++)
+        if (_pages is null)
         {
-            LetGo(page);
+            for (int page = 0; page < _states.Length; page++)
+            {
+                Forget(page);
+            }
         }
+        else
+        {
+            int cursor = 0;
+            while (_pages.NextSet(ref cursor, out int page))
+            {
+                Forget(page);
+            }
+        }
+
+        _ram.ReturnTables(_tables);
     }
 
     /// <summary>Called by the gate before a page is written, by any writer.</summary>
     internal void BeforeWrite(int page)
     {
+        if (_pages is not null && !_pages.Contains(page))
+        {
+            return;
+        }
+
         ref byte state = ref _states[page];
         byte seen = Volatile.Read(ref state);
-        while (seen is not (None or Saved))
+        while (seen is not (Gone or Saved))
         {
             if (seen == Held && Interlocked.CompareExchange(ref state, Copying, Held) == Held)
             {
@@ -143,6 +171,7 @@ public sealed class PageCapture : IDisposable
                 _ram.ReadPage(page).CopyTo(buffer);
                 _saved[page] = buffer;
                 Interlocked.Increment(ref _savedCount);
+                Interlocked.Increment(ref _savedEverCount);
                 Volatile.Write(ref state, Saved);
                 return;
             }
@@ -153,32 +182,57 @@ public sealed class PageCapture : IDisposable
         }
     }
 
-    private void LetGo(int page)
+    /// <summary>Wins the right to handle the page; false when there is nothing to handle.</summary>
+    private bool TryEnter(int page, out byte was)
     {
-        ref byte state = ref _states[page];
-        while (Volatile.Read(ref state) is byte seen && seen != None)
+        was = Gone;
+        if ((uint)page >= (uint)_states.Length || (_pages is not null && !_pages.Contains(page)))
         {
-            if (seen == Copying)
-            {
-                Thread.SpinWait(8);
-            }
-            else if (Interlocked.CompareExchange(ref state, Copying, seen) == seen)
-            {
-                if (seen == Saved)
-                {
-                    Release(page, _saved[page]!);
-                }
+            return false;
+        }
 
-                Volatile.Write(ref state, None);
+        ref byte state = ref _states[page];
+        while (true)
+        {
+            byte seen = Volatile.Read(ref state);
+            if (seen == Gone)
+            {
+                return false;
             }
+
+            if (seen != Copying && Interlocked.CompareExchange(ref state, Copying, seen) == seen)
+            {
+                was = seen;
+                return true;
+            }
+
+            Thread.SpinWait(8);
         }
     }
 
-    private void Release(int page, byte[] saved)
+    private void CopyContent(int page, byte was, Span<byte> destination)
     {
-        Debug.Assert(_states[page] == Copying, "only the thread that won the swap may release");
-        _saved[page] = null;
-        Interlocked.Decrement(ref _savedCount);
-        _ram.SavedPages.Return(saved);
+        if (was == Saved)
+        {
+            _saved[page].CopyTo(destination);
+        }
+        else
+        {
+            _ram.ReadPage(page).CopyTo(destination);
+        }
+    }
+
+    private void Leave(int page, byte was, byte becomes)
+    {
+        Debug.Assert(_states[page] == Copying, "only the thread that won the swap may leave");
+        if (becomes == Gone && was == Saved)
+        {
+            byte[] saved = _saved[page]!;
+            _saved[page] = null;
+            Interlocked.Decrement(ref _savedCount);
+            _ram.SavedPages.Return(saved);
+        }
+
+        Volatile.Write(ref _states[page], becomes);
     }
 }

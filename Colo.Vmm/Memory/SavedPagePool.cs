@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-
 namespace Colo.Vmm.Memory;
 
 /// <summary>
@@ -8,18 +6,61 @@ namespace Colo.Vmm.Memory;
 /// </summary>
 internal sealed class SavedPagePool
 {
-    /// <summary>Buffers kept for the next capture: 8 MiB, an eighth of what a machine may use beside its RAM.</summary>
-    private const int KeptCountMax = 2048;
+    // 8 MiB, or a quarter of RAM where that is more: what issue "checkpoint" allows a pair's host beside the RAM.
+    private const int KeptCountLeast = 2048;
 
-    private readonly ConcurrentBag<byte[]> _free = [];
+    private readonly Lock _lock = new();
+    private readonly int _keptCountMax;
+    private byte[][] _free = new byte[64][];
+    private int _count;
 
-    public byte[] Rent() => _free.TryTake(out byte[]? page) ? page : new byte[GuestRam.PageSize];
+    public SavedPagePool(int pageCount)
+    {
+        _keptCountMax = Math.Max(KeptCountLeast, pageCount / 4);
+    }
+
+    /// <summary>Buffers waiting for their next use.</summary>
+    public int FreeCount
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _count;
+            }
+        }
+    }
+
+    public byte[] Rent()
+    {
+        lock (_lock)
+        {
+            if (_count > 0)
+            {
+                byte[] page = _free[--_count];
+                _free[_count] = null!;
+                return page;
+            }
+        }
+
+        return GC.AllocateUninitializedArray<byte>(GuestRam.PageSize);
+    }
 
     public void Return(byte[] page)
     {
-        if (_free.Count < KeptCountMax)
+        lock (_lock)
         {
-            _free.Add(page);
+            if (_count == _keptCountMax)
+            {
+                return;
+            }
+
+            if (_count == _free.Length)
+            {
+                Array.Resize(ref _free, Math.Min(2 * _count, _keptCountMax));
+            }
+
+            _free[_count++] = page;
         }
     }
 }

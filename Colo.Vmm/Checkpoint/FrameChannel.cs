@@ -1,0 +1,186 @@
+using System.Net.Sockets;
+using System.Security.Authentication;
+using Colo.Vmm.Checksums;
+
+namespace Colo.Vmm.Checkpoint;
+
+/// <summary>
+/// One duplex stream of a checkpoint link: writes and reads whole frames, blocking. Writers may be several threads; the
+/// reader is one. Nothing that the peer or the transport does leaves as an exception: the first failure is kept, closes
+/// the stream and is what every later call returns.
+/// </summary>
+internal sealed class FrameChannel : IDisposable
+{
+    private readonly Stream _stream;
+    private readonly Lock _writeLock = new();
+    private readonly byte[] _smallFrame = new byte[FrameHeader.Size + 1024];
+    private readonly byte[] _header = new byte[FrameHeader.Size];
+    private byte[] _payload = [];
+    private ulong _nextOut;
+    private ulong _nextIn;
+    private long _bytesWritten;
+    private int _failure;
+
+    public FrameChannel(Stream stream)
+    {
+        _stream = stream;
+    }
+
+    /// <summary>The first failure; <see cref="LinkFailure.None"/> while the channel works.</summary>
+    public LinkFailure Failure => (LinkFailure)Volatile.Read(ref _failure);
+
+    public long BytesWritten => Volatile.Read(ref _bytesWritten);
+
+    /// <summary>Bytes that this channel has allocated for payloads; bounded by <see cref="FrameLimits"/>.</summary>
+    public int BufferBytes => _payload.Length;
+
+    public void Dispose() => Fail(LinkFailure.Closed);
+
+    /// <summary>Keeps the first failure and closes the stream, which also wakes a blocked reader or writer.</summary>
+    public LinkFailure Fail(LinkFailure failure)
+    {
+        if (Interlocked.CompareExchange(ref _failure, (int)failure, 0) == 0)
+        {
+            try
+            {
+                _stream.Dispose();
+            }
+            catch (Exception e) when (IsTransport(e))
+            {
+                // The stream was broken already; it is closed either way.
+            }
+        }
+
+        return Failure;
+    }
+
+    /// <summary>Sends a frame whose payload is small enough to be copied (at most 1024 bytes), or in its own write.</summary>
+    public bool TryWrite(FrameType type, CheckpointStamp stamp, ReadOnlySpan<byte> payload)
+    {
+        lock (_writeLock)
+        {
+            var header = new FrameHeader(type, payload.Length, Crc32C.Compute(payload), stamp, _nextOut++);
+            header.Write(_smallFrame);
+            if (payload.Length <= _smallFrame.Length - FrameHeader.Size)
+            {
+                payload.CopyTo(_smallFrame.AsSpan(FrameHeader.Size));
+                return WriteRaw(_smallFrame.AsSpan(0, FrameHeader.Size + payload.Length));
+            }
+
+            return WriteRaw(_smallFrame.AsSpan(0, FrameHeader.Size)) && WriteRaw(payload);
+        }
+    }
+
+    /// <summary>
+    /// Sends a frame that stands in <paramref name="frame"/> behind <see cref="FrameHeader.Size"/> free bytes, in one write.
+    /// </summary>
+    public bool TryWriteInPlace(FrameType type, CheckpointStamp stamp, Span<byte> frame)
+    {
+        lock (_writeLock)
+        {
+            var payload = frame[FrameHeader.Size..];
+            new FrameHeader(type, payload.Length, Crc32C.Compute(payload), stamp, _nextOut++).Write(frame);
+            return WriteRaw(frame);
+        }
+    }
+
+    /// <summary>Sends bytes outside any frame: the channel opening.</summary>
+    public bool WriteRaw(ReadOnlySpan<byte> bytes)
+    {
+        if (Failure != LinkFailure.None)
+        {
+            return false;
+        }
+
+        try
+        {
+            _stream.Write(bytes);
+            Volatile.Write(ref _bytesWritten, _bytesWritten + bytes.Length);
+            return true;
+        }
+        catch (Exception e) when (IsTransport(e))
+        {
+            Fail(LinkFailure.TransportError);
+            return false;
+        }
+    }
+
+    /// <summary>
+    /// Waits for the next frame. <paramref name="payload"/> is valid until the next call. On a failure the channel is
+    /// closed and the failure returned; nothing of the bad frame is handed out.
+    /// </summary>
+    public LinkFailure Read(out FrameHeader header, out ReadOnlySpan<byte> payload)
+    {
+        payload = default;
+        header = default;
+        var failure = ReadRaw(_header, LinkFailure.Closed);
+        if (failure == LinkFailure.None)
+        {
+            failure = FrameHeader.TryRead(_header, out header);
+        }
+
+        if (failure == LinkFailure.None && header.Sequence != _nextIn)
+        {
+            failure = LinkFailure.BadSequence;
+        }
+
+        if (failure != LinkFailure.None)
+        {
+            return Fail(failure);
+        }
+
+        _nextIn++;
+        if (_payload.Length < header.PayloadLength)
+        {
+            // The length has passed the limit of its type, so this is bounded.
+            _payload = GC.AllocateUninitializedArray<byte>((header.PayloadLength + 4095) & ~4095);
+        }
+
+        var target = _payload.AsSpan(0, header.PayloadLength);
+        failure = ReadRaw(target, LinkFailure.Truncated);
+        if (failure == LinkFailure.None && Crc32C.Compute(target) != header.PayloadCrc)
+        {
+            failure = LinkFailure.BadChecksum;
+        }
+
+        if (failure != LinkFailure.None)
+        {
+            return Fail(failure);
+        }
+
+        payload = target;
+        return LinkFailure.None;
+    }
+
+    /// <summary>Fills <paramref name="target"/>; <paramref name="atStart"/> is the verdict on an end before its first byte.</summary>
+    public LinkFailure ReadRaw(Span<byte> target, LinkFailure atStart)
+    {
+        var filled = 0;
+        while (filled < target.Length)
+        {
+            int count;
+            try
+            {
+                count = _stream.Read(target[filled..]);
+            }
+            catch (Exception e) when (IsTransport(e))
+            {
+                return Failure == LinkFailure.None ? LinkFailure.TransportError : Failure;
+            }
+
+            if (count <= 0)
+            {
+                return filled == 0 ? atStart : LinkFailure.Truncated;
+            }
+
+            filled += count;
+        }
+
+        return LinkFailure.None;
+    }
+
+    /// <summary>What streams of sockets, pipes and TLS throw when the other side or we ourselves have closed.</summary>
+    private static bool IsTransport(Exception e) => e
+        is IOException or SocketException or ObjectDisposedException or OperationCanceledException
+        or InvalidOperationException or AuthenticationException;
+}

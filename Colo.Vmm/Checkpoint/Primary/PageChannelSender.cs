@@ -1,0 +1,179 @@
+using Colo.Vmm.Memory;
+
+namespace Colo.Vmm.Checkpoint.Primary;
+
+/// <summary>How sending a set of pages ended.</summary>
+internal enum SendEnd
+{
+    Done,
+    Cancelled,
+    Failed,
+}
+
+/// <summary>
+/// Sends one channel's share of a set of pages: reads each page into the chunk that is being built, decides what to
+/// send of it, and writes full chunks. One thread at a time.
+/// </summary>
+internal sealed class PageChannelSender
+{
+    // A delta longer than half a page saves too little for what it costs on both sides.
+    private const int DeltaLengthMax = FrameLimits.PageSize / 2;
+
+    private static readonly PageHash s_zeroHash = PageHash.Compute(new byte[FrameLimits.PageSize]);
+
+    private readonly CheckpointLink _link;
+    private readonly FrameChannel _channel;
+    private readonly int _index;
+    private readonly PageLedger _ledger;
+    private readonly PageChunkBuilder _builder;
+    private readonly DeltaCache? _cache;
+    private readonly byte[] _delta = new byte[DeltaLengthMax];
+    private int _raw;
+    private int _zero;
+    private int _deltas;
+    private int _equal;
+    private ulong _chunks;
+
+    public PageChannelSender(CheckpointLink link, int index, PageLedger ledger, PrimaryCheckpointOptions options)
+    {
+        _link = link;
+        _channel = link.PageChannel(index);
+        _index = index;
+        _ledger = ledger;
+        var compress = options.Compress && (link.Features & LinkFeatures.Compression) != 0;
+        _builder = new PageChunkBuilder(options.ChunkPages, link.PageChannelCount == 1, compress);
+        var cached = options.DeltaCachePages / link.PageChannelCount;
+        if (cached > 0 && (link.Features & LinkFeatures.Delta) != 0)
+        {
+            _cache = new DeltaCache((int)(link.Parameters.RamSize / FrameLimits.PageSize), cached);
+        }
+    }
+
+    /// <summary>Pages since the last <see cref="ResetCounts"/>.</summary>
+    public PageCounts Counts => new(_raw, _zero, _deltas, _equal);
+
+    public void ResetCounts()
+    {
+        _raw = 0;
+        _zero = 0;
+        _deltas = 0;
+        _equal = 0;
+        _chunks = 0;
+    }
+
+    /// <summary>Nothing is known any more about what the secondary has.</summary>
+    public void Forget()
+    {
+        _cache?.Clear();
+        if (!_builder.IsEmpty)
+        {
+            _builder.Close();
+        }
+    }
+
+    /// <summary>Sends this channel's pages of <paramref name="set"/>; what was taken before a cancellation is sent.</summary>
+    public SendEnd Send(
+        FrameType type, CheckpointStamp stamp, DirtyPages set, IPageSource source, Action? afterChunk,
+        CancellationToken cancellation)
+    {
+        var channels = _link.PageChannelCount;
+        var cursor = _index << 6;
+        var end = SendEnd.Done;
+        while (set.NextSet(ref cursor, out var page))
+        {
+            var owner = _link.ChannelOf(page);
+            if (owner != _index)
+            {
+                cursor = ((page >> 6) + (_index - owner + channels) % channels) << 6;
+                continue;
+            }
+
+            if (source.TryTake(page, _builder.NextPage))
+            {
+                Add(page);
+            }
+
+            if (_builder.IsFull)
+            {
+                if (!Flush(type, stamp))
+                {
+                    return SendEnd.Failed;
+                }
+
+                afterChunk?.Invoke();
+                if (cancellation.IsCancellationRequested)
+                {
+                    end = SendEnd.Cancelled;
+                    break;
+                }
+            }
+        }
+
+        return _builder.IsEmpty || Flush(type, stamp) ? end : SendEnd.Failed;
+    }
+
+    /// <summary>Says what this channel sent for the checkpoint.</summary>
+    public bool End(CheckpointStamp stamp)
+    {
+        Span<byte> payload = stackalloc byte[PagesEnd.Size];
+        new PagesEnd((ulong)Counts.Sent, _chunks).Write(payload);
+        return _channel.TryWrite(FrameType.PagesEnd, stamp, payload);
+    }
+
+    private bool Flush(FrameType type, CheckpointStamp stamp)
+    {
+        _chunks++;
+        return _channel.TryWriteInPlace(type, stamp, _builder.Close());
+    }
+
+    private void Add(int page)
+    {
+        ReadOnlySpan<byte> content = _builder.NextPage;
+        var isZero = PageContent.IsZero(content);
+        if (_ledger.KeepsHashes && _ledger.IsEqualThenLearn(page, isZero ? s_zeroHash : PageHash.Compute(content)))
+        {
+            _equal++;
+            return;
+        }
+
+        if (isZero)
+        {
+            _cache?.SentZero(page);
+            _builder.AddZero(page);
+            _zero++;
+        }
+        else if (_cache is null || !TryAddDelta(page, content, _cache))
+        {
+            _builder.AddRaw(page);
+            _raw++;
+        }
+        else
+        {
+            return;
+        }
+
+        _ledger.Staged.Add(page);
+    }
+
+    /// <summary>True when the page needs no raw copy: sent as a delta, or found equal.</summary>
+    private bool TryAddDelta(int page, ReadOnlySpan<byte> content, DeltaCache cache)
+    {
+        var length = cache.TryGet(page, out var old) ? DeltaCodec.Encode(old, content, _delta) : -1;
+        if (length == DeltaCodec.HeaderSize)
+        {
+            _equal++;
+            return true;
+        }
+
+        cache.Sent(page, content);
+        if (length < 0)
+        {
+            return false;
+        }
+
+        _builder.AddDelta(page, _delta.AsSpan(0, length));
+        _deltas++;
+        _ledger.Staged.Add(page);
+        return true;
+    }
+}

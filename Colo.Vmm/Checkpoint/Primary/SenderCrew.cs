@@ -1,0 +1,144 @@
+using Colo.Vmm.Memory;
+
+namespace Colo.Vmm.Checkpoint.Primary;
+
+/// <summary>
+/// The page channels of a link, each with its thread; the first channel is served by the caller's. The threads live as
+/// long as the crew, because starting them would cost as much as a small checkpoint.
+/// </summary>
+internal sealed class SenderCrew : IDisposable
+{
+    private readonly PageChannelSender[] _senders;
+    private readonly Thread[] _threads;
+    private readonly SemaphoreSlim[] _work;
+    private readonly SendEnd[] _ends;
+    private readonly SemaphoreSlim _done = new(0);
+    private Job _job;
+    private volatile bool _stopping;
+
+    public SenderCrew(CheckpointLink link, PageLedger ledger, PrimaryCheckpointOptions options)
+    {
+        var count = link.PageChannelCount;
+        _senders = new PageChannelSender[count];
+        _ends = new SendEnd[count];
+        _threads = new Thread[count - 1];
+        _work = new SemaphoreSlim[count - 1];
+        for (var i = 0; i < count; i++)
+        {
+            _senders[i] = new PageChannelSender(link, i, ledger, options);
+        }
+
+        for (var i = 1; i < count; i++)
+        {
+            var index = i;
+            _work[i - 1] = new SemaphoreSlim(0);
+            _threads[i - 1] = new Thread(() => Work(index)) { IsBackground = true, Name = $"checkpoint-send-{i}" };
+            _threads[i - 1].Start();
+        }
+    }
+
+    /// <summary>Pages since the last <see cref="ResetCounts"/>, over all channels.</summary>
+    public PageCounts Counts
+    {
+        get
+        {
+            var sum = default(PageCounts);
+            foreach (var sender in _senders)
+            {
+                sum += sender.Counts;
+            }
+
+            return sum;
+        }
+    }
+
+    public void ResetCounts()
+    {
+        foreach (var sender in _senders)
+        {
+            sender.ResetCounts();
+        }
+    }
+
+    public void Forget()
+    {
+        foreach (var sender in _senders)
+        {
+            sender.Forget();
+        }
+    }
+
+    /// <summary>Sends the set over all channels; with <paramref name="isCheckpoint"/> each ends with its pages-end.</summary>
+    public SendEnd Send(
+        bool isCheckpoint, CheckpointStamp stamp, DirtyPages set, IPageSource source, Action? afterChunk,
+        CancellationToken cancellation)
+    {
+        _job = new Job(isCheckpoint, stamp, set, source, afterChunk, cancellation);
+        foreach (var work in _work)
+        {
+            work.Release();
+        }
+
+        _ends[0] = Run(0);
+        for (var i = 0; i < _work.Length; i++)
+        {
+            _done.Wait(CancellationToken.None);
+        }
+
+        var worst = SendEnd.Done;
+        foreach (var end in _ends)
+        {
+            worst = end > worst ? end : worst;
+        }
+
+        return worst;
+    }
+
+    public void Dispose()
+    {
+        _stopping = true;
+        foreach (var work in _work)
+        {
+            work.Release();
+        }
+
+        foreach (var thread in _threads)
+        {
+            thread.Join();
+        }
+
+        foreach (var work in _work)
+        {
+            work.Dispose();
+        }
+
+        _done.Dispose();
+    }
+
+    private void Work(int index)
+    {
+        while (true)
+        {
+            _work[index - 1].Wait(CancellationToken.None);
+            if (_stopping)
+            {
+                return;
+            }
+
+            _ends[index] = Run(index);
+            _done.Release();
+        }
+    }
+
+    private SendEnd Run(int index)
+    {
+        var job = _job;
+        var type = job.IsCheckpoint ? FrameType.PageChunk : FrameType.PagePrecopy;
+        var end = _senders[index].Send(type, job.Stamp, job.Set, job.Source, job.AfterChunk, job.Cancellation);
+        return end == SendEnd.Done && job.IsCheckpoint && !_senders[index].End(job.Stamp) ? SendEnd.Failed : end;
+    }
+
+    private readonly record struct Job(
+        bool IsCheckpoint, CheckpointStamp Stamp, DirtyPages Set, IPageSource Source, Action? AfterChunk,
+        CancellationToken Cancellation);
+}
