@@ -63,6 +63,28 @@ public sealed class LiveStart
     {
         lock (_sender.Busy)
         {
+            LiveStartReport copied = CopyRounds(first, progress, cancellation, out bool lost);
+            if (lost)
+            {
+                return copied;
+            }
+
+            var report = _sender.Run(first, cancellation);
+            return copied with { IsProtected = report.IsCommitted, Checkpoint = report };
+        }
+    }
+
+    /// <summary>Copies everything and leaves the first checkpoint to the caller, who may give it this epoch or a higher one.</summary>
+    /// <param name="first">Term and lowest epoch of the first checkpoint.</param>
+    /// <param name="progress">Called after each round, on the calling thread.</param>
+    /// <param name="cancellation">Ends the copying between two chunks.</param>
+    /// <param name="lost">True when the copy did not come to its end: the link broke or the caller cancelled.</param>
+    public LiveStartReport CopyRounds(
+        CheckpointStamp first, Action<LiveStartProgress>? progress, CancellationToken cancellation, out bool lost)
+    {
+        lock (_sender.Busy)
+        {
+            lost = true;
             var before = _sender.BytesWritten;
             if (!_sender.StartOver(first, cancellation))
             {
@@ -83,9 +105,8 @@ public sealed class LiveStart
                     converged = _sender.PendingPages <= _options.FinalPagesMax;
                 }
 
-                var bytes = _sender.BytesWritten - before;
-                var report = _sender.Run(first, cancellation);
-                return new LiveStartReport(report.IsCommitted, converged, rounds, bytes, report);
+                lost = false;
+                return new LiveStartReport(false, converged, rounds, _sender.BytesWritten - before, null);
             }
             finally
             {

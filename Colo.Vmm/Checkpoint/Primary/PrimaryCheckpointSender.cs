@@ -86,6 +86,9 @@ public sealed class PrimaryCheckpointSender : IDisposable
 
     public LinkFailure LinkFailure => _link.Failure;
 
+    /// <summary>Pages and bytes of device state of the last capture; set when the hook is told of it.</summary>
+    public (int Pages, int DeviceBytes) LastCapture { get; private set; }
+
     internal PageLedger Ledger => _ledger;
 
     internal ICheckpointMachine Machine => _machine;
@@ -236,6 +239,7 @@ public sealed class PrimaryCheckpointSender : IDisposable
                 _captureSource.Capture.SavedPageLimit = limit;
             }
 
+            LastCapture = (_ledger.Captured.Count, _devices.WrittenCount);
             _hooks.Captured(run.Stamp);
         }
         finally

@@ -1,0 +1,262 @@
+using Colo.Actors.Checkpoint;
+using Colo.Actors.Failover;
+using Colo.Actors.Links;
+using Colo.Actors.Protocol;
+using Colo.Vmm.Checkpoint.Primary;
+using Colo.Vmm.Links;
+using Colo.Vmm.Machine;
+
+namespace Colo.Actors.Vm.Embedded;
+
+/// <summary>
+/// The embedded machine behind the protocol's effects. It decides nothing: every method carries one effect out and says
+/// so. Called by one actor; reports from any thread.
+/// </summary>
+public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
+{
+    private readonly EmbeddedVmOptions options;
+    private readonly Action<Message> report;
+    private readonly GuestNetwork network;
+    private readonly DiskSet disks;
+    private readonly Lock gate = new();
+    private GuestMachine? guest;
+    private PrimarySession? primary;
+    private SecondarySession? secondary;
+    private Epoch lastEpoch = Epoch.Zero;
+
+    public EmbeddedVmBackend(EmbeddedVmOptions options, Action<Message> report)
+    {
+        this.options = options;
+        this.report = report;
+        network = new GuestNetwork(
+            options.Self,
+            [.. options.Nics.Select(nic => new LanPort(nic.Tap, nic.Bridge, nic.Mac, options.Log))],
+            options.Comparer, report, options.Time);
+        disks = new DiskSet(options.OpenDisks(), report);
+        options.Links.Register(options.Vm, this);
+    }
+
+    public void Execute(Effect effect)
+    {
+        switch (effect)
+        {
+            case Effect.BootGuest: Boot(); break;
+            case Effect.PauseGuest: Pause(); break;
+            case Effect.ResumeGuest: guest?.Allow(); break;
+            case Effect.DiscardGuest: Discard(); break;
+            case Effect.CloseGate close: network.Close(close.Reason); break;
+            case Effect.OpenSoloGate open: network.OpenSolo(open.Record); break;
+            case Effect.BeginJoinGate: network.BeginJoin(); break;
+            case Effect.OpenPairGate open: network.OpenPair(open.Record, open.Acknowledged); break;
+            case Effect.AcknowledgeAtGate acknowledge: network.Acknowledge(acknowledge.Epoch); break;
+            case Effect.AttachNetwork attach: network.Attach(attach.Announce); break;
+            case Effect.DetachNetwork: network.Detach(); break;
+            case Effect.SetComparing comparing: network.SetComparing(comparing.Enabled); break;
+            case Effect.ThrottleGuest: break; // the copy's own rounds are bounded; the last checkpoint takes the rest
+            default: ExecuteReplication(effect); break;
+        }
+    }
+
+    public VmGauges Inspect()
+    {
+        GuestMachine? machine = guest;
+        var gauges = new VmGauges
+        {
+            Machine = machine is null ? "off" : machine.Machine.IsRunning ? "running" : "paused",
+        };
+        if (primary?.LastReport is { } last)
+        {
+            gauges = gauges with
+            {
+                LastPause = last.PauseTime,
+                LastCheckpoint = last.RequestTime + last.PauseTime + last.SendTime + last.AcknowledgeTime,
+                CheckpointBytes = last.BytesSent,
+                CheckpointPages = last.DirtyPages,
+            };
+        }
+
+        return network.AddTo(gauges);
+    }
+
+    public (LinkAnswer Answer, ulong Term) Decide(LinkOpen open)
+    {
+        lock (gate)
+        {
+            ulong term = (ulong)(secondary?.Term.Value ?? 0);
+            return secondary is null ? (LinkAnswer.NotExpected, term)
+                : open.Term < term ? (LinkAnswer.OldTerm, term)
+                : open.Term > term || !secondary.Expects(open) ? (LinkAnswer.NotExpected, term)
+                : (LinkAnswer.Accepted, term);
+        }
+    }
+
+    public void Take(DataLink link)
+    {
+        lock (gate)
+        {
+            if (secondary is null)
+            {
+                link.Dispose();
+            }
+            else
+            {
+                secondary.Take(link);
+            }
+        }
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        options.Links.Remove(options.Vm);
+        Disconnect();
+        guest?.Dispose();
+        network.Dispose();
+        disks.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private void ExecuteReplication(Effect effect)
+    {
+        switch (effect)
+        {
+            case Effect.ConnectReplication connect: Connect(connect); break;
+            case Effect.DisconnectReplication: Disconnect(); break;
+            case Effect.CaptureState capture: Capture(capture); break;
+            case Effect.SendImage: break; // the capture's own thread goes on to send
+            case Effect.AbortImage abort: Abort(abort.Epoch); break;
+            case Effect.StageImage stage: disks.AwaitBarrier(stage.Epoch); break;
+            case Effect.DiscardImage discard: secondary?.Discard(discard.Epoch); break;
+            case Effect.LoadImage load:
+                lastEpoch = load.Epoch;
+                secondary?.Commit(load.Epoch);
+                break;
+            case Effect.CopyDisk copy: disks.Copy(copy.Plan); break;
+            case Effect.CopyMemoryRound: primary?.CopyMemory(); break;
+            case Effect.StopCopy: break; // a session that ends takes its copy along; one that goes on has finished it
+            case Effect.MergeDiskBuffer: report(new DiskMerged()); break;
+            case Effect.ForwardDiskWrites or Effect.RecordDiskWrites or Effect.ReceiveDiskWrites or Effect.IdleDisk: break;
+            default: throw new System.Diagnostics.UnreachableException($"{effect.GetType().Name} is not for a machine");
+        }
+    }
+
+    private void Boot()
+    {
+        try
+        {
+            Replace(null);
+            GuestMachine machine = Build();
+            Replace(machine);
+            machine.Allow();
+            report(new GuestBooted(true, string.Empty));
+        }
+        catch (Exception problem) when (problem is LoadException or ArgumentException or IOException)
+        {
+            report(new GuestBooted(false, problem.Message));
+        }
+    }
+
+    private GuestMachine Build()
+    {
+        var nics = network.Ports.Select(port => new NicOptions(port, port.Mac)).ToList();
+        var drives = disks.Devices.Select((disk, index) => new DiskOptions(disk, options.DiskSerials[index])).ToList();
+        var machine = new VirtMachine(options.BuildMachine(nics, drives));
+        var built = new GuestMachine(machine, network);
+        machine.Changed += change => OnMachine(built, change);
+        return built;
+    }
+
+    private void OnMachine(GuestMachine source, MachineEvent change)
+    {
+        if (!ReferenceEquals(source, guest))
+        {
+            return;
+        }
+
+        switch (change)
+        {
+            case MachineEvent.Shutdown { Exit.Reason: not MachineExitReason.HostRequest }:
+                report(new GuestEnded(GuestEnd.Shutdown));
+                break;
+            case MachineEvent.Panicked panicked:
+                report(new MachineFailed(panicked.Cause.Message));
+                break;
+            case MachineEvent.Reset { ByGuest: true }:
+                report(new CheckpointTrigger(CheckpointReason.GuestEvent));
+                break;
+        }
+    }
+
+    private void Pause()
+    {
+        guest?.Forbid();
+        report(new GuestPaused());
+    }
+
+    private void Discard()
+    {
+        Disconnect();
+        network.Forget();
+        Replace(null);
+    }
+
+    private void Replace(GuestMachine? next)
+    {
+        GuestMachine? old = guest;
+        guest = next;
+        old?.Dispose();
+    }
+
+    private void Connect(Effect.ConnectReplication connect)
+    {
+        Disconnect();
+        SessionSetup setup = options.Session(connect.Peer, connect.Term, report);
+        if (connect.AsPrimary)
+        {
+            primary = new PrimarySession(setup, guest!, network, disks, lastEpoch);
+            return;
+        }
+
+        if (guest is null)
+        {
+            Replace(Build());
+        }
+
+        network.Prepare();
+        lock (gate)
+        {
+            secondary = new SecondarySession(setup, guest!, network, disks);
+        }
+    }
+
+    private void Disconnect()
+    {
+        primary?.Dispose();
+        primary = null;
+        SecondarySession? old;
+        lock (gate)
+        {
+            old = secondary;
+            secondary = null;
+        }
+
+        old?.Dispose();
+    }
+
+    private void Capture(Effect.CaptureState capture)
+    {
+        lastEpoch = capture.Epoch;
+        if (primary is null)
+        {
+            report(new CaptureFailed(capture.Epoch, "there is no session with a secondary"));
+            return;
+        }
+
+        primary.TakeCheckpoint(capture.Epoch, capture.ResumeAfter);
+    }
+
+    private void Abort(Epoch epoch)
+    {
+        primary?.AbortCheckpoint();
+        network.Abandoned(epoch);
+    }
+}

@@ -1,0 +1,116 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using Colo.Vmm.Checkpoint;
+using Colo.Vmm.Machine;
+using Colo.Vmm.Memory;
+
+namespace Colo.Actors.Vm.Embedded;
+
+/// <summary>
+/// The embedded machine as checkpoints see it. Whether the guest may run is the protocol's decision, not the mechanism's:
+/// a checkpoint pauses it and lets it go on only if <see cref="MayRun"/> says so.
+/// </summary>
+internal sealed class GuestMachine(VirtMachine machine, GuestNetwork network) : ICheckpointMachine, IDisposable
+{
+    private readonly Lock gate = new();
+    private readonly ArrayBufferWriter<byte> machineState = new(256 << 10);
+    private bool mayRun;
+
+    public VirtMachine Machine => machine;
+
+    public GuestRam Ram => machine.Ram;
+
+    /// <summary>Whether the guest runs when no mechanism holds it.</summary>
+    public bool MayRun
+    {
+        get
+        {
+            lock (gate)
+            {
+                return mayRun;
+            }
+        }
+    }
+
+    public void Allow()
+    {
+        lock (gate)
+        {
+            mayRun = true;
+            Run();
+        }
+    }
+
+    public void Forbid()
+    {
+        lock (gate)
+        {
+            mayRun = false;
+            machine.Pause();
+        }
+    }
+
+    /// <summary>The next <see cref="Resume"/> leaves the guest paused.</summary>
+    public void ForbidFromNextPause()
+    {
+        lock (gate)
+        {
+            mayRun = false;
+        }
+    }
+
+    public void Pause()
+    {
+        lock (gate)
+        {
+            machine.Pause();
+        }
+    }
+
+    public void Resume()
+    {
+        lock (gate)
+        {
+            if (mayRun)
+            {
+                Run();
+            }
+        }
+    }
+
+    /// <summary>u32 big-endian length of the machine's part, that part, then the network's.</summary>
+    public void SaveDevices(IBufferWriter<byte> destination)
+    {
+        machineState.ResetWrittenCount();
+        machine.SaveDevices(machineState);
+        BinaryPrimitives.WriteInt32BigEndian(destination.GetSpan(4), machineState.WrittenCount);
+        destination.Advance(4);
+        destination.Write(machineState.WrittenSpan);
+        network.SaveState(destination);
+    }
+
+    public string? RestoreDevices(ReadOnlySpan<byte> state)
+    {
+        if (state.Length < 4 || BinaryPrimitives.ReadInt32BigEndian(state) is var length && (length < 0 || length > state.Length - 4))
+        {
+            return "the device state is too short";
+        }
+
+        RestoreResult result = machine.RestoreDevices(state.Slice(4, length));
+        return result.IsOk ? network.LoadState(state[(4 + length)..]) : result.Error;
+    }
+
+    public void Dispose() => machine.Dispose();
+
+    private void Run()
+    {
+        if (machine.IsStarted)
+        {
+            machine.Resume();
+        }
+        else
+        {
+            machine.Start();
+        }
+    }
+}

@@ -1,0 +1,125 @@
+using System.Diagnostics;
+using Colo.Vmm.Net;
+using Colo.Vmm.Net.Backends;
+
+namespace Colo.Actors.Vm.Embedded;
+
+/// <summary>
+/// The way of one card to the LAN: a TAP in a bridge while this host is the VM's place, nothing otherwise. Making the TAP
+/// takes some milliseconds, so it is made beforehand and kept down; to attach is to set it up.
+/// </summary>
+internal sealed class LanPort : IDisposable
+{
+    private readonly string tap;
+    private readonly string bridge;
+    private readonly Action<string> log;
+    private readonly Lock gate = new();
+    private readonly GuestAddresses addresses = new();
+    private TapBackend? backend;
+    private bool up;
+
+    /// <param name="tap">Name of the interface; empty: the card is not connected.</param>
+    /// <param name="bridge">Bridge that it joins; empty: none.</param>
+    /// <param name="mac">The card's address.</param>
+    /// <param name="log">Told of trouble with the interface.</param>
+    public LanPort(string tap, string bridge, byte[] mac, Action<string> log)
+    {
+        this.tap = tap;
+        this.bridge = bridge;
+        Mac = mac;
+        this.log = log;
+    }
+
+    public byte[] Mac { get; }
+
+    /// <summary>Takes frames from the LAN, on the interface's own thread.</summary>
+    public FrameHandler? Received { get; set; }
+
+    /// <summary>Notes the addresses that the guest uses, for the announcement after a takeover.</summary>
+    public void Learn(ReadOnlySpan<byte> frame) => addresses.Learn(frame, Mac);
+
+    /// <summary>Makes the interface, down, so that attaching is quick. Harmless when it exists.</summary>
+    public void Prepare()
+    {
+        lock (gate)
+        {
+            if (backend is null && tap.Length > 0)
+            {
+                backend = new TapBackend(tap) { Received = frame => { if (up) { Received?.Invoke(frame); } } };
+                if (bridge.Length > 0)
+                {
+                    Ip("link", "set", tap, "master", bridge);
+                }
+            }
+        }
+    }
+
+    public void Attach()
+    {
+        Prepare();
+        lock (gate)
+        {
+            if (!up && backend is not null)
+            {
+                Ip("link", "set", tap, "up");
+                up = true;
+            }
+        }
+    }
+
+    public void Detach()
+    {
+        lock (gate)
+        {
+            if (up)
+            {
+                up = false;
+                Ip("link", "set", tap, "down");
+            }
+        }
+    }
+
+    public void Send(ReadOnlySpan<byte> frame)
+    {
+        if (up)
+        {
+            backend?.Send(frame);
+        }
+    }
+
+    /// <summary>Tells the LAN where the guest's addresses are now.</summary>
+    public void Announce()
+    {
+        foreach (byte[] frame in addresses.Announcements(Mac))
+        {
+            Send(frame);
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (gate)
+        {
+            up = false;
+            backend?.Dispose();
+            backend = null;
+        }
+    }
+
+    private void Ip(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("ip") { RedirectStandardError = true, UseShellExecute = false };
+        foreach (string argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        using Process process = Process.Start(start) ?? throw new IOException("the program 'ip' (package iproute2) cannot be started");
+        string error = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        if (process.ExitCode != 0)
+        {
+            log($"ip {string.Join(' ', arguments)}: {error.Trim()}");
+        }
+    }
+}

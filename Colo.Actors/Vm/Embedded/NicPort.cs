@@ -1,0 +1,268 @@
+using System.Buffers;
+using Colo.Actors.Protocol;
+using Colo.Vmm.Net;
+
+namespace Colo.Actors.Vm.Embedded;
+
+/// <summary>
+/// One card of the guest: the back end that the virtio device sees, with the comparer of its answers, the rewriter of its
+/// connections and the LAN behind it. All decisions are made under the network's lock.
+/// </summary>
+internal sealed class NicPort : INetworkBackend, IReleaseSink
+{
+    /// <summary>Requests of an epoch that is not loaded yet; beyond it the client sends again.</summary>
+    private const int EarlyFramesMax = 16_384;
+
+    private readonly GuestNetwork network;
+    private readonly int index;
+    private readonly LanPort lan;
+    private readonly ComparerOptions options;
+    private readonly FramePool pool = new();
+    private readonly byte[] scratch = new byte[65_550];
+    private readonly Queue<(long Epoch, byte[] Frame)> early = new();
+    private PacketComparer comparer;
+    private FrameHandler? toGuest;
+    private long matched;
+    private long committed;
+    private long solo;
+    private long held;
+    private long mismatches;
+
+    public NicPort(GuestNetwork network, int index, LanPort lan, ComparerOptions options)
+    {
+        this.network = network;
+        this.index = index;
+        this.lan = lan;
+        this.options = options;
+        comparer = NewComparer();
+        lan.Received = FromLan;
+    }
+
+    public byte[] Mac => lan.Mac;
+
+    public SequenceRewriter Rewriter { get; private set; } = new();
+
+    public FrameHandler? Received
+    {
+        set => toGuest = value;
+    }
+
+    /// <summary>A frame of the guest.</summary>
+    public void Send(ReadOnlySpan<byte> frame)
+    {
+        lock (network.Gate)
+        {
+            if (frame.Length > scratch.Length)
+            {
+                return;
+            }
+
+            frame.CopyTo(scratch);
+            Span<byte> own = scratch.AsSpan(0, frame.Length);
+            lan.Learn(own);
+            if (network.IsReplica || !Rewriter.IsIdle)
+            {
+                Rewriter.FromGuest(own, network.Now);
+            }
+
+            if (network.IsReplica)
+            {
+                network.ShowToPrimary(index, own);
+            }
+            else if (pool.TryCopy(own, FrameOwner.Reader, out PooledFrame? copy)
+                && !comparer.Primary(copy, network.Epoch, network.Now))
+            {
+                // At the memory bound: for the guest the cable is full; its own protocols repair that. A checkpoint is asked for.
+                copy.Release();
+            }
+        }
+    }
+
+    public void FromReplica(FrameEpoch tag, ReadOnlySpan<byte> frame)
+    {
+        if (pool.TryCopy(frame, FrameOwner.Reader, out PooledFrame? copy))
+        {
+            comparer.Secondary(copy, tag, network.Now);
+        }
+    }
+
+    public void FromMirror(long tag, long loaded, ReadOnlySpan<byte> frame)
+    {
+        if (tag <= loaded)
+        {
+            ToGuest(frame);
+        }
+        else if (early.Count < EarlyFramesMax)
+        {
+            early.Enqueue((tag, frame.ToArray()));
+        }
+    }
+
+    public void DropEarly() => early.Clear();
+
+    /// <summary>A new epoch has begun, by a capture (primary) or a load (replica).</summary>
+    public void Tagged(bool joining)
+    {
+        if (network.IsReplica)
+        {
+            while (early.TryPeek(out (long Epoch, byte[] Frame) next) && next.Epoch <= network.Epoch.Number)
+            {
+                early.Dequeue();
+                ToGuest(next.Frame);
+            }
+        }
+        else if (joining)
+        {
+            comparer.EnterPair(network.Epoch);
+        }
+        else if (network.Epoch > comparer.CapturedEpoch)
+        {
+            comparer.CheckpointCaptured(network.Epoch);
+        }
+    }
+
+    public void GoSolo()
+    {
+        if (comparer.Mode == ComparerMode.Stopped)
+        {
+            comparer = NewComparer();
+        }
+
+        if (network.Epoch > comparer.CapturedEpoch)
+        {
+            comparer.CheckpointCaptured(network.Epoch);
+        }
+
+        Rewriter.Promote();
+        comparer.GoSolo();
+    }
+
+    public void Committed(Epoch epoch)
+    {
+        var number = new FrameEpoch(epoch.Value);
+        if (number > comparer.CommittedEpoch && number <= comparer.CapturedEpoch && comparer.Mode == ComparerMode.Pair)
+        {
+            comparer.CheckpointCommitted(number, network.Now);
+        }
+        else
+        {
+            comparer.OutputReady();
+        }
+    }
+
+    public void Abandoned(Epoch epoch)
+    {
+        if (epoch.Value == comparer.CapturedEpoch.Number)
+        {
+            comparer.CheckpointAbandoned(new FrameEpoch(epoch.Value));
+        }
+    }
+
+    public void Tick() => comparer.Tick(network.Now);
+
+    public void Prepare() => lan.Prepare();
+
+    public void Attach() => lan.Attach();
+
+    public void Announce() => lan.Announce();
+
+    public void Detach() => lan.Detach();
+
+    /// <summary>The guest is gone.</summary>
+    public void Forget()
+    {
+        comparer.StopReleasing();
+        comparer = NewComparer();
+        Rewriter = new SequenceRewriter();
+        early.Clear();
+    }
+
+    public void SaveRewriter(IBufferWriter<byte> target) => Rewriter.Save(target);
+
+    public bool LoadRewriter(ReadOnlySpan<byte> saved)
+    {
+        Rewriter.Demote();
+        return Rewriter.TryCheckpointLoaded(saved, network.Now);
+    }
+
+    public VmGauges AddTo(VmGauges gauges) => gauges with
+    {
+        FramesMatched = gauges.FramesMatched + matched,
+        FramesCommitted = gauges.FramesCommitted + committed,
+        FramesSolo = gauges.FramesSolo + solo,
+        FramesHeld = gauges.FramesHeld + held,
+        Mismatches = gauges.Mismatches + mismatches,
+    };
+
+    public void Dispose() => lan.Dispose();
+
+    bool IReleaseSink.TryRelease(PooledFrame frame, ReleasePermit permit)
+    {
+        if (!network.MayLeave(frame, permit))
+        {
+            return false;
+        }
+
+        switch (permit)
+        {
+            case ReleasePermit.Matched: matched++; break;
+            case ReleasePermit.Committed: committed++; break;
+            default: solo++; break;
+        }
+
+        lan.Send(frame.Frame);
+        return true;
+    }
+
+    void IReleaseSink.Held(PooledFrame frame) => held++;
+
+    void IReleaseSink.RequestCheckpoint(CheckpointReason reason)
+    {
+        mismatches += reason == CheckpointReason.Mismatch ? 1 : 0;
+        network.RequestCheckpoint(reason);
+    }
+
+    private PacketComparer NewComparer() => new(options, pool, this, network?.Epoch ?? default);
+
+    /// <summary>A frame of the LAN: first to the peer, then to the guest, so that what the guest saw the peer gets too.</summary>
+    private void FromLan(ReadOnlySpan<byte> frame)
+    {
+        lock (network.Gate)
+        {
+            if (network.IsReplica)
+            {
+                return;
+            }
+
+            network.Mirror(index, frame);
+            ToGuest(frame);
+        }
+    }
+
+    private void ToGuest(ReadOnlySpan<byte> frame)
+    {
+        if (toGuest is not { } guest)
+        {
+            return;
+        }
+
+        if (!network.IsReplica && Rewriter.IsIdle)
+        {
+            guest(frame);
+            return;
+        }
+
+        Span<byte> own = stackalloc byte[2048];
+        if (frame.Length > own.Length)
+        {
+            own = new byte[frame.Length];
+        }
+
+        own = own[..frame.Length];
+        frame.CopyTo(own);
+        if (Rewriter.ToGuest(own, network.Now) != RewriteResult.Withhold)
+        {
+            guest(own);
+        }
+    }
+}

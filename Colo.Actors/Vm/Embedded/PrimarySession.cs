@@ -1,0 +1,283 @@
+using System.Collections.Concurrent;
+using System.Net;
+using Colo.Actors.Checkpoint;
+using Colo.Actors.Disk;
+using Colo.Actors.Failover;
+using Colo.Actors.Protocol;
+using Colo.Vmm.Checkpoint;
+using Colo.Vmm.Checkpoint.Primary;
+using Colo.Vmm.Links;
+
+namespace Colo.Actors.Vm.Embedded;
+
+/// <summary>
+/// One session of a primary with its secondary: opens the data links, then runs copies and checkpoints on a thread of its
+/// own, and sends pages ahead while there is nothing else to do. Ends when a link breaks, which is reported once.
+/// <code>
+/// connecting (retries until the joiner listens) -> ready -> [copy memory | checkpoint | send ahead]* -> ended
+/// </code>
+/// </summary>
+internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachineWatcher, IDisposable
+{
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ConnectRetry = TimeSpan.FromMilliseconds(20);
+
+    private readonly SessionSetup setup;
+    private readonly GuestMachine guest;
+    private readonly GuestNetwork network;
+    private readonly DiskSet disks;
+    private readonly CancellationTokenSource ending = new();
+    private readonly BlockingCollection<Action> work = [];
+    private readonly List<DataLink> links = [];
+    private readonly Thread thread;
+    private CancellationTokenSource? checkpoint;
+    private PrimaryCheckpointSender? sender;
+    private BackgroundPrecopy? precopy;
+    private ulong lastEpoch;
+    private bool copying;
+    private long pausedAt;
+    private Epoch? captured;
+    private int reported;
+
+    public PrimarySession(SessionSetup setup, GuestMachine guest, GuestNetwork network, DiskSet disks, Epoch epoch)
+    {
+        this.setup = setup;
+        this.guest = guest;
+        this.network = network;
+        this.disks = disks;
+        lastEpoch = (ulong)epoch.Value;
+        thread = new Thread(Run) { IsBackground = true, Name = $"colo session {setup.Vm}" };
+        thread.Start();
+    }
+
+    /// <summary>What the last checkpoint cost; null before the first.</summary>
+    public CheckpointReport? LastReport { get; private set; }
+
+    /// <summary>One pass over memory, or as many as it takes; reports <see cref="MemoryRoundDone"/>.</summary>
+    public void CopyMemory() => Post(() =>
+    {
+        copying = true;
+        var options = new LiveStartOptions { RoundsMax = 8 };
+        long began = setup.Time.GetTimestamp();
+        new LiveStart(sender!, options).CopyRounds(
+            new CheckpointStamp((ulong)setup.Term.Value, lastEpoch + 1), null, ending.Token, out bool lost);
+        copying = false;
+        if (lost)
+        {
+            LinkLost(ReplicationChannel.Checkpoint);
+            return;
+        }
+
+        setup.Report(new MemoryRoundDone(guest.Ram.PageCount, sender!.PendingPages, setup.Time.GetElapsedTime(began)));
+    });
+
+    /// <summary>Captures and sends; reports <see cref="StateCaptured"/>, later what went wrong if it did.</summary>
+    public void TakeCheckpoint(Epoch epoch, bool resumeAfter)
+    {
+        var abort = CancellationTokenSource.CreateLinkedTokenSource(ending.Token);
+        Interlocked.Exchange(ref checkpoint, abort);
+        Post(() =>
+        {
+            if (!resumeAfter)
+            {
+                guest.ForbidFromNextPause();
+            }
+
+            lastEpoch = (ulong)epoch.Value;
+            captured = null;
+            CheckpointReport report = sender!.Run(new CheckpointStamp((ulong)setup.Term.Value, lastEpoch), abort.Token);
+            LastReport = report;
+            if (report.Status is CheckpointStatus.LinkLost or CheckpointStatus.Unresolved or CheckpointStatus.CommittedThenLost)
+            {
+                LinkLost(ReplicationChannel.Checkpoint);
+            }
+        });
+    }
+
+    public void AbortCheckpoint() => Volatile.Read(ref checkpoint)?.Cancel();
+
+    void IPrimaryCheckpointHooks.Captured(CheckpointStamp stamp)
+    {
+        // The guest stands: everything that it makes from now on belongs to the new epoch.
+        captured = new Epoch((long)stamp.Epoch);
+        network.Tag((long)stamp.Epoch);
+        disks.Barrier(stamp.Epoch);
+    }
+
+    void IPrimaryCheckpointHooks.Committed(CheckpointStamp stamp)
+    {
+        // What may leave is decided by the core, which hears of the commit from the secondary's core.
+    }
+
+    void IPrimaryCheckpointHooks.CheckpointWanted(CheckpointWantedReason reason) =>
+        setup.Report(new CheckpointTrigger(CheckpointReason.DirtyPages));
+
+    void ICheckpointMachineWatcher.Pausing() => pausedAt = setup.Time.GetTimestamp();
+
+    void ICheckpointMachineWatcher.Resumed()
+    {
+        if (captured is { } epoch)
+        {
+            captured = null;
+            (int pages, int bytes) = sender!.LastCapture;
+            setup.Report(new StateCaptured(epoch, pages, bytes, setup.Time.GetElapsedTime(pausedAt)));
+        }
+    }
+
+    public void Dispose()
+    {
+        Interlocked.Exchange(ref reported, 1);
+        ending.Cancel();
+        work.CompleteAdding();
+        foreach (DataLink link in TakeLinks())
+        {
+            link.Abort();
+        }
+    }
+
+    private DataLink[] TakeLinks()
+    {
+        lock (links)
+        {
+            return [.. links];
+        }
+    }
+
+    private void Post(Action action)
+    {
+        try
+        {
+            work.Add(action);
+        }
+        catch (InvalidOperationException)
+        {
+            // The session has ended; whoever asked hears of that, or asked for it.
+        }
+    }
+
+    private void Run()
+    {
+        try
+        {
+            if (!Connect())
+            {
+                LinkLost(ReplicationChannel.Control);
+                return;
+            }
+
+            while (!ending.IsCancellationRequested)
+            {
+                TimeSpan wait = SendAhead();
+                if (work.TryTake(out Action? action, wait))
+                {
+                    action();
+                }
+                else if (work.IsCompleted)
+                {
+                    break;
+                }
+            }
+        }
+        catch (Exception problem) when (problem is IOException or ObjectDisposedException or OperationCanceledException)
+        {
+            LinkLost(ReplicationChannel.Control);
+        }
+        finally
+        {
+            network.StopPrimary(this);
+            sender?.Dispose();
+            foreach (DataLink link in TakeLinks())
+            {
+                link.Dispose();
+            }
+        }
+    }
+
+    private TimeSpan SendAhead()
+    {
+        if (precopy is null || copying || !sender!.PeerIsReplica || !guest.MayRun)
+        {
+            return TimeSpan.FromMilliseconds(500);
+        }
+
+        PrecopyStep step = precopy.Step(new CheckpointStamp((ulong)setup.Term.Value, lastEpoch + 1), ending.Token);
+        if (step.LinkLost)
+        {
+            LinkLost(ReplicationChannel.Checkpoint);
+        }
+
+        return step.Delay > TimeSpan.Zero ? step.Delay : TimeSpan.Zero;
+    }
+
+    private bool Connect()
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ending.Token);
+        limit.CancelAfter(ConnectTimeout);
+        DataLink control = Open(LinkKind.CheckpointControl, 0, limit.Token);
+        var pages = new List<Stream>();
+        for (int channel = 0; channel < setup.PageChannels; channel++)
+        {
+            pages.Add(Open(LinkKind.CheckpointPages, channel, limit.Token).Stream);
+        }
+
+        DataLink mirror = Open(LinkKind.Mirror, 0, limit.Token);
+        DataLink compare = Open(LinkKind.Compare, 0, limit.Token);
+        DataLink? disk = disks.HasReplicated ? Open(LinkKind.Disk, 0, limit.Token) : null;
+        CheckpointLink? link = CheckpointLink.TryOpen(setup.LinkParameters(LinkRole.Primary, guest.Ram), control.Stream, pages, out string error);
+        if (link is null)
+        {
+            setup.Log($"checkpoint link to {setup.Peer}: {error}");
+            return false;
+        }
+
+        sender = new PrimaryCheckpointSender(
+            new WatchedMachine(guest, this), link, setup.PrimaryOptions, this, setup.Time);
+        if (!sender.WaitUntilReady(limit.Token))
+        {
+            return false;
+        }
+
+        precopy = new BackgroundPrecopy(sender, setup.Precopy);
+        network.StartPrimary(this, mirror.Stream, compare.Stream, () => LinkLost(ReplicationChannel.Mirror));
+        if (disk is not null)
+        {
+            disks.Connect(disk.Stream);
+        }
+
+        return true;
+    }
+
+    private DataLink Open(LinkKind kind, int channel, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            try
+            {
+                var open = new LinkOpen(kind, channel, setup.Vm.Name, (ulong)setup.Term.Value, setup.Self.Host.Name);
+                DataLink link = LinkConnector.ConnectAsync(setup.PeerAddress, open, setup.Security, cancellation).GetAwaiter().GetResult();
+                lock (links)
+                {
+                    links.Add(link);
+                }
+
+                return link;
+            }
+            catch (Exception problem) when (problem is IOException or System.Net.Sockets.SocketException)
+            {
+                // The joiner may not have heard of its invitation yet.
+                if (cancellation.WaitHandle.WaitOne(ConnectRetry))
+                {
+                    throw new OperationCanceledException(problem.Message, problem);
+                }
+            }
+        }
+    }
+
+    private void LinkLost(ReplicationChannel channel)
+    {
+        if (Interlocked.Exchange(ref reported, 1) == 0)
+        {
+            setup.Report(new ReplicationLinkLost(new HostIdentity(setup.Peer, default), channel));
+        }
+    }
+}

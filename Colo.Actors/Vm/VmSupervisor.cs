@@ -1,0 +1,110 @@
+using Akka.Actor;
+using Akka.Event;
+using Colo.Actors.Arbiter;
+using Colo.Actors.Protocol;
+
+namespace Colo.Actors.Vm;
+
+/// <summary>
+/// One protected VM on this host: starts its parts and carries messages and effects between them.
+/// <code>
+///   /user/node/vms/{vm}  VmSupervisor
+///      /protocol         VmProtocolActor: every decision of this VM
+///      /machine          MachineActor: guest, gate, network, disks, links
+///      /arbiter          ArbiterActor: compare-and-set of (vm, term)
+/// </code>
+/// Effects keep their order, because all of them pass here. A child that fails has broken an invariant or lost its
+/// machine: the VM is given up on this host (links cut, guest discarded), which the peer sees at once and answers by
+/// winning the term. Nothing is restarted with half a state.
+/// </summary>
+public sealed class VmSupervisor : ReceiveActor
+{
+    private readonly VmRuntime runtime;
+    private readonly ILoggingAdapter log = Context.GetLogger();
+    private readonly Dictionary<CommandId, IActorRef> askers = [];
+    private readonly IActorRef protocol;
+    private readonly IActorRef machine;
+    private readonly IActorRef arbiter;
+    private bool givenUp;
+
+    public VmSupervisor(VmRuntime runtime)
+    {
+        this.runtime = runtime;
+        protocol = Context.ActorOf(Props.Create(() => new VmProtocolActor(runtime.Protocol, runtime.Time)), "protocol");
+        machine = Context.ActorOf(
+            Props.Create(() => new MachineActor(runtime.OpenBackend)).WithDispatcher("colo.machine-dispatcher"), "machine");
+        arbiter = Context.ActorOf(
+            Props.Create(() => new ArbiterActor(runtime.Vm, runtime.Arbiter, runtime.ArbiterTimeout)), "arbiter");
+        Receive<Effect>(Carry);
+        Receive<OperatorCommand>(Command);
+        Receive<Message>(message => protocol.Tell(message));
+        Receive<VmGlance>(glance => runtime.Observer.Glanced(runtime.Vm, glance));
+    }
+
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(problem =>
+    {
+        GiveUp(problem);
+        return Directive.Stop;
+    });
+
+    private void Carry(Effect effect)
+    {
+        switch (effect)
+        {
+            case Effect.Send send:
+                runtime.Peers.Send(send.To, runtime.Vm, send.Message);
+                break;
+            case Effect.AskArbiter or Effect.NoteRecord:
+                arbiter.Tell(effect);
+                break;
+            case Effect.RunHook hook:
+                runtime.Hooks.Run(runtime.Vm, hook);
+                break;
+            case Effect.CompleteCommand done:
+                Complete(done);
+                break;
+            case Effect.ReportStatus report:
+                runtime.Observer.StatusChanged(runtime.Vm, report.Status);
+                break;
+            case Effect.Emit emit:
+                runtime.Observer.Happened(runtime.Vm, emit.Event);
+                break;
+            default:
+                machine.Tell(effect);
+                break;
+        }
+    }
+
+    private void Command(OperatorCommand command)
+    {
+        if (givenUp)
+        {
+            Sender.Tell(new Effect.CompleteCommand(command.Id, CommandResult.Refused, "this host has given the VM up; see its events"));
+            return;
+        }
+
+        askers[command.Id] = Sender;
+        protocol.Tell(command);
+    }
+
+    private void Complete(Effect.CompleteCommand done)
+    {
+        if (askers.Remove(done.Id, out IActorRef? asker))
+        {
+            asker.Tell(done);
+        }
+    }
+
+    private void GiveUp(Exception problem)
+    {
+        log.Error(problem, "VM {0} is given up on this host", runtime.Vm);
+        givenUp = true;
+        runtime.Observer.Happened(
+            runtime.Vm,
+            new HostEvent(EventCode.InvariantViolated, Term.Zero, Epoch.Zero, $"given up on this host: {problem.Message}"));
+        machine.Tell(new Effect.CloseGate("given up"));
+        machine.Tell(new Effect.DisconnectReplication("given up"));
+        machine.Tell(new Effect.DiscardGuest("given up"));
+        runtime.Observer.Glanced(runtime.Vm, new VmGlance(Term.Zero, false));
+    }
+}
