@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using Colo.Vmm.Cpu;
 using Colo.Vmm.Machine;
 

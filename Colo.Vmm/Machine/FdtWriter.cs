@@ -14,8 +14,8 @@ internal sealed class FdtWriter
     private const int HeaderSize = 40;
     private const int ReservationSize = 16;
 
-    private readonly MemoryStream _structure = new();
-    private readonly MemoryStream _strings = new();
+    private readonly List<byte> _structure = [];
+    private readonly List<byte> _strings = [];
     private readonly Dictionary<string, uint> _stringOffsets = [];
     private uint _lastHandle;
 
@@ -25,8 +25,8 @@ internal sealed class FdtWriter
     public void BeginNode(string name)
     {
         Cell(BeginNodeToken);
-        _structure.Write(Encoding.ASCII.GetBytes(name));
-        _structure.WriteByte(0);
+        _structure.AddRange(Encoding.ASCII.GetBytes(name));
+        _structure.Add(0);
         Align();
     }
 
@@ -37,7 +37,7 @@ internal sealed class FdtWriter
         Cell(PropertyToken);
         Cell((uint)value.Length);
         Cell(StringOffset(name));
-        _structure.Write(value);
+        _structure.AddRange(value);
         Align();
     }
 
@@ -67,21 +67,21 @@ internal sealed class FdtWriter
     {
         Cell(EndToken);
         int structureOffset = HeaderSize + ReservationSize;
-        int stringsOffset = structureOffset + (int)_structure.Length;
-        int total = stringsOffset + (int)_strings.Length;
+        int stringsOffset = structureOffset + (int)_structure.Count;
+        int total = stringsOffset + (int)_strings.Count;
         var blob = new byte[(total + 7) & ~7];
         Span<uint> header =
         [
             Magic, (uint)blob.Length, (uint)structureOffset, (uint)stringsOffset, HeaderSize, 17, 16, 0,
-            (uint)_strings.Length, (uint)_structure.Length,
+            (uint)_strings.Count, (uint)_structure.Count,
         ];
         for (int i = 0; i < header.Length; i++)
         {
             BinaryPrimitives.WriteUInt32BigEndian(blob.AsSpan(i * 4), header[i]);
         }
 
-        _structure.ToArray().CopyTo(blob, structureOffset);
-        _strings.ToArray().CopyTo(blob, stringsOffset);
+        _structure.CopyTo(blob, structureOffset);
+        _strings.CopyTo(blob, stringsOffset);
         return blob;
     }
 
@@ -89,14 +89,14 @@ internal sealed class FdtWriter
     {
         Span<byte> bytes = stackalloc byte[4];
         BinaryPrimitives.WriteUInt32BigEndian(bytes, value);
-        _structure.Write(bytes);
+        _structure.AddRange(bytes);
     }
 
     private void Align()
     {
-        while (_structure.Length % 4 != 0)
+        while (_structure.Count % 4 != 0)
         {
-            _structure.WriteByte(0);
+            _structure.Add(0);
         }
     }
 
@@ -104,10 +104,10 @@ internal sealed class FdtWriter
     {
         if (!_stringOffsets.TryGetValue(name, out uint offset))
         {
-            offset = (uint)_strings.Length;
+            offset = (uint)_strings.Count;
             _stringOffsets.Add(name, offset);
-            _strings.Write(Encoding.ASCII.GetBytes(name));
-            _strings.WriteByte(0);
+            _strings.AddRange(Encoding.ASCII.GetBytes(name));
+            _strings.Add(0);
         }
 
         return offset;

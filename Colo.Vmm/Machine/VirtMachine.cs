@@ -1,5 +1,4 @@
 using System.Buffers;
-using Colo.Vmm.Devices;
 using Colo.Vmm.Memory;
 
 namespace Colo.Vmm.Machine;

@@ -1,5 +1,3 @@
-using Colo.Vmm.Cpu;
-
 namespace Colo.Vmm.Devices.Aclint;
 
 /// <summary>
