@@ -1,8 +1,9 @@
 namespace Colo.Vmm.Memory;
 
 /// <summary>
-/// Buffers of one page each for content that a capture saved before the guest overwrote it. Returned buffers are used
-/// again, up to a bound, so that a machine under steady checkpoints allocates nothing.
+/// Buffers of one page each for content that a capture saved before the guest overwrote it, and for pages that are
+/// staged for the guest: the two need memory in turns, so they share it. Returned buffers are used again, up to a bound,
+/// so that a machine under steady checkpoints allocates nothing.
 /// </summary>
 internal sealed class SavedPagePool
 {
@@ -13,20 +14,34 @@ internal sealed class SavedPagePool
     private readonly int _keptCountMax;
     private byte[][] _free = new byte[64][];
     private int _count;
+    private int _alive;
+    private int _peakAlive;
 
     public SavedPagePool(int pageCount)
     {
         _keptCountMax = Math.Max(KeptCountLeast, pageCount / 4);
     }
 
-    /// <summary>Buffers waiting for their next use.</summary>
-    public int FreeCount
+    /// <summary>Buffers that exist, rented or waiting for their next use.</summary>
+    public int AliveCount
     {
         get
         {
             lock (_lock)
             {
-                return _count;
+                return _alive;
+            }
+        }
+    }
+
+    /// <summary>The most that <see cref="AliveCount"/> has been.</summary>
+    public int PeakAliveCount
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _peakAlive;
             }
         }
     }
@@ -41,6 +56,8 @@ internal sealed class SavedPagePool
                 _free[_count] = null!;
                 return page;
             }
+
+            _peakAlive = Math.Max(_peakAlive, ++_alive);
         }
 
         return GC.AllocateUninitializedArray<byte>(GuestRam.PageSize);
@@ -52,6 +69,7 @@ internal sealed class SavedPagePool
         {
             if (_count == _keptCountMax)
             {
+                _alive--;
                 return;
             }
 
@@ -61,6 +79,17 @@ internal sealed class SavedPagePool
             }
 
             _free[_count++] = page;
+        }
+    }
+
+    /// <summary>Gives the waiting buffers back to the host.</summary>
+    public void Trim()
+    {
+        lock (_lock)
+        {
+            _alive -= _count;
+            Array.Clear(_free, 0, _count);
+            _count = 0;
         }
     }
 }

@@ -270,7 +270,8 @@ public sealed class PrimaryCheckpointSender : IDisposable
 
         if (!SendDevices(run))
         {
-            return GiveUp(run);
+            // A write that failed may have delivered its bytes all the same, and the last of them lets the peer commit.
+            return Unresolved(run);
         }
 
         run.EndSend(_link.BytesWritten);

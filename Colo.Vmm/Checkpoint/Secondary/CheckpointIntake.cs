@@ -11,7 +11,7 @@ internal sealed class CheckpointIntake
 {
     private readonly GuestRam _ram;
     private readonly Channel[] _channels;
-    private readonly PageSlots _slots;
+    private readonly StagingRoom _room;
     private readonly object _endGate = new();
     private StagedPages _collecting;
     private StagedPages _spare;
@@ -24,9 +24,9 @@ internal sealed class CheckpointIntake
     public CheckpointIntake(GuestRam ram, int channels, LinkFeatures features, int stagedPagesMax)
     {
         _ram = ram;
-        _slots = new PageSlots(stagedPagesMax);
-        _collecting = new StagedPages(ram.PageCount, _slots);
-        _spare = new StagedPages(ram.PageCount, _slots);
+        _room = new StagingRoom(ram.SavedPages, stagedPagesMax);
+        _collecting = new StagedPages(ram.PageCount, _room);
+        _spare = new StagedPages(ram.PageCount, _room);
         Image = new CommittedImage(ram);
         _channels = new Channel[channels];
         for (var i = 0; i < channels; i++)
@@ -37,7 +37,7 @@ internal sealed class CheckpointIntake
 
     public CommittedImage Image { get; }
 
-    public PageSlots Slots => _slots;
+    public StagingRoom Room => _room;
 
     /// <summary>Chunks of aborted checkpoints that arrived late.</summary>
     public long DroppedChunks => Volatile.Read(ref _droppedChunks);

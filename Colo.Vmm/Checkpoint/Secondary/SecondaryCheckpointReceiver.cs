@@ -100,10 +100,11 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
     /// <summary>Pages that the guest has written since the last checkpoint, kept in their older version.</summary>
     public int ChangedPages => _intake.Image.SavedPageCount;
 
-    /// <summary>Bytes held beside guest RAM for page content: staging slabs and older versions of changed pages.</summary>
-    public long ExtraMemoryBytes =>
-        _intake.Slots.AllocatedBytes
-        + ((long)_intake.Image.SavedPageCount + _machine.Ram.SavedPages.FreeCount) * FrameLimits.PageSize;
+    /// <summary>Bytes held beside guest RAM for page content: staged pages, older versions of changed ones, spare buffers.</summary>
+    public long ExtraMemoryBytes => (long)_machine.Ram.SavedPages.AliveCount * FrameLimits.PageSize;
+
+    /// <summary>The most that <see cref="ExtraMemoryBytes"/> has been.</summary>
+    public long ExtraMemoryBytesPeak => (long)_machine.Ram.SavedPages.PeakAliveCount * FrameLimits.PageSize;
 
     /// <summary>How long the last flip took, and how many pages it wrote.</summary>
     public TimeSpan LastApplyTime => _lastApplyTime;
@@ -151,7 +152,7 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
     /// </summary>
     public void CheckBounds()
     {
-        if (_replica != ReplicaState.Replica || _intake.Slots.InUse + _intake.Image.SavedPageCount < _wantPages
+        if (_replica != ReplicaState.Replica || _intake.Room.InUse + _intake.Image.SavedPageCount < _wantPages
             || Interlocked.Exchange(ref _wanted, 1) != 0)
         {
             return;
@@ -398,7 +399,7 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
 
         if (_options.ReleaseStagingMemory)
         {
-            _intake.Slots.TryRelease();
+            _machine.Ram.SavedPages.Trim();
         }
 
         _replica = ReplicaState.Replica;

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Colo.Vmm.Memory;
 
 namespace Colo.Vmm.Checkpoint.Secondary;
@@ -8,21 +9,21 @@ namespace Colo.Vmm.Checkpoint.Secondary;
 /// </summary>
 internal sealed class StagedPages
 {
-    private const int Absent = 0;
-    private const int Zero = -1;
-    private const int InRam = -2;
+    // Marks in the table; compared by reference.
+    private static readonly byte[] s_zero = [];
+    private static readonly byte[] s_inRam = new byte[1];
 
-    private readonly PageSlots _slots;
-    private readonly int[] _slotOfPage; // slot + 1
+    private readonly StagingRoom _room;
+    private readonly byte[]?[] _contentOfPage;
     private readonly DirtyPages _members;
     private long _count;
     private long _setDigest;
     private int _overflowed;
 
-    public StagedPages(int pageCount, PageSlots slots)
+    public StagedPages(int pageCount, StagingRoom room)
     {
-        _slots = slots;
-        _slotOfPage = new int[pageCount];
+        _room = room;
+        _contentOfPage = new byte[]?[pageCount];
         _members = new DirtyPages(pageCount);
     }
 
@@ -37,14 +38,14 @@ internal sealed class StagedPages
 
     public DirtyPages Members => _members;
 
-    public bool Contains(int page) => Volatile.Read(ref _slotOfPage[page]) != Absent;
+    public bool Contains(int page) => Volatile.Read(ref _contentOfPage[page]) is not null;
 
     public bool TryPut(int page, ReadOnlySpan<byte> content)
     {
-        var slot = _slotOfPage[page] - 1;
-        if (slot < 0)
+        var buffer = _contentOfPage[page];
+        if (!IsBuffer(buffer))
         {
-            if (!_slots.TryRent(out slot))
+            if (!_room.TryRent(out buffer))
             {
                 Volatile.Write(ref _overflowed, 1);
                 return false;
@@ -53,38 +54,24 @@ internal sealed class StagedPages
             NoteMember(page);
         }
 
-        content.CopyTo(_slots[slot]);
-        Volatile.Write(ref _slotOfPage[page], slot + 1);
+        content.CopyTo(buffer);
+        Volatile.Write(ref _contentOfPage[page], buffer);
         return true;
     }
 
-    public void PutZero(int page)
-    {
-        var old = _slotOfPage[page];
-        if (old > 0)
-        {
-            _slots.Return(old - 1);
-        }
-
-        NoteMember(page);
-        Volatile.Write(ref _slotOfPage[page], Zero);
-    }
+    public void PutZero(int page) => Mark(page, s_zero);
 
     /// <summary>The page was written into RAM, because there is no image to protect yet; only its number is kept.</summary>
-    public void NoteInRam(int page)
-    {
-        NoteMember(page);
-        Volatile.Write(ref _slotOfPage[page], InRam);
-    }
+    public void NoteInRam(int page) => Mark(page, s_inRam);
 
     /// <summary>
     /// The staged bytes of a page; an empty span for a page of zeros. False when it is not staged, or is in RAM already.
     /// </summary>
     public bool TryGet(int page, out ReadOnlySpan<byte> content)
     {
-        var slot = Volatile.Read(ref _slotOfPage[page]);
-        content = slot > 0 ? _slots[slot - 1] : default;
-        return slot is > 0 or Zero;
+        var buffer = Volatile.Read(ref _contentOfPage[page]);
+        content = buffer;
+        return buffer is not null && !ReferenceEquals(buffer, s_inRam);
     }
 
     /// <summary>Forgets everything; nobody else may be using the object.</summary>
@@ -93,12 +80,12 @@ internal sealed class StagedPages
         var cursor = 0;
         while (_members.NextSet(ref cursor, out var page))
         {
-            if (_slotOfPage[page] > 0)
+            if (IsBuffer(_contentOfPage[page]))
             {
-                _slots.Return(_slotOfPage[page] - 1);
+                _room.Return(_contentOfPage[page]!);
             }
 
-            _slotOfPage[page] = Absent;
+            _contentOfPage[page] = null;
         }
 
         _members.Clear();
@@ -107,9 +94,22 @@ internal sealed class StagedPages
         _overflowed = 0;
     }
 
+    private static bool IsBuffer([NotNullWhen(true)] byte[]? content) => content is { Length: FrameLimits.PageSize };
+
+    private void Mark(int page, byte[] mark)
+    {
+        var old = _contentOfPage[page];
+        NoteMember(page);
+        Volatile.Write(ref _contentOfPage[page], mark);
+        if (IsBuffer(old))
+        {
+            _room.Return(old);
+        }
+    }
+
     private void NoteMember(int page)
     {
-        if (_slotOfPage[page] == Absent)
+        if (_contentOfPage[page] is null)
         {
             _members.Mark(page);
             Interlocked.Increment(ref _count);

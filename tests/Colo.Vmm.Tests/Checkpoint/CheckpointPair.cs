@@ -16,16 +16,17 @@ internal sealed class CheckpointPair : IDisposable, IPrimaryCheckpointHooks, ISe
     public CheckpointPair(
         int pages = 2048, int channels = 1, int seed = 1, PrimaryCheckpointOptions? primary = null,
         SecondaryCheckpointOptions? secondary = null, Func<int, Stream, Stream>? wrapPrimaryStream = null,
-        TimeProvider? time = null,
+        TimeProvider? time = null, Func<int, Stream, Stream>? wrapSecondaryStream = null,
         LinkFeatures features = LinkFeatures.Delta | LinkFeatures.Compression | LinkFeatures.Hashes)
     {
         Primary = new FakeMachine(pages, seed);
         Secondary = new FakeMachine(pages, seed);
         var ends = Enumerable.Range(0, channels + 1).Select(_ => MemoryDuplex.Pair()).ToArray();
         Stream Wrap(int index) => wrapPrimaryStream?.Invoke(index, ends[index].First) ?? ends[index].First;
+        Stream WrapSecond(int index) => wrapSecondaryStream?.Invoke(index, ends[index].Second) ?? ends[index].Second;
         var own = new CheckpointLinkParameters(LinkRole.Primary, 77, 5, FakeMachine.Base, Primary.Ram.SizeBytes, features);
         var open = Task.Run(() => CheckpointLink.TryOpen(
-            own with { Role = LinkRole.Secondary }, ends[0].Second, [.. ends.Skip(1).Select(e => e.Second)], out _));
+            own with { Role = LinkRole.Secondary }, WrapSecond(0), [.. Enumerable.Range(1, channels).Select(WrapSecond)], out _));
         PrimaryLink = CheckpointLink.TryOpen(
             own, Wrap(0), [.. Enumerable.Range(1, channels).Select(Wrap)], out var error)
             ?? throw new InvalidOperationException(error);
