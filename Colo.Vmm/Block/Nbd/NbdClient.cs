@@ -50,6 +50,9 @@ public sealed class NbdClient : IBlockDevice
         }
     }
 
+    /// <summary>Why the last link ended, for the log; empty when none has.</summary>
+    public string LossReason { get; private set; } = "";
+
     internal ushort Flags { get; }
 
     /// <summary>Whether requests wait for a place; a stale answer is repaired by the next completion.</summary>
@@ -396,6 +399,7 @@ public sealed class NbdClient : IBlockDevice
             var link = _link!;
             link.Receive();
             link.FailInFlight();
+            LossReason = link.Failure;
             lock (_lock)
             {
                 _link = null;

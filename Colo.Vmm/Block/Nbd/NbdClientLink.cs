@@ -38,6 +38,9 @@ internal sealed class NbdClientLink
         }
     }
 
+    /// <summary>Why <see cref="Receive"/> ended.</summary>
+    public string Failure { get; private set; } = "";
+
     public void Abort() => NbdStreams.Abort(_stream);
 
     /// <summary>Sends what waits, as far as there are places.</summary>
@@ -94,10 +97,13 @@ internal sealed class NbdClientLink
     /// <summary>Reads answers until the link breaks or the server breaks the rules.</summary>
     public void Receive()
     {
-        while (_input.TryFill(4) && ReceiveAnswer(BinaryPrimitives.ReadUInt32BigEndian(_input.Take(4))))
+        var broken = false;
+        while (!broken && _input.TryFill(4))
         {
+            broken = !ReceiveAnswer(BinaryPrimitives.ReadUInt32BigEndian(_input.Take(4)));
         }
 
+        Failure = _input.Failure ?? (broken ? "the server broke the protocol" : "the server closed the link");
         Abort();
     }
 

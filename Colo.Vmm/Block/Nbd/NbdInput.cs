@@ -11,6 +11,9 @@ internal sealed class NbdInput(Stream stream)
     /// <summary>Bytes at hand.</summary>
     public int Buffered => _end - _start;
 
+    /// <summary>What the stream threw, once it did.</summary>
+    public string? Failure { get; private set; }
+
     /// <summary>Waits until so many bytes, at most 64 KiB, are at hand.</summary>
     public bool TryFill(int count)
     {
@@ -93,6 +96,7 @@ internal sealed class NbdInput(Stream stream)
         }
         catch (Exception error) when (NbdStreams.IsLinkFailure(error))
         {
+            Failure = error.Message;
             read = 0;
             return false;
         }
