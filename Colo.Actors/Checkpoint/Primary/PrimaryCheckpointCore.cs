@@ -174,10 +174,9 @@ public sealed class PrimaryCheckpointCore : IProtocolCore
             return; // the joining checkpoint covers everything; before it there is nothing to compare
         }
 
-        bool captured = _state is PrimaryCheckpointState.Sending or PrimaryCheckpointState.AwaitingLoaded;
-        if (captured && trigger.About is { } about && about < Epoch)
+        if (InFlight && trigger.About is { } about && about < Epoch)
         {
-            return; // the image under way has it
+            return; // made before the capture of the checkpoint in flight, which therefore covers it
         }
 
         _latch.Set(trigger.Reason);

@@ -1,0 +1,68 @@
+namespace Colo.Simulation;
+
+/// <summary>Faults of the reliability page, C.3, as far as this simulator injects them.</summary>
+public enum FaultKind
+{
+    /// <summary>F01: the process of a host dies at once; its connections are reset. It comes back later.</summary>
+    KillProcess = 1,
+
+    /// <summary>F01 without a reset: the host loses power, only silence tells.</summary>
+    PowerFail,
+
+    /// <summary>F04, F05: the process stands still, then goes on as if nothing had been.</summary>
+    Freeze,
+
+    /// <summary>F09: the link between two hosts, both ways.</summary>
+    CutHosts,
+
+    /// <summary>F10: one way only.</summary>
+    CutOneWay,
+
+    /// <summary>A host hears and is heard by nobody.</summary>
+    Isolate,
+
+    /// <summary>A host and the clients' network.</summary>
+    CutLan,
+
+    /// <summary>F17: the data links of the pair break, everything else works.</summary>
+    ResetDataLinks,
+
+    /// <summary>F17: only heartbeats are lost.</summary>
+    HeartbeatsLost,
+
+    /// <summary>F12: delays of seconds would be a cut; these stay below.</summary>
+    Slow,
+
+    /// <summary>F33: the witness does not answer anybody.</summary>
+    WitnessDown,
+
+    /// <summary>F33: the witness does not answer one host.</summary>
+    WitnessCut,
+
+    /// <summary>F15: the next images arrive damaged.</summary>
+    CorruptImages,
+
+    /// <summary>F16: control messages of the past come again.</summary>
+    Replay,
+
+    /// <summary>F35: both hosts at once.</summary>
+    KillBoth,
+
+    /// <summary>F37: planned switchover.</summary>
+    Switchover,
+
+    /// <summary>F37: operator's failover of a healthy pair.</summary>
+    OperatorFailover,
+
+    /// <summary>F37: unprotect and protect again.</summary>
+    Unprotect,
+
+    /// <summary>F26: the machine of one host fails.</summary>
+    MachineFails,
+
+    /// <summary>The mode is changed while running.</summary>
+    ChangeMode,
+
+    /// <summary>F24: the disk buffer of the secondary reports to be nearly full.</summary>
+    BufferHigh,
+}

@@ -1,0 +1,57 @@
+namespace Colo.Simulation;
+
+/// <summary>
+/// Bugs that the suite must find (reliability page, C.10). They live in the simulated shells around the cores, never in production code.
+/// </summary>
+public enum Mutant
+{
+    None = 0,
+
+    /// <summary>Release held frames at the capture, not after the acknowledged commit.</summary>
+    M1,
+
+    /// <summary>Permit Committed granted before the secondary has committed.</summary>
+    M2,
+
+    /// <summary>Matched without the ACK clause.</summary>
+    M3,
+
+    /// <summary>Solo without waiting for the arbiter.</summary>
+    M4,
+
+    /// <summary>One receiver ignores the term.</summary>
+    M5,
+
+    /// <summary>Unknown taken for yes.</summary>
+    M6,
+
+    /// <summary>After losing the term, go on by Solo.</summary>
+    M7,
+
+    /// <summary>The old disk generation is dropped before the commit.</summary>
+    M9,
+
+    /// <summary>A partial image is applied in place.</summary>
+    M11,
+
+    /// <summary>Mismatches are counted instead of latched.</summary>
+    M12,
+
+    /// <summary>Only the primary's frames age.</summary>
+    M17,
+
+    /// <summary>The promoted host still obeys replication messages.</summary>
+    M19,
+
+    /// <summary>The mirror replays its queue.</summary>
+    M20,
+
+    /// <summary>Protected is reported when the copy ends.</summary>
+    M21,
+
+    /// <summary>Answers are matched without their epoch.</summary>
+    Untagged,
+
+    /// <summary>Solo is kept while the pair is being asked for.</summary>
+    SoloJoin,
+}

@@ -1,0 +1,43 @@
+using Colo.Actors.Protocol;
+
+namespace Colo.Simulation.Oracle;
+
+/// <summary>
+/// L3: a burst of mismatches costs one checkpoint (a request for a mismatch finds a held frame that needs it), and nothing is held for ever,
+/// neither the primary's frames nor what the secondary alone has answered.
+/// </summary>
+public sealed class CheckpointBudgetChecker(SimWorld world)
+{
+    private const long HoldMax = 3_000_000;
+
+    public void OnEvent(SimVm vm, HostEvent happened)
+    {
+        if (happened.Code == EventCode.CheckpointRequested && happened.Summary == "Mismatch" && vm.Held.Count == 0)
+        {
+            throw new InvariantFailure("L3", $"{vm.Identity} {happened.Epoch}: a checkpoint for a mismatch, and no frame is held");
+        }
+    }
+
+    /// <summary>Called now and then while no fault is active and the pair is whole.</summary>
+    public void OnQuiet()
+    {
+        foreach (SimHost host in world.Hosts)
+        {
+            if (host.Vm is not { Gate.NeedsMatch: true } vm || host.Frozen)
+            {
+                continue;
+            }
+
+            long oldest = vm.Held.Count == 0 ? world.Scheduler.Now : vm.Held[0].Since;
+            if (world.Scheduler.Now - oldest > HoldMax)
+            {
+                throw new InvariantFailure("L3", $"{vm.Identity} holds {vm.Held[0].Frame} for {(world.Scheduler.Now - oldest) / 1000} ms");
+            }
+
+            if (vm.OldestSecondaryOnly != long.MaxValue && world.Scheduler.Now - vm.OldestSecondaryOnly > HoldMax)
+            {
+                throw new InvariantFailure("L3", $"{vm.Identity}: what the secondary alone has answered is ignored for {HoldMax / 1000} ms");
+            }
+        }
+    }
+}

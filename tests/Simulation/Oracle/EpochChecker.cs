@@ -1,0 +1,35 @@
+namespace Colo.Simulation.Oracle;
+
+/// <summary>S5 and S10: what the secondary flips to is exactly the image, memory and disk, and epochs rise.</summary>
+public sealed class EpochChecker
+{
+    private long _lastCaptured;
+
+    public void OnCapture(SimVm vm, SimImage image)
+    {
+        if (image.Epoch <= _lastCaptured)
+        {
+            throw new InvariantFailure("S5", $"{vm.Identity} captures {image.Epoch} after {_lastCaptured}");
+        }
+
+        _lastCaptured = image.Epoch;
+    }
+
+    public void OnLoaded(SimVm vm, SimImage image, SimDisk disk)
+    {
+        ulong digest = vm.Guest!.Digest();
+        if (digest != image.Digest)
+        {
+            throw new InvariantFailure("S5", $"{vm.Identity} loaded {image.Epoch}: digest {digest:x} against {image.Digest:x}");
+        }
+
+        for (int sector = 0; sector < SimDisk.Sectors; sector++)
+        {
+            ulong here = disk.ReadSpeculative(sector, image.Epoch);
+            if (here != image.Disk[sector])
+            {
+                throw new InvariantFailure("S10", $"{vm.Identity} at {image.Epoch}: sector {sector} {here:x} against {image.Disk[sector]:x}");
+            }
+        }
+    }
+}

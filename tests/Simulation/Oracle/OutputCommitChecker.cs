@@ -1,0 +1,75 @@
+using Colo.Actors.Arbiter;
+using Colo.Actors.Network;
+using Colo.Actors.Protocol;
+
+namespace Colo.Simulation.Oracle;
+
+/// <summary>
+/// S1 and S6, directly: at each release, imagine the releaser gone. Every other living member of the arbiter's set must hold a state that has sent
+/// these very bytes and has received what the frame acknowledges (the kill-now probe).
+/// </summary>
+public sealed class OutputCommitChecker(SimWorld world)
+{
+    public void OnRelease(SimVm vm, Frame frame, FrameFate fate)
+    {
+        if (world.Witness.Record is not { } record)
+        {
+            return;
+        }
+
+        foreach (SimHost host in world.Hosts)
+        {
+            bool survivor = host.Vm is { } other && other != vm && record.InSync(other.Identity);
+            if (survivor && host.Vm!.SurvivorGuest is { } guest)
+            {
+                Probe(vm, host.Vm!, guest, frame, fate, record);
+            }
+        }
+    }
+
+    private static void Probe(SimVm releaser, SimVm survivor, ModelGuest guest, Frame frame, FrameFate fate, ArbiterRecord record)
+    {
+        string who = $"{frame} released by {releaser.Identity} as {fate}, survivor {survivor.Identity}, {record}";
+        if (frame.Kind == FrameKind.Reset)
+        {
+            return; // the survivor answers an unknown connection in the same way
+        }
+
+        if (!guest.Connections.TryGetValue(frame.Connection, out GuestConnection? connection))
+        {
+            throw new InvariantFailure("S1", $"{who} does not know the connection");
+        }
+
+        if (frame.Kind == FrameKind.Syn)
+        {
+            Require(connection.InitialSequence == frame.Sequence, "S1", $"{who} would have sent {connection.InitialSequence}");
+            return;
+        }
+
+        int offset = unchecked((int)(frame.Sequence - connection.InitialSequence - 1));
+        Require(offset >= 0 && offset + frame.Payload.Length <= connection.Sent.Count, "S1", $"{who} has sent {connection.Sent.Count} bytes only");
+        for (int i = 0; i < frame.Payload.Length; i++)
+        {
+            Require(connection.Sent[offset + i] == frame.Payload[i], "S1", $"{who} has sent another byte {offset + i}");
+        }
+
+        uint received = connection.AckNumber;
+        foreach (Frame input in guest.Inbox.Concat(survivor.QueuedInput))
+        {
+            uint end = unchecked(input.Sequence + (uint)input.Payload.Length);
+            bool joins = input.Connection == frame.Connection && input.Kind == FrameKind.Data
+                && unchecked((int)(input.Sequence - received)) <= 0 && unchecked((int)(end - received)) > 0;
+            received = joins ? end : received;
+        }
+
+        Require(unchecked((int)(frame.Ack - received)) <= 0, "S6", $"{who} has received up to {received}");
+    }
+
+    private static void Require(bool condition, string id, string what)
+    {
+        if (!condition)
+        {
+            throw new InvariantFailure(id, what);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+using Colo.Actors.Arbiter;
+
+namespace Colo.Simulation.Oracle;
+
+/// <summary>
+/// S4: only a member of the set gets a term, a joiner enters it only with a complete state, and nobody boots from a disk while a member that
+/// lives holds the guest.
+/// </summary>
+public sealed class PromotionChecker(SimWorld world)
+{
+    public void OnRecord(ArbiterRecord? before, ArbiterRecord after, ArbiterProposal proposal)
+    {
+        if (before is null)
+        {
+            return;
+        }
+
+        Require(after.Term == before.Term.Next, $"{before} to {after}: not the next term");
+        if (proposal.Claim == ArbiterClaim.InSync)
+        {
+            Require(before.InSync(proposal.By), $"{before} to {after}: {proposal.By} was not in the set");
+        }
+
+        if (proposal.Claim == ArbiterClaim.ColdStart)
+        {
+            foreach (SimHost host in world.Hosts)
+            {
+                bool holder = host.Vm is { Guest: not null } vm && before.InSync(vm.Identity);
+                Require(!holder, $"{before} to {after}: {host.Place} is in the set and holds the guest");
+            }
+        }
+
+        if (after.Mode == ArbiterMode.Pair && before.Mode == ArbiterMode.Solo)
+        {
+            SimVm? joiner = world.Hosts.Select(host => host.Vm).FirstOrDefault(vm => vm?.Identity == after.Secondary);
+            Require(joiner is null || joiner.Guest is not null || joiner.Protocol.Failover.StateName == "Parked",
+                $"{after}: the joiner has no guest");
+        }
+    }
+
+    private static void Require(bool condition, string what)
+    {
+        if (!condition)
+        {
+            throw new InvariantFailure("S4", what);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+using Colo.Actors.Network;
+
+namespace Colo.Simulation.Oracle;
+
+/// <summary>S2: Solo is a permit only for the host that the arbiter's record, as it is now, names as the only owner.</summary>
+public sealed class SingleReleaserChecker(SimWorld world)
+{
+    public void OnRelease(SimVm vm, Frame frame, FrameFate fate)
+    {
+        if (fate == FrameFate.Solo && world.Witness.Record?.IsSoloOf(vm.Identity) != true)
+        {
+            throw new InvariantFailure("S2", $"{frame} released as Solo by {vm.Identity}, the record is {world.Witness.Record}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+namespace Colo.Simulation;
+
+/// <summary>
+/// The replicated disk of one host: durable sectors, and the secondary's buffer in front of them with its generations (design, sections 6 and 7).
+/// Generation g holds the old content of sectors that the primary changed with tag g; the overlay holds what the SVM wrote.
+/// </summary>
+public sealed class SimDisk
+{
+    public const int Sectors = 24;
+
+    private readonly ulong[] _sectors = new ulong[Sectors];
+    private readonly SortedDictionary<long, SortedDictionary<int, ulong>> _undo = [];
+    private readonly SortedDictionary<int, ulong> _overlay = [];
+    private SortedDictionary<int, ulong>? _merge;
+
+    public bool Merging => _merge is not null;
+
+    /// <summary>The sectors as they are on the platter.</summary>
+    public ulong[] Snapshot() => (ulong[])_sectors.Clone();
+
+    public void Overwrite(ulong[] content)
+    {
+        content.CopyTo(_sectors, 0);
+        DropBuffer();
+        _merge = null;
+    }
+
+    public void Write(int sector, ulong value)
+    {
+        _sectors[sector] = value;
+        _merge?.Remove(sector);
+    }
+
+    public ulong Read(int sector) => _merge is not null && _merge.TryGetValue(sector, out ulong merged) ? merged : _sectors[sector];
+
+    /// <summary>A write of the primary's guest arrives: keep what was there, once per generation.</summary>
+    public void ApplyForwarded(int sector, ulong value, long tag)
+    {
+        if (!_undo.TryGetValue(tag, out SortedDictionary<int, ulong>? generation))
+        {
+            _undo[tag] = generation = [];
+        }
+
+        generation.TryAdd(sector, _sectors[sector]);
+        _sectors[sector] = value;
+    }
+
+    public void WriteSpeculative(int sector, ulong value) => _overlay[sector] = value;
+
+    /// <summary>What the SVM sees that stands at image <paramref name="epoch"/> or beyond it.</summary>
+    public ulong ReadSpeculative(int sector, long epoch) =>
+        _overlay.TryGetValue(sector, out ulong own) ? own : ReadUndone(sector, epoch);
+
+    /// <summary>The disk as it was at the capture of <paramref name="epoch"/>.</summary>
+    public ulong ReadUndone(int sector, long epoch)
+    {
+        foreach ((long tag, SortedDictionary<int, ulong> generation) in _undo)
+        {
+            if (tag >= epoch && generation.TryGetValue(sector, out ulong old))
+            {
+                return old;
+            }
+        }
+
+        return _sectors[sector];
+    }
+
+    /// <summary>Flip to image <paramref name="epoch"/>.</summary>
+    public void DropGenerationsBelow(long epoch)
+    {
+        _overlay.Clear();
+        foreach (long tag in _undo.Keys.Where(tag => tag < epoch).ToList())
+        {
+            _undo.Remove(tag);
+        }
+    }
+
+    /// <summary>A survivor's buffer becomes its disk. The list is durable first, then applied sector by sector (S11).</summary>
+    public void BeginMerge(long epoch)
+    {
+        SortedDictionary<int, ulong> merge = [];
+        for (int sector = 0; sector < Sectors; sector++)
+        {
+            ulong seen = ReadSpeculative(sector, epoch);
+            if (seen != _sectors[sector])
+            {
+                merge[sector] = seen;
+            }
+        }
+
+        _merge = merge;
+        DropBuffer();
+    }
+
+    /// <summary>Applies one entry. False when there is none left: the merge is done.</summary>
+    public bool MergeOne()
+    {
+        if (_merge is not { Count: > 0 })
+        {
+            _merge = null;
+            return false;
+        }
+
+        (int sector, ulong value) = _merge.First();
+        _sectors[sector] = value;
+        _merge.Remove(sector);
+        return true;
+    }
+
+    /// <summary>The process is gone: the buffer was in its memory, a merge list was on disk.</summary>
+    public void Crash()
+    {
+        DropBuffer();
+        while (MergeOne())
+        {
+            // the merge is resumed at boot
+        }
+    }
+
+    public void DropBuffer()
+    {
+        _undo.Clear();
+        _overlay.Clear();
+    }
+}

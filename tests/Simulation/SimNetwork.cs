@@ -1,0 +1,134 @@
+namespace Colo.Simulation;
+
+/// <summary>The places that links join: hosts, the witness, the edge with the clients.</summary>
+public enum Place
+{
+    A = 0,
+    B = 1,
+    C = 2,
+    Witness = 3,
+    Edge = 4,
+}
+
+/// <summary>
+/// Delays and cuts of every ordered pair of places. Datagrams may be lost or come twice; streams are in order and wait out a short cut, as TCP
+/// does, and break by a reset.
+/// </summary>
+public sealed class SimNetwork(SimScheduler scheduler, SeededRandom random, SwarmOptions options)
+{
+    private const int Places = 5;
+
+    private readonly int[,] _cuts = new int[Places, Places];
+    private readonly long[,] _extraDelay = new long[Places, Places];
+
+    /// <summary>A cut of one direction; cuts nest.</summary>
+    public void Cut(Place from, Place to) => _cuts[(int)from, (int)to]++;
+
+    public void Heal(Place from, Place to)
+    {
+        if (_cuts[(int)from, (int)to] > 0)
+        {
+            _cuts[(int)from, (int)to]--;
+        }
+    }
+
+    public bool IsCut(Place from, Place to) => _cuts[(int)from, (int)to] > 0;
+
+    public void SetExtraDelay(Place from, Place to, long micros) => _extraDelay[(int)from, (int)to] = micros;
+
+    public void HealAll()
+    {
+        Array.Clear(_cuts);
+        Array.Clear(_extraDelay);
+    }
+
+    public long Delay(Place from, Place to)
+    {
+        long minimum = 40 + _extraDelay[(int)from, (int)to];
+        return minimum + random.LogBetween(1, options.JitterMicros);
+    }
+
+    /// <summary>May be lost (cut, loss rate) or duplicated.</summary>
+    public void Datagram(Place from, Place to, Action deliver)
+    {
+        if (IsCut(from, to) || random.Chance(options.LossPerMille))
+        {
+            return;
+        }
+
+        scheduler.After(Delay(from, to), deliver);
+        if (random.Chance(options.DuplicatePerMille))
+        {
+            scheduler.After(Delay(from, to) + random.Between(0, 3_000), deliver);
+        }
+    }
+
+    /// <summary>One direction of a stream: keeps order.</summary>
+    public sealed class Lane(SimNetwork network, SimScheduler scheduler, Place from, Place to)
+    {
+        private readonly Queue<Action> _waiting = new();
+        private long _last;
+        private bool _polling;
+
+        /// <summary>Everything that is under way is lost.</summary>
+        public bool Broken { get; private set; }
+
+        public void Break()
+        {
+            Broken = true;
+            _waiting.Clear();
+        }
+
+        public void Send(Action deliver, long transferMicros = 0)
+        {
+            if (Broken)
+            {
+                return;
+            }
+
+            if (_waiting.Count > 0 || network.IsCut(from, to))
+            {
+                _waiting.Enqueue(deliver);
+                Poll();
+                return;
+            }
+
+            _last = Math.Max(_last + 1 + transferMicros, scheduler.Now + network.Delay(from, to) + transferMicros);
+            scheduler.At(_last, () =>
+            {
+                if (!Broken)
+                {
+                    deliver();
+                }
+            });
+        }
+
+        private void Poll()
+        {
+            if (_polling)
+            {
+                return;
+            }
+
+            _polling = true;
+            scheduler.After(5_000, () =>
+            {
+                _polling = false;
+                if (Broken)
+                {
+                    return;
+                }
+
+                if (network.IsCut(from, to))
+                {
+                    Poll();
+                    return;
+                }
+
+                List<Action> waiting = [.. _waiting];
+                _waiting.Clear();
+                waiting.ForEach(action => Send(action));
+            });
+        }
+    }
+}

@@ -1,0 +1,78 @@
+using System.Diagnostics;
+using Colo.Actors.Protocol;
+
+namespace Colo.Simulation;
+
+/// <summary>The outcome of one seed.</summary>
+public sealed record SeedResult(ulong Seed, ulong Hash, long Events, string? FailedId, string? FailedWhat, string World)
+{
+    public bool Passed => FailedId is null;
+
+    public override string ToString() => Passed
+        ? $"seed {Seed}: well after {Events} events, trace {Hash:x16}"
+        : $"seed {Seed}: {FailedId}: {FailedWhat}\n  {World}\n  replay: ./colo sim --replay {Seed}";
+}
+
+/// <summary>Runs worlds.</summary>
+public static class SimulationRunner
+{
+    public static SeedResult RunSeed(ulong seed, Mutant mutant = Mutant.None, SwarmOptions? options = null, FaultPlan? plan = null)
+    {
+        SimWorld world = new(seed, mutant, options, plan);
+        return Run(world, () => world.Run());
+    }
+
+    public static SeedResult Run(SimWorld world, Action run)
+    {
+        try
+        {
+            run();
+            return new SeedResult(world.Seed, world.Trace.Hash, world.Scheduler.Executed, null, null, "");
+        }
+        catch (InvariantFailure failure)
+        {
+            return Failed(failure.Id, failure.What);
+        }
+        catch (InvariantViolationException violation)
+        {
+            return Failed(violation.Id, violation.Message);
+        }
+
+        SeedResult Failed(string id, string what) => new(world.Seed, world.Trace.Hash, world.Scheduler.Executed, id, what,
+            $"at {world.Scheduler.Now / 1000} ms, {world.Describe()}, faults: {string.Join(", ", world.Plan.Faults.Select(fault => $"{fault.Kind} {fault.Target} @{fault.At / 1000}"))}");
+    }
+
+    /// <summary>Seeds from <paramref name="seedFrom"/> on; calls back for each failure and returns all of them.</summary>
+    public static IReadOnlyList<SeedResult> Run(ulong seedFrom, int count, Action<SeedResult>? failed = null)
+    {
+        List<SeedResult> failures = [];
+        for (int i = 0; i < count; i++)
+        {
+            SeedResult result = RunSeed(seedFrom + (ulong)i);
+            if (!result.Passed)
+            {
+                failures.Add(result);
+                failed?.Invoke(result);
+            }
+        }
+
+        return failures;
+    }
+
+    /// <summary>Runs one seed with its story: one line a state change, in fixed columns.</summary>
+    public static SeedResult Replay(ulong seed, TextWriter output, Mutant mutant = Mutant.None)
+    {
+        SimWorld world = new(seed, mutant, story: true);
+        output.WriteLine($"seed {seed} {world.Options}");
+        SeedResult result = Run(world, () => world.Run());
+        output.WriteLine("       time host     state            term   epoch     held  what");
+        foreach (string line in world.Trace.Story)
+        {
+            output.WriteLine(line);
+        }
+
+        output.WriteLine(result);
+        output.WriteLine("checks: " + string.Join(", ", world.Oracle.Checked.Select(pair => $"{pair.Key} {pair.Value}")));
+        return result;
+    }
+}
