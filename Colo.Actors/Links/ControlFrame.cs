@@ -6,8 +6,8 @@ namespace Colo.Actors.Links;
 /// Frames on a control link, after its LinkOpen; big endian:
 /// <code>
 /// 0  4  length n of what follows the type, at most 64 KiB
-/// 4  1  type: 1 heartbeat, 2 message of a VM's core
-/// 5  n  protobuf: WireHeartbeat or WirePeerMessage (peer.proto)
+/// 4  1  type: 1 heartbeat, 2 message of a VM's core, 3 question to the witness, 4 its answer
+/// 5  n  protobuf: WireHeartbeat, WirePeerMessage, WireArbiterRequest or WireArbiterReply (peer.proto)
 /// </code>
 /// </summary>
 internal static class ControlFrame
@@ -16,6 +16,8 @@ internal static class ControlFrame
     public const int LengthMax = 64 << 10;
     public const byte Heartbeat = 1;
     public const byte CoreMessage = 2;
+    public const byte ArbiterRequest = 3;
+    public const byte ArbiterReply = 4;
 
     public static byte[] Pack(byte type, ReadOnlySpan<byte> payload)
     {
@@ -30,6 +32,6 @@ internal static class ControlFrame
     public static int ReadLength(ReadOnlySpan<byte> head)
     {
         int length = BinaryPrimitives.ReadInt32BigEndian(head);
-        return length is < 0 or > LengthMax || head[4] is not (Heartbeat or CoreMessage) ? -1 : length;
+        return length is < 0 or > LengthMax || head[4] is < Heartbeat or > ArbiterReply ? -1 : length;
     }
 }

@@ -17,6 +17,7 @@ internal sealed class OutboundLink : IAsyncDisposable
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(2);
 
     private readonly IPEndPoint address;
+    private readonly int network;
     private readonly string self;
     private readonly LinkSecurity? security;
     private readonly TimeProvider time;
@@ -27,9 +28,10 @@ internal sealed class OutboundLink : IAsyncDisposable
     private Channel<byte[]>? queue;
 
     /// <param name="changed">Told true when the link is up and false when it broke or was refused.</param>
-    public OutboundLink(IPEndPoint address, string self, LinkSecurity? security, TimeProvider time, Action<bool> changed)
+    public OutboundLink(IPEndPoint address, int network, string self, LinkSecurity? security, TimeProvider time, Action<bool> changed)
     {
         this.address = address;
+        this.network = network;
         this.self = self;
         this.security = security;
         this.time = time;
@@ -92,7 +94,7 @@ internal sealed class OutboundLink : IAsyncDisposable
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
             limit.CancelAfter(ConnectTimeout);
             link = await LinkConnector.ConnectAsync(
-                address, new LinkOpen(LinkKind.Control, 0, string.Empty, 0, self), security, limit.Token).ConfigureAwait(false);
+                address, new LinkOpen(LinkKind.Control, network, string.Empty, 0, self), security, limit.Token).ConfigureAwait(false);
             Channel<byte[]> frames = Channel.CreateBounded<byte[]>(QueueMax);
             lock (gate)
             {

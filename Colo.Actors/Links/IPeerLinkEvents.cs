@@ -1,0 +1,23 @@
+using Colo.Actors.Protocol;
+using Colo.Actors.Protocol.Wire;
+
+namespace Colo.Actors.Links;
+
+/// <summary>What comes in over the control links of a node. Called on link threads; must return at once.</summary>
+public interface IPeerLinkEvents
+{
+    void HeartbeatReceived(HostIdentity from, int network, WireHeartbeat heartbeat);
+
+    void MessageReceived(VmId vm, PeerMessage message);
+
+    /// <summary>A question to this node as the witness; answered by <see cref="PeerLinks.Answer"/>.</summary>
+    void ArbiterAsked(HostId from, WireArbiterRequest request);
+
+    void ArbiterReplied(WireArbiterReply reply);
+
+    /// <summary>This node's own link to a peer came up, or broke or was refused.</summary>
+    void LinkChanged(HostId peer, int network, bool isUp);
+
+    /// <summary>Something arrived that makes no sense; the link it came on has been closed.</summary>
+    void Refused(string sentence);
+}

@@ -1,0 +1,150 @@
+using System.Net;
+using Colo.Actors.Protocol;
+using Colo.Actors.Protocol.Wire;
+using Colo.Vmm.Links;
+using Google.Protobuf;
+
+namespace Colo.Actors.Links;
+
+/// <summary>
+/// The control links of a node: one to each peer over each network that both share, for what this node says, and those
+/// that peers have opened here, for what they say. A message takes the first network that is up.
+/// </summary>
+public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
+{
+    private readonly HostIdentity self;
+    private readonly IPeerLinkEvents events;
+    private readonly CancellationTokenSource stopping = new();
+    private readonly SortedDictionary<string, OutboundLink[]> outbound = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, PeerEndpoint> peers = new(StringComparer.Ordinal);
+
+    public PeerLinks(
+        HostIdentity self, IReadOnlyList<PeerEndpoint> peers, LinkSecurity? security, TimeProvider time, IPeerLinkEvents events)
+    {
+        this.self = self;
+        this.events = events;
+        foreach (PeerEndpoint peer in peers)
+        {
+            this.peers[peer.Host.Name] = peer;
+            outbound[peer.Host.Name] =
+            [
+                .. peer.Networks.Select((address, network) => new OutboundLink(
+                    address, network, self.Host.Name, security, time, up => events.LinkChanged(peer.Host, network, up))),
+            ];
+        }
+    }
+
+    /// <summary>Where a peer takes data links: its first network.</summary>
+    public IPEndPoint DataAddress(HostId peer) => peers[peer.Name].Networks[0];
+
+    public void Send(HostId to, VmId vm, PeerMessage message) =>
+        SendFirst(to, ControlFrame.Pack(ControlFrame.CoreMessage, PeerCodec.Encode(vm, message)));
+
+    /// <summary>Sends a heartbeat to every peer over every network.</summary>
+    public void Beat(WireHeartbeat heartbeat)
+    {
+        byte[] frame = ControlFrame.Pack(ControlFrame.Heartbeat, heartbeat.ToByteArray());
+        foreach (OutboundLink[] links in outbound.Values)
+        {
+            foreach (OutboundLink link in links)
+            {
+                link.TrySend(frame);
+            }
+        }
+    }
+
+    /// <summary>Asks the witness; false when there is no link to it now.</summary>
+    public bool Ask(HostId witness, WireArbiterRequest request) =>
+        SendFirst(witness, ControlFrame.Pack(ControlFrame.ArbiterRequest, request.ToByteArray()));
+
+    /// <summary>Answers as the witness.</summary>
+    public bool Answer(HostId to, WireArbiterReply reply) =>
+        SendFirst(to, ControlFrame.Pack(ControlFrame.ArbiterReply, reply.ToByteArray()));
+
+    /// <summary>Whether a control link of this peer is wanted.</summary>
+    public bool Knows(string peer) => peers.ContainsKey(peer);
+
+    /// <summary>Takes over a control link that a peer has opened.</summary>
+    public void Take(DataLink link) => _ = ReadAsync(link);
+
+    public async ValueTask DisposeAsync()
+    {
+        await stopping.CancelAsync().ConfigureAwait(false);
+        foreach (OutboundLink link in outbound.Values.SelectMany(links => links))
+        {
+            await link.DisposeAsync().ConfigureAwait(false);
+        }
+
+        stopping.Dispose();
+    }
+
+    private bool SendFirst(HostId to, byte[] frame)
+    {
+        if (outbound.TryGetValue(to.Name, out OutboundLink[]? links))
+        {
+            foreach (OutboundLink link in links)
+            {
+                if (link.TrySend(frame))
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
+
+    private async Task ReadAsync(DataLink link)
+    {
+        string why = await InboundLink.ReadAsync(link, Received, stopping.Token).ConfigureAwait(false);
+        if (!stopping.IsCancellationRequested)
+        {
+            events.Refused($"control link of {link.Open.Host} ended: {why}");
+        }
+    }
+
+    private bool Received(DataLink link, byte type, ReadOnlySpan<byte> payload)
+    {
+        try
+        {
+            switch (type)
+            {
+                case ControlFrame.Heartbeat:
+                    WireHeartbeat beat = WireHeartbeat.Parser.ParseFrom(payload);
+                    if (beat.From?.Host != link.Open.Host)
+                    {
+                        return false;
+                    }
+
+                    events.HeartbeatReceived(PeerCodec.FromWire(beat.From), link.Open.Channel, beat);
+                    return true;
+                case ControlFrame.CoreMessage:
+                    if (!PeerCodec.TryDecode(payload, out VmId vm, out PeerMessage? message, out string? error))
+                    {
+                        events.Refused($"message of {link.Open.Host}: {error}");
+                        return false;
+                    }
+
+                    // A peer speaks for itself only.
+                    if (message.From.Host.Name != link.Open.Host)
+                    {
+                        return false;
+                    }
+
+                    events.MessageReceived(vm, message);
+                    return true;
+                case ControlFrame.ArbiterRequest:
+                    events.ArbiterAsked(new HostId(link.Open.Host), WireArbiterRequest.Parser.ParseFrom(payload));
+                    return true;
+                default:
+                    events.ArbiterReplied(WireArbiterReply.Parser.ParseFrom(payload));
+                    return true;
+            }
+        }
+        catch (InvalidProtocolBufferException problem)
+        {
+            events.Refused($"frame of {link.Open.Host}: {problem.Message}");
+            return false;
+        }
+    }
+}
