@@ -14,6 +14,7 @@ internal static class Program
         var root = new RootCommand("Non-stop virtual machines")
         {
             VmRunCommand.Build(),
+            NodeCommand.Build(),
         };
         ParseResult parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
@@ -28,7 +29,7 @@ internal static class Program
 
         try
         {
-            return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+            return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
         }
         catch (CommandLineException e)
         {

@@ -1,3 +1,4 @@
+using Colo.Actors.Heartbeat;
 using Colo.Actors.Protocol;
 using Colo.Actors.Protocol.Wire;
 
@@ -16,7 +17,7 @@ public interface IPeerLinkEvents
     void ArbiterReplied(WireArbiterReply reply);
 
     /// <summary>This node's own link to a peer came up, or broke or was refused.</summary>
-    void LinkChanged(HostId peer, int network, bool isUp);
+    void LinkChanged(HostId peer, int network, LinkCondition condition);
 
     /// <summary>Something arrived that makes no sense; the link it came on has been closed.</summary>
     void Refused(string sentence);

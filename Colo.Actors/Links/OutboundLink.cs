@@ -1,5 +1,6 @@
 using System.Net;
 using System.Threading.Channels;
+using Colo.Actors.Heartbeat;
 using Colo.Vmm.Links;
 
 namespace Colo.Actors.Links;
@@ -21,14 +22,14 @@ internal sealed class OutboundLink : IAsyncDisposable
     private readonly string self;
     private readonly LinkSecurity? security;
     private readonly TimeProvider time;
-    private readonly Action<bool> changed;
+    private readonly Action<LinkCondition> changed;
     private readonly CancellationTokenSource stopping = new();
     private readonly Lock gate = new();
     private readonly Task running;
     private Channel<byte[]>? queue;
 
-    /// <param name="changed">Told true when the link is up and false when it broke or was refused.</param>
-    public OutboundLink(IPEndPoint address, int network, string self, LinkSecurity? security, TimeProvider time, Action<bool> changed)
+    /// <param name="changed">Told each time the link comes up, breaks, or cannot be opened.</param>
+    public OutboundLink(IPEndPoint address, int network, string self, LinkSecurity? security, TimeProvider time, Action<LinkCondition> changed)
     {
         this.address = address;
         this.network = network;
@@ -72,8 +73,8 @@ internal sealed class OutboundLink : IAsyncDisposable
     {
         while (!stopping.IsCancellationRequested)
         {
-            bool wasUp = await ConnectAndSendAsync().ConfigureAwait(false);
-            changed(false);
+            (bool wasUp, LinkCondition end) = await ConnectAndSendAsync().ConfigureAwait(false);
+            changed(end);
             try
             {
                 await Task.Delay(wasUp ? TimeSpan.FromMilliseconds(10) : RetryAfter, time, stopping.Token).ConfigureAwait(false);
@@ -85,9 +86,10 @@ internal sealed class OutboundLink : IAsyncDisposable
         }
     }
 
-    private async Task<bool> ConnectAndSendAsync()
+    private async Task<(bool WasUp, LinkCondition End)> ConnectAndSendAsync()
     {
         bool up = false;
+        LinkCondition end = LinkCondition.Down;
         DataLink? link = null;
         try
         {
@@ -102,13 +104,18 @@ internal sealed class OutboundLink : IAsyncDisposable
             }
 
             up = true;
-            changed(true);
+            changed(LinkCondition.Up);
             await Task.WhenAny(SendAsync(link, frames.Reader), WatchAsync(link)).Unwrap().ConfigureAwait(false);
         }
         catch (Exception problem) when (problem is IOException or OperationCanceledException
             or System.Net.Sockets.SocketException or ObjectDisposedException)
         {
-            // Broken or refused; the caller tries again, and the heartbeat monitor judges what it means.
+            // The caller tries again, and the heartbeat monitor judges what it means.
+            if ((problem as System.Net.Sockets.SocketException ?? problem.InnerException as System.Net.Sockets.SocketException)
+                is { SocketErrorCode: System.Net.Sockets.SocketError.ConnectionRefused })
+            {
+                end = LinkCondition.Refused;
+            }
         }
         finally
         {
@@ -120,7 +127,7 @@ internal sealed class OutboundLink : IAsyncDisposable
             link?.Dispose();
         }
 
-        return up;
+        return (up, end);
     }
 
     private async Task SendAsync(DataLink link, ChannelReader<byte[]> frames)

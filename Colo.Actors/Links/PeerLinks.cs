@@ -29,7 +29,7 @@ public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
             outbound[peer.Host.Name] =
             [
                 .. peer.Networks.Select((address, network) => new OutboundLink(
-                    address, network, self.Host.Name, security, time, up => events.LinkChanged(peer.Host, network, up))),
+                    address, network, self.Host.Name, security, time, condition => events.LinkChanged(peer.Host, network, condition))),
             ];
         }
     }

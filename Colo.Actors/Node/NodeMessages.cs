@@ -1,0 +1,30 @@
+using Colo.Actors.Heartbeat;
+using Colo.Actors.Protocol;
+using Colo.Actors.Protocol.Wire;
+using Colo.Actors.Vm;
+
+namespace Colo.Actors.Node;
+
+/// <summary>A heartbeat arrived over one network.</summary>
+public sealed record BeatReceived(HostIdentity From, int Network, WireHeartbeat Beat);
+
+/// <summary>This node's own link to a peer came up, or broke or was refused.</summary>
+public sealed record PeerLinkChanged(HostId Peer, int Network, LinkCondition Condition);
+
+/// <summary>A message for the cores of one VM.</summary>
+public sealed record ForVm(VmId Vm, Message Message);
+
+/// <summary>An operator's command for one VM; answered by <see cref="Effect.CompleteCommand"/>.</summary>
+public sealed record CommandVm(VmId Vm, OperatorCommand Command);
+
+/// <summary>Adds a VM to the running node.</summary>
+public sealed record AddVm(VmRuntime Runtime);
+
+/// <summary>What one VM's next heartbeats say.</summary>
+public sealed record VmGlanced(VmId Vm, VmGlance Glance);
+
+/// <summary>Hand every guest to its peer; answered by <see cref="Drained"/> when none is left or the time is over.</summary>
+public sealed record DrainNode(TimeSpan Limit);
+
+/// <summary>The answer to <see cref="DrainNode"/>.</summary>
+public sealed record Drained(bool All);

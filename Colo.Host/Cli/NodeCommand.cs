@@ -1,0 +1,103 @@
+using System.Collections;
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using Akka.Configuration;
+using Colo.Host.Configuration;
+using Colo.Host.Node;
+
+namespace Colo.Host.Cli;
+
+/// <summary>The command <c>colo node</c>: runs a node until it is told to stop, then hands its guests over first.</summary>
+internal static class NodeCommand
+{
+    private static readonly TimeSpan DrainLimit = TimeSpan.FromSeconds(20);
+
+    /// <summary>What the actor engine is told when the node's file says nothing else; the machine has a thread of its own.</summary>
+    private static readonly Config Engine = ConfigurationFactory.ParseString("""
+        akka {
+          loglevel = WARNING
+          log-dead-letters = off
+        }
+        colo.machine-dispatcher {
+          type = PinnedDispatcher
+        }
+        """);
+
+    private static readonly Option<string> File = new("--config") { Description = "The node's HOCON file", Required = true };
+
+    public static Command Build()
+    {
+        var node = new Command("node", "Run a node: a host of protected guests, or a witness") { File };
+        node.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(File)!, cancellation));
+        return node;
+    }
+
+    private static async Task<int> RunAsync(string path, CancellationToken cancellation)
+    {
+        var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
+            .ToDictionary(entry => (string)entry.Key, entry => (string?)entry.Value ?? string.Empty, StringComparer.Ordinal);
+        ConfigurationLoader loader = ConfigurationLoader.Load(path, environment);
+        NodeOptions? options = NodeOptionsReader.Read(loader, out IReadOnlyList<ConfigurationError> errors);
+        if (options is null)
+        {
+            foreach (ConfigurationError error in errors)
+            {
+                await Console.Error.WriteLineAsync($"colo: {error}").ConfigureAwait(false);
+            }
+
+            return 2;
+        }
+
+        void Log(string line) => Console.WriteLine($"{DateTimeOffset.UtcNow:HH:mm:ss.fff} {options.Name} {line}");
+        await using var node = new NodeRuntime(options, loader.Config.WithFallback(Engine), TimeProvider.System, Log);
+        await using WebApplication web = Management(options, node);
+        await web.StartAsync(cancellation).ConfigureAwait(false);
+        _ = PrintEventsAsync(node, Log, cancellation);
+        Log($"ready: management on {string.Join(", ", web.Urls)}");
+        SystemdNotify.Ready();
+
+        var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => Stop(signal, stop));
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => Stop(signal, stop));
+        Task ended = await Task.WhenAny(stop.Task, node.Failed.Task).ConfigureAwait(false);
+        if (ended == stop.Task)
+        {
+            Log("stopping: handing the guests over");
+            await node.DrainAsync(DrainLimit).ConfigureAwait(false);
+        }
+
+        await web.StopAsync(CancellationToken.None).ConfigureAwait(false);
+        return ended == stop.Task ? 0 : 1;
+    }
+
+    private static void Stop(PosixSignalContext signal, TaskCompletionSource stop)
+    {
+        signal.Cancel = true;
+        stop.TrySetResult();
+    }
+
+    private static WebApplication Management(NodeOptions options, NodeRuntime node)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(options.Management.Host, options.Management.Port, listen =>
+        {
+            if (options.Tls is { } tls && !System.Net.IPAddress.IsLoopback(options.Management.Host))
+            {
+                listen.UseHttps(System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPemFile(tls.Certificate, tls.Key));
+            }
+        }));
+        WebApplication app = builder.Build();
+        string? token = options.Management.TokenFile.Length > 0 ? System.IO.File.ReadAllText(options.Management.TokenFile).Trim() : null;
+        ManagementApi.Map(app, node, token);
+        return app;
+    }
+
+    private static async Task PrintEventsAsync(NodeRuntime node, Action<string> log, CancellationToken cancellation)
+    {
+        await foreach (LoggedEvent logged in node.Events.Follow(0, cancellation).ConfigureAwait(false))
+        {
+            log($"E{logged.Code} {logged.Name} {logged.Vm} term {logged.Term} epoch {logged.Epoch}: {logged.Summary}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+using Colo.Actors.Links;
+using Colo.Actors.Protocol;
+using Colo.Actors.Vm;
+using Colo.Actors.Vm.Embedded;
+using Colo.Host.Cli;
+using Colo.Host.Configuration;
+using Colo.Vmm.Block;
+using Colo.Vmm.Checkpoint.Secondary;
+using Colo.Vmm.Links;
+using Colo.Vmm.Machine;
+using Colo.Vmm.Net;
+
+namespace Colo.Host.Node;
+
+/// <summary>Makes the backend of a VM from its definition.</summary>
+internal static class BackendFactory
+{
+    private const string DefaultCommandLine = "console=ttyS0";
+
+    public static IVmBackend Create(
+        NodeRuntime node, VmDefinition vm, VmRecord record, Action<Message> report, LinkRegistry registry, PeerLinks links,
+        LinkSecurity? security, TimeProvider time, Action<string> log)
+    {
+        (string kernel, string initrd) = vm.Guest.Length > 0 ? GuestImages.Find(vm.Guest) : (vm.Kernel, vm.Initrd);
+        return new EmbeddedVmBackend(
+            new EmbeddedVmOptions
+            {
+                Vm = new VmId(vm.Name),
+                Self = node.Self,
+                Nics = [.. vm.Nics.Select((nic, index) => new EmbeddedNic(TapName(vm, nic, index), nic.Bridge, nic.Mac))],
+                OpenDisks = () => [.. vm.Disks.Select(disk => (IBlockDevice)new RawFileDevice(disk.Path, disk.ReadOnly))],
+                DiskSerials = [.. vm.Disks.Select((disk, index) => disk.Serial.Length > 0 ? disk.Serial : $"{vm.Name}-{index}")],
+                BuildMachine = (nics, disks) => new MachineOptions
+                {
+                    MemoryBytes = (ulong)vm.MemoryBytes,
+                    HartCount = vm.Harts,
+                    KernelPath = kernel,
+                    InitrdPath = initrd.Length > 0 ? initrd : null,
+                    CommandLine = vm.Append.Length > 0 ? vm.Append : DefaultCommandLine,
+                    Nics = nics,
+                    Disks = disks,
+                    Console = record.Console,
+                    TimeProvider = time,
+                },
+                Comparer = new ComparerOptions { CompareTimeout = vm.CompareTimeout, QueueFramesMax = vm.CompareQueuePackets },
+                PageChannels = vm.PageChannels,
+                SecondaryOptions = new SecondaryCheckpointOptions
+                {
+                    WantCheckpointPages = (int)Math.Clamp(vm.CheckpointMemoryLimitBytes / 4096, 1, vm.MemoryBytes / 4096),
+                },
+                PeerAddress = links.DataAddress,
+                Security = security,
+                Links = registry,
+                Time = time,
+                Log = log,
+            },
+            report);
+    }
+
+    private static string TapName(VmDefinition vm, VmNic nic, int index)
+    {
+        string name = nic.Tap.Length > 0 ? nic.Tap : $"{vm.Name}{index}";
+        return name.Length > 15 ? name[^15..] : name;
+    }
+}

@@ -1,0 +1,82 @@
+using System.Threading.Channels;
+using Colo.Actors.Protocol;
+
+namespace Colo.Host.Node;
+
+/// <summary>An event as operators see it.</summary>
+public sealed record LoggedEvent(
+    long Id, DateTimeOffset Time, string Host, string Vm, int Code, string Name, long Term, long Epoch, string Summary);
+
+/// <summary>The last events of a node, and a stream of new ones for each listener. Any thread.</summary>
+public sealed class EventLog(string host, TimeProvider time)
+{
+    private const int KeptMax = 5000;
+    private readonly Lock gate = new();
+    private readonly Queue<LoggedEvent> kept = new();
+    private readonly List<Channel<LoggedEvent>> listeners = [];
+    private long lastId;
+
+    public void Add(string vm, HostEvent happened)
+    {
+        lock (gate)
+        {
+            var logged = new LoggedEvent(
+                ++lastId, time.GetUtcNow(), host, vm, (int)happened.Code, happened.Code.ToString(), happened.Term.Value,
+                happened.Epoch.Value, happened.Summary);
+            kept.Enqueue(logged);
+            if (kept.Count > KeptMax)
+            {
+                kept.Dequeue();
+            }
+
+            foreach (Channel<LoggedEvent> listener in listeners)
+            {
+                listener.Writer.TryWrite(logged);
+            }
+        }
+    }
+
+    /// <summary>Events after a number, oldest first.</summary>
+    public IReadOnlyList<LoggedEvent> After(long id)
+    {
+        lock (gate)
+        {
+            return [.. kept.Where(logged => logged.Id > id)];
+        }
+    }
+
+    /// <summary>New events, after those with a number above <paramref name="id"/> that are still known.</summary>
+    public async IAsyncEnumerable<LoggedEvent> Follow(
+        long id, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)
+    {
+        // A listener that does not read loses the oldest: it can ask again by number.
+        Channel<LoggedEvent> channel = Channel.CreateBounded<LoggedEvent>(
+            new BoundedChannelOptions(1000) { FullMode = BoundedChannelFullMode.DropOldest });
+        IReadOnlyList<LoggedEvent> old;
+        lock (gate)
+        {
+            old = [.. kept.Where(logged => logged.Id > id)];
+            listeners.Add(channel);
+        }
+
+        try
+        {
+            foreach (LoggedEvent logged in old)
+            {
+                yield return logged;
+            }
+
+            await foreach (LoggedEvent logged in channel.Reader.ReadAllAsync(cancellation).ConfigureAwait(false))
+            {
+                yield return logged;
+            }
+        }
+        finally
+        {
+            lock (gate)
+            {
+                listeners.Remove(channel);
+            }
+        }
+    }
+}

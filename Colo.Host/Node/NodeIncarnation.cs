@@ -1,0 +1,32 @@
+using System.Globalization;
+using Colo.Actors.Protocol;
+
+namespace Colo.Host.Node;
+
+/// <summary>Counts the lives of a node in its state directory, so that a host that has restarted is never taken for the one that left.</summary>
+internal static class NodeIncarnation
+{
+    /// <summary>Takes the next number; durable before it is used.</summary>
+    /// <exception cref="InvalidDataException">The file holds something else than a number.</exception>
+    public static Incarnation Next(string directory)
+    {
+        Directory.CreateDirectory(directory);
+        string path = Path.Combine(directory, "incarnation");
+        long last = 0;
+        if (File.Exists(path)
+            && !long.TryParse(File.ReadAllText(path).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out last))
+        {
+            throw new InvalidDataException($"{path} holds no number; remove the state directory only if no peer counts on this node");
+        }
+
+        string beside = path + ".new";
+        using (FileStream file = new(beside, FileMode.Create, FileAccess.Write))
+        {
+            file.Write(System.Text.Encoding.ASCII.GetBytes((last + 1).ToString(CultureInfo.InvariantCulture)));
+            file.Flush(flushToDisk: true);
+        }
+
+        File.Move(beside, path, overwrite: true);
+        return new Incarnation(last + 1);
+    }
+}
