@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Colo.Actors.Protocol;
 using Colo.Actors.Protocol.Wire;
+using Colo.Vmm.Block;
 using Google.Protobuf;
 
 namespace Colo.Actors.Arbiter;

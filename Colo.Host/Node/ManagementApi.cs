@@ -25,8 +25,12 @@ internal static class ManagementApi
         app.MapGet("/cluster/members", () => Members(node));
         app.MapGet("/vms", () => node.Vms.Select(vm => StatusOf(node, vm)));
         app.MapGet("/vms/{id}", (string id) => WithVm(node, id, vm => Results.Ok(StatusOf(node, vm))));
-        app.MapGet("/vms/{id}/{role:regex(^(primary|secondary|protected|solo)$)}", (string id, string role) =>
-            WithVm(node, id, vm => Results.Json(StatusOf(node, vm), statusCode: Is(vm, role) ? 200 : 503)));
+        foreach (string role in (string[])["primary", "secondary", "protected", "solo"])
+        {
+            app.MapGet($"/vms/{{id}}/{role}", (string id) =>
+                WithVm(node, id, vm => Results.Json(StatusOf(node, vm), statusCode: Is(vm, role) ? 200 : 503)));
+        }
+
         app.MapPost("/vms/{id}/{verb}", (string id, string verb, HttpRequest request) => Command(node, id, verb, request));
         app.MapGet("/vms/{id}/console", (string id) =>
             WithVm(node, id, vm => Results.Bytes(vm.Console.Tail(), "text/plain")));
