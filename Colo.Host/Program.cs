@@ -15,6 +15,8 @@ internal static class Program
         {
             VmRunCommand.Build(),
             NodeCommand.Build(),
+            DemoCommand.Build(),
+            DemoCommand.BuildClient(),
         };
         ParseResult parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)

@@ -27,7 +27,7 @@ public sealed class NodeSupervisor : ReceiveActor
     public NodeSupervisor(HeartbeatSetup setup, Action<string> fatal)
     {
         this.fatal = fatal;
-        heartbeat = Context.ActorOf(Props.Create(() => new HeartbeatActor(setup)), "heartbeat");
+        heartbeat = Context.ActorOf(Props.Create(() => new HeartbeatActor(setup)).WithDispatcher("colo.heartbeat-dispatcher"), "heartbeat");
         Receive<AddVm>(Add);
         Receive<ForVm>(message => Find(message.Vm)?.Tell(message.Message, Sender));
         Receive<CommandVm>(Command);

@@ -21,6 +21,9 @@ internal static class NodeCommand
         colo.machine-dispatcher {
           type = PinnedDispatcher
         }
+        colo.heartbeat-dispatcher {
+          type = PinnedDispatcher
+        }
         """);
 
     private static readonly Option<string> File = new("--config") { Description = "The node's HOCON file", Required = true };
@@ -48,6 +51,8 @@ internal static class NodeCommand
             return 2;
         }
 
+        // Links and timers must not wait for the pool to grow by one thread each half second.
+        ThreadPool.SetMinThreads(16, 16);
         void Log(string line) => Console.WriteLine($"{DateTimeOffset.UtcNow:HH:mm:ss.fff} {options.Name} {line}");
         await using var node = new NodeRuntime(options, loader.Config.WithFallback(Engine), TimeProvider.System, Log);
         await using WebApplication web = Management(options, node);

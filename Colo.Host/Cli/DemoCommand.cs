@@ -1,0 +1,64 @@
+using System.CommandLine;
+using Colo.Host.Demo;
+
+namespace Colo.Host.Cli;
+
+/// <summary>The commands <c>colo demo</c> and <c>colo lab-client</c>, which the demo starts for itself.</summary>
+internal static class DemoCommand
+{
+    private static readonly Option<string> Mode = Choice("--mode", "How the answers are made safe", "colo", "periodic", "auto");
+    private static readonly Option<string> Fault = Choice("--fault", "What the hosts suffer", "kill", "cable", "freeze", "power");
+    private static readonly Option<string> Workload = Choice("--workload", "What the second client does", "http", "redis");
+    private static readonly Option<string?> Json = new("--json") { Description = "Write the report to this file" };
+    private static readonly Option<string?> Keep = new("--keep") { Description = "Keep logs and configurations in this folder" };
+
+    public static Command Build()
+    {
+        var demo = new Command("demo", "Show a guest that survives the loss of either host") { Mode, Fault, Workload, Json, Keep };
+        demo.SetAction(async (parsed, _) =>
+        {
+            if (!Isolation.IsInside)
+            {
+                return Isolation.RunSelf(Environment.GetCommandLineArgs().Skip(1));
+            }
+
+            var options = new DemoOptions(
+                parsed.GetValue(Mode)!, parsed.GetValue(Fault)!, parsed.GetValue(Workload)!, parsed.GetValue(Json), parsed.GetValue(Keep));
+            try
+            {
+                using var script = new DemoScript(options);
+                return await script.RunAsync().ConfigureAwait(false);
+            }
+            catch (Exception problem) when (problem is TimeoutException or InvalidOperationException or IOException)
+            {
+                await Console.Error.WriteLineAsync($"colo demo: {problem.Message}").ConfigureAwait(false);
+                return 1;
+            }
+        });
+        return demo;
+    }
+
+    public static Command BuildClient()
+    {
+        var kind = new Argument<string>("kind");
+        var address = new Argument<string>("address");
+        var amount = new Argument<long>("amount");
+        var rate = new Argument<long>("rate");
+        var client = new Command("lab-client", "A client of the demo's guest") { kind, address, amount, rate };
+        client.Hidden = true;
+        client.SetAction(parsed => LabClient.Run(
+            parsed.GetValue(kind)!, parsed.GetValue(address)!, parsed.GetValue(amount), parsed.GetValue(rate)));
+        return client;
+    }
+
+    private static Option<string> Choice(string name, string description, params string[] values)
+    {
+        var option = new Option<string>(name)
+        {
+            Description = $"{description}: {string.Join(", ", values)}",
+            DefaultValueFactory = _ => values[0],
+        };
+        option.AcceptOnlyFromAmong(values);
+        return option;
+    }
+}

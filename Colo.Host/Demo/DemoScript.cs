@@ -1,0 +1,234 @@
+using System.Globalization;
+using System.Text.Json;
+using Colo.Actors.Protocol;
+using Spectre.Console;
+
+namespace Colo.Host.Demo;
+
+/// <summary>
+/// The story of the demo: a protected guest, two clients, and both hosts lost one after the other. Tells what happens as
+/// it happens, and ends with a timeline and a verdict.
+/// </summary>
+internal sealed class DemoScript : IDisposable
+{
+    private const long DownloadBytes = 24L << 20;
+    private const long DownloadRate = 1 << 20;
+
+    /// <summary>Generous: a shared machine with both hosts, the witness, the clients and the guest's two copies on it.</summary>
+    private static readonly TimeSpan StepLimit = TimeSpan.FromMinutes(3);
+
+    private static readonly HashSet<int> Told =
+    [
+        (int)EventCode.GuestRunning, (int)EventCode.JoinStarted, (int)EventCode.PairEstablished, (int)EventCode.PeerLost,
+        (int)EventCode.FailoverStarted, (int)EventCode.TermWon, (int)EventCode.TookOver, (int)EventCode.WentSolo,
+        (int)EventCode.TermRefused, (int)EventCode.Evicted,
+    ];
+
+    private readonly DemoOptions options;
+    private readonly DateTimeOffset began = DateTimeOffset.UtcNow;
+    private readonly List<FaultReport> faults = [];
+    private readonly LabCluster cluster;
+    private readonly string folder;
+    private ClientProcess? download;
+    private ClientProcess? requests;
+
+    public DemoScript(DemoOptions options)
+    {
+        this.options = options;
+        folder = options.KeepFolder ?? Directory.CreateTempSubdirectory("colo-demo-").FullName;
+        Directory.CreateDirectory(folder);
+        Say("building a network out of namespaces: a client, a LAN, two hosts, a witness");
+        cluster = new LabCluster(
+            folder, options.Mode, options.Workload == "redis" ? "debian-redis" : "debian", string.Empty, Tell);
+    }
+
+    public async Task<int> RunAsync()
+    {
+        Say("starting three nodes: node-a, node-b and the witness, linked by TLS 1.3");
+        cluster.Start();
+        NodeProcess primary = cluster.Hosts[0];
+        await Step(primary, EventCode.GuestRunning, "the guest's start", began).ConfigureAwait(false);
+        Say("Debian boots on node-a; its memory is copied to node-b while it runs");
+        await Step(primary, EventCode.PairEstablished, "protection", began).ConfigureAwait(false);
+        Say("[green]PROTECTED[/]: the guest runs on both hosts, and only what both answer leaves");
+        await StartClientsAsync().ConfigureAwait(false);
+        await LoseAsync(primary).ConfigureAwait(false);
+        await LoseAsync(cluster.Other(primary)).ConfigureAwait(false);
+        Say("both hosts have been lost once; waiting for the download's end");
+        await download!.Ended.WaitAsync(StepLimit).ConfigureAwait(false);
+        return Conclude();
+    }
+
+    public void Dispose()
+    {
+        download?.Dispose();
+        requests?.Dispose();
+        cluster.Dispose();
+        if (options.KeepFolder is null)
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private async Task StartClientsAsync()
+    {
+        requests = new ClientProcess(options.Workload == "redis" ? "redis" : "requests", NetworkLab.GuestAddress, 0, 0);
+        download = new ClientProcess("download", NetworkLab.GuestAddress, DownloadBytes, DownloadRate);
+        Say($"a client downloads {DownloadBytes >> 20} MiB over one TCP connection; a second one makes small requests all the time");
+        await UntilAsync(() => download.Last?.Bytes > DownloadRate && requests.Last?.Bytes > 3, "the clients' first answers").ConfigureAwait(false);
+    }
+
+    /// <summary>Loses the primary, waits for the takeover, brings the host back, waits until the pair is whole.</summary>
+    private async Task LoseAsync(NodeProcess primary)
+    {
+        NodeProcess survivor = cluster.Other(primary);
+        Say($"[red]{Describe(primary)}[/]");
+        DateTimeOffset at = DateTimeOffset.UtcNow;
+        Strike(primary);
+        PrintedEvent lost = await Step(survivor, EventCode.FailoverStarted, "the loss being noticed", at).ConfigureAwait(false);
+        PrintedEvent won = await Step(survivor, EventCode.TermWon, "the arbiter's answer", at).ConfigureAwait(false);
+        PrintedEvent took = await Step(survivor, EventCode.TookOver, "the takeover", at).ConfigureAwait(false);
+        long before = download!.Last!.Bytes;
+        await UntilAsync(() => download.Last!.Bytes > before || download.Ended.IsCompleted, "the download going on").ConfigureAwait(false);
+        Say($"[green]{survivor.Name} has the guest[/], and the download goes on");
+        await Task.Delay(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
+        DateTimeOffset back = DateTimeOffset.UtcNow;
+        Say($"{primary.Name} comes back");
+        Restore(primary);
+        PrintedEvent pair = await Step(survivor, EventCode.PairEstablished, "protection again", back).ConfigureAwait(false);
+        Say($"[green]PROTECTED again[/] after {(pair.Time - back).TotalSeconds:0.0} s");
+        long from = at.ToUnixTimeMilliseconds() - 200;
+        long to = took.Time.ToUnixTimeMilliseconds() + 5000;
+        faults.Add(new FaultReport(
+            primary.Name, options.Fault, (lost.Time - at).TotalMilliseconds, (won.Time - lost.Time).TotalMilliseconds,
+            (took.Time - at).TotalMilliseconds, download.LongestGap(from, to), requests!.LongestGap(from, to), (pair.Time - back).TotalMilliseconds));
+    }
+
+    private string Describe(NodeProcess host) => options.Fault switch
+    {
+        "cable" => $"every cable of {host.Name} is pulled",
+        "freeze" => $"{host.Name} freezes (SIGSTOP)",
+        "power" => $"{host.Name} loses its power",
+        _ => $"{host.Name} is killed (SIGKILL)",
+    };
+
+    private void Strike(NodeProcess host)
+    {
+        switch (options.Fault)
+        {
+            case "cable":
+                NetworkLab.SetCable(host.Name, Cable.All, plugged: false);
+                break;
+            case "freeze":
+                host.Freeze(true);
+                break;
+            case "power":
+                // Without power nothing is sent any more, not even a reset: first the cables, then the process.
+                NetworkLab.SetCable(host.Name, Cable.All, plugged: false);
+                host.Kill();
+                break;
+            default:
+                host.Kill();
+                break;
+        }
+    }
+
+    private void Restore(NodeProcess host)
+    {
+        if (options.Fault is "cable" or "power")
+        {
+            NetworkLab.SetCable(host.Name, Cable.All, plugged: true);
+        }
+
+        if (options.Fault == "freeze")
+        {
+            host.Freeze(false);
+        }
+        else if (!host.IsRunning)
+        {
+            host.Start();
+        }
+    }
+
+    private int Conclude()
+    {
+        ClientReport last = download!.Last!;
+        bool survived = last is { Done: true, Error: null } && requests!.Last!.Error is null && !requests.Ended.IsCompleted;
+        PrintedEvent[] events = [.. cluster.Hosts.SelectMany(host => host.Events)];
+        var report = new DemoReport(
+            survived, last.HashOk && last.Done, last.Bytes, [.. faults.Select(fault => fault.DownloadGapMs)],
+            Median(fault => fault.DetectMs), Median(fault => fault.TakeoverMs), Median(fault => fault.ReprotectMs),
+            events.Count(printed => printed.Code == (int)EventCode.CheckpointCaptured),
+            events.Count(printed => printed.Code == (int)EventCode.CheckpointCaptured && printed.Summary.StartsWith("Mismatch", StringComparison.Ordinal)),
+            options.Mode, options.Workload, faults);
+        Print(report, last);
+        if (options.JsonPath is { } path)
+        {
+            File.WriteAllText(path, JsonSerializer.Serialize(report, new JsonSerializerOptions(JsonSerializerDefaults.Web) { WriteIndented = true }));
+        }
+
+        return report is { ConnectionSurvived: true, HashOk: true } ? 0 : 1;
+    }
+
+    private double Median(Func<FaultReport, double> value) => faults.Select(value).Order().ElementAt(faults.Count / 2);
+
+    private static void Print(DemoReport report, ClientReport last)
+    {
+        var table = new Table().Title("what the faults cost").AddColumns(
+            "lost host", "fault", "noticed", "term won", "taken over", "download stood", "requests stood", "protected again");
+        foreach (FaultReport fault in report.Faults)
+        {
+            table.AddRow(
+                fault.Host, fault.Kind, Ms(fault.DetectMs), Ms(fault.TermMs), Ms(fault.TakeoverMs), Ms(fault.DownloadGapMs),
+                Ms(fault.RequestGapMs), Ms(fault.ReprotectMs));
+        }
+
+        AnsiConsole.Write(table);
+        AnsiConsole.MarkupLine(CultureInfo.InvariantCulture, "checkpoints {0}, of them for differing answers {1}", report.Checkpoints, report.Mismatches);
+        AnsiConsole.MarkupLine(
+            CultureInfo.InvariantCulture,
+            report.ConnectionSurvived && report.HashOk
+                ? "[green]SURVIVED[/]: one TCP connection, {0} bytes, every one of them the right one"
+                : "[red]FAILED[/] after {0} bytes: {1}",
+            report.Bytes, last.Error ?? "the second client was answered wrongly or not at all");
+    }
+
+    private static string Ms(double value) => string.Create(CultureInfo.InvariantCulture, $"{value:0} ms");
+
+    private static async Task<PrintedEvent> Step(NodeProcess node, EventCode code, string what, DateTimeOffset since)
+    {
+        try
+        {
+            return await node.WhenAsync(printed => printed.Code == (int)code, since.AddMilliseconds(-1)).WaitAsync(StepLimit).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new TimeoutException($"{node.Name}: {what} did not come within {StepLimit.TotalMinutes} minutes; its log is {node.LogPath}");
+        }
+    }
+
+    private async Task UntilAsync(Func<bool> condition, string what)
+    {
+        DateTimeOffset limit = DateTimeOffset.UtcNow + StepLimit;
+        while (!condition())
+        {
+            if (DateTimeOffset.UtcNow > limit || download!.Ended.IsCompleted)
+            {
+                throw new TimeoutException($"{what} did not come; the download says: {download!.Last?.Error ?? "nothing"}");
+            }
+
+            await Task.Delay(20).ConfigureAwait(false);
+        }
+    }
+
+    private void Tell(PrintedEvent printed)
+    {
+        if (Told.Contains(printed.Code))
+        {
+            AnsiConsole.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"[grey]{(printed.Time - began).TotalSeconds,7:0.00} s   {printed.Host,-8} {printed.Name}: {printed.Summary}[/]");
+        }
+    }
+
+    private void Say(string text) =>
+        AnsiConsole.MarkupLine(CultureInfo.InvariantCulture, $"{(DateTimeOffset.UtcNow - began).TotalSeconds,7:0.00} s  {text}");
+}

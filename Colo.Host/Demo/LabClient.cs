@@ -1,0 +1,186 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+
+namespace Colo.Host.Demo;
+
+/// <summary>What a client of the lab reports, one JSON object a line.</summary>
+/// <param name="AtMs">Unix time in milliseconds.</param>
+/// <param name="Bytes">Bytes received and checked so far; for small requests, the number answered.</param>
+/// <param name="GapMs">Longest time without progress since the last line.</param>
+/// <param name="Error">Why it ended, or null.</param>
+/// <param name="Done">Whether everything asked for has arrived.</param>
+/// <param name="HashOk">Whether every byte was the right one.</param>
+public sealed record ClientReport(long AtMs, long Bytes, double GapMs, string? Error = null, bool Done = false, bool HashOk = true);
+
+/// <summary>
+/// The clients of the demo and the end-to-end tests; they run as processes of their own in the client's namespace, and
+/// know nothing of failovers. <c>download</c>: one TCP connection, every byte checked against the sequence that the guest
+/// serves. <c>requests</c>: small HTTP requests, one after another, each on a connection of its own. <c>redis</c>: INCR on
+/// one connection, every answer checked.
+/// </summary>
+internal static class LabClient
+{
+    private static readonly TimeSpan ReportInterval = TimeSpan.FromMilliseconds(100);
+
+    private static readonly TimeSpan BootLimit = TimeSpan.FromMinutes(2);
+
+    public static int Run(string kind, string address, long amount, long bytesPerSecond)
+    {
+        try
+        {
+            return kind switch
+            {
+                "download" => Download(address, amount, bytesPerSecond),
+                "requests" => Requests(address),
+                "redis" => Redis(address),
+                _ => throw new ArgumentException($"client '{kind}': expected download, requests or redis"),
+            };
+        }
+        catch (Exception problem) when (problem is IOException or SocketException or InvalidDataException)
+        {
+            Print(new ClientReport(Now(), 0, 0, problem.Message, HashOk: problem is not InvalidDataException));
+            return 1;
+        }
+    }
+
+    private static int Download(string address, long bytes, long bytesPerSecond)
+    {
+        using Socket socket = ConnectFirst(address, 80);
+        socket.Send(Encoding.ASCII.GetBytes($"GET /cgi-bin/blob?{bytes} HTTP/1.0\r\nHost: guest\r\n\r\n"));
+        using var stream = new NetworkStream(socket);
+        SkipHead(stream);
+        var expected = new CountingSequence();
+        byte[] buffer = new byte[64 << 10];
+        byte[] wanted = new byte[64 << 10];
+        var clock = Stopwatch.StartNew();
+        var gaps = new GapMeter();
+        long received = 0;
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var right = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        while (received < bytes)
+        {
+            // Paced, so that the download lasts while hosts come and go.
+            double ahead = bytesPerSecond > 0 ? (received / (double)bytesPerSecond) - clock.Elapsed.TotalSeconds : 0;
+            if (ahead > 0.01)
+            {
+                Thread.CurrentThread.Join(TimeSpan.FromSeconds(Math.Min(ahead, 0.05)));
+            }
+
+            int length = stream.Read(buffer, 0, (int)Math.Min(buffer.Length, bytes - received));
+            if (length == 0)
+            {
+                throw new IOException($"the connection ended after {received} of {bytes} bytes");
+            }
+
+            expected.Next(wanted.AsSpan(0, length));
+            if (!buffer.AsSpan(0, length).SequenceEqual(wanted.AsSpan(0, length)))
+            {
+                throw new InvalidDataException($"a wrong byte among {received} to {received + length}");
+            }
+
+            hash.AppendData(buffer, 0, length);
+            right.AppendData(wanted, 0, length);
+            received += length;
+            gaps.Progress();
+            gaps.ReportEach(ReportInterval, gap => Print(new ClientReport(Now(), received, gap)));
+        }
+
+        bool equal = hash.GetHashAndReset().AsSpan().SequenceEqual(right.GetHashAndReset());
+        Print(new ClientReport(Now(), received, gaps.Longest, Done: true, HashOk: equal));
+        return equal ? 0 : 1;
+    }
+
+    private static int Requests(string address)
+    {
+        var gaps = new GapMeter();
+        long answered = 0;
+        byte[] request = Encoding.ASCII.GetBytes("GET /index.html HTTP/1.0\r\nHost: guest\r\n\r\n");
+        byte[] buffer = new byte[4096];
+        ConnectFirst(address, 80).Dispose();
+        while (true)
+        {
+            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = 30_000 };
+            socket.Connect(address, 80);
+            socket.Send(request);
+            int total = 0;
+            int length;
+            while ((length = socket.Receive(buffer, total, buffer.Length - total, SocketFlags.None)) > 0)
+            {
+                total += length;
+            }
+
+            if (!Encoding.ASCII.GetString(buffer, 0, total).EndsWith("hello from the guest\n", StringComparison.Ordinal))
+            {
+                throw new InvalidDataException($"an answer of {total} bytes that is not the page");
+            }
+
+            answered++;
+            gaps.Progress();
+            gaps.ReportEach(ReportInterval, gap => Print(new ClientReport(Now(), answered, gap)));
+            Thread.CurrentThread.Join(10);
+        }
+    }
+
+    private static int Redis(string address)
+    {
+        using Socket socket = ConnectFirst(address, 6379);
+        using var stream = new StreamReader(new NetworkStream(socket), Encoding.ASCII);
+        var gaps = new GapMeter();
+        byte[] command = Encoding.ASCII.GetBytes("INCR colo\r\n");
+        for (long count = 1; ; count++)
+        {
+            socket.Send(command);
+            string? answer = stream.ReadLine();
+            if (answer != string.Create(CultureInfo.InvariantCulture, $":{count}"))
+            {
+                throw new InvalidDataException($"INCR number {count} was answered with '{answer}'");
+            }
+
+            gaps.Progress();
+            gaps.ReportEach(ReportInterval, gap => Print(new ClientReport(Now(), count, gap)));
+        }
+    }
+
+    /// <summary>The guest may still be booting; from the first connection on nothing is forgiven.</summary>
+    private static Socket ConnectFirst(string address, int port)
+    {
+        long began = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            try
+            {
+                socket.Connect(address, port);
+                return socket;
+            }
+            catch (SocketException) when (Stopwatch.GetElapsedTime(began) < BootLimit)
+            {
+                socket.Dispose();
+                Thread.CurrentThread.Join(100);
+            }
+        }
+    }
+
+    private static void SkipHead(Stream stream)
+    {
+        int newlines = 0;
+        while (newlines < 2)
+        {
+            int value = stream.ReadByte();
+            if (value < 0)
+            {
+                throw new IOException("the connection ended in the head of the answer");
+            }
+
+            newlines = value == '\n' ? newlines + 1 : value == '\r' ? newlines : 0;
+        }
+    }
+
+    private static long Now() => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+
+    private static void Print(ClientReport report) => Console.WriteLine(JsonSerializer.Serialize(report, JsonSerializerOptions.Web));
+}
