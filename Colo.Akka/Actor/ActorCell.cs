@@ -391,6 +391,9 @@ public class ActorCell : IUntypedActorContext
         return stats;
     }
 
+    /// <summary>For references that are made elsewhere, as those of the test kit.</summary>
+    internal string ReserveChildName(string name) => Children().Reserve(name);
+
     /// <summary>Stops a child; anything else that is given is stopped too.</summary>
     public void Stop(IActorRef child)
     {
@@ -428,9 +431,7 @@ public class ActorCell : IUntypedActorContext
     /// <summary>Makes the mailbox and puts the Create message into it.</summary>
     public void Init(bool sendSupervise, MailboxType mailboxType)
     {
-        var mailbox = Dispatcher is ICustomMailboxDispatcher custom
-            ? custom.CreateMailbox(mailboxType.Create(Self, System))
-            : new Mailbox(mailboxType.Create(Self, System));
+        var mailbox = new Mailbox(mailboxType.Create(Self, System));
         mailbox.SetActor(this);
         _mailbox = mailbox;
         mailbox.EnqueueSystem(Self, new Create());
