@@ -91,10 +91,10 @@ public sealed class LocalActorRefProvider : IActorRefProvider
         ((RootGuardianActorRef)_rootGuardian).SetTempContainer(_tempContainer);
 
         var strategy = SupervisorStrategyConfigurator.CreateConfigurator(Settings.SupervisorStrategyClass);
-        var userProps = Props.Create(typeof(UserGuardianActor)).WithSupervisorStrategy(strategy.Create());
+        var userProps = Props.Create<UserGuardianActor>().WithSupervisorStrategy(strategy.Create());
         Guardian = TopLevel("user", userProps, dispatcher, mailbox);
         SystemGuardian = TopLevel(
-            "system", Props.Create(typeof(SystemGuardianActor), Guardian), internalDispatcher, mailbox);
+            "system", Props.Create<SystemGuardianActor>(Guardian), internalDispatcher, mailbox);
         _rootGuardian.Start();
         Guardian.Start();
         SystemGuardian.Start();

@@ -126,10 +126,11 @@ public class ActorTaskScheduler : TaskScheduler
         }
     }
 
-    private static Exception Failure(Task task) => task.Status switch
+    private static Exception Failure(Task task) => task switch
     {
-        TaskStatus.Faulted => task.Exception!.InnerExceptions.Count == 1 ? task.Exception.InnerException : task.Exception,
-        TaskStatus.Canceled => new TaskCanceledException(task),
+        { Exception: { InnerExceptions.Count: 1 } whole } => whole.InnerException,
+        { Exception: { } several } => several,
+        { IsCanceled: true } => new TaskCanceledException(task),
         _ => null,
     };
 
