@@ -1,16 +1,16 @@
 namespace Akka.Actor;
 
-/// <summary>The base of every exception that the engine defines.</summary>
+/// <summary>Base of the engine's exceptions.</summary>
 public abstract class AkkaException : Exception
 {
     protected AkkaException()
     {
     }
 
-    protected AkkaException(string? message, Exception? cause = null)
+    protected AkkaException(string message, Exception cause = null)
         : base(message, cause)
     {
     }
 
-    protected Exception? Cause => InnerException;
+    protected Exception Cause => InnerException;
 }
