@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Akka.Actor;
-using Akka.Actor.Internal;
 using Akka.Event;
 
 namespace Akka.Cluster;

@@ -1,6 +1,5 @@
 using Akka.Actor;
 using Akka.Configuration;
-using Akka.Event;
 using Akka.Util;
 
 namespace Akka.Remote;

@@ -1,6 +1,5 @@
 using Akka.Actor;
 using Akka.Remote.Serialization.Proto;
-using Akka.Serialization;
 using Google.Protobuf;
 
 namespace Akka.Remote.Serialization;

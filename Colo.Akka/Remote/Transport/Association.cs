@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Akka.Actor;
+using Akka.Event;
 using Akka.Dispatch;
 using Akka.Remote.Serialization.Proto;
 

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Akka.Actor;
+using Akka.Event;
 using Akka.Remote.Serialization.Proto;
 
 namespace Akka.Remote.Transport;

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Akka.Actor;
+using Akka.Event;
 using Akka.Serialization;
 
 namespace Akka.Remote.Transport;
@@ -66,7 +67,9 @@ internal sealed class MessageEncoder(Remoting remoting, IBufferWriter<byte> outp
         var type = message.GetType();
         if (type != _lastType)
         {
-            _lastSerializer = remoting.Serialization.FindSerializerFor(message);
+            var serializer = remoting.Serialization.FindSerializerFor(message);
+            remoting.CheckIsBound(serializer, type);
+            _lastSerializer = serializer;
             _lastType = type;
         }
 

@@ -20,6 +20,7 @@ internal sealed class Remoting : ILinkAcceptor
     private readonly MessageDispatcher _dispatcher;
     private readonly TimeSpan _beatInterval;
     private readonly int _beatsOfSilence;
+    private readonly WireTypes _wireTypes;
     private ICancelable _beats;
 
     internal Remoting(ExtendedActorSystem system, RemoteActorRefProvider provider, ITransport transport, int maximumPayloadSize)
@@ -30,7 +31,7 @@ internal sealed class Remoting : ILinkAcceptor
         MaximumPayloadSize = maximumPayloadSize;
         Settings = provider.RemoteSettings;
         Log = Logging.GetLogger(system, "remoting");
-        Serialization = system.Serialization;
+        _wireTypes = new WireTypes(() => Serialization.BoundTypes);
         Uid = AddressUidExtension.Uid(system);
         _dispatcher = system.Dispatchers.Lookup(Settings.Dispatcher);
         _beatInterval = Settings.TransportFailureDetectorConfig.GetTimeSpan("heartbeat-interval");
@@ -44,7 +45,7 @@ internal sealed class Remoting : ILinkAcceptor
 
     internal ILoggingAdapter Log { get; }
 
-    internal Akka.Serialization.Serialization Serialization { get; }
+    internal Akka.Serialization.Serialization Serialization => _system.Serialization;
 
     internal int Uid { get; }
 
@@ -147,13 +148,27 @@ internal sealed class Remoting : ILinkAcceptor
         try
         {
             using var scope = new MessageEncoder.TransportScope(this);
-            return Serialization.Deserialize(payload.ToArray(), serializerId, manifest)
-                ?? throw new WireFormatException($"a null message (serializer {serializerId}, manifest '{manifest}')");
+            var serializer = Serialization.SerializerById(serializerId);
+            var bytes = payload.ToArray();
+            var message = serializer is SerializerWithStringManifest named
+                ? named.FromBinary(bytes, manifest)
+                : serializer.FromBinary(bytes, manifest.Length == 0 ? null : _wireTypes.Find(manifest));
+            return message ?? throw new WireFormatException($"a null message (serializer {serializerId}, manifest '{manifest}')");
         }
         catch (Exception error) when (error is not WireFormatException)
         {
             throw new WireFormatException(
                 $"a message that cannot be read (serializer {serializerId}, manifest '{manifest}'): {error.GetType().Name}: {error.Message}");
+        }
+    }
+
+    /// <summary>Refuses a message of a type that the receiver, with the same settings, would not make.</summary>
+    internal void CheckIsBound(Serializer serializer, Type type)
+    {
+        if (serializer is not SerializerWithStringManifest && serializer.IncludeManifest && !_wireTypes.IsAllowed(type))
+        {
+            throw new System.Runtime.Serialization.SerializationException(
+                $"No serializer is bound to {type}, so it does not cross nodes; bind one under akka.actor.serialization-bindings.");
         }
     }
 
