@@ -96,7 +96,7 @@ internal sealed class HeartbeatSender : UntypedActor, IWithTimers
         var beat = new Heartbeat(_cluster.SelfUniqueAddress, ++_number);
         foreach (var node in _ring.MyReceivers.Union(_oldUnreachable).Order())
         {
-            if (!_cluster.FailureDetector.IsMonitoring(node.Address))
+            if (!_cluster.FailureDetector.IsMonitoring(node.Address) && !Timers.IsTimerActive(node))
             {
                 Timers.StartSingleTimer(node, new ExpectFirstHeartbeat(node), _cluster.Settings.HeartbeatExpectedResponseAfter);
             }

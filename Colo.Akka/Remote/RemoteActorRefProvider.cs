@@ -65,6 +65,7 @@ public class RemoteActorRefProvider : IActorRefProvider
         var remoting = new Transport.Remoting(system, this, transport, (int)(section.GetByteSize("maximum-frame-size") ?? 128_000));
         Remoting = remoting;
         remoting.Start();
+        system.RegisterOnTermination(remoting.Abort);
         _watcher = system.SystemActorOf(Props.Create(() => new RemoteWatcher(this)), "remote-watcher");
         system.SystemActorOf(Props.Create(() => new RemotingTerminator(this)), "remoting-terminator");
     }

@@ -138,7 +138,7 @@ internal sealed class RemoteWatcher : UntypedActor, IWithTimers
     {
         foreach (var address in _watchedAt.Keys.Where(address => !_unreachable.Contains(address) && !_provider.IsWatchedElsewhere(address)))
         {
-            if (!_detectors.IsMonitoring(address))
+            if (!_detectors.IsMonitoring(address) && !Timers.IsTimerActive(("first", address)))
             {
                 Timers.StartSingleTimer(
                     ("first", address), new ExpectFirstHeartbeat(address), _provider.RemoteSettings.WatchHeartbeatExpectedResponseAfter);

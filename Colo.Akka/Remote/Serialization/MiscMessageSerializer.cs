@@ -57,8 +57,8 @@ public sealed class MiscMessageSerializer : SerializerWithStringManifest
         Status.Success success => Wrap(success.Status).ToByteArray(),
         Status.Failure failure => new FailureData
         {
-            TypeName = failure.Cause?.GetType().FullName ?? "",
-            Text = failure.Cause?.Message ?? "",
+            TypeName = (failure.Cause as RemoteFailureException)?.RemoteType ?? failure.Cause?.GetType().FullName ?? "",
+            Text = (failure.Cause as RemoteFailureException)?.RemoteMessage ?? failure.Cause?.Message ?? "",
             State = Wrap(failure.State),
         }.ToByteArray(),
         _ => throw new ArgumentException($"Cannot serialize object of type [{obj?.GetType()}]"),

@@ -105,6 +105,12 @@ internal sealed class Association : IRunnable
 
             Pump();
         }
+        catch (Exception error)
+        {
+            // A defect here must not take the thread, and with it the process, down.
+            _remoting.Log.Error(error, "The association with {0} has failed", Remote);
+            Lose(error.Message);
+        }
         finally
         {
             Volatile.Write(ref _scheduled, 0);

@@ -89,7 +89,24 @@ internal sealed class Remoting : ILinkAcceptor
 
     internal void Schedule(IRunnable association) => _dispatcher.Schedule(association);
 
-    internal void After(TimeSpan delay, Action action) => _system.Scheduler.Advanced.ScheduleOnce(delay, action);
+    internal void After(TimeSpan delay, Action action)
+    {
+        try
+        {
+            _system.Scheduler.Advanced.ScheduleOnce(delay, action);
+        }
+        catch (SchedulerException)
+        {
+            // The system has ended; nothing happens later any more.
+        }
+    }
+
+    /// <summary>Closes every link at once: the system has ended without the usual order.</summary>
+    internal void Abort()
+    {
+        _beats?.Cancel();
+        _ = Transport.ShutdownAsync(TimeSpan.Zero);
+    }
 
     internal FailureDetector CreateLinkDetector() =>
         FailureDetectorLoader.Load(Settings.TransportFailureDetectorConfig, _system);
@@ -129,8 +146,8 @@ internal sealed class Remoting : ILinkAcceptor
     }
 
     internal void Drop(in OutboundMessage message, string reason) =>
-        _system.DeadLetters.Tell(
-            new Dropped(message.Message, reason, message.Sender ?? _system.DeadLetters, message.Recipient), message.Sender);
+        _system.EventStream.Publish(
+            new Dropped(message.Message, reason, message.Sender ?? _system.DeadLetters, message.Recipient));
 
     /// <exception cref="WireFormatException">The path names no actor of this system.</exception>
     internal InboundRecipient ResolveRecipient(string path) => new(path, ResolveLocal(path));

@@ -18,6 +18,8 @@ public class RemoteDeathWatchTests
         var watcher = new Inboxed(a);
         var remote = await RemoteSystems.Resolve(a, b, "/user/echo");
         await watcher.Ref.Ask<string>(new Collector.WatchIt(remote), Bound);
+        // Behind the watch on the same way, so the watch is there when it is answered.
+        await remote.Ask<string>("there", Bound);
         b.Stop(target);
         var terminated = await watcher.Next<Terminated>();
         Assert.Equal(remote, terminated.ActorRef);

@@ -8,7 +8,7 @@ namespace Colo.Akka.Tests.Remote;
 internal sealed class RemoteSystems : IAsyncDisposable
 {
     /// <summary>Only guards against hanging; nothing is measured with it.</summary>
-    internal static readonly TimeSpan HangBound = TimeSpan.FromSeconds(60);
+    internal static readonly TimeSpan HangBound = TimeSpan.FromSeconds(30);
 
     private const string Fast = """
         akka {
