@@ -275,7 +275,7 @@ internal sealed class Association : IRunnable
                 break;
         }
 
-        if (_finishing is not null && (_phase != Phase.Active || _messages.IsEmpty) && _phase != Phase.Connecting)
+        if (_finishing is not null && (_phase != Phase.Active || (_messages.IsEmpty && _writable)) && _phase != Phase.Connecting)
         {
             Finish();
         }
@@ -431,7 +431,7 @@ internal sealed class Association : IRunnable
 
         if (_peerUid is null || _peerUid == known)
         {
-            if (_phase == Phase.Active)
+            if (_phase == Phase.Active && _writable)
             {
                 Wire.Write(_link.Output, FrameKind.Goodbye, new Goodbye { Reason = GoodbyeReason.GoodbyeQuarantined });
                 _link.Flush();
@@ -468,8 +468,12 @@ internal sealed class Association : IRunnable
             return;
         }
 
-        Wire.WriteHeartbeat(_link.Output);
-        _writable &= _link.Flush();
+        // A link that is behind has enough on its way.
+        if (_writable)
+        {
+            Wire.WriteHeartbeat(_link.Output);
+            _writable = _link.Flush();
+        }
     }
 
     private void Finish()

@@ -29,6 +29,8 @@ internal sealed class TcpLink : ILink
     private readonly Lock _gate = new();
     private ILinkHandler _handler;
     private bool _closing;
+    private bool _flushing;
+    private bool _flushAgain;
 
     internal TcpLink(Socket socket, Stream stream, int maximumFrameSize)
     {
@@ -51,12 +53,20 @@ internal sealed class TcpLink : ILink
                 return true;
             }
 
+            // The pipe bears one flush at a time; what is written meanwhile goes with the next.
+            if (_flushing)
+            {
+                _flushAgain = true;
+                return false;
+            }
+
             var flush = _output.Writer.FlushAsync();
             if (flush.IsCompletedSuccessfully)
             {
                 return true;
             }
 
+            _flushing = true;
             _ = AwaitFlush(flush);
             return false;
         }
@@ -106,16 +116,23 @@ internal sealed class TcpLink : ILink
 
     private async Task AwaitFlush(ValueTask<FlushResult> flush)
     {
-        try
+        while (true)
         {
             await flush.ConfigureAwait(false);
-        }
-        catch (InvalidOperationException)
-        {
-            // Closed meanwhile.
+            lock (_gate)
+            {
+                if (_closing || !_flushAgain)
+                {
+                    _flushing = false;
+                    break;
+                }
+
+                _flushAgain = false;
+                flush = _output.Writer.FlushAsync();
+            }
         }
 
-        _handler?.Writable();
+        _handler.Writable();
     }
 
     private async Task SendLoop()
