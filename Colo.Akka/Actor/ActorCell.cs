@@ -348,6 +348,15 @@ public class ActorCell : IUntypedActorContext
 
     public IEnumerable<IInternalActorRef> GetChildren() => _children?.Snapshot().Select(s => s.Child) ?? [];
 
+    /// <summary>Copies the table only when somebody looks: a parent of many hears of each death.</summary>
+    internal IEnumerable<IInternalActorRef> ChildrenWhenAsked()
+    {
+        foreach (var child in GetChildren())
+        {
+            yield return child;
+        }
+    }
+
     /// <summary>Nobody when there is no such child; <c>name#uid</c> asks for one incarnation.</summary>
     public IInternalActorRef GetSingleChild(string name)
     {
@@ -381,6 +390,9 @@ public class ActorCell : IUntypedActorContext
         Children().Add(stats);
         return stats;
     }
+
+    /// <summary>For references that are made elsewhere, as those of the test kit.</summary>
+    internal string ReserveChildName(string name) => Children().Reserve(name);
 
     /// <summary>Stops a child; anything else that is given is stopped too.</summary>
     public void Stop(IActorRef child)
@@ -419,9 +431,7 @@ public class ActorCell : IUntypedActorContext
     /// <summary>Makes the mailbox and puts the Create message into it.</summary>
     public void Init(bool sendSupervise, MailboxType mailboxType)
     {
-        var mailbox = Dispatcher is ICustomMailboxDispatcher custom
-            ? custom.CreateMailbox(mailboxType.Create(Self, System))
-            : new Mailbox(mailboxType.Create(Self, System));
+        var mailbox = new Mailbox(mailboxType.Create(Self, System));
         mailbox.SetActor(this);
         _mailbox = mailbox;
         mailbox.EnqueueSystem(Self, new Create());

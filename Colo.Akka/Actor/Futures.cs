@@ -80,7 +80,7 @@ public static class Futures
 
     private static IActorRefProvider ResolveProvider(ICanTell target)
     {
-        if (ActorCell.Current is { } cell)
+        if (ActorCell.Current is { IsTerminated: false } cell)
         {
             return cell.SystemImpl.Provider;
         }

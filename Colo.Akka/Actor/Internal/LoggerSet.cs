@@ -45,15 +45,19 @@ internal sealed class LoggerSet(ActorSystemImpl system)
         var loggers = stream.Loggers();
         if (loggers.Length > 0)
         {
-            stream.StartStdoutLogger(system.Settings);
             foreach (var logger in loggers)
             {
                 stream.RemoveLogger(logger);
             }
+
+            stream.StartStdoutLogger(system.Settings);
         }
     }
 
-    // The events queue up behind InitializeLogger, so nothing is lost by not waiting for the answer.
+    /// <summary>
+    /// Waits for the answer, as a logger may subscribe to more than log events in its start. Where nothing may block, the
+    /// events queue up behind InitializeLogger.
+    /// </summary>
     private void Add(Type type, string name, LogLevel level)
     {
         var loggerName = "log" + _number++ + "-" + Logging.SimpleName(type).Replace('`', '-');
@@ -74,6 +78,10 @@ internal sealed class LoggerSet(ActorSystemImpl system)
                 }
             },
             CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        if (system.Hooks is null && !system.Settings.LoggerAsyncStart)
+        {
+            ((IAsyncResult)answer).AsyncWaitHandle.WaitOne(timeout);
+        }
     }
 
 }

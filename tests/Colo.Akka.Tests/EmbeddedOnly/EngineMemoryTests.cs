@@ -1,0 +1,126 @@
+using System.Runtime.CompilerServices;
+using Akka.Actor;
+using Akka.Dispatch.MessageQueues;
+using Akka.TestKit.Xunit2;
+
+namespace Colo.Akka.Tests.EmbeddedOnly;
+
+public sealed class EngineMemoryTests : TestKit
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+
+    [Fact]
+    public void A_reference_to_a_stopped_actor_keeps_neither_the_actor_nor_its_messages()
+    {
+        var (reference, instance, message) = StartTellStop();
+        AwaitAssert(
+            () =>
+            {
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
+                GC.Collect();
+                Assert.False(instance.TryGetTarget(out _));
+                Assert.False(message.TryGetTarget(out _));
+            },
+            Limit);
+        GC.KeepAlive(reference);
+    }
+
+    [Fact]
+    public void Telling_allocates_nothing_once_the_queue_has_its_size()
+    {
+        var queue = new UnboundedMessageQueue();
+        var message = new object();
+        Fill(queue, message, 64);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 1_000; i++)
+        {
+            Fill(queue, message, 64);
+        }
+
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [Fact]
+    public void The_queue_keeps_order_over_its_rings_under_many_producers()
+    {
+        const int producers = 4, each = 50_000;
+        var queue = new UnboundedMessageQueue();
+        var next = new int[producers];
+        var produce = Enumerable.Range(0, producers).Select(p => Task.Run(() =>
+        {
+            for (var i = 0; i < each; i++)
+            {
+                queue.Enqueue((p, i), ActorRefs.NoSender);
+            }
+        })).ToArray();
+        for (var taken = 0; taken < producers * each;)
+        {
+            if (queue.TryDequeue(out var envelope))
+            {
+                var (producer, number) = ((int, int))envelope.Message;
+                Assert.Equal(next[producer]++, number);
+                taken++;
+            }
+        }
+
+        Task.WaitAll(produce);
+        Assert.False(queue.HasMessages);
+        Assert.Equal(0, queue.Count);
+    }
+
+    [Fact]
+    public async Task An_answered_ask_leaves_nothing_behind()
+    {
+        var echo = Sys.ActorOf(Props.Create(() => new PathReader()));
+        for (var i = 0; i < 100; i++)
+        {
+            await echo.Ask<string>("x", Limit);
+        }
+
+        var wheel = (HashedWheelTimerScheduler)Sys.Scheduler;
+        var provider = (LocalActorRefProvider)((ExtendedActorSystem)Sys).Provider;
+        Assert.Equal(0, provider.TempActorCount);
+        Assert.Equal(0, wheel.WaitingCount);
+    }
+
+    private static void Fill(UnboundedMessageQueue queue, object message, int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            queue.Enqueue(message, ActorRefs.NoSender);
+        }
+
+        while (queue.TryDequeue(out _))
+        {
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private (IActorRef Reference, WeakReference<object> Instance, WeakReference<object> Message) StartTellStop()
+    {
+        var born = new List<WeakReference<object>>();
+        var actor = Sys.ActorOf(Props.Create(() => new Remembering(born)));
+        var message = new object();
+        actor.Tell(message);
+        Watch(actor);
+        actor.Tell(PoisonPill.Instance);
+        ExpectTerminated(actor, Limit);
+        return (actor, born[0], new WeakReference<object>(message));
+    }
+
+    private sealed class Remembering : UntypedActor
+    {
+        private readonly List<object> _all = [];
+
+        public Remembering(List<WeakReference<object>> born) => born.Add(new WeakReference<object>(this));
+
+        protected override void OnReceive(object message) => _all.Add(message);
+    }
+
+    private sealed class PathReader : UntypedActor
+    {
+        // Reading the path is what gives the asking side a place below /temp.
+        protected override void OnReceive(object message) => Sender.Tell(Sender.Path.ToString());
+    }
+}
