@@ -57,7 +57,11 @@ internal sealed class InboundLink(Remoting remoting) : ILinkHandler
                 _link.Flush();
                 break;
             case FrameKind.Goodbye:
-                Wire.Parse(Goodbye.Parser, body);
+                if (Wire.Parse(Goodbye.Parser, body).Reason == GoodbyeReason.GoodbyeQuarantined)
+                {
+                    remoting.Publish(new ThisActorSystemQuarantinedEvent(remoting.LocalAddress, _peer.Remote));
+                }
+
                 _link.Close();
                 break;
             default:

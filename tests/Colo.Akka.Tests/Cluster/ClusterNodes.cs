@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Akka.Actor.Setup;
 using Akka.Cluster;
 using Akka.Configuration;
 using Colo.Akka.Tests.Remote;
@@ -44,10 +45,15 @@ internal sealed class ClusterNodes : IAsyncDisposable
 
     private readonly List<ActorSystem> _systems = [];
 
+    /// <summary>Set to put the nodes on a network of the test's own.</summary>
+    internal Setup? Transport { get; init; }
+
     internal ActorSystem Create(string extra = "")
     {
         var config = ConfigurationFactory.ParseString(extra).WithFallback(ConfigurationFactory.ParseString(Fast));
-        var system = ActorSystem.Create("nodes", config);
+        var bootstrap = BootstrapSetup.Create().WithConfig(config);
+        var system = ActorSystem.Create(
+            "nodes", Transport is null ? ActorSystemSetup.Create(bootstrap) : ActorSystemSetup.Create(bootstrap, Transport));
         _systems.Add(system);
         return system;
     }

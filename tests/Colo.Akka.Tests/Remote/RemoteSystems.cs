@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Akka.Actor;
+using Akka.Actor.Setup;
 using Akka.Configuration;
 
 namespace Colo.Akka.Tests.Remote;
@@ -40,6 +41,15 @@ internal sealed class RemoteSystems : IAsyncDisposable
     }
 
     internal static Address AddressOf(ActorSystem system) => ((ExtendedActorSystem)system).Provider.DefaultAddress;
+
+    /// <summary>A system on a network of the test's own.</summary>
+    internal ActorSystem Create(string name, Setup transport, string extra = "")
+    {
+        var config = ConfigurationFactory.ParseString(extra).WithFallback(ConfigurationFactory.ParseString(Fast));
+        var system = ActorSystem.Create(name, ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(config), transport));
+        _systems.Add(system);
+        return system;
+    }
 
     /// <summary>The actor of another system, by its path.</summary>
     internal static Task<IActorRef> Resolve(ActorSystem from, ActorSystem to, string path) =>
