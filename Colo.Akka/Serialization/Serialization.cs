@@ -30,7 +30,14 @@ public class Serialization
 
     public ActorSystem System { get; }
 
-    internal static Information CurrentTransportInformation => t_transport;
+    internal static Information CurrentTransportInformation
+    {
+        get => t_transport;
+        set => t_transport = value;
+    }
+
+    /// <summary>The types that have a binding of their own, without the one for everything.</summary>
+    internal IEnumerable<Type> BoundTypes => _bindings.Keys.Where(type => type != typeof(object));
 
     /// <summary>Runs an action that writes messages for other nodes: references get the address of this node.</summary>
     public static T WithTransport<T>(ActorSystem system, Func<T> action) =>

@@ -1,0 +1,733 @@
+using System.Collections.Immutable;
+using Akka.Actor;
+using Akka.Event;
+
+namespace Akka.Cluster;
+
+/// <summary>
+/// The member that this node is: joins, gossips, and leads when it is its turn.
+/// <code>
+/// outside --JoinTo--> asking --Welcome--> inside --removed, down or exited--> stopped
+/// </code>
+/// It decides by <see cref="MembershipState"/>, which is pure. It never restarts: a node that has lost its view must not go on under the
+/// same uid, so a failure here ends the membership and the others find the node unreachable. Sources: the cluster specification of Akka.
+/// </summary>
+internal sealed class ClusterCore : UntypedActor, IWithTimers
+{
+    private const int GossipsBeforeShutdown = 5;
+    private const int TicksBeforeShutdownWhenDown = 5;
+
+    // As long as the JVM keeps them: far beyond any gossip that could still be under way.
+    private static readonly TimeSpan TombstoneLifetime = TimeSpan.FromHours(24);
+
+    private readonly Cluster _cluster;
+    private readonly ClusterSettings _settings;
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly ClusterSubscriptions _subscriptions = new();
+    private readonly Random _random;
+    private readonly HashSet<UniqueAddress> _exitingConfirmed = [];
+    private readonly List<IActorRef> _waitingForExiting = [];
+    private readonly IActorRef _heartbeatSender;
+    private MembershipState _state;
+    private MembershipState _published;
+    private ImmutableList<Address> _seeds = [];
+    private SeedSearch _search;
+    private int _searches;
+    private Address _joiningTo;
+    private TimeSpan? _joinDeadline;
+    private TimeSpan? _disagreeingSince;
+    private bool _inside;
+    private bool _exitingTasksRunning;
+    private int _ticksDown;
+
+    public ClusterCore(Cluster cluster, IActorRef heartbeatSender)
+    {
+        _cluster = cluster;
+        _settings = cluster.Settings;
+        _heartbeatSender = heartbeatSender;
+        _random = new Random(cluster.SelfUniqueAddress.Uid);
+        _state = new MembershipState(Gossip.Empty, Self);
+        _published = _state;
+    }
+
+    public ITimerScheduler Timers { get; set; }
+
+    private new UniqueAddress Self => _cluster.SelfUniqueAddress;
+
+    private TimeSpan Now => Context.System.Scheduler.MonotonicClock;
+
+    protected override void PreStart()
+    {
+        var delay = _settings.PeriodicTasksInitialDelay;
+        StartTimer(new ClusterCommand.GossipTick(), delay, _settings.GossipInterval);
+        StartTimer(new ClusterCommand.LeaderTick(), delay, _settings.LeaderActionsInterval);
+        StartTimer(new ClusterCommand.ReapTick(), delay, _settings.UnreachableNodesReaperInterval);
+        if (!_settings.SeedNodes.IsEmpty)
+        {
+            base.Self.Tell(new ClusterCommand.JoinSeeds(_settings.SeedNodes));
+        }
+    }
+
+    protected override void PostStop()
+    {
+        _subscriptions.Publish(ClusterEvent.ClusterShuttingDown.Instance);
+        _state = new MembershipState(Gossip.Empty, Self);
+        Publish();
+        ReleaseWaiting();
+        _cluster.Stopped();
+    }
+
+    protected override void OnReceive(object message)
+    {
+        switch (message)
+        {
+            case GossipEnvelope envelope when _inside:
+                ReceiveGossip(envelope);
+                break;
+            case ClusterCommand.GossipTick:
+                GossipTick();
+                break;
+            case ClusterCommand.LeaderTick:
+                LeaderTick();
+                break;
+            case ClusterCommand.ReapTick:
+                ReapTick();
+                break;
+            case InitJoin:
+                AnswerInitJoin();
+                break;
+            case InitJoinAck ack:
+                FoundSeed(ack.Address);
+                break;
+            case InitJoinNack nack when _search?.Refused(nack.Address) == true && !_inside:
+                JoinSelf();
+                break;
+            case InitJoinNack:
+                break;
+            case JoinRequest join:
+                ReceiveJoin(join);
+                break;
+            case Welcome welcome:
+                ReceiveWelcome(welcome);
+                break;
+            case ExitingConfirmed confirmed when _inside:
+                ReceiveExitingConfirmed(confirmed.Node);
+                break;
+            case ClusterCommand command:
+                Obey(command);
+                break;
+            case Terminated gone:
+                _subscriptions.Remove(gone.ActorRef, null);
+                break;
+            case GossipEnvelope or ExitingConfirmed:
+                // Not a member yet, or not any more.
+                break;
+            default:
+                Unhandled(message);
+                break;
+        }
+    }
+
+    private void Obey(ClusterCommand command)
+    {
+        switch (command)
+        {
+            case ClusterCommand.JoinSeeds seeds:
+                JoinSeeds(seeds.Seeds);
+                break;
+            case ClusterCommand.SeedTick tick when tick.Search == _search?.Number:
+                AskSeeds();
+                break;
+            case ClusterCommand.SeedDeadline deadline when deadline.Search == _search?.Number:
+                SeedDeadline();
+                break;
+            case ClusterCommand.JoinTo to:
+                JoinTo(to.Address);
+                break;
+            case ClusterCommand.Leave leave:
+                Leave(leave.Address);
+                break;
+            case ClusterCommand.Down down:
+                Down(down.Address);
+                break;
+            case ClusterCommand.Subscribe subscribe:
+                Subscribe(subscribe);
+                break;
+            case ClusterCommand.Unsubscribe unsubscribe:
+                _subscriptions.Remove(unsubscribe.Subscriber, unsubscribe.To);
+                break;
+            case ClusterCommand.SendState send:
+                send.Receiver.Tell(DomainEvents.Snapshot(_state), base.Self);
+                break;
+            case ClusterCommand.LeaveAndWaitForExiting:
+                LeaveAndWait(Sender);
+                break;
+            case ClusterCommand.ExitingCompleted:
+                ExitingCompleted();
+                Sender.Tell(Done.Instance);
+                break;
+            case ClusterCommand.Stop:
+                Context.Stop(base.Self);
+                break;
+            default:
+                // A timer of a search that is over.
+                break;
+        }
+    }
+
+    private void JoinSeeds(ImmutableList<Address> seeds)
+    {
+        if (_inside || _joiningTo is not null || seeds.IsEmpty)
+        {
+            return;
+        }
+
+        _seeds = seeds;
+        _search = new SeedSearch(++_searches, seeds, Self.Address);
+        if (_search.Others.IsEmpty)
+        {
+            JoinSelf();
+            return;
+        }
+
+        if (_settings.ShutdownAfterUnsuccessfulJoinSeedNodes is { } giveUp && _joinDeadline is null)
+        {
+            _joinDeadline = Now + giveUp;
+        }
+
+        if (_search.IsFirstSeed)
+        {
+            Timers.StartSingleTimer("seed-deadline", new ClusterCommand.SeedDeadline(_search.Number), _settings.SeedNodeTimeout);
+        }
+
+        AskSeeds();
+    }
+
+    private void AskSeeds()
+    {
+        if (_joinDeadline is { } deadline && Now >= deadline)
+        {
+            _log.Error("Joining of seed nodes [{0}] was unsuccessful after {1}", string.Join(", ", _seeds), _settings.ShutdownAfterUnsuccessfulJoinSeedNodes);
+            _search = null;
+            _cluster.JoinFailed();
+            return;
+        }
+
+        foreach (var seed in _search.Others)
+        {
+            CoreAt(seed).Tell(new InitJoin(), base.Self);
+        }
+
+        // Asked again each second: a seed may just be starting. The first second is cut short by its own call to here.
+        var again = TimeSpan.FromTicks(Math.Min(TimeSpan.FromSeconds(1).Ticks, _settings.SeedNodeTimeout.Ticks));
+        Timers.StartSingleTimer("seed-tick", new ClusterCommand.SeedTick(_search.Number), again);
+    }
+
+    private void SeedDeadline()
+    {
+        if (!_inside && _joiningTo is null && _search.IsFirstSeed)
+        {
+            JoinSelf();
+        }
+    }
+
+    private void FoundSeed(Address seed)
+    {
+        if (_search is not null && !_inside && _joiningTo is null)
+        {
+            _search = null;
+            JoinTo(seed);
+        }
+    }
+
+    private void JoinSelf()
+    {
+        _search = null;
+        JoinTo(Self.Address);
+    }
+
+    private void JoinTo(Address address)
+    {
+        if (_inside)
+        {
+            return;
+        }
+
+        if (address.Protocol != Self.Address.Protocol || address.System != Self.Address.System)
+        {
+            _log.Warning("Trying to join member with wrong protocol or ActorSystem name, but was ignored: this node is [{0}], the other [{1}]", Self.Address, address);
+            return;
+        }
+
+        if (address.Equals(Self.Address))
+        {
+            Enter(Gossip.Empty);
+            Admit(new JoinRequest(Self, _settings.Roles, _settings.AppVersion));
+            LeaderTick();
+            return;
+        }
+
+        _joiningTo = address;
+        CoreAt(address).Tell(new JoinRequest(Self, _settings.Roles, _settings.AppVersion), base.Self);
+        if (_settings.RetryUnsuccessfulJoinAfter is { } patience)
+        {
+            _joinRetryAt = Now + patience;
+        }
+    }
+
+    private TimeSpan? _joinRetryAt;
+
+    private void RetryJoin()
+    {
+        if (_joiningTo is null || _joinRetryAt is not { } at || Now < at)
+        {
+            return;
+        }
+
+        var to = _joiningTo;
+        _joiningTo = null;
+        _joinRetryAt = null;
+        if (_seeds.IsEmpty)
+        {
+            JoinTo(to);
+        }
+        else
+        {
+            JoinSeeds(_seeds);
+        }
+    }
+
+    private void AnswerInitJoin()
+    {
+        var leaving = _state.SelfStatus is MemberStatus.Removed or MemberStatus.Down or MemberStatus.Exiting;
+        if (_inside && !leaving)
+        {
+            Sender.Tell(new InitJoinAck(Self.Address), base.Self);
+        }
+        else
+        {
+            Sender.Tell(new InitJoinNack(Self.Address), base.Self);
+        }
+    }
+
+    private void ReceiveJoin(JoinRequest join)
+    {
+        var address = join.Node.Address;
+        if (!_inside || address.Protocol != Self.Address.Protocol || address.System != Self.Address.System)
+        {
+            _log.Warning("Ignored the join of [{0}]: {1}", address, _inside ? "wrong protocol or system name" : "this node is in no cluster");
+            return;
+        }
+
+        if (_state.SelfStatus is MemberStatus.Removed or MemberStatus.Down or MemberStatus.Exiting
+            || _state.Gossip.Tombstones.ContainsKey(join.Node))
+        {
+            LogInfo($"Trying to join [{address}] to a node that is leaving, or again after it was removed; ignored");
+            return;
+        }
+
+        switch (_state.Gossip.Find(address))
+        {
+            case { } known when known.UniqueAddress.Equals(join.Node):
+                // The welcome was lost, or is on its way.
+                Sender.Tell(new Welcome(Self, _state.Gossip), base.Self);
+                break;
+            case { } old:
+                ReplaceIncarnation(old, join.Node);
+                break;
+            default:
+                Admit(join);
+                Sender.Tell(new Welcome(Self, _state.Gossip), base.Self);
+                break;
+        }
+    }
+
+    // A new incarnation proves that the old one is dead: it is given up at once, and the newcomer gets in when it asks again.
+    private void ReplaceIncarnation(Member old, UniqueAddress newcomer)
+    {
+        if (old.UniqueAddress.Equals(Self))
+        {
+            return;
+        }
+
+        LogInfo($"New incarnation of existing member [{old}] is trying to join ({newcomer.Uid}). The existing one is removed first");
+        var gossip = _state.Gossip;
+        if (old.Status != MemberStatus.Down)
+        {
+            gossip = gossip.Update([old.Copy(MemberStatus.Down)]);
+        }
+
+        Change(gossip with { Reachability = gossip.Reachability.Terminated(Self, old.UniqueAddress) });
+    }
+
+    private void Admit(JoinRequest join)
+    {
+        _cluster.FailureDetector.Remove(join.Node.Address);
+        Change(_state.Gossip.Update([Member.Create(join.Node, join.Roles, join.AppVersion)]));
+        LogInfo($"Node [{join.Node.Address}] is JOINING, roles [{string.Join(",", join.Roles)}], version [{join.AppVersion}]");
+    }
+
+    private void ReceiveWelcome(Welcome welcome)
+    {
+        if (_inside || !Equals(_joiningTo, welcome.From.Address) || !welcome.Gossip.HasMember(Self))
+        {
+            return;
+        }
+
+        LogInfo($"Welcome from [{welcome.From.Address}]");
+        Enter(welcome.Gossip.Seen(Self));
+        SendGossip(welcome.From);
+    }
+
+    private void Enter(Gossip gossip)
+    {
+        _inside = true;
+        _joiningTo = null;
+        _search = null;
+        _joinDeadline = null;
+        Timers.Cancel("seed-tick");
+        Timers.Cancel("seed-deadline");
+        Take(gossip);
+    }
+
+    private void Leave(Address address)
+    {
+        var member = _state.Gossip.Find(address);
+        if (member?.Status is MemberStatus.Joining or MemberStatus.WeaklyUp or MemberStatus.Up)
+        {
+            Change(_state.Gossip.Update([member.Copy(MemberStatus.Leaving)]));
+            LogInfo($"Marked address [{address}] as [Leaving]");
+            SendGossipToSome(1);
+        }
+    }
+
+    private void LeaveAndWait(IActorRef asker)
+    {
+        if (!_inside || _state.SelfStatus is MemberStatus.Exiting or MemberStatus.Down or MemberStatus.Removed)
+        {
+            asker.Tell(Done.Instance);
+            return;
+        }
+
+        _waitingForExiting.Add(asker);
+        Leave(Self.Address);
+    }
+
+    private void ReleaseWaiting()
+    {
+        _waitingForExiting.ForEach(asker => asker.Tell(Done.Instance));
+        _waitingForExiting.Clear();
+    }
+
+    private void Down(Address address)
+    {
+        var member = _state.Gossip.Find(address);
+        if (member is null || member.Status == MemberStatus.Down)
+        {
+            return;
+        }
+
+        LogInfo($"Marking {(_state.Reachability.IsReachable(member.UniqueAddress) ? "" : "unreachable ")}node [{address}] as [{MemberStatus.Down}]");
+        var gossip = _state.Gossip.Update([member.Copy(MemberStatus.Down)]);
+        Change(gossip with { SeenBy = gossip.SeenBy.Remove(member.UniqueAddress) });
+        SendGossipToSome(GossipsBeforeShutdown);
+    }
+
+    private void ReceiveGossip(GossipEnvelope envelope)
+    {
+        var remote = envelope.Gossip;
+        if (!envelope.To.Equals(Self) || !remote.HasMember(Self) || !_state.Gossip.HasMember(envelope.From)
+            || !_state.Gossip.Reachability.IsReachable(Self, envelope.From))
+        {
+            if (_settings.VerboseGossipReceivedLogging)
+            {
+                _log.Debug("Ignoring received gossip from [{0}]", envelope.From);
+            }
+
+            return;
+        }
+
+        var before = _state.Gossip;
+        var received = GossipReceived.Join(before, remote, Self);
+        foreach (var member in received.Gossip.Members)
+        {
+            if (member.Status == MemberStatus.Joining && !before.Members.Contains(member))
+            {
+                _cluster.FailureDetector.Remove(member.Address);
+            }
+        }
+
+        Take(_exitingTasksRunning ? received.Gossip : received.Gossip.Seen(Self));
+        if (received.TalkBack)
+        {
+            SendGossip(envelope.From);
+        }
+    }
+
+    private void ReceiveExitingConfirmed(UniqueAddress node)
+    {
+        if (_state.Gossip.StatusOf(node) is MemberStatus.Exiting or MemberStatus.Down)
+        {
+            _exitingConfirmed.Add(node);
+        }
+    }
+
+    private void ExitingCompleted()
+    {
+        _exitingTasksRunning = false;
+        if (!_inside)
+        {
+            return;
+        }
+
+        // Best effort: without these the others must first find this node unreachable before they can remove it.
+        Take(_state.Gossip.Seen(Self));
+        SendGossipToSome(GossipsBeforeShutdown);
+        ConfirmExit();
+        Context.Stop(base.Self);
+    }
+
+    // To everybody who might lead when it comes to the removal.
+    private void ConfirmExit()
+    {
+        foreach (var member in _state.Gossip.Members.Where(member => !member.UniqueAddress.Equals(Self)))
+        {
+            CoreAt(member.Address).Tell(new ExitingConfirmed(Self), base.Self);
+        }
+    }
+
+    private void GossipTick()
+    {
+        if (!_inside || _state.Gossip.IsSingletonCluster)
+        {
+            return;
+        }
+
+        SendGossipToSome(1);
+        // While fewer than half have seen the latest view, it travels three times as fast.
+        if (_state.Gossip.SeenBy.Count < _state.Gossip.Members.Count / 2)
+        {
+            SendGossipToSome(2);
+        }
+    }
+
+    private void LeaderTick()
+    {
+        RetryJoin();
+        if (!_inside)
+        {
+            return;
+        }
+
+        if (_state.IsLeader)
+        {
+            Lead();
+        }
+
+        StopWhenDown();
+    }
+
+    private void Lead()
+    {
+        if (_state.IsConverged(_exitingConfirmed))
+        {
+            _disagreeingSince = null;
+            Act(_state.ActOnConvergence(_exitingConfirmed, _settings.MinimumMembers, (long)Now.TotalMilliseconds));
+            return;
+        }
+
+        _disagreeingSince ??= Now;
+        if (_settings.AllowWeaklyUpMembers && Now - _disagreeingSince.Value >= _settings.WeaklyUpAfter)
+        {
+            Act(_state.MoveJoiningToWeaklyUp(_settings.MinimumMembers));
+        }
+    }
+
+    private void Act(LeaderActions actions)
+    {
+        var pruned = actions.Gossip.PruneTombstones((long)(Now - TombstoneLifetime).TotalMilliseconds);
+        if (actions.IsEmpty && ReferenceEquals(pruned, _state.Gossip))
+        {
+            return;
+        }
+
+        foreach (var member in actions.Removed)
+        {
+            _exitingConfirmed.Remove(member.UniqueAddress);
+        }
+
+        foreach (var member in actions.Changed)
+        {
+            LogInfo($"Leader is moving node [{member.Address}] to [{member.Status}]");
+        }
+
+        foreach (var member in actions.Removed)
+        {
+            LogInfo($"Leader is removing {(member.Status == MemberStatus.Exiting ? "exiting" : "unreachable")} node [{member.Address}]");
+        }
+
+        Change(pruned);
+        SendGossipToSome(GossipsBeforeShutdown);
+    }
+
+    // A node that was given up stops, but first it sees to it that those given up with it learn of it.
+    private void StopWhenDown()
+    {
+        if (_state.SelfStatus != MemberStatus.Down)
+        {
+            return;
+        }
+
+        var unreachable = _state.Reachability.AllUnreachableOrTerminated;
+        var informed = _state.Gossip.Members
+            .Where(member => member.Status == MemberStatus.Down)
+            .All(member => unreachable.Contains(member.UniqueAddress) || _state.Gossip.IsSeenBy(member.UniqueAddress));
+        if (!informed && ++_ticksDown < TicksBeforeShutdownWhenDown)
+        {
+            return;
+        }
+
+        LogInfo("Node has been marked as DOWN. Shutting down myself");
+        SendGossipToSome(GossipsBeforeShutdown);
+        ConfirmExit();
+        _cluster.WasDowned = true;
+        Context.Stop(base.Self);
+    }
+
+    private void ReapTick()
+    {
+        if (!_inside || _state.Gossip.IsSingletonCluster)
+        {
+            return;
+        }
+
+        var reachability = _state.Gossip.Reachability;
+        foreach (var member in _state.Gossip.Members)
+        {
+            var node = member.UniqueAddress;
+            if (node.Equals(Self))
+            {
+                continue;
+            }
+
+            var available = _cluster.FailureDetector.IsAvailable(node.Address);
+            var before = reachability.StatusOf(Self, node);
+            if (before == ReachabilityStatus.Reachable && !available)
+            {
+                reachability = reachability.Unreachable(Self, node);
+                _log.Warning("Cluster Node [{0}] - Marking node(s) as UNREACHABLE [{1}]. Node roles [{2}]", Self.Address, member, string.Join(",", _settings.Roles));
+            }
+            else if (before == ReachabilityStatus.Unreachable && available && _cluster.FailureDetector.IsMonitoring(node.Address))
+            {
+                reachability = reachability.Reachable(Self, node);
+                LogInfo($"Marking node(s) as REACHABLE [{member}]");
+            }
+        }
+
+        if (!ReferenceEquals(reachability, _state.Gossip.Reachability))
+        {
+            Change(_state.Gossip with { Reachability = reachability });
+            SendGossipToSome(GossipsBeforeShutdown);
+        }
+    }
+
+    /// <summary>A change that this node makes: a new version, which nobody else has seen.</summary>
+    private void Change(Gossip gossip) => Take(gossip.Increment(Self).OnlySeenBy(Self));
+
+    private void Take(Gossip gossip)
+    {
+        _state = _state with { Gossip = gossip };
+        Publish();
+        if (_state.SelfStatus == MemberStatus.Exiting && !_exitingTasksRunning && _inside)
+        {
+            _exitingTasksRunning = true;
+            ReleaseWaiting();
+            LogInfo("Exiting, starting coordinated shutdown");
+            _cluster.Exiting();
+        }
+    }
+
+    private void Publish()
+    {
+        var before = _published;
+        if (ReferenceEquals(before.Gossip, _state.Gossip))
+        {
+            return;
+        }
+
+        _published = _state;
+        _cluster.Update(DomainEvents.Snapshot(_state), _state.SelfMember);
+        _heartbeatSender.Tell(new HeartbeatSender.Membership(
+            [.. _state.Gossip.Members.Select(member => member.UniqueAddress)],
+            [.. _state.UnreachableMembers.Select(member => member.UniqueAddress)]));
+        foreach (var happened in DomainEvents.Between(before, _state))
+        {
+            if (happened is ClusterEvent.MemberRemoved removed && !removed.Member.UniqueAddress.Equals(Self) && _inside)
+            {
+                _cluster.NodeGone(removed.Member.UniqueAddress, removed.PreviousStatus);
+            }
+
+            _subscriptions.Publish(happened);
+        }
+    }
+
+    private void Subscribe(ClusterCommand.Subscribe subscribe)
+    {
+        if (subscribe.Mode == ClusterEvent.SubscriptionInitialStateMode.InitialStateAsSnapshot)
+        {
+            subscribe.Subscriber.Tell(DomainEvents.Snapshot(_state), ActorRefs.NoSender);
+        }
+        else
+        {
+            foreach (var happened in DomainEvents.Between(new MembershipState(Gossip.Empty, Self), _state)
+                .Where(happened => ClusterSubscriptions.Wants(subscribe.To, happened)))
+            {
+                subscribe.Subscriber.Tell(happened, ActorRefs.NoSender);
+            }
+        }
+
+        _subscriptions.Add(subscribe.Subscriber, subscribe.To);
+        if (subscribe.Subscriber is IActorRefScope { IsLocal: true })
+        {
+            Context.Watch(subscribe.Subscriber);
+        }
+    }
+
+    private void SendGossipToSome(int count)
+    {
+        var targets = _state.Gossip.Members
+            .Select(member => member.UniqueAddress)
+            .Where(node => !node.Equals(Self) && _state.Gossip.Reachability.IsReachable(Self, node))
+            .ToList();
+        for (var sent = 0; sent < count && targets.Count > 0; sent++)
+        {
+            var next = PickTarget(targets);
+            targets.Remove(next);
+            SendGossip(next);
+        }
+    }
+
+    // Preferably somebody who has not seen this version, so that it reaches all sooner than by pure chance.
+    private UniqueAddress PickTarget(List<UniqueAddress> targets)
+    {
+        var unseen = targets.Where(node => !_state.Gossip.IsSeenBy(node)).ToList();
+        var from = unseen.Count > 0 && _random.NextDouble() < _settings.GossipDifferentViewProbability ? unseen : targets;
+        return from[_random.Next(from.Count)];
+    }
+
+    private void SendGossip(UniqueAddress to) =>
+        CoreAt(to.Address).Tell(new GossipEnvelope(Self, to, _state.Gossip), base.Self);
+
+    private IActorRef CoreAt(Address address) => _cluster.RefAt(address, "core");
+
+    private void StartTimer(object tick, TimeSpan delay, TimeSpan interval) =>
+        Timers.StartPeriodicTimer(tick.GetType(), tick, delay, interval);
+
+    private void LogInfo(string text)
+    {
+        if (_settings.LogInfo)
+        {
+            _log.Info("Cluster Node [{0}] - {1}", Self.Address, text);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+using Akka.Actor;
+
+namespace Akka.Cluster;
+
+/// <summary>One incarnation of a node: a restarted system has the same address and another <see cref="Uid"/>.</summary>
+public class UniqueAddress : IComparable<UniqueAddress>, IEquatable<UniqueAddress>, IComparable
+{
+    public UniqueAddress(Address address, int uid)
+    {
+        ArgumentNullException.ThrowIfNull(address);
+        Address = address;
+        Uid = uid;
+    }
+
+    public Address Address { get; }
+
+    public int Uid { get; }
+
+    public static bool operator ==(UniqueAddress left, UniqueAddress right) => Equals(left, right);
+
+    public static bool operator !=(UniqueAddress left, UniqueAddress right) => !Equals(left, right);
+
+    public bool Equals(UniqueAddress other) => other is not null && Uid == other.Uid && Address.Equals(other.Address);
+
+    public override bool Equals(object obj) => Equals(obj as UniqueAddress);
+
+    public override int GetHashCode() => HashCode.Combine(Address, Uid);
+
+    public int CompareTo(UniqueAddress other) => CompareTo(other, Member.AddressOrdering);
+
+    int IComparable.CompareTo(object obj) => CompareTo(obj as UniqueAddress);
+
+    public override string ToString() => $"UniqueAddress: ({Address}, {Uid})";
+
+    internal int CompareTo(UniqueAddress other, IComparer<Address> addresses)
+    {
+        if (other is null)
+        {
+            return 1;
+        }
+
+        var order = addresses.Compare(Address, other.Address);
+        return order != 0 ? order : Uid.CompareTo(other.Uid);
+    }
+}
