@@ -25,6 +25,7 @@ public sealed class FrameStreamEndpoint : IDisposable
     private FrameStreamWriter sending;
     private Thread? receiveThread;
     private readonly Thread sendThread;
+    private int disposals;
     private bool isSignalled;
     private bool hasRefused;
     private volatile bool isClosed;
@@ -75,7 +76,12 @@ public sealed class FrameStreamEndpoint : IDisposable
     {
         lock (sendGate)
         {
-            if (isClosed || !filling.TryAppend(payload, vnetHeaderLength))
+            if (isClosed)
+            {
+                Refused++;
+                return false;
+            }
+            if (!filling.TryAppend(payload, vnetHeaderLength))
             {
                 hasRefused = true;
                 Refused++;
@@ -96,7 +102,10 @@ public sealed class FrameStreamEndpoint : IDisposable
     {
         lock (sendGate)
         {
-            SignalLocked();
+            if (!isClosed)
+            {
+                SignalLocked();
+            }
         }
     }
 
@@ -106,6 +115,10 @@ public sealed class FrameStreamEndpoint : IDisposable
     public void Dispose()
     {
         Close("closed on this side");
+        if (Interlocked.Exchange(ref disposals, 1) != 0)
+        {
+            return;
+        }
         if (Thread.CurrentThread != sendThread)
         {
             sendThread.Join();

@@ -223,7 +223,7 @@ internal sealed class ModelConnection
     {
         var acknowledged = unchecked(PeerInitial + 1 + (uint)Read.Count + (IsReadClosed ? 1u : 0));
         List<byte> options = [];
-        if (random.Next(2) == 0)
+        if ((flags & TcpFlags.Syn) != 0 || random.Next(2) == 0)
         {
             options.AddRange([1, 1, 8, 10, .. BitConverter.GetBytes(random.NextInt64())]);
         }

@@ -44,6 +44,9 @@ internal sealed class PairModel : IReleaseSink
         comparer = new PacketComparer(new ComparerOptions(), pool, this);
     }
 
+    /// <summary>Why each checkpoint was asked for.</summary>
+    public List<string> Requests { get; } = [];
+
     public int Checkpoints { get; private set; }
 
     public int Released { get; private set; }
@@ -99,7 +102,10 @@ internal sealed class PairModel : IReleaseSink
             throw new InvalidOperationException("asked for a second checkpoint before the first was captured");
         }
         isRequested = true;
+        Requests.Add($"step {now - 1000}: {reason}; {comparer.DescribeWaiting()}");
     }
+
+    public void Differ(in FrameDifference difference) => Requests.Add(difference.Describe());
 
     private string? Finish()
     {
