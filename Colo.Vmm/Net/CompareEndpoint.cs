@@ -31,6 +31,7 @@ public sealed class CompareEndpoint : IReleaseSink, IDisposable
         this.output = new FrameStreamEndpoint(output, hasVnetHeader, drained: Drained);
         primary = new FrameStreamEndpoint(primaryIn, hasVnetHeader);
         secondary = new FrameStreamEndpoint(secondaryIn, hasVnetHeader);
+        primary.Closed += () => InputClosed?.Invoke();
         primary.Start((payload, vnet) => Accept(payload, vnet, isPrimary: true), this.output.Flush);
         secondary.Start((payload, vnet) => Accept(payload, vnet, isPrimary: false), this.output.Flush);
         var period = options.CompareTimeout / 4;
@@ -39,6 +40,9 @@ public sealed class CompareEndpoint : IReleaseSink, IDisposable
 
     /// <summary>Raised on one of the endpoint's threads, under its lock; must not call back.</summary>
     public event Action<CheckpointReason>? CheckpointRequested;
+
+    /// <summary>The primary's stream ended; raised on an endpoint's thread.</summary>
+    public event Action? InputClosed;
 
     public ComparerCounters Counters => comparer.Counters;
 

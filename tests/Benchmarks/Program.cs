@@ -1,4 +1,5 @@
 using Colo.Benchmarks.Actor;
+using Colo.Benchmarks.Packets;
 
 namespace Colo.Benchmarks;
 
@@ -8,10 +9,16 @@ internal static class Program
     private static readonly Dictionary<string, Action<Report>> Suites = new()
     {
         ["actor"] = ActorSuite.Run,
+        ["packets"] = PacketsSuite.Run,
     };
 
     public static int Main(string[] args)
     {
+        if (args is [OwnCompareProcess.Verb, var directory])
+        {
+            return OwnCompareProcess.Serve(directory);
+        }
+
         if (args.Length == 0 || !Suites.TryGetValue(args[0], out var suite))
         {
             Console.Error.WriteLine(
