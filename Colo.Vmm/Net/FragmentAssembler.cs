@@ -161,6 +161,7 @@ internal sealed class FragmentAssembler
     private sealed class Datagram
     {
         private int received;
+        private int highestEnd;
 
         public ConnectionKey Key { get; private set; }
 
@@ -184,6 +185,7 @@ internal sealed class FragmentAssembler
             Begun = now;
             TotalLength = -1;
             received = 0;
+            highestEnd = 0;
             IsBroken = false;
         }
 
@@ -204,7 +206,9 @@ internal sealed class FragmentAssembler
             {
                 IsBroken |= length == 0 || length % 8 != 0;
             }
-            IsBroken |= TotalLength >= 0 && start + length > TotalLength;
+            // Without overlap and beyond-the-end parts, the lengths add up to the total only when there is no gap.
+            highestEnd = Math.Max(highestEnd, start + length);
+            IsBroken |= TotalLength >= 0 && highestEnd > TotalLength;
             frame.PayloadOffset = start;
             frame.PayloadLength = length;
             received += length;

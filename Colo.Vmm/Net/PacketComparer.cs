@@ -286,6 +286,21 @@ public sealed class PacketComparer
         }
     }
 
+    /// <summary>For an operator who asks why nothing moves: the oldest waiting frame of each busy connection, at most eight of them.</summary>
+    public string DescribeWaiting()
+    {
+        List<string> lines = [];
+        for (var connection = table.FirstBusy; connection is not null && lines.Count < 8; connection = connection.NextBusy)
+        {
+            lines.Add($"{connection.Key}: primary {Head(connection.PrimaryQueue)}, secondary {Head(connection.SecondaryQueue)}, released to "
+                + $"{connection.Watermark}, acknowledged by the secondary {connection.SecondaryAck}");
+        }
+        return string.Join("; ", lines);
+        static string Head(FrameQueue queue) => queue.First is { } first
+            ? $"{queue.Count} from {first.Flags} {first.Sequence}+{first.PayloadLength} ack {first.Acknowledgement} epoch {first.Epoch}"
+            : "0";
+    }
+
     /// <summary>The output takes frames again after it had refused one.</summary>
     public void OutputReady()
     {

@@ -71,7 +71,7 @@ internal sealed class RewriterTable
         Append(entry);
     }
 
-    /// <summary>All offsets are void: everything may be forgotten. Costs nothing per entry.</summary>
+    /// <summary>All offsets are void: everything may be forgotten. Entries are brought up to date when they are next seen.</summary>
     public void AlignAll()
     {
         generation++;
@@ -104,7 +104,9 @@ internal sealed class RewriterTable
             Remove(evictable);
             return true;
         }
-        // Ended connections were put at the end when they ended; a bounded look finds them among those that end no more.
+        // A bounded look for a connection that has ended, else for the oldest handshake that nobody completed: a flood of SYNs must
+        // not keep live connections out, and a handshake that is forgotten costs a checkpoint at most.
+        RewriterEntry? halfOpen = null;
         var entry = FirstTranslating;
         for (var steps = 0; entry is not null && steps < 256; steps++, entry = entry.Next)
         {
@@ -113,8 +115,13 @@ internal sealed class RewriterTable
                 Remove(entry);
                 return true;
             }
+            halfOpen ??= entry.IsOffsetKnown ? null : entry;
         }
-        return false;
+        if (halfOpen is not null)
+        {
+            Remove(halfOpen);
+        }
+        return halfOpen is not null;
     }
 
     private void Remove(RewriterEntry entry)

@@ -18,6 +18,9 @@ public sealed class SequenceRewriter
 {
     private const byte BlobVersion = 1;
     private const int BlobEntryBytes = 44;
+
+    // How far behind its SYN a client's segment may stand to count as a part of the handshake: more than any first window.
+    private const int HandshakeBytesMax = 1 << 20;
     private readonly RewriterOptions options;
     private readonly RewriterTable table;
     private bool isPromoted;
@@ -221,17 +224,13 @@ public sealed class SequenceRewriter
             return entry;
         }
         var isNew = !isAnswer || (entry.PendingClientSyn == answered && entry.ClientSyn != answered);
-        if (isNew && !isPromoted)
+        if (isNew)
         {
             entry.BeginHandshake(view.Sequence);
+            entry.ForgetAt = now + options.TimeWait;
             entry.HasGuestAnswered = isAnswer;
             entry.ClientSyn = isAnswer ? answered : null;
             entry.PendingClientSyn = null;
-            table.Place(entry);
-        }
-        else if (isNew)
-        {
-            entry.Align(entry.Generation);
             table.Place(entry);
         }
         return entry;
@@ -243,8 +242,8 @@ public sealed class SequenceRewriter
         if (entry.IsOffsetKnown)
         {
             // The client acknowledges the primary's answer to a SYN that this guest has not answered yet.
-            var isEarly = !isPromoted && entry.PendingClientSyn is { } syn && entry.Offset == 0 && entry.GuestSyn is null
-                && (view.TcpFlags & TcpFlags.Syn) == 0 && view.Sequence == syn + 1;
+            var isEarly = entry.PendingClientSyn is { } pending && entry.Offset == 0 && entry.GuestSyn is null
+                && (view.TcpFlags & TcpFlags.Syn) == 0 && (view.Sequence - pending) is >= 1 and <= HandshakeBytesMax;
             return !isEarly;
         }
         var isSyn = (view.TcpFlags & TcpFlags.Syn) != 0;
@@ -253,13 +252,14 @@ public sealed class SequenceRewriter
         {
             // An acknowledgement completes a handshake only when the guest has answered and it belongs to this client's SYN: a late
             // segment of a former connection would give an offset that is never repaired.
-            if (!entry.HasGuestAnswered || (entry.ClientSyn is { } syn && (view.Sequence - syn) is < 1 or > 1 << 20))
+            if (!entry.HasGuestAnswered || (entry.ClientSyn is { } syn && (view.Sequence - syn) is < 1 or > HandshakeBytesMax))
             {
                 return true;
             }
         }
         entry.Offset = unchecked(entry.GuestSyn!.Value.Value - (view.Acknowledgement + -1).Value);
         entry.IsOffsetKnown = true;
+        entry.ForgetAt = null;
         table.Place(entry);
         return true;
     }

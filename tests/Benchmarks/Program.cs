@@ -1,4 +1,5 @@
 using Colo.Benchmarks.Actor;
+using Colo.Benchmarks.Packets;
 using Colo.Benchmarks.Remote;
 
 namespace Colo.Benchmarks;
@@ -10,10 +11,16 @@ internal static class Program
     {
         ["actor"] = ActorSuite.Run,
         ["remote"] = RemoteSuite.Run,
+        ["packets"] = PacketsSuite.Run,
     };
 
     public static int Main(string[] args)
     {
+        if (args is [OwnCompareProcess.Verb, var directory])
+        {
+            return OwnCompareProcess.Serve(directory);
+        }
+
         if (args.Length == 0 || !Suites.TryGetValue(args[0], out var suite))
         {
             Console.Error.WriteLine(
