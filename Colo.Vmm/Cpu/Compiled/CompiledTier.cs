@@ -11,14 +11,14 @@ namespace Colo.Vmm.Cpu.Compiled;
 /// </summary>
 internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
 {
-    /// <summary>Executions of a block before it is compiled: the optimum lies between hundreds and a few thousand.</summary>
-    private const int HeatThreshold = 800;
-
-    /// <summary>Bound on compiled guest instructions, about 40 MB of host code and tables; then all is dropped.</summary>
-    private const int InstructionsMax = 100_000;
+    /// <summary>Bound on compiled guest instructions, about 50 MB of host code and tables; then all is dropped.</summary>
+    private const int InstructionsMax = 120_000;
 
     /// <summary>A page whose code changes more often than this stays with the interpreter.</summary>
     private const int GenerationMax = 16;
+
+    /// <summary>A block counts as warm, and joins a region, from this part of the threshold on.</summary>
+    private const int WarmDivisor = 20;
 
     private const int EntryBits = 5;
 
@@ -30,20 +30,20 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     private readonly Dictionary<int, List<int>> _regionsOfPage = [];
     private readonly Dictionary<(int Page, int Offset), int> _entries = [];
     private readonly ConcurrentQueue<(Region Region, int Generation, byte[] Bytes, RegionDelegate Code)> _finished = new();
-    private readonly BlockingCollection<(int Page, int Offset, int Generation, byte[] Code)> _requests =
-        new(new ConcurrentStack<(int, int, int, byte[])>());
+    private readonly BlockingCollection<Request> _requests = new(new ConcurrentStack<Request>());
 
     private readonly Thread? _worker;
     private int _instructions;
 
-    public CompiledTier(GuestRam ram, CodeCache code, HartContext* context, bool synchronous)
+    public CompiledTier(GuestRam ram, CodeCache code, HartContext* context, HartOptions options)
     {
+        bool synchronous = options.Tier == CodeTierMode.Compiled;
         _ram = ram;
         _code = code;
         _context = context;
         _synchronous = synchronous;
         code.Tier = this;
-        code.HeatThreshold = synchronous ? 1 : HeatThreshold;
+        code.HeatThreshold = synchronous ? 1 : Math.Max(1, options.CompileThreshold);
         if (!synchronous)
         {
             _worker = new Thread(CompileRequests)
@@ -68,14 +68,15 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
             return;
         }
 
-        byte[] copy = _ram.ReadPage(block->Page).ToArray();
+        HashSet<int>? warm = _synchronous ? null : _code.WarmOffsets(block->Page, _code.HeatThreshold / WarmDivisor);
+        Request request = new(block->Page, block->Offset, generation, _ram.ReadPage(block->Page).ToArray(), warm);
         if (!_synchronous)
         {
-            _requests.Add((block->Page, block->Offset, generation, copy));
+            _requests.Add(request);
             return;
         }
 
-        if (RegionFinder.Find(copy, block->Page, block->Offset) is { } region)
+        if (request.Find() is { } region)
         {
             Install(region, RegionCompiler.Compile(region));
         }
@@ -215,18 +216,23 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
 
     private void CompileRequests()
     {
-        foreach ((int page, int offset, int generation, byte[] code) in _requests.GetConsumingEnumerable())
+        foreach (Request request in _requests.GetConsumingEnumerable())
         {
             if (_requests.IsAddingCompleted)
             {
                 return;
             }
 
-            if (RegionFinder.Find(code, page, offset) is { } region)
+            if (request.Find() is { } region)
             {
-                _finished.Enqueue((region, generation, code, RegionCompiler.Compile(region)));
+                _finished.Enqueue((region, request.Generation, request.Code, RegionCompiler.Compile(region)));
                 Interlocked.Or(ref _context->Pending, HartContext.PendingCode);
             }
         }
+    }
+
+    private sealed record Request(int Page, int Offset, int Generation, byte[] Code, HashSet<int>? Warm)
+    {
+        public Region? Find() => RegionFinder.Find(Code, Page, Offset, Warm);
     }
 }

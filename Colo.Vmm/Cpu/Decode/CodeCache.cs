@@ -205,6 +205,21 @@ internal sealed unsafe class CodeCache : IDisposable
     /// <summary>Generation of a page's code, for a tier that compiles from a copy of its bytes.</summary>
     public int Generation(int page) => _pages[page] == null ? 0 : _pages[page]->Generation;
 
+    /// <summary>Offsets of the page's blocks that were executed at least so many times.</summary>
+    public HashSet<int> WarmOffsets(int page, int executions)
+    {
+        HashSet<int> offsets = [];
+        for (CodeBlock* block = _pages[page]->First; block != null; block = block->NextInPage)
+        {
+            if (HeatThreshold - block->Heat >= executions || block->Heat > HeatThreshold)
+            {
+                offsets.Add(block->Offset);
+            }
+        }
+
+        return offsets;
+    }
+
     /// <summary>The block that starts at a physical address, if it is decoded.</summary>
     public CodeBlock* Lookup(int page, int offset)
     {
