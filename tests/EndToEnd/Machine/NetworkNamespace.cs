@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Colo.EndToEnd.Machine;
 
@@ -13,11 +14,11 @@ internal sealed partial class NetworkNamespace : IDisposable
     public const string HostAddress = "10.77.0.1";
     public const string GuestAddress = "10.77.0.2";
     private const int NewNetwork = 0x4000_0000;
-    private readonly FileStream _handle;
+    private readonly SafeFileHandle _handle;
 
     public NetworkNamespace()
     {
-        FileStream? handle = null;
+        SafeFileHandle? handle = null;
         OnNewThread(() =>
         {
             if (Unshare(NewNetwork) != 0)
@@ -25,7 +26,7 @@ internal sealed partial class NetworkNamespace : IDisposable
                 throw new InvalidOperationException("a network namespace needs root (CAP_SYS_ADMIN); run the end-to-end tests as root");
             }
 
-            handle = File.OpenRead("/proc/thread-self/ns/net");
+            handle = File.OpenHandle("/proc/thread-self/ns/net");
             Ip("link set lo up");
             Ip($"tuntap add {TapName} mode tap");
             Ip($"addr add {HostAddress}/24 dev {TapName}");
@@ -37,7 +38,7 @@ internal sealed partial class NetworkNamespace : IDisposable
     /// <summary>Runs on a thread inside the namespace and waits for the end; exceptions come back. Any number at a time.</summary>
     public void Run(Action action) => OnNewThread(() =>
     {
-        Assert.Equal(0, Enter((int)_handle.SafeFileHandle.DangerousGetHandle(), NewNetwork));
+        Assert.Equal(0, Enter((int)_handle.DangerousGetHandle(), NewNetwork));
         action();
     });
 
