@@ -1,7 +1,7 @@
 using Colo.Vmm.Cpu;
 using Colo.Vmm.Devices.Uart;
 using Colo.Vmm.Machine;
-using Colo.Vmm.Monitor;
+using Colo.Vmm.Qmp;
 
 namespace Colo.Host.Cli;
 

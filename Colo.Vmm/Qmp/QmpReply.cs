@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 
-namespace Colo.Vmm.Monitor;
+namespace Colo.Vmm.Qmp;
 
 /// <summary>The answer to a command: a value or an error.</summary>
 public abstract record QmpReply

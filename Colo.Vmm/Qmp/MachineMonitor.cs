@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 using Colo.Vmm.Devices.VirtioBlock;
 using Colo.Vmm.Machine;
 
-namespace Colo.Vmm.Monitor;
+namespace Colo.Vmm.Qmp;
 
 /// <summary>
 /// The monitor of one embedded machine: a <see cref="QmpServer"/> with the commands that drive it, and its events.
@@ -80,7 +80,7 @@ public sealed class MachineMonitor : IDisposable
                 ["inserted"] = new JsonObject
                 {
                     ["drv"] = "raw",
-                    ["ro"] = disk.Disk.IsReadOnly,
+                    ["ro"] = disk.IsReadOnly,
                     ["encrypted"] = false,
                     ["backing_file_depth"] = 0,
                     ["node-name"] = disk.Serial,

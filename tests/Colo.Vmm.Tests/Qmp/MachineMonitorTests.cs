@@ -1,10 +1,10 @@
 using System.Net.Sockets;
 using System.Text.Json;
 using Colo.Vmm.Machine;
-using Colo.Vmm.Monitor;
+using Colo.Vmm.Qmp;
 using Colo.Vmm.Tests.Machine;
 
-namespace Colo.Vmm.Tests.Monitor;
+namespace Colo.Vmm.Tests.Qmp;
 
 /// <summary>A conversation over the socket with a machine behind it.</summary>
 public sealed class MachineMonitorTests : IDisposable

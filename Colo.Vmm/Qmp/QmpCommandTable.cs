@@ -1,4 +1,4 @@
-namespace Colo.Vmm.Monitor;
+namespace Colo.Vmm.Qmp;
 
 /// <summary>The commands that a monitor knows. Filled before the server starts; other parts add their own.</summary>
 public sealed class QmpCommandTable

@@ -2,7 +2,7 @@ using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
 
-namespace Colo.Vmm.Monitor;
+namespace Colo.Vmm.Qmp;
 
 /// <summary>
 /// Serves the QEMU machine protocol on a Unix socket, one client at a time; a second one waits in the socket's queue. Each

@@ -1,4 +1,4 @@
-namespace Colo.Vmm.Monitor;
+namespace Colo.Vmm.Qmp;
 
 /// <summary>A command's arguments, by name; empty when there were none.</summary>
 public delegate QmpReply QmpCommandHandler(System.Text.Json.JsonElement arguments);

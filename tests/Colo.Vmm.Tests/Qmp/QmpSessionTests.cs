@@ -1,9 +1,9 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Colo.Vmm.Monitor;
+using Colo.Vmm.Qmp;
 
-namespace Colo.Vmm.Tests.Monitor;
+namespace Colo.Vmm.Tests.Qmp;
 
 public class QmpSessionTests
 {

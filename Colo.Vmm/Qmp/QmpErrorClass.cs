@@ -1,4 +1,4 @@
-namespace Colo.Vmm.Monitor;
+namespace Colo.Vmm.Qmp;
 
 /// <summary>Error classes of the QEMU machine protocol; everything else is a generic error.</summary>
 public enum QmpErrorClass

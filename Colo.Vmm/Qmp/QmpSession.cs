@@ -2,7 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
-namespace Colo.Vmm.Monitor;
+namespace Colo.Vmm.Qmp;
 
 /// <summary>
 /// One client's conversation in the QEMU machine protocol, as a plain class: bytes in, lines out.

@@ -1,4 +1,4 @@
-namespace Colo.Vmm.Monitor;
+namespace Colo.Vmm.Qmp;
 
 /// <summary>
 /// Cuts a stream of bytes into JSON objects, which need no separator between them. Strings in single quotes, which QEMU
