@@ -86,10 +86,25 @@ internal sealed unsafe class Executor(
 
         while (true)
         {
-            CodeBlock* next = null;
+            if (--block->Heat == 0)
+            {
+                Tier?.BlockIsHot(block);
+            }
+
             if (block->Region != 0 && EnterRegion(c, block))
             {
-                return GoOn;
+                if (Volatile.Read(ref c->Pending) != 0 || c->Remaining <= 0)
+                {
+                    return GoOn;
+                }
+
+                block = code.Probe(c->Pc ^ c->ModeKey);
+                if (block == null)
+                {
+                    return GoOn;
+                }
+
+                continue;
             }
 
             if (c->Remaining < block->Count)
@@ -101,13 +116,8 @@ internal sealed unsafe class Executor(
                 }
             }
 
-            if (--block->Heat == 0)
-            {
-                Tier?.BlockIsHot(block);
-            }
-
             c->Remaining -= block->Count;
-            next = block->Ops->Handler(block->Ops, c);
+            CodeBlock* next = block->Ops->Handler(block->Ops, c);
             while (next == null && c->ExitOp != null)
             {
                 SlowResult result = FinishExit(c, block, out next);

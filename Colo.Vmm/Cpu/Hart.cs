@@ -1,3 +1,4 @@
+using Colo.Vmm.Cpu.Compiled;
 using Colo.Vmm.Cpu.Decode;
 using Colo.Vmm.Cpu.Interpret;
 using Colo.Vmm.Memory;
@@ -15,6 +16,7 @@ public sealed unsafe class Hart : IDisposable, IRamClient
     private readonly CsrFile _csrs;
     private readonly CodeCache _code;
     private readonly Executor _executor;
+    private readonly CompiledTier? _tier;
     private readonly HartOptions _options;
     private HartContext* _context;
 
@@ -36,6 +38,12 @@ public sealed unsafe class Hart : IDisposable, IRamClient
         TrapUnit traps = new(_context, _mmu, _csrs);
         SystemInstructions system = new(_context, _mmu, _csrs, traps, _code, CallFirmware);
         _executor = new Executor(_context, _mmu, _csrs, traps, _code, new SlowPath(_context, ram, _mmu, traps, system));
+        if (options.Tier != CodeTierMode.Interpreter)
+        {
+            _tier = new CompiledTier(ram, _code, _context, options.Tier == CodeTierMode.Compiled);
+            _executor.Tier = _tier;
+        }
+
         ram.AddClient(this);
         Reset(ram.BaseAddress, PrivilegeMode.Machine);
     }
@@ -231,6 +239,7 @@ public sealed unsafe class Hart : IDisposable, IRamClient
         if (_context != null)
         {
             _ram.RemoveClient(this);
+            _tier?.Dispose();
             _code.Dispose();
             _mmu.Dispose();
             _context = null;

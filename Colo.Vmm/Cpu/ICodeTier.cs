@@ -23,6 +23,9 @@ internal unsafe interface ICodeTier
     /// </summary>
     void Enter(int region, HartContext* context);
 
+    /// <summary>A block was decoded: if a region can be entered there, its Region is set.</summary>
+    void BlockDecoded(CodeBlock* block);
+
     /// <summary>A page's blocks are gone; regions made of them must not be entered again.</summary>
     void PageDropped(int page);
 

@@ -192,6 +192,16 @@ internal sealed unsafe class CodeCache : IDisposable
         return false;
     }
 
+    /// <summary>Notes that something was made of these bytes of a page that holds code: a store to them must drop it.</summary>
+    public void MarkDecoded(int page, int offset, int length)
+    {
+        CodePage* info = _pages[page];
+        for (int half = offset >> 1; half < Math.Min(offset + length, GuestRam.PageSize) >> 1; half++)
+        {
+            info->Decoded[half >> 6] |= 1UL << (half & 63);
+        }
+    }
+
     /// <summary>Generation of a page's code, for a tier that compiles from a copy of its bytes.</summary>
     public int Generation(int page) => _pages[page] == null ? 0 : _pages[page]->Generation;
 
@@ -229,6 +239,7 @@ internal sealed unsafe class CodeCache : IDisposable
         block->DropCount = DropCount;
         block->Linkable = block->SecondPage < 0 ? 1 : 0;
         Register(block);
+        Tier?.BlockDecoded(block);
         return block;
     }
 
@@ -286,11 +297,7 @@ internal sealed unsafe class CodeCache : IDisposable
     private void Register(CodeBlock* block)
     {
         CodePage* info = MarkCode(block->Page);
-        for (int half = block->Offset >> 1; half < Math.Min(block->Offset + block->Length, 4096) >> 1; half++)
-        {
-            info->Decoded[half >> 6] |= 1UL << (half & 63);
-        }
-
+        MarkDecoded(block->Page, block->Offset, block->Length);
         if (block->SecondPage >= 0)
         {
             MarkCode(block->SecondPage)->Decoded[0] |= 1;

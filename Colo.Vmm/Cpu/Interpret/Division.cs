@@ -6,6 +6,10 @@ namespace Colo.Vmm.Cpu.Interpret;
 /// </summary>
 internal static class Division
 {
+    public static ulong MultiplyHigh(ulong left, ulong right) => (ulong)Math.BigMul((long)left, (long)right, out _);
+
+    public static ulong MultiplyHighUnsigned(ulong left, ulong right) => Math.BigMul(left, right, out _);
+
     public static ulong MultiplyHighSignedUnsigned(ulong left, ulong right)
     {
         ulong high = Math.BigMul(left, right, out _);

@@ -1,0 +1,36 @@
+using Colo.Vmm.Cpu.Decode;
+
+namespace Colo.Vmm.Cpu.Compiled;
+
+/// <summary>Which registers an instruction reads and writes (-1 or the sink: none), as far as regions compile it.</summary>
+internal readonly record struct OpOperands(
+    uint IntegerReads, int IntegerWrite, uint FloatReads, int FloatWrite, bool UsesFloat, bool Rounds)
+{
+    public static OpOperands Of(in Op op)
+    {
+        uint rs1 = 1u << op.Rs1;
+        uint rs2 = 1u << op.Rs2;
+        int rd = op.Rd;
+        return op.Code switch
+        {
+            OpCode.Nop or OpCode.J => new(0, -1, 0, -1, false, false),
+            OpCode.Lui or OpCode.Auipc or OpCode.Jal => new(0, rd, 0, -1, false, false),
+            OpCode.Mv or (>= OpCode.Addi and <= OpCode.Sraiw) or OpCode.Jalr => new(rs1, rd, 0, -1, false, false),
+            >= OpCode.Add and <= OpCode.Remuw => new(rs1 | rs2, rd, 0, -1, false, false),
+            >= OpCode.Beq and <= OpCode.Bgeu => new(rs1 | rs2, -1, 0, -1, false, false),
+            >= OpCode.Lb and <= OpCode.Lwu => new(rs1, rd, 0, -1, false, false),
+            >= OpCode.Sb and <= OpCode.Sd => new(rs1 | rs2, -1, 0, -1, false, false),
+            OpCode.Fld => new(rs1, -1, 0, rd, true, false),
+            OpCode.Fsd => new(rs1, -1, rs2, -1, true, false),
+            >= OpCode.FmaddD and <= OpCode.FnmaddD => new(0, -1, rs1 | rs2 | 1u << (op.Imm >> 8 & 31), rd, true, true),
+            >= OpCode.FaddD and <= OpCode.FdivD => new(0, -1, rs1 | rs2, rd, true, true),
+            OpCode.FsqrtD => new(0, -1, rs1, rd, true, true),
+            >= OpCode.FsgnjD and <= OpCode.FsgnjxD => new(0, -1, rs1 | rs2, rd, true, false),
+            OpCode.FcvtWD => new(0, rd, rs1, -1, true, true),
+            OpCode.FmvXD => new(0, rd, rs1, -1, true, false),
+            >= OpCode.FeqD and <= OpCode.FleD => new(0, rd, rs1 | rs2, -1, true, false),
+            OpCode.FcvtDW or OpCode.FcvtDWu or OpCode.FmvDX => new(rs1, -1, 0, rd, true, false),
+            _ => throw new ArgumentOutOfRangeException(nameof(op), op.Code, "operation that regions do not compile"),
+        };
+    }
+}

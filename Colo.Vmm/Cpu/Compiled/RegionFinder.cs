@@ -1,0 +1,155 @@
+using System.Buffers.Binary;
+using Colo.Vmm.Cpu.Decode;
+using Colo.Vmm.Memory;
+
+namespace Colo.Vmm.Cpu.Compiled;
+
+/// <summary>
+/// Finds the instructions reachable from a hot block by direct jumps inside its page, breadth first, up to a number
+/// that RyuJIT compiles at its best rate (64 to 256).
+/// </summary>
+internal sealed class RegionFinder
+{
+    private const int InstructionsMax = 200;
+    private const int EntriesMax = 32;
+
+    private readonly byte[] _code;
+    private readonly SortedDictionary<int, RegionInstruction> _found = [];
+    private readonly HashSet<int> _leaders = [];
+    private readonly List<int> _entries = [];
+    private readonly Queue<int> _work = new();
+
+    private RegionFinder(byte[] code) => _code = code;
+
+    /// <summary>Null when nothing at the entry can be compiled.</summary>
+    public static Region? Find(byte[] code, int page, int entry)
+    {
+        RegionFinder finder = new(code);
+        finder.AddEntry(entry);
+        while (finder._work.TryDequeue(out int offset))
+        {
+            finder.Follow(offset);
+        }
+
+        if (!finder._found.ContainsKey(entry))
+        {
+            return null;
+        }
+
+        List<int> entries = [.. finder._entries.Where(finder._found.ContainsKey)];
+        return new Region(page, finder.Blocks(), entries);
+    }
+
+    private void AddEntry(int offset)
+    {
+        if (offset < GuestRam.PageSize && _entries.Count < EntriesMax && !_entries.Contains(offset))
+        {
+            _entries.Add(offset);
+            AddLeader(offset);
+        }
+    }
+
+    private void AddLeader(int offset)
+    {
+        if (offset is >= 0 and < GuestRam.PageSize && _leaders.Add(offset))
+        {
+            _work.Enqueue(offset);
+        }
+    }
+
+    private void Follow(int offset)
+    {
+        while (offset < GuestRam.PageSize && !_found.ContainsKey(offset) && _found.Count < InstructionsMax)
+        {
+            if (!TryDecode(offset, out RegionInstruction instruction))
+            {
+                return;
+            }
+
+            if (!OpCompiler.Supports(instruction.Op))
+            {
+                // The interpreter does this one and may come back behind it.
+                if (instruction.Op.Code != OpCode.Illegal)
+                {
+                    AddEntry(instruction.Next);
+                }
+
+                return;
+            }
+
+            _found.Add(offset, instruction);
+            offset = instruction.Next;
+            if (instruction.IsJump)
+            {
+                FollowJump(instruction);
+                return;
+            }
+        }
+    }
+
+    private void FollowJump(RegionInstruction jump)
+    {
+        switch (jump.Op.Code)
+        {
+            case OpCode.J:
+                AddLeader(jump.Target);
+                break;
+            case OpCode.Jal:
+                AddLeader(jump.Target);
+                AddEntry(jump.Next);
+                break;
+            case OpCode.Jalr:
+                if (jump.Op.Rd != HartContext.SinkRegister)
+                {
+                    AddEntry(jump.Next);
+                }
+
+                break;
+            default:
+                AddLeader(jump.Next);
+                AddLeader(jump.Target);
+                break;
+        }
+    }
+
+    private bool TryDecode(int offset, out RegionInstruction instruction)
+    {
+        instruction = default;
+        uint raw = BinaryPrimitives.ReadUInt16LittleEndian(_code.AsSpan(offset));
+        if ((raw & 3) != 3)
+        {
+            instruction = new RegionInstruction(offset, 2, Decoder.Decode(CompressedExpander.Expand(raw)));
+            return true;
+        }
+
+        if (offset + 4 > GuestRam.PageSize)
+        {
+            return false;
+        }
+
+        raw |= (uint)BinaryPrimitives.ReadUInt16LittleEndian(_code.AsSpan(offset + 2)) << 16;
+        instruction = new RegionInstruction(offset, 4, Decoder.Decode(raw));
+        return true;
+    }
+
+    private List<RegionBlock> Blocks()
+    {
+        List<RegionBlock> blocks = [];
+        List<RegionInstruction> current = [];
+        foreach (RegionInstruction instruction in _found.Values)
+        {
+            bool starts = current.Count > 0
+                && (_leaders.Contains(instruction.Offset) || current[^1].Next != instruction.Offset || current[^1].IsJump);
+            if (starts)
+            {
+                blocks.Add(new RegionBlock(current[0].Offset, [.. current], current[^1].Next));
+                current.Clear();
+            }
+
+            current.Add(instruction);
+        }
+
+        blocks.Add(new RegionBlock(current[0].Offset, [.. current], current[^1].Next));
+        return blocks;
+    }
+}
