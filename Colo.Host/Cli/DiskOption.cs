@@ -1,4 +1,5 @@
 using Colo.Vmm.Block;
+using Colo.Vmm.Block.Nbd;
 using Colo.Vmm.Machine;
 
 namespace Colo.Host.Cli;
@@ -36,18 +37,14 @@ internal sealed record DiskOption(string? File, string? Nbd, bool ReadOnly, stri
     public DiskOptions Open(int index)
     {
         string serial = Serial.Length > 0 ? Serial : $"disk{index}";
-        if (Nbd is not null)
-        {
-            throw new CommandLineException($"--disk nbd={Nbd}: this build has no NBD client");
-        }
-
         try
         {
-            return new DiskOptions(new RawFileDevice(File!, ReadOnly), serial);
+            IBlockDevice device = Nbd is not null ? NbdClient.Open(Nbd) : new RawFileDevice(File!, ReadOnly);
+            return new DiskOptions(device, serial) { ReadOnly = ReadOnly };
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new CommandLineException($"--disk file={File}: {e.Message}");
+            throw new CommandLineException(Nbd is not null ? $"--disk nbd={Nbd}: {e.Message}" : $"--disk file={File}: {e.Message}");
         }
     }
 }

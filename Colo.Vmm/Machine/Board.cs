@@ -237,7 +237,7 @@ internal sealed class Board : IDisposable
     private void AddVirtio(IMachineWaker waker)
     {
         var functions = new List<IVirtioFunction>();
-        Disks = [.. Options.Disks.Select(d => new BlockDevice(d.Device, d.Serial))];
+        Disks = [.. Options.Disks.Select(d => new BlockDevice(d.Device, d.Serial, d.ReadOnly))];
         Nics = [.. Options.Nics.Select(n => new NetDevice(n.Backend, n.MacAddress, n.Mtu, n.OfferChecksum))];
         functions.AddRange(Disks);
         functions.AddRange(Nics);

@@ -3,4 +3,8 @@ using Colo.Vmm.Block;
 namespace Colo.Vmm.Machine;
 
 /// <summary>A virtio disk. <c>Serial</c>: up to 20 ASCII characters, shown to the guest.</summary>
-public sealed record DiskOptions(IBlockDevice Device, string Serial = "");
+public sealed record DiskOptions(IBlockDevice Device, string Serial = "")
+{
+    /// <summary>Shows the disk as read-only to the guest, also when the device below could be written.</summary>
+    public bool ReadOnly { get; init; }
+}

@@ -1,7 +1,6 @@
 using Colo.Vmm.Cpu;
 using Colo.Vmm.Devices;
 using Colo.Vmm.Devices.Reset;
-using ThreadMonitor = System.Threading.Monitor;
 
 namespace Colo.Vmm.Machine;
 
@@ -81,7 +80,7 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
         {
             while (!_isParked)
             {
-                ThreadMonitor.Wait(_gate);
+                Monitor.Wait(_gate);
             }
         }
     }
@@ -91,7 +90,7 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
         lock (_gate)
         {
             _pauseRequested = false;
-            ThreadMonitor.PulseAll(_gate);
+            Monitor.PulseAll(_gate);
         }
     }
 
@@ -101,7 +100,7 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
         lock (_gate)
         {
             _stopRequested = true;
-            ThreadMonitor.PulseAll(_gate);
+            Monitor.PulseAll(_gate);
         }
 
         Interrupt();
@@ -150,7 +149,7 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
         {
             // Nobody may wait for a thread that has ended.
             _isParked = true;
-            ThreadMonitor.PulseAll(_gate);
+            Monitor.PulseAll(_gate);
         }
     }
 
@@ -284,10 +283,10 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
         lock (_gate)
         {
             _isParked = true;
-            ThreadMonitor.PulseAll(_gate);
+            Monitor.PulseAll(_gate);
             while (_pauseRequested && !_stopRequested)
             {
-                ThreadMonitor.Wait(_gate);
+                Monitor.Wait(_gate);
             }
 
             _isParked = false;

@@ -80,7 +80,7 @@ public sealed class MachineMonitor : IDisposable
                 ["inserted"] = new JsonObject
                 {
                     ["drv"] = "raw",
-                    ["ro"] = disk.Disk.IsReadOnly,
+                    ["ro"] = disk.IsReadOnly,
                     ["encrypted"] = false,
                     ["backing_file_depth"] = 0,
                     ["node-name"] = disk.Serial,

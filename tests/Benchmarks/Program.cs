@@ -1,4 +1,5 @@
 using Colo.Benchmarks.Actor;
+using Colo.Benchmarks.Machine;
 using Colo.Benchmarks.Packets;
 using Colo.Benchmarks.Remote;
 
@@ -12,6 +13,7 @@ internal static class Program
         ["actor"] = ActorSuite.Run,
         ["remote"] = RemoteSuite.Run,
         ["packets"] = PacketsSuite.Run,
+        ["machine"] = MachineSuite.Run,
     };
 
     public static int Main(string[] args)

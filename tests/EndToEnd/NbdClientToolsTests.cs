@@ -24,14 +24,15 @@ public sealed class NbdClientToolsTests : IDisposable
     public Task Qemu_nbd_serves_us() => UseAsync(
         "qemu-utils", "qemu-nbd", ["-k", At("socket"), "-x", "disk", "-f", "raw", "--discard=unmap", At("disk.raw")], "disk");
 
-    // One thread: nbdkit 1.32 answers ESHUTDOWN to a request that comes while it is still starting its workers.
+    // Below a shell: as a direct child of the test host nbdkit 1.32 sometimes begins its own shutdown in the first request
+    // (it answers ESHUTDOWN and unloads its plugin); why is not known. Below any other process it never did.
     [Fact]
     public Task Nbdkit_serves_us() => UseAsync(
-        "nbdkit", "nbdkit", ["-f", "-t", "1", "-U", At("socket"), "file", At("disk.raw")], "");
+        "nbdkit", "sh", ["-c", $"nbdkit -f -U {At("socket")} file {At("disk.raw")}; true"], "");
 
     [Fact]
     public Task Nbdkit_without_structured_replies_and_zeroes_serves_us() => UseAsync(
-        "nbdkit", "nbdkit", ["-f", "-t", "1", "--no-sr", "-U", At("socket"), "--filter=nozero", "file", At("disk.raw")], "");
+        "nbdkit", "sh", ["-c", $"nbdkit -f --no-sr -U {At("socket")} --filter=nozero file {At("disk.raw")}; true"], "");
 
     private async Task UseAsync(string package, string tool, string[] arguments, string export)
     {
@@ -82,7 +83,7 @@ public sealed class NbdClientToolsTests : IDisposable
     {
         if (!server.HasExited)
         {
-            server.Kill();
+            server.Kill(entireProcessTree: true);
             server.WaitForExit();
         }
     }

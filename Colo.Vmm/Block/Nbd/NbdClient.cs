@@ -239,7 +239,7 @@ public sealed class NbdClient : IBlockDevice
         var endPoint = uri.ToEndPoint();
         var socket = endPoint is System.Net.DnsEndPoint
             ? new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true }
-            : NbdStreams.CreateSocket(endPoint);
+            : LinkStreams.CreateSocket(endPoint);
         try
         {
             socket.Connect(endPoint);
@@ -261,7 +261,7 @@ public sealed class NbdClient : IBlockDevice
         {
             stream = connect();
         }
-        catch (Exception error) when (NbdStreams.IsLinkFailure(error))
+        catch (Exception error) when (LinkStreams.IsLinkFailure(error))
         {
             reason = error.Message;
             return false;
@@ -270,7 +270,7 @@ public sealed class NbdClient : IBlockDevice
         handshake = new NbdClientHandshake(stream, options);
         bool opened;
         using (options.Time.CreateTimer(
-            _ => NbdStreams.Abort(stream), null, options.HandshakeTimeout, Timeout.InfiniteTimeSpan))
+            _ => LinkStreams.Abort(stream), null, options.HandshakeTimeout, Timeout.InfiniteTimeSpan))
         {
             opened = handshake.Run();
         }
@@ -278,7 +278,7 @@ public sealed class NbdClient : IBlockDevice
         reason = handshake.Failure;
         if (!opened)
         {
-            NbdStreams.Abort(stream);
+            LinkStreams.Abort(stream);
         }
 
         return opened;
@@ -440,7 +440,7 @@ public sealed class NbdClient : IBlockDevice
                 }
 
                 // Another disk has taken the name: its answers would be wrong.
-                NbdStreams.Abort(handshake.Link);
+                LinkStreams.Abort(handshake.Link);
             }
 
             if (_options.Time.GetElapsedTime(start) >= _options.ReconnectDelay)

@@ -13,7 +13,7 @@ internal sealed class NbdClientHandshake(Stream stream, NbdClientOptions options
 
     public Stream Link { get; private set; } = stream;
 
-    public NbdInput Input { get; private set; } = new(stream);
+    public LinkInput Input { get; private set; } = new(stream);
 
     public long SizeBytes { get; private set; }
 
@@ -54,7 +54,7 @@ internal sealed class NbdClientHandshake(Stream stream, NbdClientOptions options
         var noZeroes = (flags & NbdProtocol.HandshakeNoZeroes) != 0;
         BinaryPrimitives.WriteUInt32BigEndian(
             answer, NbdProtocol.HandshakeFixedNewstyle | (noZeroes ? NbdProtocol.HandshakeNoZeroes : 0u));
-        return (NbdStreams.TryWrite(Link, answer) || Fail("the link broke"))
+        return (LinkStreams.TryWrite(Link, answer) || Fail("the link broke"))
             && (options.Tls is null || StartTls())
             && AskStructured()
             && Go(noZeroes);
@@ -83,12 +83,12 @@ internal sealed class NbdClientHandshake(Stream stream, NbdClientOptions options
             Link = secure;
             secure.AuthenticateAsClient(options.Tls!);
         }
-        catch (Exception error) when (NbdStreams.IsLinkFailure(error))
+        catch (Exception error) when (LinkStreams.IsLinkFailure(error))
         {
             return Fail($"TLS: {error.Message}");
         }
 
-        Input = new NbdInput(Link);
+        Input = new LinkInput(Link);
         return true;
     }
 
@@ -192,7 +192,7 @@ internal sealed class NbdClientHandshake(Stream stream, NbdClientOptions options
         BinaryPrimitives.WriteUInt32BigEndian(message.AsSpan(8), option);
         BinaryPrimitives.WriteInt32BigEndian(message.AsSpan(12), data.Length);
         data.CopyTo(message.AsSpan(16));
-        return NbdStreams.TryWrite(Link, message) || Fail("the link broke in the negotiation");
+        return LinkStreams.TryWrite(Link, message) || Fail("the link broke in the negotiation");
     }
 
     private bool Receive(uint option, out uint type, out ReadOnlySpan<byte> payload)

@@ -13,7 +13,7 @@ internal sealed class NbdClientLink
     private const int CopyMax = 32 * 1024;
     private readonly NbdClient _owner;
     private readonly Stream _stream;
-    private readonly NbdInput _input;
+    private readonly LinkInput _input;
     private readonly bool _structured;
     private readonly NbdClientRequest?[] _table;
     private readonly uint[] _uses;
@@ -41,7 +41,7 @@ internal sealed class NbdClientLink
     /// <summary>Why <see cref="Receive"/> ended.</summary>
     public string Failure { get; private set; } = "";
 
-    public void Abort() => NbdStreams.Abort(_stream);
+    public void Abort() => LinkStreams.Abort(_stream);
 
     /// <summary>Sends what waits, as far as there are places.</summary>
     public void SendWaiting()
@@ -87,7 +87,7 @@ internal sealed class NbdClientLink
             _sending = true;
         }
 
-        _ = NbdStreams.TryWrite(_stream, header);
+        _ = LinkStreams.TryWrite(_stream, header);
         lock (_lock)
         {
             _sending = false;
@@ -132,7 +132,7 @@ internal sealed class NbdClientLink
         {
             if (used + NbdProtocol.RequestSize + Math.Min(source.Length, CopyMax) > BatchSize)
             {
-                _ = NbdStreams.TryWrite(_stream, _batch.AsSpan(0, used));
+                _ = LinkStreams.TryWrite(_stream, _batch.AsSpan(0, used));
                 used = 0;
             }
 
@@ -145,14 +145,14 @@ internal sealed class NbdClientLink
             }
             else
             {
-                _ = NbdStreams.TryWrite(_stream, _batch.AsSpan(0, used)) && NbdStreams.TryWrite(_stream, source.Span);
+                _ = LinkStreams.TryWrite(_stream, _batch.AsSpan(0, used)) && LinkStreams.TryWrite(_stream, source.Span);
                 used = 0;
             }
         }
 
         if (used > 0)
         {
-            _ = NbdStreams.TryWrite(_stream, _batch.AsSpan(0, used));
+            _ = LinkStreams.TryWrite(_stream, _batch.AsSpan(0, used));
         }
     }
 

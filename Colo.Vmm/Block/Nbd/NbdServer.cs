@@ -51,7 +51,7 @@ public sealed class NbdServer : IDisposable
     /// <summary>Accepts connections; returns where (the port when 0 was asked). Throws SocketException when the place is taken.</summary>
     public EndPoint Listen(EndPoint endPoint)
     {
-        var socket = NbdStreams.CreateSocket(endPoint);
+        var socket = LinkStreams.CreateSocket(endPoint);
         try
         {
             socket.Bind(endPoint);
@@ -79,7 +79,7 @@ public sealed class NbdServer : IDisposable
         if (Interlocked.Increment(ref _count) > _options.ConnectionsMax || _closed)
         {
             Interlocked.Decrement(ref _count);
-            NbdStreams.Abort(stream);
+            LinkStreams.Abort(stream);
             return;
         }
 
@@ -154,7 +154,7 @@ public sealed class NbdServer : IDisposable
                     continue;
                 }
 
-                NbdStreams.Tune(client);
+                LinkStreams.Tune(client);
                 StartThread(() => Serve(new NetworkStream(client, ownsSocket: true)), "nbd client");
             }
         }

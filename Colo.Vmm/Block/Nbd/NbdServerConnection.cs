@@ -23,7 +23,7 @@ internal sealed class NbdServerConnection(
     private readonly byte[] _batch = GC.AllocateUninitializedArray<byte>(BatchSize, pinned: true);
     private readonly byte[] _extents = new byte[4 + (ExtentsMax * 8)];
     private Stream _link = Stream.Null;
-    private NbdInput _input = null!;
+    private LinkInput _input = null!;
     private bool _ended;
     private int _batched;
     private int _working;
@@ -38,7 +38,7 @@ internal sealed class NbdServerConnection(
     public void Abort()
     {
         _broken = true;
-        NbdStreams.Abort(stream);
+        LinkStreams.Abort(stream);
     }
 
     /// <summary>Waits for the session's end.</summary>
@@ -82,8 +82,8 @@ internal sealed class NbdServerConnection(
                 Monitor.PulseAll(_workLock);
             }
 
-            NbdStreams.Abort(_link);
-            NbdStreams.Abort(stream);
+            LinkStreams.Abort(_link);
+            LinkStreams.Abort(stream);
         }
     }
 
@@ -465,7 +465,7 @@ internal sealed class NbdServerConnection(
 
             if (data.Length > CopyMax)
             {
-                _broken |= _broken || !NbdStreams.TryWrite(_link, data);
+                _broken |= _broken || !LinkStreams.TryWrite(_link, data);
                 return;
             }
 
@@ -486,7 +486,7 @@ internal sealed class NbdServerConnection(
     {
         if (_batched > 0)
         {
-            _broken |= _broken || !NbdStreams.TryWrite(_link, _batch.AsSpan(0, _batched));
+            _broken |= _broken || !LinkStreams.TryWrite(_link, _batch.AsSpan(0, _batched));
             _batched = 0;
         }
     }

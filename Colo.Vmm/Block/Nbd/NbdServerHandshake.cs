@@ -17,7 +17,7 @@ internal sealed class NbdServerHandshake(
     /// <summary>The link to go on with; another one after STARTTLS.</summary>
     public Stream Link { get; private set; } = stream;
 
-    public NbdInput Input { get; private set; } = new(stream);
+    public LinkInput Input { get; private set; } = new(stream);
 
     public NbdExport? Export { get; private set; }
 
@@ -46,7 +46,7 @@ internal sealed class NbdServerHandshake(
         BinaryPrimitives.WriteUInt64BigEndian(greeting[8..], NbdProtocol.OptionMagic);
         BinaryPrimitives.WriteUInt16BigEndian(
             greeting[16..], NbdProtocol.HandshakeFixedNewstyle | NbdProtocol.HandshakeNoZeroes);
-        if (!NbdStreams.TryWrite(Link, greeting) || !Input.TryFill(4))
+        if (!LinkStreams.TryWrite(Link, greeting) || !Input.TryFill(4))
         {
             return false;
         }
@@ -128,7 +128,7 @@ internal sealed class NbdServerHandshake(
         reply.Clear();
         BinaryPrimitives.WriteInt64BigEndian(reply, export.Device.SizeBytes);
         BinaryPrimitives.WriteUInt16BigEndian(reply[8..], FlagsOf(export, StructuredReplies));
-        return NbdStreams.TryWrite(Link, reply);
+        return LinkStreams.TryWrite(Link, reply);
     }
 
     private bool List(ReadOnlySpan<byte> data)
@@ -179,13 +179,13 @@ internal sealed class NbdServerHandshake(
             Link = secure;
             secure.AuthenticateAsServer(options.Tls);
         }
-        catch (Exception error) when (NbdStreams.IsLinkFailure(error))
+        catch (Exception error) when (LinkStreams.IsLinkFailure(error))
         {
             return false;
         }
 
         // What was agreed in the clear is forgotten, so nobody in the middle could have chosen it.
-        Input = new NbdInput(Link);
+        Input = new LinkInput(Link);
         StructuredReplies = false;
         _contextExport = null;
         _secure = true;
@@ -354,6 +354,6 @@ internal sealed class NbdServerHandshake(
         BinaryPrimitives.WriteUInt32BigEndian(reply[12..], type);
         BinaryPrimitives.WriteInt32BigEndian(reply[16..], payload.Length);
         payload.CopyTo(reply[20..]);
-        return NbdStreams.TryWrite(Link, reply);
+        return LinkStreams.TryWrite(Link, reply);
     }
 }

@@ -36,13 +36,14 @@ internal sealed class BlockDevice : IVirtioFunction
     private bool _writeThrough;
     private int _generation;
 
-    public BlockDevice(IBlockDevice disk, string serial)
+    public BlockDevice(IBlockDevice disk, string serial, bool readOnly = false)
     {
         _disk = disk;
+        IsReadOnly = readOnly || disk.IsReadOnly;
         _serial = Encoding.ASCII.GetBytes(serial);
         _onCompleted = OnCompleted;
         Features = FeatureSegmentMax | FeatureBlockSize | FeatureFlush
-            | (disk.IsReadOnly ? FeatureReadOnly : FeatureDiscard | FeatureWriteZeroes);
+            | (IsReadOnly ? FeatureReadOnly : FeatureDiscard | FeatureWriteZeroes);
         BinaryPrimitives.WriteUInt64LittleEndian(_config, CapacitySectors);
         BinaryPrimitives.WriteUInt32LittleEndian(_config.AsSpan(12), Virtqueue.SizeMax - 2);
         BinaryPrimitives.WriteUInt32LittleEndian(_config.AsSpan(20), SectorSize);
@@ -69,6 +70,8 @@ internal sealed class BlockDevice : IVirtioFunction
     public ushort StateVersion => 1;
 
     public IBlockDevice Disk => _disk;
+
+    public bool IsReadOnly { get; }
 
     public string Serial => Encoding.ASCII.GetString(_serial);
 
@@ -154,7 +157,7 @@ internal sealed class BlockDevice : IVirtioFunction
     private void Execute(BlockRequest request)
     {
         request.Generation = _generation;
-        if (request.Execute(_transport.Ram, _disk, _serial, _writeThrough))
+        if (request.Execute(_transport.Ram, _disk, _serial, IsReadOnly, _writeThrough))
         {
             Complete(request);
             return;

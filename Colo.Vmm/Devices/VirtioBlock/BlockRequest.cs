@@ -55,7 +55,7 @@ internal sealed class BlockRequest
     /// <summary>
     /// Starts the request. True: it is over and <see cref="Result"/> is set. False: the completion call will come, on any thread.
     /// </summary>
-    public bool Execute(GuestRam ram, IBlockDevice disk, ReadOnlySpan<byte> serial, bool writeThrough)
+    public bool Execute(GuestRam ram, IBlockDevice disk, ReadOnlySpan<byte> serial, bool readOnly, bool writeThrough)
     {
         Span<byte> header = stackalloc byte[HeaderSize];
         Chain.TryRead(ram, 0, header);
@@ -69,14 +69,14 @@ internal sealed class BlockRequest
                     ? Await(disk.ReadAsync(readOffset, Buffer()))
                     : Fail(BlockStatus.OutOfRange);
             case BlockRequestType.Write:
-                return Write(ram, disk, sector, writeThrough);
+                return readOnly ? Fail(BlockStatus.ReadOnly) : Write(ram, disk, sector, writeThrough);
             case BlockRequestType.Flush:
                 return Await(disk.FlushAsync());
             case BlockRequestType.GetId:
                 return GetId(serial);
             case BlockRequestType.Discard:
             case BlockRequestType.WriteZeroes:
-                return Clear(ram, disk);
+                return readOnly ? Fail(BlockStatus.ReadOnly) : Clear(ram, disk);
             default:
                 return Fail(BlockStatus.NotSupported);
         }
@@ -123,7 +123,7 @@ internal sealed class BlockRequest
 
         Memory<byte> data = Buffer();
         Chain.TryRead(ram, HeaderSize, data.Span);
-        return disk.IsReadOnly ? Fail(BlockStatus.ReadOnly) : Await(disk.WriteAsync(offset, data, writeThrough));
+        return Await(disk.WriteAsync(offset, data, writeThrough));
     }
 
     private bool GetId(ReadOnlySpan<byte> serial)
@@ -166,8 +166,8 @@ internal sealed class BlockRequest
 
         long offset = (long)sector * SectorSize;
         long length = (long)count * SectorSize;
-        return disk.IsReadOnly ? Fail(BlockStatus.ReadOnly)
-            : zeroes ? Await(disk.WriteZeroesAsync(offset, length, (flags & 1) != 0))
+        return zeroes
+            ? Await(disk.WriteZeroesAsync(offset, length, (flags & 1) != 0))
             : Await(disk.DiscardAsync(offset, length));
     }
 

@@ -1,10 +1,10 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace Colo.Vmm.Block.Nbd;
+namespace Colo.Vmm.Block;
 
 /// <summary>Sockets and their failures.</summary>
-internal static class NbdStreams
+internal static class LinkStreams
 {
     /// <summary>What a stream throws when its link or its security layer fails; anything else is a defect of ours.</summary>
     public static bool IsLinkFailure(Exception error) =>

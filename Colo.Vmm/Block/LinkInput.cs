@@ -1,8 +1,8 @@
-namespace Colo.Vmm.Block.Nbd;
+namespace Colo.Vmm.Block;
 
 /// <summary>Reads a stream in large pieces and hands out small ones. A failing or ended stream is a false, not an exception.
 /// One thread.</summary>
-internal sealed class NbdInput(Stream stream)
+internal sealed class LinkInput(Stream stream)
 {
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(128 * 1024, pinned: true);
     private int _start;
@@ -94,7 +94,7 @@ internal sealed class NbdInput(Stream stream)
             read = stream.Read(destination);
             return read > 0;
         }
-        catch (Exception error) when (NbdStreams.IsLinkFailure(error))
+        catch (Exception error) when (LinkStreams.IsLinkFailure(error))
         {
             Failure = error.Message;
             read = 0;

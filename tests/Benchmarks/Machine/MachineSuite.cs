@@ -1,0 +1,130 @@
+using System.Diagnostics;
+using Colo.Vmm.Cpu;
+using Colo.Vmm.Machine;
+
+namespace Colo.Benchmarks.Machine;
+
+/// <summary>
+/// The embedded machine beside <c>qemu-system-riscv64</c> on the same files in the same run: boot of the Debian guest to init,
+/// an integer kernel, a memory copy; then the machine alone: pause to resume, and memory beyond guest RAM. Ratios are what
+/// counts; a ratio above 1 means that QEMU needs less time. <c>COLO_BENCH_TIER</c> chooses the tier (default: auto),
+/// <c>COLO_BENCH_ROUNDS</c> the rounds (default 3).
+/// </summary>
+internal static class MachineSuite
+{
+    private const string Marker = "Run /init as init process";
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(10);
+
+    private static int Rounds => int.TryParse(Environment.GetEnvironmentVariable("COLO_BENCH_ROUNDS"), out int rounds) ? rounds : 3;
+
+    private static HartOptions Hart => new()
+    {
+        Tier = Environment.GetEnvironmentVariable("COLO_BENCH_TIER") switch
+        {
+            "interpreter" => CodeTierMode.Interpreter,
+            "compiled" => CodeTierMode.Compiled,
+            _ => CodeTierMode.Auto,
+        },
+    };
+
+    public static void Run(Report report)
+    {
+        string guest = BenchFiles.DebianGuest();
+        string programs = BenchFiles.BuildPrograms();
+        PauseToResume(report, "idle guest", [0x1050_0073, 0xffdf_f06f]);
+        PauseToResume(report, "busy guest", [0x0000_006f]);
+        Compare(report, "integer kernel", () => RunProgram(Path.Combine(programs, "kernels.elf")), () => QemuPeer.RunProgram(Path.Combine(programs, "kernels.elf")));
+        Compare(report, "memory copy", () => RunProgram(Path.Combine(programs, "copy.elf")), () => QemuPeer.RunProgram(Path.Combine(programs, "copy.elf")));
+        double overhead = 0;
+        Compare(report, "boot to init", () => Boot(guest, out overhead), () => QemuPeer.Boot(guest, Marker, Limit));
+        report.Add(new Figure("memory beyond guest RAM", "MiB", overhead, overhead, overhead));
+    }
+
+    /// <summary>Rounds of both in turn, so that a busy host disturbs both alike.</summary>
+    private static void Compare(Report report, string name, Func<double> ours, Func<double> peer)
+    {
+        var oursSeconds = new List<double>();
+        var peerSeconds = new List<double>();
+        for (int round = 0; round < Rounds; round++)
+        {
+            oursSeconds.Add(ours());
+            peerSeconds.Add(peer());
+        }
+
+        Figure mine = Summarise($"{name}, Colo", "s", oursSeconds);
+        Figure theirs = Summarise($"{name}, qemu-system-riscv64", "s", peerSeconds);
+        report.Add(mine);
+        report.Add(theirs);
+        List<double> ratios = [.. oursSeconds.Zip(peerSeconds, (a, b) => a / b)];
+        report.Add(Summarise($"{name}, Colo / QEMU time", "ratio", ratios));
+    }
+
+    private static Figure Summarise(string name, string unit, List<double> values)
+    {
+        values = [.. values.Order()];
+        return new Figure(name, unit, values[values.Count / 2], values[0], values[^1]);
+    }
+
+    private static double RunProgram(string elf)
+    {
+        long start = Stopwatch.GetTimestamp();
+        using var machine = new VirtMachine(new MachineOptions
+        {
+            MemoryBytes = 128 << 20,
+            KernelPath = elf,
+            Firmware = FirmwareKind.None,
+            Hart = Hart,
+        });
+        machine.Start();
+        _ = machine.Completion.WaitAsync(Limit).GetAwaiter().GetResult();
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    private static double Boot(string guest, out double overheadMebibytes)
+    {
+        var console = new MarkerConsole(Marker);
+        long start = Stopwatch.GetTimestamp();
+        var options = new MachineOptions
+        {
+            MemoryBytes = 256 << 20,
+            KernelPath = Path.Combine(guest, "Image"),
+            InitrdPath = Path.Combine(guest, "initrd.img"),
+            CommandLine = "console=ttyS0",
+            Console = console,
+            Hart = Hart,
+        };
+        using var machine = new VirtMachine(options);
+        machine.Start();
+        console.Seen.Task.WaitAsync(Limit).GetAwaiter().GetResult();
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        machine.Pause();
+        overheadMebibytes = BenchFiles.ResidentBeyond(options.MemoryBytes) / 1048576.0;
+        return seconds;
+    }
+
+    private static void PauseToResume(Report report, string name, uint[] program)
+    {
+        const int count = 2000;
+        using var machine = new VirtMachine(new MachineOptions { MemoryBytes = 16 << 20, Hart = Hart });
+        for (int i = 0; i < program.Length; i++)
+        {
+            machine.Ram.TryWriteUInt32(machine.Ram.BaseAddress + ((ulong)i * 4), program[i]);
+        }
+
+        machine.Start();
+        var microseconds = new double[count];
+        for (int i = 0; i < count; i++)
+        {
+            // Lets the guest run, or fall asleep, in between.
+            Thread.SpinWait(20_000);
+            long start = Stopwatch.GetTimestamp();
+            machine.Pause();
+            machine.Resume();
+            microseconds[i] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
+        }
+
+        Array.Sort(microseconds);
+        report.Add(new Figure($"pause to resume, {name}, p50", "us", microseconds[count / 2], microseconds[0], microseconds[^1]));
+        report.Add(new Figure($"pause to resume, {name}, p99", "us", microseconds[count * 99 / 100], microseconds[0], microseconds[^1]));
+    }
+}
