@@ -1,4 +1,5 @@
 using Colo.Benchmarks.Actor;
+using Colo.Benchmarks.Disk;
 using Colo.Benchmarks.Machine;
 using Colo.Benchmarks.Packets;
 using Colo.Benchmarks.Remote;
@@ -14,6 +15,7 @@ internal static class Program
         ["remote"] = RemoteSuite.Run,
         ["packets"] = PacketsSuite.Run,
         ["machine"] = MachineSuite.Run,
+        ["disk"] = DiskSuite.Run,
     };
 
     public static int Main(string[] args)

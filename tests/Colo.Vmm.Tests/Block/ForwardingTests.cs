@@ -1,0 +1,343 @@
+using Colo.Vmm.Block;
+
+namespace Colo.Vmm.Tests.Block;
+
+/// <summary>Primary and secondary disk over a real link.</summary>
+public sealed class ForwardingTests
+{
+    private const int Size = (40 * 65536) + 1024;
+    private static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);
+
+    [Fact]
+    public async Task At_every_barrier_both_disks_are_equal_whatever_ran_in_parallel()
+    {
+        using var world = new World(seed: 11);
+        using var pair = new LinkPair();
+        await world.JoinAsync(pair, epoch: 5);
+        for (ulong epoch = 6; epoch < 12; epoch++)
+        {
+            var captured = world.Local.Snapshot();
+            await world.WriteInParallelAsync(40);
+            Assert.True(await world.Device.BarrierAsync(epoch).AsTask().WaitAsync(Hang));
+            Assert.Equal(world.Local.Snapshot(), world.Peer.Snapshot());
+
+            // S9: until the flip the secondary's guest sees the disk as of the last capture.
+            var seen = new byte[Size];
+            Assert.Equal(BlockStatus.Ok, world.Buffer.Read(0, seen));
+            Assert.Equal(captured, seen);
+            Assert.Equal(BlockStatus.Ok, world.Buffer.Checkpoint(epoch));
+            Assert.Equal(0, world.Buffer.UsedBytes);
+        }
+    }
+
+    [Fact]
+    public async Task A_peer_that_stops_reading_slows_the_guest_up_to_the_bound_and_then_counts_as_lost()
+    {
+        using var world = new World(seed: 12);
+        using var pair = new LinkPair();
+        var time = new ManualTime();
+        using var link = new DiskLinkSender(
+            pair.Near, new DiskLinkOptions { LagBytes = 4 << 20, StallTimeout = TimeSpan.FromSeconds(3), Time = time }, 1, 1, Size);
+        var lost = new TaskCompletionSource<string>();
+        world.Device.PeerLost = reason => lost.SetResult(reason);
+        world.Device.Attach(link);
+        var data = new byte[1 << 20];
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Equal(BlockStatus.Ok, await world.Device.WriteAsync(0, data).AsTask().WaitAsync(Hang));
+        }
+
+        var waits = world.Device.WriteAsync(0, data).AsTask();
+        Assert.False(waits.IsCompleted);
+        time.Advance(TimeSpan.FromSeconds(2.9));
+        Assert.False(waits.IsCompleted);
+        time.Advance(TimeSpan.FromSeconds(0.2));
+        Assert.Equal(BlockStatus.Ok, await waits.WaitAsync(Hang));
+        Assert.Contains("no room", await lost.Task.WaitAsync(Hang), StringComparison.Ordinal);
+        Assert.False(world.Device.IsForwarding);
+        Assert.True(world.Bitmap.IsDirty(0));
+        Assert.True(world.Bitmap.IsDirty(15));
+        Assert.Equal(BlockStatus.Ok, await world.Device.WriteAsync(30 * 65536, new byte[512]));
+        Assert.True(world.Bitmap.IsDirty(30));
+    }
+
+    [Fact]
+    public async Task After_a_loss_at_any_moment_the_bitmap_names_everything_that_differs()
+    {
+        for (var seed = 100; seed < 112; seed++)
+        {
+            using var world = new World(seed);
+            using var pair = new LinkPair();
+            await world.JoinAsync(pair, epoch: 5);
+            var random = new Random(seed);
+            await world.WriteInParallelAsync(random.Next(40));
+            if (random.Next(2) == 0)
+            {
+                await world.Device.FlushAsync();
+            }
+
+            var writes = world.WriteInParallelAsync(40);
+            pair.Far.Close();
+            await writes.WaitAsync(Hang);
+            await world.WriteInParallelAsync(10);
+            Assert.False(world.Device.IsForwarding);
+            pair.Dispose();
+
+            // The peer's host may crash as well, and lose what was not flushed there.
+            world.Peer.Crash(tear: true);
+            world.AssertDifferencesAreDirty(world.Bitmap, seed);
+        }
+    }
+
+    [Fact]
+    public async Task A_resync_makes_the_peer_equal_while_the_guest_writes_and_sends_only_what_differs()
+    {
+        using var world = new World(seed: 13, differ: 7);
+        using var pair = new LinkPair();
+        pair.Receive(world.Buffer, term: 1);
+        Assert.Equal(BlockStatus.Ok, world.Buffer.PrepareTarget(1));
+        using var link = world.Link(pair);
+        world.Device.Attach(link);
+        Assert.Equal(BlockStatus.NotSupported, world.Device.CompletePair());
+        var last = default(DiskResyncProgress);
+        var resync = new DiskResync(
+            world.Device, world.Bitmap, link, new DiskResyncOptions { FlushEveryBytes = 1 << 20, Progress = now => last = now });
+        var guest = world.WriteInParallelAsync(60);
+        Assert.Equal(BlockStatus.Ok, await resync.RunAsync().WaitAsync(Hang));
+        await guest.WaitAsync(Hang);
+        Assert.Equal(BlockStatus.Ok, world.Device.CompletePair());
+        Assert.True(await world.Device.BarrierAsync(9).AsTask().WaitAsync(Hang));
+        Assert.Equal(world.Local.Snapshot(), world.Peer.Snapshot());
+        Assert.Equal(Size, last.ComparedBytes);
+        Assert.True(last.SentBytes < Size / 2, $"{last.SentBytes} of {Size} bytes were sent");
+        Assert.Equal(DiskBufferStage.Running, world.Buffer.Stage);
+        Assert.Equal(9UL, world.Buffer.LoadedEpoch);
+    }
+
+    [Fact]
+    public async Task A_resync_that_breaks_goes_on_where_it_was()
+    {
+        using var world = new World(seed: 14, differ: 40);
+        long compared = 0;
+        using (var pair = new LinkPair())
+        {
+            pair.Receive(world.Buffer, term: 1);
+            Assert.Equal(BlockStatus.Ok, world.Buffer.PrepareTarget(1));
+            using var link = world.Link(pair);
+            world.Device.Attach(link);
+            var batches = 0;
+            var resync = new DiskResync(world.Device, world.Bitmap, link, new DiskResyncOptions
+            {
+                FlushEveryBytes = 1,
+                Progress = now =>
+                {
+                    compared = now.ComparedBytes;
+                    if (++batches == 1)
+                    {
+                        pair.Far.Close();
+                    }
+                },
+            });
+            for (var bit = 0; bit < 41; bit += 2)
+            {
+                world.Bitmap.Clear(bit);
+            }
+
+            Assert.Equal(BlockStatus.PeerLost, await resync.RunAsync().WaitAsync(Hang));
+        }
+
+        Assert.False(world.Device.IsForwarding);
+        Assert.True(world.Bitmap.DirtyBytes > 0);
+        world.Bitmap.MarkAll();
+        using var second = new LinkPair();
+        second.Receive(world.Buffer, term: 1);
+        using var again = world.Link(second);
+        world.Device.Attach(again);
+        var rest = new DiskResync(world.Device, world.Bitmap, again, new DiskResyncOptions());
+        Assert.Equal(BlockStatus.Ok, await rest.RunAsync().WaitAsync(Hang));
+        Assert.Equal(world.Local.Snapshot(), world.Peer.Snapshot());
+        Assert.Equal(0, world.Bitmap.DirtyBytes);
+    }
+
+    [Fact]
+    public async Task A_rate_limit_holds_the_resync_to_its_pace()
+    {
+        using var world = new World(seed: 15);
+        using var pair = new LinkPair();
+        pair.Receive(world.Buffer, term: 1);
+        Assert.Equal(BlockStatus.Ok, world.Buffer.PrepareTarget(1));
+        using var link = world.Link(pair);
+        world.Device.Attach(link);
+        var time = new ManualTime();
+        var first = new TaskCompletionSource();
+        var resync = new DiskResync(world.Device, world.Bitmap, link, new DiskResyncOptions
+        {
+            BytesPerSecond = Size, Time = time, Progress = _ => first.TrySetResult(),
+        });
+        world.Bitmap.MarkAll();
+        var run = resync.RunAsync();
+        await first.Task.WaitAsync(Hang);
+        Assert.True(SpinWait.SpinUntil(() => time.Armed > 0, Hang));
+        Assert.False(run.IsCompleted);
+        time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(BlockStatus.Ok, await run.WaitAsync(Hang));
+    }
+
+    [Fact]
+    public async Task A_shared_disk_is_changed_only_after_the_secondary_has_the_originals()
+    {
+        var disk = new LossyFile(1, World.Content(16));
+        var before = disk.Snapshot();
+        using var buffer = new DiskBuffer(disk, new LossyFile(2), new DiskBufferOptions());
+        Assert.Equal(BlockStatus.Ok, buffer.Start(1, 1));
+        using var pair = new LinkPair();
+        pair.Receive(buffer, term: 1, shared: true);
+        using var link = new DiskLinkSender(pair.Near, new DiskLinkOptions(), 1, 1, Size);
+        using var device = new SharedStorageDevice(new RawFileDevice(disk));
+        device.Attach(link);
+        var random = new Random(16);
+        for (var i = 0; i < 30; i++)
+        {
+            var data = new byte[random.Next(1, 200) * 512];
+            random.NextBytes(data);
+            var at = random.Next((Size - data.Length) / 512) * 512;
+            Assert.Equal(BlockStatus.Ok, await device.WriteAsync(at, data).AsTask().WaitAsync(Hang));
+        }
+
+        var seen = new byte[Size];
+        Assert.Equal(BlockStatus.Ok, buffer.Read(0, seen));
+        Assert.Equal(before, seen);
+        Assert.True(await device.BarrierAsync(2).AsTask().WaitAsync(Hang));
+        var captured = disk.Snapshot();
+        Assert.Equal(BlockStatus.Ok, await device.WriteAsync(0, new byte[4096]).AsTask().WaitAsync(Hang));
+        pair.Far.Close();
+        var held = device.WriteAsync(65536 * 3, new byte[512]).AsTask();
+        Assert.True(SpinWait.SpinUntil(() => link.IsLost, Hang));
+        Assert.False(held.IsCompleted);
+        device.Fence();
+        Assert.Equal(BlockStatus.PeerLost, await held.WaitAsync(Hang));
+        Assert.Equal(BlockStatus.Ok, buffer.Failover(2));
+        Assert.Equal(BlockStatus.Ok, buffer.Merge());
+        Assert.Equal(captured, disk.Snapshot());
+    }
+
+    [Fact]
+    public async Task A_primary_without_a_link_writes_and_reads_alone_and_can_make_no_barrier()
+    {
+        using var world = new World(seed: 17);
+        Assert.False(await world.Device.BarrierAsync(2));
+        Assert.Equal(BlockStatus.PeerLost, world.Device.CompletePair());
+        Assert.Equal(BlockStatus.Ok, await world.Device.WriteAsync(0, new byte[512]));
+        Assert.True(world.Bitmap.IsDirty(0));
+    }
+
+    [Fact]
+    public async Task A_failed_forwarded_write_is_remembered_and_the_guest_sees_success()
+    {
+        using var world = new World(seed: 18);
+        using var pair = new LinkPair();
+        await world.JoinAsync(pair, epoch: 5);
+        var lost = new TaskCompletionSource<string>();
+        world.Device.PeerLost = reason => lost.TrySetResult(reason);
+        world.Peer.Power.FailFrom = 0;
+        Assert.Equal(BlockStatus.Ok, await world.Device.WriteAsync(65536, new byte[512]).AsTask().WaitAsync(Hang));
+        Assert.False(await world.Device.BarrierAsync(6).AsTask().WaitAsync(Hang));
+        Assert.Contains("IoError", await lost.Task.WaitAsync(Hang), StringComparison.Ordinal);
+        Assert.Equal(DiskBufferError.ReplicationFailed, world.Buffer.GetError());
+        Assert.True(world.Bitmap.IsDirty(1));
+    }
+
+    private sealed class World : IDisposable
+    {
+        private readonly Random _random;
+        private DiskLinkSender? _link;
+
+        public World(int seed, int differ = 0)
+        {
+            _random = new Random(seed);
+            var content = Content(seed);
+            Local = new LossyFile(seed, content);
+            for (var i = 0; i < differ; i++)
+            {
+                content[(i * 65536) + _random.Next(1000)] ^= 1;
+            }
+
+            Peer = new LossyFile(seed + 1, content);
+            Bitmap = DirtyBitmap.Open(new LossyFile(seed + 2), Size, aheadBytes: 0);
+            Assert.Equal(BlockStatus.Ok, Bitmap.BeginRecording());
+            if (differ == 0)
+            {
+                for (var bit = 0; bit < Bitmap.BitCount; bit++)
+                {
+                    Bitmap.Clear(bit);
+                }
+            }
+
+            Device = new ForwardingDevice(new RawFileDevice(Local), Bitmap);
+            Buffer = new DiskBuffer(Peer, new LossyFile(seed + 3), new DiskBufferOptions());
+        }
+
+        public LossyFile Local { get; }
+
+        public LossyFile Peer { get; }
+
+        public DirtyBitmap Bitmap { get; }
+
+        public ForwardingDevice Device { get; }
+
+        public DiskBuffer Buffer { get; }
+
+        public static byte[] Content(int seed)
+        {
+            var content = new byte[Size];
+            new Random(seed).NextBytes(content);
+            return content;
+        }
+
+        public DiskLinkSender Link(LinkPair pair) => new(pair.Near, new DiskLinkOptions(), 1, 0, Size);
+
+        public async Task JoinAsync(LinkPair pair, ulong epoch)
+        {
+            pair.Receive(Buffer, term: 1);
+            Assert.Equal(BlockStatus.Ok, Buffer.PrepareTarget(1));
+            _link = Link(pair);
+            Device.Attach(_link);
+            Assert.Equal(BlockStatus.Ok, Device.CompletePair());
+            Assert.True(await Device.BarrierAsync(epoch).AsTask().WaitAsync(Hang));
+        }
+
+        public async Task WriteInParallelAsync(int count)
+        {
+            var tasks = new List<Task<BlockStatus>>();
+            for (var i = 0; i < count; i++)
+            {
+                // A narrow part of the disk, so that many of them overlap.
+                var length = _random.Next(1, 60) * 512;
+                var offset = _random.Next(12 * 128) * 512;
+                var data = new byte[length];
+                _random.NextBytes(data);
+                var zeroes = _random.Next(8) == 0;
+                tasks.Add(Task.Run(async () => zeroes
+                    ? await Device.WriteZeroesAsync(offset, length, mayUnmap: true)
+                    : await Device.WriteAsync(offset, data)));
+            }
+
+            Assert.All(await Task.WhenAll(tasks).WaitAsync(Hang), status => Assert.Equal(BlockStatus.Ok, status));
+        }
+
+        public void AssertDifferencesAreDirty(DirtyBitmap bitmap, int seed)
+        {
+            var local = Local.Snapshot();
+            var peer = Peer.Snapshot();
+            for (var at = 0; at < Size; at += 512)
+            {
+                if (!local.AsSpan(at, 512).SequenceEqual(peer.AsSpan(at, 512)))
+                {
+                    Assert.True(bitmap.IsDirty(at / 65536), $"seed {seed}: sector {at / 512} differs and is not dirty");
+                }
+            }
+        }
+
+        public void Dispose() => _link?.Dispose();
+    }
+}
