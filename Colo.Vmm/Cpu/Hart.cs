@@ -1,16 +1,43 @@
+using Colo.Vmm.Cpu.Decode;
+using Colo.Vmm.Cpu.Interpret;
 using Colo.Vmm.Memory;
 
 namespace Colo.Vmm.Cpu;
 
 /// <summary>
-/// One RV64GC hart with M, S and U modes. Not safe for use by several threads, except for the members that say so.
+/// One RV64GC hart with M, S and U modes. This class is the outside: registers, interrupts, state. Instructions are
+/// executed by <see cref="Executor"/>. Not safe for use by several threads, except for the members that say so.
 /// </summary>
-public sealed unsafe class Hart : IDisposable
+public sealed unsafe class Hart : IDisposable, IRamClient
 {
+    private readonly GuestRam _ram;
+    private readonly Mmu _mmu;
+    private readonly CsrFile _csrs;
+    private readonly CodeCache _code;
+    private readonly Executor _executor;
+    private readonly HartOptions _options;
+    private HartContext* _context;
+
     public Hart(int hartId, GuestRam ram, ISystemBus bus, IGuestClock clock, HartOptions options)
     {
+        ArgumentNullException.ThrowIfNull(ram);
+        ArgumentNullException.ThrowIfNull(bus);
+        ArgumentNullException.ThrowIfNull(clock);
+        ArgumentNullException.ThrowIfNull(options);
         HartId = hartId;
-        _ = (ram, bus, clock, options);
+        _ram = ram;
+        _options = options;
+        _mmu = new Mmu(ram, bus);
+        _context = _mmu.Context;
+        _csrs = new CsrFile(_context, _mmu, clock, options, hartId);
+        _code = new CodeCache(ram, _mmu);
+        _csrs.TranslationChanged = _code.FlushJumps;
+        _mmu.StoreToCodePage = _code.PrepareStore;
+        TrapUnit traps = new(_context, _mmu, _csrs);
+        SystemInstructions system = new(_context, _mmu, _csrs, traps, _code, CallFirmware);
+        _executor = new Executor(_context, _mmu, _csrs, traps, _code, new SlowPath(_context, ram, _mmu, traps, system));
+        ram.AddClient(this);
+        Reset(ram.BaseAddress, PrivilegeMode.Machine);
     }
 
     public int HartId { get; }
@@ -18,70 +45,222 @@ public sealed unsafe class Hart : IDisposable
     /// <summary>Built-in firmware, or null when M-mode software runs.</summary>
     public ISbiHandler? Sbi { get; set; }
 
-    public ulong InstructionsRetired => throw new NotImplementedException();
+    public ulong InstructionsRetired => _context->InstructionsRetired;
 
     /// <summary>The deadline of stimecmp in mtime ticks, or <see cref="ulong.MaxValue"/> when Sstc is off or it has fired.</summary>
-    public ulong NextTimerDeadline => throw new NotImplementedException();
+    public ulong NextTimerDeadline =>
+        _csrs.SstcEnabled && (_csrs.Mip & CsrFile.InterruptStip) == 0 ? _context->Cold.Stimecmp : ulong.MaxValue;
 
     /// <summary>True when an interrupt is pending and enabled in mie: WFI would not wait. Any thread.</summary>
-    public bool HasPendingInterrupt => throw new NotImplementedException();
+    public bool HasPendingInterrupt => (_csrs.Mip & Volatile.Read(ref _context->Cold.Mie)) != 0;
 
     public ulong Pc
     {
-        get => throw new NotImplementedException();
-        set => throw new NotImplementedException();
+        get => _context->Pc;
+        set => _context->Pc = value & ~1UL;
     }
 
     public PrivilegeMode PrivilegeMode
     {
-        get => throw new NotImplementedException();
-        set => throw new NotImplementedException();
+        get => _context->Privilege;
+        set
+        {
+            _context->Privilege = value;
+            _mmu.UpdateMode();
+            _csrs.Attend();
+        }
     }
 
     /// <summary>Retires at most the given number of instructions. Traps and interrupts are taken inside.</summary>
-    public HartStop Run(long instructionBudget) => throw new NotImplementedException();
+    public HartStop Run(long instructionBudget) =>
+        _context->Cold.Halted != 0 ? HartStop.Halted : _executor.Run(instructionBudget);
 
     /// <summary>Sets or clears a bit of mip: SSIP 1, MSIP 3, STIP 5, MTIP 7, SEIP 9, MEIP 11. Any thread.</summary>
-    public void SetInterrupt(int mipBit, bool level) => throw new NotImplementedException();
+    /// <remarks>With Sstc enabled STIP belongs to stimecmp, and bit 5 means <see cref="PollTimer"/>.</remarks>
+    public void SetInterrupt(int mipBit, bool level)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)mipBit, 15u, nameof(mipBit));
+        if (mipBit == 5 && _csrs.SstcEnabled)
+        {
+            PollTimer();
+            return;
+        }
+
+        ulong bit = mipBit == 9 ? CsrFile.ExternalSeip : 1UL << mipBit;
+        if (level)
+        {
+            Interlocked.Or(ref _context->Cold.Mip, bit);
+        }
+        else
+        {
+            Interlocked.And(ref _context->Cold.Mip, ~bit);
+        }
+
+        _csrs.Attend();
+    }
 
     /// <summary>Makes <see cref="Run"/> compare stimecmp with the clock at the next block boundary. Any thread.</summary>
-    public void PollTimer() => throw new NotImplementedException();
+    public void PollTimer() => Interlocked.Or(ref _context->Pending, HartContext.PendingTimer);
 
     /// <summary>Makes <see cref="Run"/>, now or when next called, return at an instruction boundary. Any thread.</summary>
-    public void RequestStop() => throw new NotImplementedException();
+    public void RequestStop() => Interlocked.Or(ref _context->Pending, HartContext.PendingStop);
 
     /// <summary>Stops the hart until Reset or Restore. On the hart's thread (a device or the firmware).</summary>
-    public void Halt() => throw new NotImplementedException();
+    public void Halt()
+    {
+        _context->Cold.Halted = 1;
+        RequestStop();
+    }
 
-    public ulong GetX(int index) => throw new NotImplementedException();
+    public ulong GetX(int index) => _context->X[Checked(index)];
 
-    public void SetX(int index, ulong value) => throw new NotImplementedException();
+    /// <summary>Sets an integer register; x0 stays zero.</summary>
+    public void SetX(int index, ulong value)
+    {
+        if (Checked(index) != 0)
+        {
+            _context->X[index] = value;
+        }
+    }
 
-    public ulong GetF(int index) => throw new NotImplementedException();
+    public ulong GetF(int index) => _context->F[Checked(index)];
 
-    public void SetF(int index, ulong value) => throw new NotImplementedException();
+    public void SetF(int index, ulong value) => _context->F[Checked(index)] = value;
 
     /// <summary>Reads a CSR as M-mode software would; 0 for one that does not exist.</summary>
-    public ulong ReadCsr(int number) => throw new NotImplementedException();
+    public ulong ReadCsr(int number) => _csrs.TryRead(number, out ulong value) ? value : 0;
 
     /// <summary>Writes a CSR as M-mode software would; ignored when there is none.</summary>
-    public void WriteCsr(int number, ulong value) => throw new NotImplementedException();
+    public void WriteCsr(int number, ulong value) => _ = _csrs.TryWrite(number, value);
 
     /// <summary>
-    /// Power-on state at the given pc and mode. With built-in firmware, mode Supervisor also delegates all S-mode traps
-    /// and interrupts, opens the counters and enables Sstc, as the firmware would have.
+    /// Power-on state at the given pc and mode. Mode Supervisor is for built-in firmware: all traps of S and U mode and
+    /// the S interrupts are delegated, the counters are open and Sstc is on, as firmware would have left them.
+    /// InstructionsRetired goes on counting.
     /// </summary>
-    public void Reset(ulong pc, PrivilegeMode mode) => throw new NotImplementedException();
+    public void Reset(ulong pc, PrivilegeMode mode)
+    {
+        ulong retired = _context->InstructionsRetired;
+        HartState state = new() { Pc = pc, Privilege = (uint)mode, InstructionsRetired = retired };
+        state.ReservationAddress = ulong.MaxValue;
+        state.Stimecmp = ulong.MaxValue;
+        state.CycleOffset = 0 - retired;
+        state.InstretOffset = 0 - retired;
+        if (mode == PrivilegeMode.Supervisor)
+        {
+            state.Medeleg = 0xb1ff;
+            state.Mideleg = 0x222;
+            state.Mcounteren = 7;
+            state.Scounteren = 7;
+            state.Menvcfg = _options.Sstc ? CsrFile.StceBit : 0;
+        }
 
-    public HartState Save() => throw new NotImplementedException();
+        Restore(state);
+    }
 
-    public void Restore(in HartState state) => throw new NotImplementedException();
+    public HartState Save()
+    {
+        HartState state = _context->Cold;
+        for (int i = 0; i < 32; i++)
+        {
+            state.X[i] = _context->X[i];
+            state.F[i] = _context->F[i];
+        }
+
+        state.Pc = _context->Pc;
+        state.InstructionsRetired = _context->InstructionsRetired;
+        state.Fflags = _context->Fflags;
+        state.Frm = _context->Frm;
+        state.Mstatus |= (ulong)_context->Fs << Mstatus.FsShift;
+        state.Privilege = (uint)_context->Privilege;
+        return state;
+    }
+
+    /// <summary>
+    /// Takes over a saved state. Values that hardware could not hold are brought into range, so that a damaged or
+    /// hostile state cannot do more than confuse the guest. The owner drops or keeps decoded code through the RAM.
+    /// </summary>
+    public void Restore(in HartState state)
+    {
+        HartState cold = state;
+        for (int i = 0; i < 32; i++)
+        {
+            _context->X[i] = cold.X[i];
+            _context->F[i] = cold.F[i];
+        }
+
+        _context->X[0] = 0;
+        _context->Pc = cold.Pc & ~1UL;
+        _context->Fflags = cold.Fflags & 31;
+        _context->Frm = cold.Frm & 7;
+        _context->Fs = (uint)(cold.Mstatus >> Mstatus.FsShift) & 3;
+        _context->Privilege = (PrivilegeMode)((cold.Privilege & 3) == 2 ? 0 : cold.Privilege & 3);
+        _context->Remaining = 0;
+        _context->RetiredLimit = cold.InstructionsRetired;
+        cold.Mstatus &= Mstatus.MachineWritable;
+        if ((cold.Mstatus & Mstatus.Mpp) == 2UL << Mstatus.MppShift)
+        {
+            cold.Mstatus &= ~Mstatus.Mpp;
+        }
+
+        if (cold.Satp >> 60 is not (0 or 8 or 9))
+        {
+            cold.Satp = 0;
+        }
+
+        _context->Cold = cold;
+        _mmu.Pmp.Refresh();
+        FlushTlb();
+        _mmu.UpdateMode();
+        Interlocked.And(ref _context->Pending, ~HartContext.PendingStop);
+        _csrs.Attend();
+    }
 
     /// <summary>Forgets all translations, for example after page tables were loaded from outside.</summary>
-    public void FlushTlb() => throw new NotImplementedException();
+    public void FlushTlb()
+    {
+        _mmu.FlushAll();
+        _code.FlushJumps();
+    }
 
     /// <summary>Remote fence.i: drops all decoded and compiled code. On the hart's thread or while paused.</summary>
-    public void FlushCode() => throw new NotImplementedException();
+    public void FlushCode() => _code.DropAll();
 
-    public void Dispose() => throw new NotImplementedException();
+    public void Dispose()
+    {
+        if (_context != null)
+        {
+            _ram.RemoveClient(this);
+            _code.Dispose();
+            _mmu.Dispose();
+            _context = null;
+        }
+    }
+
+    void IRamClient.FlushWriteTlb() => _mmu.FlushWrites();
+
+    void IRamClient.RevokeWrite(int pageIndex) => _mmu.FlushWritesTo(_ram.HostPage(pageIndex));
+
+    void IRamClient.CodePageWritten(int pageIndex)
+    {
+        _code.NoteWritten(pageIndex);
+        Interlocked.Or(ref _context->Pending, HartContext.PendingCode);
+    }
+
+    private static int Checked(int index)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)index, 31u, nameof(index));
+        return index;
+    }
+
+    private bool CallFirmware()
+    {
+        if (Sbi is null)
+        {
+            return false;
+        }
+
+        Sbi.HandleCall(this);
+        return true;
+    }
 }

@@ -59,6 +59,9 @@ public sealed unsafe class GuestRam : IDisposable
 
     internal SavedPagePool SavedPages { get; }
 
+    /// <summary>Whether more than one hart caches code of this RAM.</summary>
+    internal bool HasOtherClients => _clients.Length > 1;
+
     public void Dispose()
     {
         Free();
@@ -239,7 +242,18 @@ public sealed unsafe class GuestRam : IDisposable
 
     internal bool IsCodePage(int page) => _codePages[page] != 0;
 
-    internal void MarkCodePage(int page) => Volatile.Write(ref _codePages[page], 1);
+    /// <summary>From now on a store to the page must come through <see cref="DropCode"/>: no hart may write it directly.</summary>
+    internal void MarkCodePage(int page)
+    {
+        if (Volatile.Read(ref _codePages[page]) == 0)
+        {
+            Volatile.Write(ref _codePages[page], 1);
+            foreach (IRamClient client in _clients)
+            {
+                client.RevokeWrite(page);
+            }
+        }
+    }
 
     /// <summary>Tells the harts that code of this page is stale. Cheap when the page holds none.</summary>
     internal void DropCode(int page)

@@ -6,6 +6,9 @@ internal interface IRamClient
     /// <summary>Forget every cached permission to write. Called only while the machine is paused.</summary>
     void FlushWriteTlb();
 
+    /// <summary>Forget the permission to write one page, because a hart decodes code from it.</summary>
+    void RevokeWrite(int pageIndex);
+
     /// <summary>
     /// Bytes of a page that held code have changed, or are about to be changed by another hart or a device. Any
     /// thread. The client drops what it decoded from the page at its next block boundary at the latest.

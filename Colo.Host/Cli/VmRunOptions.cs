@@ -1,0 +1,40 @@
+using Colo.Vmm.Cpu;
+using Colo.Vmm.Machine;
+
+namespace Colo.Host.Cli;
+
+/// <summary>The command line of <c>colo vm run</c>, as typed and checked, before anything is opened.</summary>
+internal sealed record VmRunOptions
+{
+    public string? Guest { get; init; }
+
+    public string? Kernel { get; init; }
+
+    public string? Initrd { get; init; }
+
+    public string? Append { get; init; }
+
+    public required ulong MemoryBytes { get; init; }
+
+    public required int HartCount { get; init; }
+
+    public string? Bios { get; init; }
+
+    public string? DeviceTree { get; init; }
+
+    public IReadOnlyList<DiskOption> Disks { get; init; } = [];
+
+    public IReadOnlyList<NicOption> Nics { get; init; } = [];
+
+    public required string Console { get; init; }
+
+    public string? QmpPath { get; init; }
+
+    public required ClockMode Clock { get; init; }
+
+    public required CodeTierMode Tier { get; init; }
+
+    public string? Restore { get; init; }
+
+    public ulong? Seed { get; init; }
+}

@@ -1,0 +1,182 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+
+namespace Colo.Host.Demo;
+
+/// <summary>
+/// A small network out of namespaces, veth pairs and bridges, for the demo and the end-to-end tests:
+/// <code>
+///   client ---- lan (bridge) ---- node-a (br0, taps)      LAN          10.10.0.0/24, guest at .50
+///                    |----------- node-b (br0, taps)
+///   node-a, node-b ---- replication (bridge)              replication  10.20.0.0/24
+///   node-a, node-b, witness ---- mgmt (bridge)            management   10.30.0.0/24
+/// </code>
+/// It must run inside network, mount and PID namespaces of its own (<see cref="Isolation"/>): then everything made here
+/// goes away with the process that made it, also when that process is killed.
+/// </summary>
+public sealed class NetworkLab
+{
+    public const string Client = "client";
+    public const string Witness = "witness";
+    public const string GuestAddress = "10.10.0.50";
+    public const int PrefixLength = 24;
+
+    private const string Lan = "lan";
+    private const string Mgmt = "mgmt";
+    private const string Wire = "wire";
+
+    private NetworkLab(IReadOnlyList<string> hosts) => Hosts = hosts;
+
+    /// <summary>Names of the namespaces that can run guests, in order: the n-th has the addresses .n of each network.</summary>
+    public IReadOnlyList<string> Hosts { get; }
+
+    public static string ClientAddress => "10.10.0.9";
+
+    public static string WitnessAddress => "10.30.0.9";
+
+    /// <summary>Builds the network for the given hosts, one to eight.</summary>
+    /// <exception cref="InvalidOperationException">A step failed; the message holds the command and what it printed.</exception>
+    public static NetworkLab Create(params string[] hosts)
+    {
+        if (hosts.Length is 0 or > 8)
+        {
+            throw new ArgumentException($"{hosts.Length} hosts: expected 1 to 8", nameof(hosts));
+        }
+
+        if (!Directory.Exists("/run/netns"))
+        {
+            // Without root /run itself cannot be written; in a mount namespace of our own it can be covered.
+            Run("mount", "-t", "tmpfs", "tmpfs", "/run");
+            Directory.CreateDirectory("/run/netns");
+        }
+
+        Run("mount", "-t", "tmpfs", "tmpfs", "/run/netns");
+        Ip("link set lo up");
+        var lab = new NetworkLab(hosts);
+        foreach (string name in (string[])[Lan, Mgmt, Wire, Client, Witness, .. hosts])
+        {
+            Ip($"netns add {name}");
+            Ip($"-n {name} link set lo up");
+        }
+
+        AddBridge(Lan, "br0");
+        AddBridge(Mgmt, "br0");
+        AddBridge(Wire, "br0");
+        Plug(Client, "eth0", Lan, ClientAddress);
+        Plug(Witness, "mgmt0", Mgmt, WitnessAddress);
+        for (int index = 0; index < hosts.Length; index++)
+        {
+            AddBridge(hosts[index], "br0");
+            Plug(hosts[index], "lan0", Lan, address: null);
+            Ip($"-n {hosts[index]} link set lan0 master br0");
+            Plug(hosts[index], "mgmt0", Mgmt, lab.ManagementAddress(hosts[index]));
+            Plug(hosts[index], "rep0", Wire, lab.ReplicationAddress(hosts[index]));
+        }
+
+        return lab;
+    }
+
+    /// <summary>Address of a host on the network between hosts.</summary>
+    public string ReplicationAddress(string host) => Number(20, host);
+
+    /// <summary>Address of a host on the management network.</summary>
+    public string ManagementAddress(string host) => Number(30, host);
+
+    /// <summary>
+    /// Pulls or plugs cables of a host. A pulled cable is silent: no reset reaches anybody, as with a real one.
+    /// </summary>
+    public static void SetCable(string host, Cable cables, bool plugged)
+    {
+        string state = plugged ? "up" : "down";
+        if (cables.HasFlag(Cable.Lan))
+        {
+            Ip($"-n {Lan} link set {PortName(host, "lan0")} {state}");
+        }
+
+        if (cables.HasFlag(Cable.Management))
+        {
+            Ip($"-n {Mgmt} link set {PortName(host, "mgmt0")} {state}");
+        }
+
+        if (cables.HasFlag(Cable.Replication))
+        {
+            Ip($"-n {Wire} link set {PortName(host, "rep0")} {state}");
+        }
+    }
+
+    /// <summary>A start-info that runs a program inside a namespace of the lab.</summary>
+    public static ProcessStartInfo Inside(string place, string program, params string[] arguments)
+    {
+        // nsenter replaces itself with the program, so the process id is the program's own.
+        var start = new ProcessStartInfo("nsenter") { UseShellExecute = false };
+        start.ArgumentList.Add($"--net=/run/netns/{place}");
+        start.ArgumentList.Add("--");
+        start.ArgumentList.Add(program);
+        foreach (string argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        return start;
+    }
+
+    private static void AddBridge(string place, string name)
+    {
+        Ip($"-n {place} link add {name} type bridge stp_state 0 forward_delay 0");
+        Ip($"-n {place} link set {name} up");
+    }
+
+    private static void Plug(string place, string device, string network, string? address)
+    {
+        string port = PortName(place, device);
+        Ip($"link add {port} netns {network} type veth peer name {device} netns {place}");
+        Ip($"-n {network} link set {port} master br0 up");
+        Ip($"-n {place} link set {device} up");
+        if (address is not null)
+        {
+            Ip($"-n {place} addr add {address}/{PrefixLength} dev {device}");
+        }
+    }
+
+    private static string PortName(string place, string device) => device == "eth0" ? $"p-{place}" : $"{device[0]}-{place}";
+
+    private static void Ip(string arguments, bool mayFail = false) => Run("ip", mayFail, arguments.Split(' '));
+
+    private static void Run(string program, params string[] arguments) => Run(program, false, arguments);
+
+    private static void Run(string program, bool mayFail, string[] arguments)
+    {
+        var start = new ProcessStartInfo(program)
+        {
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+            UseShellExecute = false,
+        };
+        foreach (string argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        using Process process = Process.Start(start)!;
+        var output = new StringBuilder(process.StandardError.ReadToEnd());
+        output.Append(process.StandardOutput.ReadToEnd());
+        process.WaitForExit();
+        if (process.ExitCode != 0 && !mayFail)
+        {
+            throw new InvalidOperationException(
+                $"'{program} {string.Join(' ', arguments)}' ended with {process.ExitCode}: {output.ToString().Trim()}");
+        }
+    }
+
+    private string Number(int network, string host)
+    {
+        int index = Hosts.ToList().IndexOf(host);
+        if (index < 0)
+        {
+            throw new ArgumentException($"host '{host}' is not in this lab; it has {string.Join(", ", Hosts)}", nameof(host));
+        }
+
+        return string.Create(CultureInfo.InvariantCulture, $"10.{network}.0.{index + 1}");
+    }
+}

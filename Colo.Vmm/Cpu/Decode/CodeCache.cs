@@ -1,0 +1,375 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Colo.Vmm.Memory;
+
+namespace Colo.Vmm.Cpu.Decode;
+
+/// <summary>
+/// Decoded blocks by physical address, and the jump cache in front of them by virtual address. A page that holds
+/// decoded code has no write entry in any TLB, so a store to it comes here first; blocks of a page are dropped
+/// together, at a block boundary.
+/// </summary>
+internal sealed unsafe class CodeCache : IDisposable
+{
+    private const int JumpEntryCount = 2048;
+    private const int BucketCount = 1 << 15;
+
+    /// <summary>
+    /// After this many drops a page counts as mixing code and data: stores to it stay slow and drop its code only when
+    /// they hit decoded bytes.
+    /// </summary>
+    private const int MixedAfterDrops = 4;
+
+    private readonly GuestRam _ram;
+    private readonly Mmu _mmu;
+    private readonly BlockBuilder _builder;
+    private readonly CodeArena _arena = new();
+    private readonly ConcurrentQueue<int> _written = new();
+    private JumpEntry* _jumps;
+    private CodeBlock** _buckets;
+    private CodePage** _pages;
+
+    public CodeCache(GuestRam ram, Mmu mmu)
+    {
+        _ram = ram;
+        _mmu = mmu;
+        _builder = new BlockBuilder(ram);
+        _jumps = (JumpEntry*)NativeMemory.AlignedAlloc(JumpEntryCount * (nuint)sizeof(JumpEntry), 64);
+        _buckets = (CodeBlock**)NativeMemory.AllocZeroed(BucketCount, (nuint)sizeof(nint));
+        _pages = (CodePage**)NativeMemory.AllocZeroed((nuint)ram.PageCount, (nuint)sizeof(nint));
+        FlushJumps();
+    }
+
+    ~CodeCache() => Free();
+
+    /// <summary>Increased whenever blocks were freed: a block found before is not valid any more.</summary>
+    public int DropCount { get; private set; }
+
+    /// <summary>Told before a page's blocks are freed; null when nothing is compiled.</summary>
+    public ICodeTier? Tier { get; set; }
+
+    /// <summary>Executions of a block before <see cref="Tier"/> is asked.</summary>
+    public int HeatThreshold { get; set; } = int.MaxValue;
+
+    public void Dispose()
+    {
+        Free();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>The block at an address, if it was found there before and no translation has changed since.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public CodeBlock* Probe(ulong key)
+    {
+        JumpEntry* entry = _jumps + (key >> 1 & (JumpEntryCount - 1));
+        return entry->Key == key ? entry->Block : null;
+    }
+
+    /// <summary>Finds or decodes the block at pc. Null when the fetch faults: cause and value are in the MMU.</summary>
+    public CodeBlock* Find(ulong pc)
+    {
+        byte* host = _mmu.FetchPage(pc);
+        if (host == null)
+        {
+            return null;
+        }
+
+        if (_mmu.FetchIsPartial)
+        {
+            return BuildStep(pc);
+        }
+
+        int page = (int)((ulong)(host - _ram.Host) >> GuestRam.PageShift);
+        int offset = (int)(pc & (GuestRam.PageSize - 1));
+        CodeBlock* block = Lookup(page, offset);
+        if (block != null && block->SecondPage >= 0)
+        {
+            block = CheckCrossing(block, pc);
+        }
+
+        block = block == null ? Build(pc, page, offset) : block;
+        if (block != null && block->SecondPage < 0)
+        {
+            ulong key = pc ^ _mmu.Context->ModeKey;
+            JumpEntry* entry = _jumps + (key >> 1 & (JumpEntryCount - 1));
+            entry->Key = key;
+            entry->Block = block;
+        }
+
+        return block;
+    }
+
+    /// <summary>Decodes the one instruction at pc into a block of its own that is used once. Null on a fetch fault.</summary>
+    public CodeBlock* BuildStep(ulong pc)
+    {
+        byte* host = _mmu.FetchPage(pc);
+        if (host == null)
+        {
+            return null;
+        }
+
+        int page = (int)((ulong)(host - _ram.Host) >> GuestRam.PageShift);
+        int offset = (int)(pc & (GuestRam.PageSize - 1));
+        return TryDecode(pc, page, offset, 1) ? _builder.Scratch(page, offset) : null;
+    }
+
+    public void FlushJumps()
+    {
+        for (int i = 0; i < JumpEntryCount; i++)
+        {
+            _jumps[i].Key = ulong.MaxValue;
+        }
+    }
+
+    /// <summary>sfence.vma for one address: forgets what was found through that page.</summary>
+    public void FlushJumps(ulong address)
+    {
+        ulong page = (address & 0x3fff_ffff_ffff_ffff) >> 12;
+        for (int i = 0; i < JumpEntryCount; i++)
+        {
+            if ((_jumps[i].Key & 0x3fff_ffff_ffff_ffff) >> 12 == page)
+            {
+                _jumps[i].Key = ulong.MaxValue;
+            }
+        }
+    }
+
+    /// <summary>Notes that a page's code is stale. Any thread; done by <see cref="DropWritten"/>.</summary>
+    public void NoteWritten(int page) => _written.Enqueue(page);
+
+    /// <summary>Drops the code of all pages noted. On the hart's thread, between blocks.</summary>
+    public void DropWritten()
+    {
+        while (_written.TryDequeue(out int page))
+        {
+            DropPage(page);
+        }
+    }
+
+    /// <summary>Drops everything, for a remote fence.i or when the arena is full.</summary>
+    public void DropAll()
+    {
+        for (int i = 0; i < BucketCount; i++)
+        {
+            for (CodeBlock* block = _buckets[i]; block != null; block = block->NextInBucket)
+            {
+                ClearPage(block->Page);
+            }
+
+            _buckets[i] = null;
+        }
+
+        _arena.Reset();
+        FlushJumps();
+        DropCount++;
+        Tier?.AllDropped();
+    }
+
+    /// <summary>
+    /// The hart is about to store to a page with decoded code. Drops the code or, on a page that was dropped often,
+    /// only if decoded bytes are hit. True when the page keeps code and so must stay slow to write.
+    /// </summary>
+    public bool PrepareStore(int page, int offset, int size)
+    {
+        CodePage* info = _pages[page];
+        if (info != null && info->Generation >= MixedAfterDrops && !_ram.HasOtherClients)
+        {
+            int last = Math.Min(offset + size - 1, GuestRam.PageSize - 1) >> 1;
+            bool hit = false;
+            for (int half = offset >> 1; half <= last; half++)
+            {
+                hit |= (info->Decoded[half >> 6] >> (half & 63) & 1) != 0;
+            }
+
+            if (!hit)
+            {
+                return true;
+            }
+        }
+
+        _ram.DropCode(page);
+        return false;
+    }
+
+    /// <summary>Generation of a page's code, for a tier that compiles from a copy of its bytes.</summary>
+    public int Generation(int page) => _pages[page] == null ? 0 : _pages[page]->Generation;
+
+    /// <summary>The block that starts at a physical address, if it is decoded.</summary>
+    public CodeBlock* Lookup(int page, int offset)
+    {
+        CodeBlock* block = _buckets[Bucket(page, offset)];
+        while (block != null && (block->Page != page || block->Offset != offset))
+        {
+            block = block->NextInBucket;
+        }
+
+        return block;
+    }
+
+    private static int Bucket(int page, int offset) =>
+        (int)((uint)page * 0x9e3779b1u >> 17 ^ (uint)offset >> 1) & (BucketCount - 1);
+
+    private CodeBlock* Build(ulong pc, int page, int offset)
+    {
+        if (!TryDecode(pc, page, offset, CodeBlock.CountMax))
+        {
+            return null;
+        }
+
+        byte* memory = _arena.Allocate(_builder.SizeBytes);
+        if (memory == null)
+        {
+            DropAll();
+            memory = _arena.Allocate(_builder.SizeBytes);
+        }
+
+        CodeBlock* block = _builder.Finish(memory, page, offset);
+        block->Heat = HeatThreshold;
+        block->DropCount = DropCount;
+        block->Linkable = block->SecondPage < 0 ? 1 : 0;
+        Register(block);
+        return block;
+    }
+
+    /// <summary>Decodes; false when the second half of a crossing instruction cannot be fetched.</summary>
+    private bool TryDecode(ulong pc, int page, int offset, int countMax)
+    {
+        if (_builder.Decode(page, offset, countMax))
+        {
+            return true;
+        }
+
+        byte* second = _mmu.FetchPage((pc & ~0xfffUL) + GuestRam.PageSize);
+        if (second == null)
+        {
+            return false;
+        }
+
+        _builder.DecodeCrossing(page, (int)((ulong)(second - _ram.Host) >> GuestRam.PageShift));
+        return true;
+    }
+
+    /// <summary>
+    /// A crossing instruction is valid as long as nothing was dropped since it was decoded and the second page is still
+    /// mapped to the same place.
+    /// </summary>
+    private CodeBlock* CheckCrossing(CodeBlock* block, ulong pc)
+    {
+        byte* second = _mmu.FetchPage((pc & ~0xfffUL) + GuestRam.PageSize);
+        if (second == null)
+        {
+            // Decoding again will meet the same fault and report it.
+            return null;
+        }
+
+        int page = (int)((ulong)(second - _ram.Host) >> GuestRam.PageShift);
+        if (page == block->SecondPage && block->DropCount == DropCount)
+        {
+            return block;
+        }
+
+        _builder.DecodeCrossing(block->Page, page);
+        int region = block->Region;
+        CodeBlock* next = block->NextInPage;
+        CodeBlock* bucket = block->NextInBucket;
+        block = _builder.Finish((byte*)block, block->Page, block->Offset);
+        block->NextInPage = next;
+        block->NextInBucket = bucket;
+        block->Region = region;
+        block->Heat = HeatThreshold;
+        block->DropCount = DropCount;
+        MarkCode(page);
+        return block;
+    }
+
+    private void Register(CodeBlock* block)
+    {
+        CodePage* info = MarkCode(block->Page);
+        for (int half = block->Offset >> 1; half < Math.Min(block->Offset + block->Length, 4096) >> 1; half++)
+        {
+            info->Decoded[half >> 6] |= 1UL << (half & 63);
+        }
+
+        if (block->SecondPage >= 0)
+        {
+            MarkCode(block->SecondPage)->Decoded[0] |= 1;
+        }
+
+        block->NextInPage = info->First;
+        info->First = block;
+        CodeBlock** bucket = _buckets + Bucket(block->Page, block->Offset);
+        block->NextInBucket = *bucket;
+        *bucket = block;
+    }
+
+    private CodePage* MarkCode(int page)
+    {
+        if (_pages[page] == null)
+        {
+            _pages[page] = (CodePage*)NativeMemory.AllocZeroed((nuint)sizeof(CodePage));
+        }
+
+        _ram.MarkCodePage(page);
+        return _pages[page];
+    }
+
+    private void DropPage(int page)
+    {
+        CodePage* info = _pages[page];
+        if (info == null)
+        {
+            return;
+        }
+
+        for (CodeBlock* block = info->First; block != null; block = block->NextInPage)
+        {
+            Unlink(block);
+        }
+
+        ClearPage(page);
+        FlushJumps();
+        DropCount++;
+        Tier?.PageDropped(page);
+    }
+
+    private void Unlink(CodeBlock* block)
+    {
+        CodeBlock** link = _buckets + Bucket(block->Page, block->Offset);
+        while (*link != block)
+        {
+            link = &(*link)->NextInBucket;
+        }
+
+        *link = block->NextInBucket;
+    }
+
+    private void ClearPage(int page)
+    {
+        CodePage* info = _pages[page];
+        info->First = null;
+        info->Generation++;
+        new Span<ulong>(info->Decoded, 32).Clear();
+    }
+
+    private void Free()
+    {
+        if (_jumps == null)
+        {
+            return;
+        }
+
+        NativeMemory.AlignedFree(_jumps);
+        NativeMemory.Free(_buckets);
+        for (int page = 0; page < _ram.PageCount; page++)
+        {
+            NativeMemory.Free(_pages[page]);
+        }
+
+        NativeMemory.Free(_pages);
+        _arena.Dispose();
+        _jumps = null;
+        _buckets = null;
+        _pages = null;
+    }
+}

@@ -1,0 +1,18 @@
+using System.Runtime.InteropServices;
+
+namespace Colo.Vmm.Cpu.Decode;
+
+/// <summary>What the code cache knows of one physical page; lives as long as the cache.</summary>
+[StructLayout(LayoutKind.Sequential, Pack = 8)]
+internal unsafe struct CodePage
+{
+    public CodeBlock* First;
+
+    /// <summary>Increased each time the page's code is dropped: what was compiled from an older content is refused.</summary>
+    public int Generation;
+
+    public int Reserved;
+
+    /// <summary>A bit for each halfword that belongs to a decoded instruction.</summary>
+    public fixed ulong Decoded[32];
+}

@@ -1,0 +1,433 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Colo.Vmm.Memory;
+
+namespace Colo.Vmm.Cpu;
+
+/// <summary>
+/// The software TLB and everything behind it: what loads, stores and fetches do when the fast probe in a handler
+/// fails. There is one set of read, write and fetch arrays for each way to access memory (U, S, S with SUM, M), so
+/// that traps and returns flush nothing. A write entry exists only for a page that has passed the RAM's gate since the
+/// last swap and holds no decoded code: that is the whole cost of the dirty log and of self-modifying code.
+/// No exception is thrown for the guest's faults: members return false and leave cause and value in
+/// <see cref="FaultCause"/> and <see cref="FaultValue"/>.
+/// </summary>
+internal sealed unsafe class Mmu : IDisposable
+{
+    public const int EntryCount = 256;
+    private const int SetCount = 4;
+    private const int SetSumIndex = 2;
+    private const ulong PageMask = GuestRam.PageSize - 1;
+
+    private readonly GuestRam _ram;
+    private readonly ISystemBus _bus;
+    private readonly PageWalker _walker;
+    private readonly bool[] _filled = new bool[SetCount];
+    private HartContext* _context;
+    private TlbEntry* _fetch;
+    private PrivilegeMode _dataMode;
+
+    public Mmu(GuestRam ram, ISystemBus bus)
+    {
+        _ram = ram;
+        _bus = bus;
+        nuint size = (nuint)(sizeof(HartContext) + 63) / 64 * 64;
+        nuint tlbSize = (nuint)(SetCount * 3 * EntryCount * sizeof(TlbEntry));
+        _context = (HartContext*)NativeMemory.AlignedAlloc(size + tlbSize, 4096);
+        NativeMemory.Clear(_context, size + tlbSize);
+        Entries = (TlbEntry*)((byte*)_context + size);
+        Pmp = new Pmp(_context);
+        _walker = new PageWalker(ram, _context, Pmp);
+        Array.Fill(_filled, true);
+        FlushAll();
+        UpdateMode();
+    }
+
+    ~Mmu() => Free();
+
+    public HartContext* Context => _context;
+
+    public Pmp Pmp { get; }
+
+    /// <summary>All sets; a set is the read, the write and the fetch array.</summary>
+    public TlbEntry* Entries { get; }
+
+    public ulong FaultCause { get; private set; }
+
+    public ulong FaultValue { get; private set; }
+
+    /// <summary>The last page fetched from is executable only in part (PMP): take one instruction at a time.</summary>
+    public bool FetchIsPartial { get; private set; }
+
+    /// <summary>Called before a store to a page that holds decoded code; true keeps the page slow to write.</summary>
+    public Func<int, int, int, bool>? StoreToCodePage { get; set; }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TlbEntry* Probe(TlbEntry* array, ulong address) => array + (address >> 12 & (EntryCount - 1));
+
+    /// <summary>The tag that an access must find: that of its last byte, so one that leaves the page never matches.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Tag(ulong address, int size) => address + (ulong)(size - 1) & ~PageMask;
+
+    public void Dispose()
+    {
+        Free();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Selects the arrays after a change of mode, MPRV, MPP or SUM.</summary>
+    public void UpdateMode()
+    {
+        ulong status = _context->Cold.Mstatus;
+        PrivilegeMode mode = _context->Privilege;
+        _context->ModeKey = mode switch
+        {
+            PrivilegeMode.User => 0,
+            PrivilegeMode.Supervisor => 1,
+            _ => 1UL << 62,
+        };
+        _fetch = Entries + SetOf(mode) * 3 * EntryCount + 2 * EntryCount;
+        if (mode == PrivilegeMode.Machine && (status & Mstatus.Mprv) != 0)
+        {
+            mode = (PrivilegeMode)(status >> Mstatus.MppShift & 3);
+        }
+
+        _dataMode = mode;
+        int set = mode == PrivilegeMode.Supervisor && (status & Mstatus.Sum) != 0 ? SetSumIndex : SetOf(mode);
+        _context->ReadTlb = Entries + set * 3 * EntryCount;
+        _context->WriteTlb = _context->ReadTlb + EntryCount;
+    }
+
+    /// <summary>Forgets every translation, those of M mode included.</summary>
+    public void FlushAll()
+    {
+        for (int set = 0; set < SetCount; set++)
+        {
+            FlushSet(set);
+        }
+    }
+
+    /// <summary>Forgets what depends on page tables: satp was written, or a full sfence.vma.</summary>
+    public void FlushTranslated()
+    {
+        FlushSet(0);
+        FlushSet(1);
+        FlushSet(SetSumIndex);
+        _walker.SawLargePage = false;
+    }
+
+    /// <summary>sfence.vma for one address. False when everything had to go.</summary>
+    public bool FlushPage(ulong address)
+    {
+        if (_walker.SawLargePage)
+        {
+            // The address may lie anywhere in a page of which many pieces were entered.
+            FlushTranslated();
+            return false;
+        }
+
+        ulong tag = address & ~PageMask;
+        for (int array = 0; array < 3 * 3; array++)
+        {
+            TlbEntry* entry = Probe(Entries + array * EntryCount, address);
+            if (entry->Tag == tag)
+            {
+                entry->Tag = TlbEntry.InvalidTag;
+            }
+        }
+
+        return true;
+    }
+
+    public void FlushWrites()
+    {
+        for (int set = 0; set < SetCount; set++)
+        {
+            FlushArray(Entries + (set * 3 + 1) * EntryCount);
+        }
+    }
+
+    /// <summary>Takes away every write permission that leads to a page of RAM: it holds code from now on.</summary>
+    public void FlushWritesTo(byte* hostPage)
+    {
+        for (int set = 0; set < SetCount; set++)
+        {
+            TlbEntry* array = Entries + (set * 3 + 1) * EntryCount;
+            for (int i = 0; i < EntryCount; i++)
+            {
+                if (array[i].Tag + array[i].Addend == (ulong)hostPage)
+                {
+                    array[i].Tag = TlbEntry.InvalidTag;
+                }
+            }
+        }
+    }
+
+    /// <summary>Host address of the page that an instruction is fetched from, or null after a fault.</summary>
+    public byte* FetchPage(ulong address)
+    {
+        ulong tag = address & ~PageMask;
+        TlbEntry* entry = Probe(_fetch, address);
+        FetchIsPartial = false;
+        return entry->Tag == tag ? (byte*)(tag + entry->Addend) : FillFetch(address, entry);
+    }
+
+    public bool Load(ulong address, int size, out ulong value)
+    {
+        if ((address & PageMask) + (ulong)size <= GuestRam.PageSize)
+        {
+            return LoadWithinPage(address, size, out value);
+        }
+
+        value = 0;
+        for (int i = 0; i < size; i++)
+        {
+            if (!LoadWithinPage(address + (ulong)i, 1, out ulong part))
+            {
+                return false;
+            }
+
+            value |= part << (8 * i);
+        }
+
+        return true;
+    }
+
+    public bool Store(ulong address, int size, ulong value)
+    {
+        if ((address & PageMask) + (ulong)size <= GuestRam.PageSize)
+        {
+            return StoreWithinPage(address, size, value);
+        }
+
+        // Both pages must be writable before the first byte changes, or the store could be seen half done.
+        byte* first = WritePointer(address, 1);
+        byte* second = first == null ? null : WritePointer((address + (ulong)size - 1) & ~PageMask, 1);
+        if (second == null)
+        {
+            return false;
+        }
+
+        for (int i = 0; i < size; i++)
+        {
+            _ = StoreWithinPage(address + (ulong)i, 1, value >> (8 * i));
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// Host address for an atomic access or one byte of a crossing store, with write permission; null after a fault.
+    /// Memory-mapped devices give an access fault.
+    /// </summary>
+    public byte* WritePointer(ulong address, int size)
+    {
+        TlbEntry* entry = Probe(_context->WriteTlb, address);
+        if (entry->Tag == (address & ~PageMask))
+        {
+            return (byte*)(address + entry->Addend);
+        }
+
+        if (!Resolve(address, size, AccessKind.Write, out ulong physical, out bool wholePage))
+        {
+            return null;
+        }
+
+        if (!_ram.Covers(physical, size))
+        {
+            Fault(TrapCause.StoreAccess, address);
+            return null;
+        }
+
+        return GrantWrite(address, size, physical, wholePage, entry);
+    }
+
+    /// <summary>Translates for an access by the present mode; used by LR too, which needs the physical address.</summary>
+    public bool Resolve(ulong address, int size, AccessKind kind, out ulong physical, out bool wholePage)
+    {
+        PrivilegeMode mode = kind == AccessKind.Fetch ? _context->Privilege : _dataMode;
+        wholePage = false;
+        ulong cause = _walker.Translate(address, kind, mode, out physical);
+        if (cause == PageWalker.Success && !Pmp.Allows(physical, size, kind, mode, out wholePage))
+        {
+            cause = TrapCause.Access(kind);
+        }
+
+        if (cause == PageWalker.Success)
+        {
+            return true;
+        }
+
+        Fault(cause, address);
+        return false;
+    }
+
+    private static int SetOf(PrivilegeMode mode) => (int)mode;
+
+    private static void FlushArray(TlbEntry* array)
+    {
+        for (int i = 0; i < EntryCount; i++)
+        {
+            array[i].Tag = TlbEntry.InvalidTag;
+        }
+    }
+
+    private void FlushSet(int set)
+    {
+        if (_filled[set])
+        {
+            FlushArray(Entries + set * 3 * EntryCount);
+            FlushArray(Entries + (set * 3 + 1) * EntryCount);
+            FlushArray(Entries + (set * 3 + 2) * EntryCount);
+            _filled[set] = false;
+        }
+    }
+
+    private bool LoadWithinPage(ulong address, int size, out ulong value)
+    {
+        TlbEntry* entry = Probe(_context->ReadTlb, address);
+        if (entry->Tag == (address & ~PageMask))
+        {
+            value = ReadHost((byte*)(address + entry->Addend), size);
+            return true;
+        }
+
+        value = 0;
+        if (!Resolve(address, size, AccessKind.Read, out ulong physical, out bool wholePage))
+        {
+            return false;
+        }
+
+        if (_ram.Covers(physical, size))
+        {
+            byte* host = _ram.Host + (physical - _ram.BaseAddress);
+            if (wholePage)
+            {
+                Install(entry, address, host);
+            }
+
+            value = ReadHost(host, size);
+            return true;
+        }
+
+        if ((physical & (ulong)(size - 1)) == 0 && _bus.TryRead(physical, size, out value))
+        {
+            return true;
+        }
+
+        Fault(TrapCause.LoadAccess, address);
+        return false;
+    }
+
+    private bool StoreWithinPage(ulong address, int size, ulong value)
+    {
+        TlbEntry* entry = Probe(_context->WriteTlb, address);
+        if (entry->Tag == (address & ~PageMask))
+        {
+            WriteHost((byte*)(address + entry->Addend), size, value);
+            return true;
+        }
+
+        if (!Resolve(address, size, AccessKind.Write, out ulong physical, out bool wholePage))
+        {
+            return false;
+        }
+
+        if (_ram.Covers(physical, size))
+        {
+            WriteHost(GrantWrite(address, size, physical, wholePage, entry), size, value);
+            return true;
+        }
+
+        if ((physical & (ulong)(size - 1)) == 0 && _bus.TryWrite(physical, size, Truncate(value, size)))
+        {
+            return true;
+        }
+
+        Fault(TrapCause.StoreAccess, address);
+        return false;
+    }
+
+    private byte* GrantWrite(ulong address, int size, ulong physical, bool wholePage, TlbEntry* entry)
+    {
+        ulong offset = physical - _ram.BaseAddress;
+        int page = (int)(offset >> GuestRam.PageShift);
+        _ram.PrepareWrite(page);
+        bool keepSlow = _ram.IsCodePage(page)
+            && StoreToCodePage is not null
+            && StoreToCodePage(page, (int)(offset & PageMask), size);
+        byte* host = _ram.Host + offset;
+        if (wholePage && !keepSlow)
+        {
+            Install(entry, address, host);
+        }
+
+        return host;
+    }
+
+    private byte* FillFetch(ulong address, TlbEntry* entry)
+    {
+        if (!Resolve(address, 2, AccessKind.Fetch, out ulong physical, out bool wholePage))
+        {
+            return null;
+        }
+
+        if (!_ram.Covers(physical & ~PageMask, GuestRam.PageSize))
+        {
+            Fault(TrapCause.InstructionAccess, address);
+            return null;
+        }
+
+        byte* host = _ram.Host + ((physical & ~PageMask) - _ram.BaseAddress);
+        FetchIsPartial = !wholePage;
+        if (wholePage)
+        {
+            Install(entry, address & ~PageMask, host);
+        }
+
+        return host;
+    }
+
+    private void Install(TlbEntry* entry, ulong address, byte* host)
+    {
+        entry->Tag = address & ~PageMask;
+        entry->Addend = (ulong)host - address;
+        _filled[(int)(entry - Entries) / (3 * EntryCount)] = true;
+    }
+
+    private void Fault(ulong cause, ulong address)
+    {
+        FaultCause = cause;
+        FaultValue = address;
+    }
+
+    private static ulong ReadHost(byte* host, int size) => size switch
+    {
+        1 => *host,
+        2 => *(ushort*)host,
+        4 => *(uint*)host,
+        _ => *(ulong*)host,
+    };
+
+    private static void WriteHost(byte* host, int size, ulong value)
+    {
+        switch (size)
+        {
+            case 1: *host = (byte)value; break;
+            case 2: *(ushort*)host = (ushort)value; break;
+            case 4: *(uint*)host = (uint)value; break;
+            default: *(ulong*)host = value; break;
+        }
+    }
+
+    private static ulong Truncate(ulong value, int size) => size == 8 ? value : value & ((1UL << (8 * size)) - 1);
+
+    private void Free()
+    {
+        if (_context != null)
+        {
+            NativeMemory.AlignedFree(_context);
+            _context = null;
+        }
+    }
+}

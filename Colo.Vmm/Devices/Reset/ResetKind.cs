@@ -1,0 +1,7 @@
+namespace Colo.Vmm.Devices.Reset;
+
+internal enum ResetKind
+{
+    PowerOff = 1,
+    Reboot = 2,
+}

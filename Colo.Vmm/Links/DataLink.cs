@@ -1,0 +1,55 @@
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
+
+namespace Colo.Vmm.Links;
+
+/// <summary>An open data link: a duplex byte stream to the peer, and a way to end it at once from any thread.</summary>
+public sealed class DataLink : IDisposable
+{
+    private readonly Socket socket;
+
+    internal DataLink(LinkOpen open, Socket socket, Stream stream)
+    {
+        Open = open;
+        this.socket = socket;
+        Stream = stream;
+    }
+
+    /// <summary>What the opener asked for.</summary>
+    public LinkOpen Open { get; }
+
+    /// <summary>The bytes, after TLS. One reader and one writer at a time.</summary>
+    public Stream Stream { get; }
+
+    /// <summary>Name that the peer's certificate carries, or null on a plain loopback link.</summary>
+    public string? PeerSubject =>
+        (Stream as SslStream)?.RemoteCertificate is X509Certificate2 certificate
+            ? certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false)
+            : null;
+
+    /// <summary>Cuts the connection now: pending reads and writes on both ends fail instead of waiting for a time-out.</summary>
+    public void Abort()
+    {
+        try
+        {
+            socket.LingerState = new LingerOption(true, 0);
+        }
+        catch (SocketException)
+        {
+            // Already gone, which is what is wanted.
+        }
+        catch (ObjectDisposedException)
+        {
+            return;
+        }
+
+        socket.Dispose();
+    }
+
+    public void Dispose()
+    {
+        Stream.Dispose();
+        socket.Dispose();
+    }
+}

@@ -1,0 +1,179 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+
+namespace Colo.Vmm.Links;
+
+/// <summary>Decides on a link that a peer wants to open. Called on the connection's own task; answers at once.</summary>
+/// <returns>The answer, and this node's term of that VM.</returns>
+public delegate (LinkAnswer Answer, ulong Term) LinkDecision(LinkOpen open, string? peerSubject);
+
+/// <summary>
+/// Accepts data links on one address. What connects is hostile until it has shown a certificate of the cluster and a
+/// well-formed <see cref="LinkOpen"/> within <see cref="HandshakeTimeout"/>; anything else is closed and counted, and
+/// disturbs no other link.
+/// </summary>
+public sealed class LinkListener : IAsyncDisposable
+{
+    private const int PendingHandshakesMax = 64;
+
+    private readonly Socket socket;
+    private readonly LinkSecurity? security;
+    private readonly LinkDecision decide;
+    private readonly Action<DataLink> opened;
+    private readonly Action<string> refused;
+    private readonly CancellationTokenSource stopping = new();
+    private readonly SemaphoreSlim handshakes = new(PendingHandshakesMax);
+    private readonly Task accepting;
+    private long refusedCount;
+
+    /// <param name="address">Where to listen; port 0 takes any.</param>
+    /// <param name="security">Certificates; null only for a loopback address.</param>
+    /// <param name="decide">Whether a link is wanted.</param>
+    /// <param name="opened">Takes over an accepted link.</param>
+    /// <param name="refused">Told, in one sentence, of each connection that was turned away.</param>
+    public LinkListener(
+        IPEndPoint address, LinkSecurity? security, LinkDecision decide, Action<DataLink> opened, Action<string> refused)
+    {
+        if (security is null && !IPAddress.IsLoopback(address.Address))
+        {
+            throw new ArgumentException($"data links on {address} need certificates; plain ones are for loopback only", nameof(security));
+        }
+
+        this.security = security;
+        this.decide = decide;
+        this.opened = opened;
+        this.refused = refused;
+        socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(address);
+        socket.Listen(128);
+        accepting = Task.Run(AcceptAsync);
+    }
+
+    /// <summary>A peer that has not finished its handshake by then is closed.</summary>
+    public static TimeSpan HandshakeTimeout { get; } = TimeSpan.FromSeconds(5);
+
+    public IPEndPoint LocalEndPoint => (IPEndPoint)socket.LocalEndPoint!;
+
+    /// <summary>Connections turned away so far.</summary>
+    public long RefusedCount => Interlocked.Read(ref refusedCount);
+
+    public async ValueTask DisposeAsync()
+    {
+        await stopping.CancelAsync().ConfigureAwait(false);
+        socket.Dispose();
+        await accepting.ConfigureAwait(false);
+        stopping.Dispose();
+    }
+
+    private async Task AcceptAsync()
+    {
+        while (!stopping.IsCancellationRequested)
+        {
+            try
+            {
+                await handshakes.WaitAsync(stopping.Token).ConfigureAwait(false);
+                Socket peer = await socket.AcceptAsync(stopping.Token).ConfigureAwait(false);
+                _ = HandshakeAsync(peer);
+            }
+            catch (Exception problem) when (problem is OperationCanceledException or ObjectDisposedException)
+            {
+                return;
+            }
+            catch (SocketException problem)
+            {
+                handshakes.Release();
+                Refuse($"accept failed: {problem.Message}");
+            }
+        }
+    }
+
+    private async Task HandshakeAsync(Socket peer)
+    {
+        string from = peer.RemoteEndPoint?.ToString() ?? "?";
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
+        limit.CancelAfter(HandshakeTimeout);
+        DataLink? link = null;
+        try
+        {
+            peer.NoDelay = true;
+            Stream stream = new NetworkStream(peer, ownsSocket: false);
+            if (security is not null)
+            {
+                var tls = new SslStream(stream);
+                await tls.AuthenticateAsServerAsync(security.ServerOptions, limit.Token).ConfigureAwait(false);
+                stream = tls;
+            }
+
+            link = await OpenAsync(peer, stream, from, limit.Token).ConfigureAwait(false);
+        }
+        catch (Exception problem) when (problem is IOException or SocketException or OperationCanceledException
+            or ObjectDisposedException or System.Security.Authentication.AuthenticationException)
+        {
+            Refuse($"connection from {from}: {problem.Message}");
+        }
+        finally
+        {
+            handshakes.Release();
+            if (link is null)
+            {
+                peer.Dispose();
+            }
+        }
+
+        if (link is not null)
+        {
+            opened(link);
+        }
+    }
+
+    private async Task<DataLink?> OpenAsync(Socket peer, Stream stream, string from, CancellationToken cancellation)
+    {
+        byte[] head = new byte[LinkOpen.FixedLength];
+        await stream.ReadExactlyAsync(head, cancellation).ConfigureAwait(false);
+        if (!LinkOpen.TryReadFixed(head, out int vmLength, out int hostLength, out string? error))
+        {
+            Refuse($"connection from {from}: {error}");
+            return null;
+        }
+
+        byte[] whole = new byte[head.Length + vmLength + hostLength];
+        head.CopyTo(whole, 0);
+        await stream.ReadExactlyAsync(whole.AsMemory(head.Length), cancellation).ConfigureAwait(false);
+        if (LinkOpen.ReadVersion(whole) != LinkOpen.Version)
+        {
+            Refuse($"connection from {from}: version {LinkOpen.ReadVersion(whole)}, this node speaks {LinkOpen.Version}");
+            await AnswerAsync(stream, LinkAnswer.WrongVersion, 0, cancellation).ConfigureAwait(false);
+            return null;
+        }
+
+        if (!LinkOpen.TryRead(whole, out LinkOpen? open, out error) || open is null)
+        {
+            Refuse($"connection from {from}: {error}");
+            return null;
+        }
+
+        var link = new DataLink(open, peer, stream);
+        (LinkAnswer answer, ulong term) = decide(open, link.PeerSubject);
+        await AnswerAsync(stream, answer, term, cancellation).ConfigureAwait(false);
+        if (answer != LinkAnswer.Accepted)
+        {
+            Refuse($"{open.Kind} link from {open.Host} ({from}) for VM '{open.Vm}', term {open.Term}: {answer}, term here {term}");
+            return null;
+        }
+
+        return link;
+    }
+
+    private static async Task AnswerAsync(Stream stream, LinkAnswer answer, ulong term, CancellationToken cancellation)
+    {
+        await stream.WriteAsync(LinkOpen.AnswerBytes(answer, term), cancellation).ConfigureAwait(false);
+        await stream.FlushAsync(cancellation).ConfigureAwait(false);
+    }
+
+    private void Refuse(string sentence)
+    {
+        Interlocked.Increment(ref refusedCount);
+        refused(sentence);
+    }
+}

@@ -1,0 +1,271 @@
+using Colo.Vmm.Cpu;
+using Colo.Vmm.Devices;
+using Colo.Vmm.Devices.Aclint;
+using Colo.Vmm.Devices.Plic;
+using Colo.Vmm.Devices.Reset;
+using Colo.Vmm.Devices.Rtc;
+using Colo.Vmm.Devices.Uart;
+using Colo.Vmm.Devices.Virtio;
+using Colo.Vmm.Devices.VirtioBlock;
+using Colo.Vmm.Devices.VirtioConsole;
+using Colo.Vmm.Devices.VirtioNet;
+using Colo.Vmm.Devices.VirtioRng;
+using Colo.Vmm.Memory;
+
+namespace Colo.Vmm.Machine;
+
+/// <summary>
+/// RAM, harts, devices and the wires between them, laid out like QEMU's <c>virt</c> machine. Knows nothing of threads: it is
+/// driven by <see cref="RunLoop"/>, or by a test, from one thread at a time.
+/// </summary>
+internal sealed class Board : IDisposable
+{
+    private readonly List<IStatefulDevice> _stateful = [];
+    private readonly List<IDeadlineDevice> _deadlines = [];
+    private readonly List<IServicedDevice> _serviced = [];
+    private ulong _retiredBefore;
+    private Hart? _running;
+    private ulong _runningStart;
+
+    public Board(MachineOptions options, IMachineWaker waker)
+    {
+        Options = options;
+        Ram = new GuestRam(MemoryMap.Ram, options.MemoryBytes);
+        Clock = new MachineClock(options.Clock, options.TimeProvider, CountRetired);
+        Harts = new HartSlot[options.HartCount];
+        for (int i = 0; i < Harts.Length; i++)
+        {
+            Harts[i] = new HartSlot();
+            Harts[i].Hart = new Hart(i, Ram, Bus, Clock, options.Hart);
+        }
+
+        IHartInterrupts[] inputs = [.. Harts];
+        Plic = new PlicDevice(inputs);
+        var aclint = new AclintDevice(inputs, Clock);
+        Uart = new UartDevice(Plic.Line(MemoryMap.UartInterrupt), waker, options.Console);
+        var rtc = new RtcDevice(Plic.Line(MemoryMap.RtcInterrupt), Clock);
+        Bus.Add(MemoryMap.Plic, PlicDevice.SizeBytes, Plic);
+        Bus.Add(MemoryMap.Aclint, AclintDevice.SizeBytes, aclint);
+        Bus.Add(MemoryMap.Uart, UartDevice.SizeBytes, Uart);
+        Bus.Add(MemoryMap.Rtc, RtcDevice.SizeBytes, rtc);
+        Bus.Add(MemoryMap.Reset, ResetDevice.SizeBytes, new ResetDevice(RequestReset));
+        _stateful.AddRange([aclint, Plic, Uart, rtc]);
+        _deadlines.AddRange([aclint, rtc]);
+        _serviced.Add(Uart);
+        AddVirtio(waker);
+        if (options.Firmware == FirmwareKind.BuiltIn)
+        {
+            var firmware = new SbiFirmware(this);
+            foreach (HartSlot slot in Harts)
+            {
+                slot.Hart.Sbi = firmware;
+            }
+        }
+    }
+
+    public MachineOptions Options { get; }
+
+    public GuestRam Ram { get; }
+
+    public MmioBus Bus { get; } = new();
+
+    public MachineClock Clock { get; }
+
+    public HartSlot[] Harts { get; }
+
+    public PlicDevice Plic { get; }
+
+    public UartDevice Uart { get; }
+
+    public IReadOnlyList<VirtioMmioDevice> Virtio { get; private set; } = [];
+
+    public IReadOnlyList<BlockDevice> Disks { get; private set; } = [];
+
+    public IReadOnlyList<NetDevice> Nics { get; private set; } = [];
+
+    /// <summary>The devices in the order of their sections in the saved state.</summary>
+    public IReadOnlyList<IStatefulDevice> Stateful => _stateful;
+
+    public LoadedGuest Guest { get; private set; } = new();
+
+    /// <summary>What the guest asked for and the run loop has not done yet.</summary>
+    public ResetRequest? PendingReset { get; set; }
+
+    public int RequestsInFlight
+    {
+        get
+        {
+            int count = 0;
+            foreach (VirtioMmioDevice slot in Virtio)
+            {
+                count += slot.RequestsInFlight;
+            }
+
+            return count;
+        }
+    }
+
+    /// <summary>Everything to power-on, files loaded again, hart 0 at the entry.</summary>
+    public void ResetAndLoad()
+    {
+        ResetDevices();
+        Guest = new GuestLoader(Options, Ram).Load();
+        bool supervisor = Options.Firmware == FirmwareKind.BuiltIn;
+        for (int i = 0; i < Harts.Length; i++)
+        {
+            HartSlot slot = Harts[i];
+            slot.Hart.Reset(Guest.Entry, supervisor ? PrivilegeMode.Supervisor : PrivilegeMode.Machine);
+            slot.Hart.SetX(10, (ulong)i);
+            slot.Hart.SetX(11, Guest.DeviceTreeAddress);
+            slot.Hart.SetX(12, Guest.DynamicInfoAddress);
+            // The SBI starts the others; firmware in M-mode expects all of them.
+            slot.Status = supervisor && i > 0 ? HartStatus.Stopped : HartStatus.Started;
+        }
+    }
+
+    public void ResetDevices()
+    {
+        PendingReset = null;
+        Clock.Reset();
+        foreach (HartSlot slot in Harts)
+        {
+            slot.Waiting = false;
+            slot.SbiTimer = ulong.MaxValue;
+        }
+
+        foreach (IStatefulDevice device in _stateful)
+        {
+            device.Reset();
+        }
+    }
+
+    public void RequestReset(ResetRequest request)
+    {
+        PendingReset ??= request;
+        foreach (HartSlot slot in Harts)
+        {
+            slot.Hart.RequestStop();
+        }
+    }
+
+    /// <summary>Lets every device take what has arrived from outside.</summary>
+    public void Service()
+    {
+        foreach (IServicedDevice device in _serviced)
+        {
+            device.Service();
+        }
+    }
+
+    /// <summary>Finishes disk requests that have been answered, and nothing else: the machine is about to stand still.</summary>
+    public void ServiceDisks()
+    {
+        foreach (BlockDevice disk in Disks)
+        {
+            disk.Service();
+        }
+    }
+
+    public void Expire(ulong now)
+    {
+        foreach (IDeadlineDevice device in _deadlines)
+        {
+            if (now >= device.NextDeadline)
+            {
+                device.Expire(now);
+            }
+        }
+    }
+
+    /// <summary>The next tick at which a device or a started hart's timer is due.</summary>
+    public ulong NextDeadline()
+    {
+        ulong next = ulong.MaxValue;
+        foreach (IDeadlineDevice device in _deadlines)
+        {
+            next = Math.Min(next, device.NextDeadline);
+        }
+
+        foreach (HartSlot slot in Harts)
+        {
+            if (slot.Status is HartStatus.Started or HartStatus.Suspended)
+            {
+                next = Math.Min(next, slot.NextDeadline);
+            }
+        }
+
+        return next;
+    }
+
+    /// <summary>Runs one hart and keeps the machine-wide count of instructions, which must not jump when a hart is reset.</summary>
+    public HartStop Run(HartSlot slot, long budget, out long retired)
+    {
+        _running = slot.Hart;
+        _runningStart = slot.Hart.InstructionsRetired;
+        HartStop stop = slot.Hart.Run(budget);
+        retired = (long)(slot.Hart.InstructionsRetired - _runningStart);
+        _running = null;
+        _retiredBefore += (ulong)retired;
+        return stop;
+    }
+
+    public void Dispose()
+    {
+        foreach (HartSlot slot in Harts)
+        {
+            slot.Hart.Dispose();
+        }
+
+        Options.Console?.Dispose();
+        Options.VirtioConsole?.Dispose();
+        foreach (NicOptions nic in Options.Nics)
+        {
+            nic.Backend.Dispose();
+        }
+
+        foreach (DiskOptions disk in Options.Disks)
+        {
+            disk.Device.Dispose();
+        }
+
+        Ram.Dispose();
+    }
+
+    private ulong CountRetired() =>
+        _retiredBefore + (_running is null ? 0 : _running.InstructionsRetired - _runningStart);
+
+    private void AddVirtio(IMachineWaker waker)
+    {
+        var functions = new List<IVirtioFunction>();
+        Disks = [.. Options.Disks.Select(d => new BlockDevice(d.Device, d.Serial))];
+        Nics = [.. Options.Nics.Select(n => new NetDevice(n.Backend, n.MacAddress, n.Mtu, n.OfferChecksum))];
+        functions.AddRange(Disks);
+        functions.AddRange(Nics);
+        if (Options.Entropy)
+        {
+            functions.Add(new RngDevice(Options.Seed is { } seed ? new SeededEntropy(seed) : new HostEntropy()));
+        }
+
+        if (Options.VirtioConsole is { } console)
+        {
+            functions.Add(new ConsoleDevice(console));
+        }
+
+        var slots = new List<VirtioMmioDevice>();
+        for (int i = 0; i < MemoryMap.VirtioSlotCount; i++)
+        {
+            IVirtioFunction? function = i < functions.Count ? functions[i] : null;
+            var slot = new VirtioMmioDevice(i, function, Ram, Plic.Line(MemoryMap.VirtioInterruptBase + i), waker);
+            Bus.Add(MemoryMap.Virtio + ((ulong)i * MemoryMap.VirtioStride), VirtioMmioDevice.SizeBytes, slot);
+            _stateful.Add(slot);
+            if (function is not null)
+            {
+                _serviced.Add(slot);
+            }
+
+            slots.Add(slot);
+        }
+
+        Virtio = slots;
+    }
+}

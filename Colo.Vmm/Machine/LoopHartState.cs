@@ -1,0 +1,3 @@
+namespace Colo.Vmm.Machine;
+
+internal readonly record struct LoopHartState(HartStatus Status, bool Waiting, ulong SbiTimer);

@@ -1,0 +1,132 @@
+using Colo.Vmm.Devices;
+
+namespace Colo.Vmm.Machine;
+
+/// <summary>
+/// Guest time. In real time it follows the <see cref="TimeProvider"/> while the machine runs and stands while it is paused;
+/// by instruction count it is a function of the instructions retired and of the idle time skipped. The value is part of
+/// the state, so after a move to another host time goes on where it stood; the wall clock never goes back either.
+/// Read on the machine's thread, or by anyone while paused.
+/// </summary>
+internal sealed class MachineClock : ISettableClock, IStatefulDevice
+{
+    /// <summary>By instruction count a hart makes 100 million instructions a second of guest time.</summary>
+    public const ulong InstructionsPerTick = 10;
+    private const ulong NanosecondsPerTick = 100;
+
+    /// <summary>2026-01-01T00:00:00Z, where the wall clock of a reproducible run begins.</summary>
+    private const ulong ReproducibleEpoch = 1_767_225_600ul * 1_000_000_000;
+
+    private readonly TimeProvider _timeProvider;
+    private readonly ClockMode _mode;
+    private readonly Func<ulong> _retired;
+    private ulong _base;
+    private ulong _retiredAtBase;
+    private long _startTimestamp;
+    private bool _running;
+    private ulong _wallFloor;
+
+    public MachineClock(ClockMode mode, TimeProvider timeProvider, Func<ulong> retired)
+    {
+        _mode = mode;
+        _timeProvider = timeProvider;
+        _retired = retired;
+        Reset();
+    }
+
+    public string SectionTag => "CLCK";
+
+    public ushort StateVersion => 1;
+
+    public ClockMode Mode => _mode;
+
+    public ulong ReadTime()
+    {
+        if (_mode == ClockMode.InstructionCount)
+        {
+            return _base + ((_retired() - _retiredAtBase) / InstructionsPerTick);
+        }
+
+        return _running ? _base + Elapsed() : _base;
+    }
+
+    public void SetTime(ulong ticks)
+    {
+        _base = ticks;
+        _retiredAtBase = _retired();
+        _startTimestamp = _timeProvider.GetTimestamp();
+    }
+
+    public ulong ReadWallClockNanoseconds()
+    {
+        ulong now = _mode == ClockMode.InstructionCount
+            ? ReproducibleEpoch + (ReadTime() * NanosecondsPerTick)
+            : (ulong)(_timeProvider.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * NanosecondsPerTick;
+        _wallFloor = Math.Max(_wallFloor, now);
+        return _wallFloor;
+    }
+
+    public void Run()
+    {
+        if (!_running)
+        {
+            _startTimestamp = _timeProvider.GetTimestamp();
+            _running = true;
+        }
+    }
+
+    public void Stop()
+    {
+        if (_running)
+        {
+            _base = _mode == ClockMode.RealTime ? ReadTime() : _base;
+            _running = false;
+        }
+    }
+
+    /// <summary>By instruction count: skips idle time.</summary>
+    public void Warp(ulong ticks) => _base += ticks > ReadTime() ? ticks - ReadTime() : 0;
+
+    public void Reset()
+    {
+        _base = 0;
+        _retiredAtBase = _retired();
+        _startTimestamp = _timeProvider.GetTimestamp();
+    }
+
+    public void Save(StateWriter writer)
+    {
+        writer.UInt8((byte)_mode);
+        writer.UInt64(ReadTime());
+        writer.UInt64(ReadWallClockNanoseconds());
+        writer.UInt8((byte)(_mode == ClockMode.InstructionCount ? (_retired() - _retiredAtBase) % InstructionsPerTick : 0));
+    }
+
+    public DeviceState? Decode(ref StateReader reader, ushort version)
+    {
+        byte mode = reader.UInt8("clock.mode");
+        reader.Require(mode == (byte)_mode, "clock.mode", mode, $"{(byte)_mode} ({_mode})");
+        ulong ticks = reader.UInt64("clock.ticks");
+        ulong wall = reader.UInt64("clock.wall");
+        byte fraction = reader.UInt8("clock.fraction");
+        reader.Require(fraction < InstructionsPerTick, "clock.fraction", fraction, $"less than {InstructionsPerTick}");
+        return reader.Failed ? null : new MachineClockState(ticks, wall, fraction);
+    }
+
+    public void Restore(DeviceState state)
+    {
+        var saved = (MachineClockState)state;
+        SetTime(saved.Ticks);
+        _retiredAtBase = unchecked(_retiredAtBase - saved.Fraction);
+        _wallFloor = saved.WallNanoseconds;
+    }
+
+    private ulong Elapsed()
+    {
+        long ticks = _timeProvider.GetTimestamp() - _startTimestamp;
+        long frequency = _timeProvider.TimestampFrequency;
+        return frequency == 1_000_000_000
+            ? (ulong)ticks / NanosecondsPerTick
+            : (ulong)((Int128)ticks * MemoryMap.TimebaseFrequency / frequency);
+    }
+}

@@ -1,0 +1,124 @@
+using System.Text.Json.Nodes;
+using Colo.Vmm.Devices.VirtioBlock;
+using Colo.Vmm.Machine;
+
+namespace Colo.Vmm.Monitor;
+
+/// <summary>
+/// The monitor of one embedded machine: a <see cref="QmpServer"/> with the commands that drive it, and its events.
+/// </summary>
+public sealed class MachineMonitor : IDisposable
+{
+    private readonly VirtMachine _machine;
+    private readonly QmpServer _server;
+
+    /// <param name="machine">The machine to drive; not disposed of here.</param>
+    /// <param name="path">Path of the Unix socket.</param>
+    /// <param name="extend">Adds further commands before the server starts; null: none.</param>
+    public MachineMonitor(VirtMachine machine, string path, Action<QmpCommandTable>? extend)
+    {
+        _machine = machine;
+        var commands = new QmpCommandTable();
+        AddCommands(commands, machine);
+        extend?.Invoke(commands);
+        _server = new QmpServer(path, commands, machine.Options.TimeProvider);
+        machine.Changed += OnChanged;
+    }
+
+    /// <summary>Sends an event of another part of the program to the client.</summary>
+    public void SendEvent(string name, JsonObject? data = null) => _server.SendEvent(name, data);
+
+    public void Dispose()
+    {
+        _machine.Changed -= OnChanged;
+        _server.Dispose();
+    }
+
+    internal static void AddCommands(QmpCommandTable commands, VirtMachine machine)
+    {
+        commands.Add("query-version", () => new QmpReply.Success(QmpSession.Version));
+        commands.Add("query-status", () => new QmpReply.Success(Status(machine)));
+        commands.Add("query-block", () => new QmpReply.Success(Disks(machine)));
+        commands.Add("query-commands", () => new QmpReply.Success(
+            new JsonArray([.. commands.Names.Select(n => new JsonObject { ["name"] = n })])));
+        commands.Add("stop", () => Do(machine.Pause));
+        commands.Add("cont", () => machine.Completion.IsCompleted
+            ? QmpReply.Error("Resetting the Virtual Machine is required")
+            : Do(machine.Resume));
+        commands.Add("system_reset", () => machine.Completion.IsCompleted
+            ? QmpReply.Error("the machine has ended")
+            : Do(machine.Reset));
+        commands.Add("system_powerdown", () => Do(machine.RequestPowerdown));
+        commands.Add("quit", () => new QmpReply.Success(new JsonObject(), machine.Shutdown));
+    }
+
+    private static QmpReply Do(Action action)
+    {
+        action();
+        return QmpReply.Done;
+    }
+
+    private static JsonObject Status(VirtMachine machine) => new()
+    {
+        ["running"] = machine.IsRunning,
+        ["singlestep"] = false,
+        ["status"] = machine.Completion.IsCompleted ? "shutdown" : machine.IsRunning ? "running"
+            : machine.IsStarted ? "paused" : "prelaunch",
+    };
+
+    private static JsonArray Disks(VirtMachine machine)
+    {
+        var disks = new JsonArray();
+        foreach (BlockDevice disk in machine.Board.Disks)
+        {
+            disks.Add(new JsonObject
+            {
+                ["device"] = $"disk{disks.Count}",
+                ["type"] = "unknown",
+                ["locked"] = false,
+                ["removable"] = false,
+                ["inserted"] = new JsonObject
+                {
+                    ["drv"] = "raw",
+                    ["ro"] = disk.Disk.IsReadOnly,
+                    ["encrypted"] = false,
+                    ["backing_file_depth"] = 0,
+                    ["node-name"] = disk.Serial,
+                    ["image"] = new JsonObject { ["format"] = "raw", ["virtual-size"] = disk.Disk.SizeBytes },
+                },
+            });
+        }
+
+        return disks;
+    }
+
+    private void OnChanged(MachineEvent change)
+    {
+        switch (change)
+        {
+            case MachineEvent.Stopped:
+                _server.SendEvent("STOP");
+                break;
+            case MachineEvent.Resumed:
+                _server.SendEvent("RESUME");
+                break;
+            case MachineEvent.Reset reset:
+                _server.SendEvent("RESET", Cause(reset.ByGuest, reset.ByGuest ? "guest-reset" : "host-qmp-system-reset"));
+                break;
+            case MachineEvent.PowerdownRequested:
+                _server.SendEvent("POWERDOWN");
+                break;
+            case MachineEvent.Shutdown shutdown:
+                bool byGuest = shutdown.Exit.Reason != MachineExitReason.HostRequest;
+                _server.SendEvent("SHUTDOWN", Cause(byGuest, byGuest ? "guest-shutdown" : "host-qmp-quit"));
+                break;
+            case MachineEvent.Panicked:
+                _server.SendEvent("SHUTDOWN", Cause(byGuest: false, "host-error"));
+                break;
+            default:
+                throw new System.Diagnostics.UnreachableException($"machine event {change.GetType().Name}");
+        }
+    }
+
+    private static JsonObject Cause(bool byGuest, string reason) => new() { ["guest"] = byGuest, ["reason"] = reason };
+}

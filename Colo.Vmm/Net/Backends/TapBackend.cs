@@ -1,0 +1,161 @@
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Colo.Vmm.Net.Backends;
+
+/// <summary>
+/// A Linux TAP interface (Documentation/networking/tuntap.rst), attached in the network namespace of this process. The
+/// interface is created if it does not exist and the process may do so; it then goes with the process. Frames are raw
+/// (IFF_NO_PI, no virtio header). A full interface queue drops the frame, as a full cable would.
+/// </summary>
+public sealed unsafe partial class TapBackend : INetworkBackend
+{
+    // SAFETY: every pointer below is to a span pinned for the duration of one system call that is given its length.
+    private const int NameLengthMax = 15;
+    private const int ReadWriteNonBlockingCloseOnExec = 0x2 | 0x800 | 0x80000;
+    private const nuint SetInterface = 0x400454ca;
+    private const short FlagTap = 0x0002;
+    private const short FlagNoPacketInformation = 0x1000;
+    private const short PollIn = 1;
+    private const int FrameSizeMax = 65550;
+
+    private readonly int _tap;
+    private readonly int _stop;
+    private readonly Thread _reader;
+    private volatile FrameHandler? _received;
+    private volatile bool _disposed;
+
+    /// <exception cref="IOException">The interface cannot be attached; the message says why.</exception>
+    public TapBackend(string name)
+    {
+        int nameLength = Encoding.ASCII.GetByteCount(name);
+        if (nameLength is 0 or > NameLengthMax)
+        {
+            throw new IOException($"TAP interface '{name}': expected a name of 1 to {NameLengthMax} characters");
+        }
+
+        _tap = Open("/dev/net/tun", ReadWriteNonBlockingCloseOnExec);
+        if (_tap < 0)
+        {
+            throw new IOException($"TAP interface '{name}': /dev/net/tun: {LastError()}");
+        }
+
+        // struct ifreq: 16 bytes of name, then the flags in a union of 24 bytes.
+        Span<byte> request = stackalloc byte[40];
+        request.Clear();
+        Encoding.ASCII.GetBytes(name, request);
+        MemoryMarshal.Write(request[16..], (short)(FlagTap | FlagNoPacketInformation));
+        fixed (byte* pointer = request)
+        {
+            if (Control(_tap, SetInterface, pointer) < 0)
+            {
+                string error = LastError();
+                _ = Close(_tap);
+                throw new IOException($"TAP interface '{name}': {error} (create it with 'ip tuntap add {name} mode tap user $USER')");
+            }
+        }
+
+        _stop = CreateEvent(0, 0x80000);
+        _reader = new Thread(ReadLoop) { Name = $"colo tap {name}", IsBackground = true };
+        _reader.Start();
+    }
+
+    public NetworkBackendMetrics Metrics { get; } = new();
+
+    public FrameHandler? Received
+    {
+        set => _received = value;
+    }
+
+    public void Send(ReadOnlySpan<byte> frame)
+    {
+        fixed (byte* pointer = frame)
+        {
+            if (Write(_tap, pointer, frame.Length) == frame.Length)
+            {
+                Metrics.CountSent();
+            }
+            else
+            {
+                Metrics.CountDropped();
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
+        ulong one = 1;
+        _ = Write(_stop, (byte*)&one, sizeof(ulong));
+        _reader.Join();
+        _ = Close(_tap);
+        _ = Close(_stop);
+    }
+
+    private void ReadLoop()
+    {
+        var buffer = new byte[FrameSizeMax];
+        Span<PollDescriptor> descriptors =
+        [
+            new PollDescriptor { Descriptor = _tap, Events = PollIn },
+            new PollDescriptor { Descriptor = _stop, Events = PollIn },
+        ];
+        while (!_disposed)
+        {
+            fixed (PollDescriptor* pointer = descriptors)
+            {
+                _ = Poll(pointer, 2, -1);
+            }
+
+            while (!_disposed && ReadFrame(buffer) is > 0 and var length)
+            {
+                Metrics.CountReceived();
+                _received?.Invoke(buffer.AsSpan(0, length));
+            }
+        }
+    }
+
+    private int ReadFrame(byte[] buffer)
+    {
+        fixed (byte* pointer = buffer)
+        {
+            return (int)Read(_tap, pointer, buffer.Length);
+        }
+    }
+
+    private static string LastError() => Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError());
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    private static partial int Control(int descriptor, nuint request, byte* argument);
+
+    [LibraryImport("libc", EntryPoint = "close")]
+    private static partial int Close(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "eventfd")]
+    private static partial int CreateEvent(uint initial, int flags);
+
+    [LibraryImport("libc", EntryPoint = "read")]
+    private static partial nint Read(int descriptor, byte* buffer, nint count);
+
+    [LibraryImport("libc", EntryPoint = "write")]
+    private static partial nint Write(int descriptor, byte* buffer, nint count);
+
+    [LibraryImport("libc", EntryPoint = "poll")]
+    private static partial int Poll(PollDescriptor* descriptors, nuint count, int milliseconds);
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct PollDescriptor
+    {
+        public int Descriptor;
+        public short Events;
+        public short Returned;
+    }
+}

@@ -1,0 +1,14 @@
+namespace Colo.Vmm.Net;
+
+/// <summary>
+/// The cable behind a guest's network card: a TAP interface, a stream socket, a recorder around either, or the
+/// replication's mirror and comparer. Frames are Ethernet frames without check sequence.
+/// </summary>
+public interface INetworkBackend : IDisposable
+{
+    /// <summary>Guest to world. Called on the machine's thread; never blocks for long; drops and counts when the other side is gone.</summary>
+    void Send(ReadOnlySpan<byte> frame);
+
+    /// <summary>World to guest; called on the back end's own thread. Null: frames are dropped.</summary>
+    FrameHandler? Received { set; }
+}

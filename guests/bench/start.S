@@ -1,0 +1,23 @@
+# Enters C in M-mode with the FPU on; the result of main goes to tohost (HTIF: odd is an exit code).
+    .section .text.start, "ax"
+    .globl _start
+_start:
+    csrr t0, mhartid
+    bnez t0, halt
+    li t0, 0x6000
+    csrs mstatus, t0
+    la sp, _stack_top
+    call main
+    slli a0, a0, 1
+    ori a0, a0, 1
+    la t0, tohost
+    sd a0, 0(t0)
+halt:
+    j halt
+    .section .tohost, "aw"
+    .globl tohost
+    .balign 64
+tohost: .dword 0
+    .balign 64
+    .globl fromhost
+fromhost: .dword 0

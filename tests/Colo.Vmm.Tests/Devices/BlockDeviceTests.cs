@@ -1,0 +1,131 @@
+using System.Buffers.Binary;
+using Colo.Vmm.Block;
+using Colo.Vmm.Devices.VirtioBlock;
+using static Colo.Vmm.Tests.Devices.RingSegment;
+
+namespace Colo.Vmm.Tests.Devices;
+
+public class BlockDeviceTests
+{
+    private const int SectorSize = 512;
+
+    private static byte[] Header(BlockRequestType type, ulong sector)
+    {
+        var header = new byte[16];
+        BinaryPrimitives.WriteUInt32LittleEndian(header, (uint)type);
+        BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(8), sector);
+        return header;
+    }
+
+    private static byte Request(MockDriver driver, BlockRequestType type, ulong sector, params ReadOnlySpan<RingSegment> data)
+    {
+        ulong status = driver.Place([0xee]);
+        driver.Add(0, [Out(driver.Place(Header(type, sector)), 16), .. data, In(status, 1)]);
+        driver.Kick(0);
+        return driver.Fetch(status, 1)[0];
+    }
+
+    [Fact]
+    public void Written_sectors_are_read_back()
+    {
+        using var disk = new MemoryDevice(1 << 20);
+        using var driver = new MockDriver(new BlockDevice(disk, "s")).Start();
+        byte[] content = [.. Enumerable.Range(0, 1024).Select(i => (byte)(i * 7))];
+        ulong source = driver.Place(content);
+        Assert.Equal(0, Request(driver, BlockRequestType.Write, 5, Out(source, 1000), Out(source + 1000, 24)));
+        driver.TakeUsed(0);
+        ulong target = driver.Allocate(1024);
+        Assert.Equal(0, Request(driver, BlockRequestType.Read, 5, In(target, 300), In(target + 300, 724)));
+        Assert.Equal(content, driver.Fetch(target, 1024));
+        Assert.Equal(1025u, driver.TakeUsed(0)!.Value.Written);
+    }
+
+    [Fact]
+    public void Sectors_beyond_the_end_are_an_io_error()
+    {
+        using var disk = new MemoryDevice(1 << 20);
+        using var driver = new MockDriver(new BlockDevice(disk, "s")).Start();
+        Assert.Equal(1, Request(driver, BlockRequestType.Read, 2047, In(driver.Allocate(1024), 1024)));
+        Assert.Equal(1, Request(driver, BlockRequestType.Read, ulong.MaxValue, In(driver.Allocate(512), 512)));
+        Assert.Equal(1, Request(driver, BlockRequestType.Read, 0, In(driver.Allocate(100), 100)));
+        Assert.False(driver.NeedsReset);
+    }
+
+    [Fact]
+    public void Serial_is_padded_with_zeroes()
+    {
+        using var disk = new MemoryDevice(1 << 20);
+        using var driver = new MockDriver(new BlockDevice(disk, "abc")).Start();
+        ulong id = driver.Allocate(20);
+        Assert.Equal(0, Request(driver, BlockRequestType.GetId, 0, In(id, 20)));
+        Assert.Equal([.. "abc"u8, .. new byte[17]], driver.Fetch(id, 20));
+    }
+
+    [Fact]
+    public void Unknown_request_is_unsupported()
+    {
+        using var disk = new MemoryDevice(1 << 20);
+        using var driver = new MockDriver(new BlockDevice(disk, "s")).Start();
+        Assert.Equal(2, Request(driver, (BlockRequestType)99, 0));
+    }
+
+    [Fact]
+    public void Write_zeroes_clears_and_flush_succeeds()
+    {
+        using var disk = new MemoryDevice(1 << 20);
+        using var driver = new MockDriver(new BlockDevice(disk, "s")).Start();
+        byte[] content = [.. Enumerable.Repeat((byte)9, 1024)];
+        Request(driver, BlockRequestType.Write, 8, Out(driver.Place(content), 1024));
+        var range = new byte[16];
+        BinaryPrimitives.WriteUInt64LittleEndian(range, 8);
+        BinaryPrimitives.WriteUInt32LittleEndian(range.AsSpan(8), 1);
+        Assert.Equal(0, Request(driver, BlockRequestType.WriteZeroes, 0, Out(driver.Place(range), 16)));
+        Assert.Equal(0, Request(driver, BlockRequestType.Flush, 0));
+        ulong target = driver.Allocate(1024);
+        Request(driver, BlockRequestType.Read, 8, In(target, 1024));
+        Assert.Equal([.. new byte[512], .. content[512..]], driver.Fetch(target, 1024));
+    }
+
+    [Fact]
+    public void Read_only_disk_says_so_and_refuses_writes()
+    {
+        using var inner = new MemoryDevice(1 << 20);
+        using var disk = new LateDisk(inner) { IsReadOnly = true };
+        using var driver = new MockDriver(new BlockDevice(disk, "s")).Start();
+        Assert.NotEqual(0u, driver.OfferedFeatures & (1 << 5));
+        Assert.Equal(1, Request(driver, BlockRequestType.Write, 0, Out(driver.Allocate(512), 512)));
+    }
+
+    [Fact]
+    public void Late_answer_is_finished_when_the_machine_services_its_devices()
+    {
+        using var inner = new MemoryDevice(1 << 20);
+        using var disk = new LateDisk(inner) { IsLate = true };
+        var device = new BlockDevice(disk, "s");
+        using var driver = new MockDriver(device).Start();
+        Assert.Equal(0xee, Request(driver, BlockRequestType.Read, 0, In(driver.Allocate(SectorSize), SectorSize)));
+        Assert.Equal(1, device.RequestsInFlight);
+        Assert.Null(driver.TakeUsed(0));
+        disk.Answer();
+        Assert.Equal(1, driver.Waker.Count);
+        driver.Device.Service();
+        Assert.Equal(0, device.RequestsInFlight);
+        Assert.Equal(513u, driver.TakeUsed(0)!.Value.Written);
+    }
+
+    [Fact]
+    public void Answer_that_comes_after_a_reset_touches_no_ring()
+    {
+        using var inner = new MemoryDevice(1 << 20);
+        using var disk = new LateDisk(inner) { IsLate = true };
+        var device = new BlockDevice(disk, "s");
+        using var driver = new MockDriver(device).Start();
+        Request(driver, BlockRequestType.Read, 0, In(driver.Allocate(SectorSize), SectorSize));
+        driver.Start();
+        disk.Answer();
+        driver.Device.Service();
+        Assert.Null(driver.TakeUsed(0));
+        Assert.Equal(0, device.RequestsInFlight);
+        Assert.False(driver.NeedsReset);
+    }
+}

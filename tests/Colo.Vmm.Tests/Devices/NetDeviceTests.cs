@@ -1,0 +1,133 @@
+using Colo.Vmm.Devices.VirtioNet;
+using static Colo.Vmm.Tests.Devices.RingSegment;
+
+namespace Colo.Vmm.Tests.Devices;
+
+public class NetDeviceTests
+{
+    private const int HeaderSize = 12;
+    private const ulong MergeableBuffers = 1ul << 15;
+    private static readonly byte[] Mac = [0x52, 0x54, 0, 1, 2, 3];
+
+    [Fact]
+    public void Config_shows_mac_link_and_mtu()
+    {
+        using var backend = new RecordingBackend();
+        using var driver = new MockDriver(new NetDevice(backend, Mac, 1400, offerChecksum: false));
+        for (int i = 0; i < 6; i++)
+        {
+            Assert.Equal(Mac[i], (byte)driver.Device.Read(0x100 + (ulong)i, 1));
+        }
+
+        Assert.Equal(1u, driver.Device.Read(0x106, 2));
+        Assert.Equal(1400u, driver.Device.Read(0x10a, 2));
+    }
+
+    [Fact]
+    public void Checksum_offload_is_not_offered_by_default()
+    {
+        using var backend = new RecordingBackend();
+        using var driver = new MockDriver(new NetDevice(backend, Mac, 1500, offerChecksum: false)).Start();
+        Assert.Equal(0u, driver.OfferedFeatures & 1);
+    }
+
+    [Fact]
+    public void Transmitted_frame_leaves_without_its_header()
+    {
+        using var backend = new RecordingBackend();
+        using var driver = new MockDriver(new NetDevice(backend, Mac, 1500, offerChecksum: false)).Start();
+        byte[] frame = [.. Enumerable.Range(0, 100).Select(i => (byte)i)];
+        ulong header = driver.Place(new byte[HeaderSize]);
+        ushort head = driver.Add(1, Out(header, HeaderSize), Out(driver.Place(frame), frame.Length));
+        driver.Kick(1);
+        Assert.Equal(frame, Assert.Single(backend.Sent));
+        Assert.Equal((head, 0u), driver.TakeUsed(1));
+    }
+
+    [Fact]
+    public void Requested_checksum_is_completed_when_negotiated()
+    {
+        using var backend = new RecordingBackend();
+        using var driver = new MockDriver(new NetDevice(backend, Mac, 1500, offerChecksum: true)).Start();
+        // RFC 1071's example: 00 01 f2 03 f4 f5 f6 f7 sums to ddf2; the checksum is its complement.
+        byte[] frame = [0xaa, 0xbb, 0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7, 0, 0];
+        byte[] packet = [1, 0, 0, 0, 0, 0, 2, 0, 8, 0, 0, 0, .. frame];
+        driver.Add(1, Out(driver.Place(packet), packet.Length));
+        driver.Kick(1);
+        Assert.Equal([0x22, 0x0d], Assert.Single(backend.Sent)[^2..]);
+    }
+
+    [Fact]
+    public void Offload_that_was_not_negotiated_is_refused()
+    {
+        using var backend = new RecordingBackend();
+        var device = new NetDevice(backend, Mac, 1500, offerChecksum: false);
+        using var driver = new MockDriver(device).Start();
+        byte[] packet = [1, 1, .. new byte[70]];
+        driver.Add(1, Out(driver.Place(packet), packet.Length));
+        driver.Kick(1);
+        Assert.Empty(backend.Sent);
+        Assert.Equal(1, device.Metrics.FramesRefused);
+        Assert.NotNull(driver.TakeUsed(1));
+    }
+
+    [Fact]
+    public void Received_frame_spans_as_many_buffers_as_it_needs()
+    {
+        using var backend = new RecordingBackend();
+        using var driver = new MockDriver(new NetDevice(backend, Mac, 1500, offerChecksum: false)).Start();
+        ulong first = driver.Allocate(64);
+        ulong second = driver.Allocate(64);
+        driver.Add(0, In(first, 64));
+        driver.Add(0, In(second, 64));
+        byte[] frame = [.. Enumerable.Range(0, 100).Select(i => (byte)i)];
+        backend.Deliver(frame);
+        driver.Device.Service();
+        Assert.Equal(64u, driver.TakeUsed(0)!.Value.Written);
+        Assert.Equal(48u, driver.TakeUsed(0)!.Value.Written);
+        byte[] header = driver.Fetch(first, HeaderSize);
+        Assert.Equal(2, header[10]);
+        Assert.Equal(frame, driver.Fetch(first + HeaderSize, 52).Concat(driver.Fetch(second, 48)));
+        Assert.True(driver.Line.Level);
+    }
+
+    [Fact]
+    public void Frame_waits_until_the_guest_has_room_for_all_of_it()
+    {
+        using var backend = new RecordingBackend();
+        using var driver = new MockDriver(new NetDevice(backend, Mac, 1500, offerChecksum: false)).Start();
+        driver.Add(0, In(driver.Allocate(64), 64));
+        backend.Deliver(new byte[100]);
+        driver.Device.Service();
+        Assert.Null(driver.TakeUsed(0));
+        driver.Add(0, In(driver.Allocate(64), 64));
+        driver.Kick(0);
+        Assert.NotNull(driver.TakeUsed(0));
+        Assert.NotNull(driver.TakeUsed(0));
+    }
+
+    [Fact]
+    public void Buffer_that_is_too_small_without_merging_asks_for_a_reset()
+    {
+        using var backend = new RecordingBackend();
+        using var driver = new MockDriver(new NetDevice(backend, Mac, 1500, offerChecksum: false)).Start(~MergeableBuffers);
+        driver.Add(0, In(driver.Allocate(64), 64));
+        backend.Deliver(new byte[100]);
+        driver.Device.Service();
+        Assert.True(driver.NeedsReset);
+    }
+
+    [Fact]
+    public void Frames_beyond_the_queue_are_dropped_and_counted()
+    {
+        using var backend = new RecordingBackend();
+        var device = new NetDevice(backend, Mac, 1500, offerChecksum: false);
+        using var driver = new MockDriver(device).Start();
+        for (int i = 0; i < 2000; i++)
+        {
+            backend.Deliver(new byte[1500]);
+        }
+
+        Assert.True(device.Metrics.FramesDropped > 0);
+    }
+}

@@ -1,0 +1,60 @@
+using System.Text;
+using Colo.Vmm.Devices.Uart;
+
+namespace Colo.EndToEnd.Machine;
+
+/// <summary>A guest's console: keeps what was printed, waits for a text, types.</summary>
+internal sealed class ConsoleRecorder : IConsoleBackend
+{
+    private readonly StringBuilder _text = new();
+    private ConsoleInputHandler? _input;
+
+    public ConsoleInputHandler? Input
+    {
+        set => _input = value;
+    }
+
+    public string Text
+    {
+        get
+        {
+            lock (_text)
+            {
+                return _text.ToString();
+            }
+        }
+    }
+
+    public void Write(ReadOnlySpan<byte> output)
+    {
+        lock (_text)
+        {
+            _text.Append(Encoding.Latin1.GetString(output));
+            Monitor.PulseAll(_text);
+        }
+    }
+
+    public void Type(string text) => _input?.Invoke(Encoding.Latin1.GetBytes(text));
+
+    /// <summary>Waits until the console has shown the text; fails with the end of the output.</summary>
+    public void WaitFor(string expected, TimeSpan limit)
+    {
+        DateTime end = DateTime.UtcNow + limit;
+        lock (_text)
+        {
+            while (!_text.ToString().Contains(expected, StringComparison.Ordinal))
+            {
+                TimeSpan left = end - DateTime.UtcNow;
+                if (left <= TimeSpan.Zero || !Monitor.Wait(_text, left))
+                {
+                    string text = _text.ToString();
+                    Assert.Fail($"console did not show '{expected}' within {limit}; it ends with:\n{text[Math.Max(0, text.Length - 3000)..]}");
+                }
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+    }
+}
