@@ -1,4 +1,5 @@
 using Colo.Benchmarks.Actor;
+using Colo.Benchmarks.Checkpoint;
 
 namespace Colo.Benchmarks;
 
@@ -8,6 +9,7 @@ internal static class Program
     private static readonly Dictionary<string, Action<Report>> Suites = new()
     {
         ["actor"] = ActorSuite.Run,
+        ["checkpoint"] = CheckpointSuite.Run,
     };
 
     public static int Main(string[] args)
