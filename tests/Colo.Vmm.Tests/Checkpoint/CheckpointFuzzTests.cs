@@ -32,7 +32,8 @@ public sealed class CheckpointFuzzTests
 
             var failure = FrameHeader.TryRead(bytes, out var header);
             Assert.True(failure != LinkFailure.None || header.PayloadLength <= FrameLimits.ChunkPayloadMax, $"case {i}");
-            own.Write(bytes);
+            // A peer's right opening, damaged in one byte before the features and signed again.
+            (own with { Role = LinkRole.Secondary }).Write(bytes);
             bytes[random.Next(56)] ^= (byte)random.Next(1, 256);
             BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(60), Crc32C.Compute(bytes.AsSpan(0, 60)));
             Assert.False(ChannelHello.TryRead(bytes, own, out _, out var error), $"case {i}");
