@@ -348,6 +348,15 @@ public class ActorCell : IUntypedActorContext
 
     public IEnumerable<IInternalActorRef> GetChildren() => _children?.Snapshot().Select(s => s.Child) ?? [];
 
+    /// <summary>Copies the table only when somebody looks: a parent of many hears of each death.</summary>
+    internal IEnumerable<IInternalActorRef> ChildrenWhenAsked()
+    {
+        foreach (var child in GetChildren())
+        {
+            yield return child;
+        }
+    }
+
     /// <summary>Nobody when there is no such child; <c>name#uid</c> asks for one incarnation.</summary>
     public IInternalActorRef GetSingleChild(string name)
     {

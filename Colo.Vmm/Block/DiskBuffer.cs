@@ -56,6 +56,8 @@ public sealed class DiskBuffer : IDisposable
     /// <summary>Size of the disk in bytes.</summary>
     public long SizeBytes { get; }
 
+    internal IStorageFile Disk => _disk;
+
     /// <summary>Where in its life the buffer is.</summary>
     public DiskBufferStage Stage => _stage;
 
@@ -88,8 +90,8 @@ public sealed class DiskBuffer : IDisposable
                 return BlockStatus.NotSupported;
             }
 
-            var sequence = (old?.Sequence ?? 0) + 1;
-            _header = new DiskBufferHeader(DiskBufferState.Running, sequence, SizeBytes, term, epoch, 0, 0);
+            _header = new DiskBufferHeader(
+                DiskBufferState.Running, (old?.Sequence ?? 0) + 1, SizeBytes, term, epoch, 0, 0);
             var status = _header.Store(_file);
             if (status != BlockStatus.Ok)
             {
@@ -104,6 +106,53 @@ public sealed class DiskBuffer : IDisposable
             return BlockStatus.Ok;
         }
     }
+
+    /// <summary>Before a resync changes the disk: from now on it counts as stale until a takeover is merged. Durable when it
+    /// returns.</summary>
+    public BlockStatus PrepareTarget(ulong term)
+    {
+        lock (_control)
+        {
+            var old = DiskBufferHeader.Load(_file);
+            if (_stage != DiskBufferStage.None || old?.State == DiskBufferState.Merging)
+            {
+                return BlockStatus.NotSupported;
+            }
+
+            _header = new DiskBufferHeader(
+                DiskBufferState.Running, (old?.Sequence ?? 0) + 1, SizeBytes, term, 0, 0, 0);
+            return _header.Store(_file);
+        }
+    }
+
+    /// <summary>A write of a resync or of the primary's guest during it, before <see cref="Start"/>.</summary>
+    internal BlockStatus TargetWrite(long offset, ReadOnlySpan<byte> data) =>
+        !BlockRange.IsValid(offset, data.Length, SizeBytes) ? BlockStatus.OutOfRange
+        : IsTarget ? _disk.Write(offset, data)
+        : BlockStatus.NotSupported;
+
+    internal BlockStatus TargetWriteZeroes(long offset, long length)
+    {
+        if (!IsTarget || !BlockRange.IsValid(offset, length, SizeBytes))
+        {
+            return IsTarget ? BlockStatus.OutOfRange : BlockStatus.NotSupported;
+        }
+
+        foreach (var piece in new ClusterPieces(offset, length))
+        {
+            var status = ZeroDisk(piece, mayUnmap: true);
+            if (status != BlockStatus.Ok)
+            {
+                return status;
+            }
+        }
+
+        return BlockStatus.Ok;
+    }
+
+    internal BlockStatus TargetFlush() => IsTarget ? _disk.Flush() : BlockStatus.NotSupported;
+
+    private bool IsTarget => _stage == DiskBufferStage.None && _header is not null;
 
     /// <summary>A write of the primary's guest, made in <paramref name="epoch"/>, which must be the newest barrier's. The old
     /// sectors are kept unless the epoch's generation has them; then the disk changes.</summary>
@@ -330,6 +379,16 @@ public sealed class DiskBuffer : IDisposable
             }
 
             return BlockStatus.Ok;
+        }
+    }
+
+    /// <summary>Sets the bits of everything that the merge changes: there the lost primary's disk has other content. Between
+    /// <see cref="Failover"/> and the end of the merge.</summary>
+    public void MarkHeld(DirtyBitmap bitmap)
+    {
+        lock (_control)
+        {
+            _merge?.MarkClusters(bitmap, SizeBytes);
         }
     }
 

@@ -17,7 +17,9 @@ halt:
     .section .tohost, "aw"
     .globl tohost
     .balign 64
+    .size tohost, 8
 tohost: .dword 0
     .balign 64
     .globl fromhost
+    .size fromhost, 8
 fromhost: .dword 0

@@ -336,7 +336,7 @@ internal sealed class CellLifecycle(ActorCell cell)
         var complete = cell.ChildrenOrNull.Remove(death.Actor, out var reason, out var cause);
         try
         {
-            cell.Strategy.HandleChildTerminated(cell, death.Actor, cell.GetChildren());
+            cell.Strategy.HandleChildTerminated(cell, death.Actor, cell.ChildrenWhenAsked());
         }
         catch (Exception e)
         {

@@ -45,11 +45,12 @@ internal sealed class LoggerSet(ActorSystemImpl system)
         var loggers = stream.Loggers();
         if (loggers.Length > 0)
         {
-            stream.StartStdoutLogger(system.Settings);
             foreach (var logger in loggers)
             {
                 stream.RemoveLogger(logger);
             }
+
+            stream.StartStdoutLogger(system.Settings);
         }
     }
 

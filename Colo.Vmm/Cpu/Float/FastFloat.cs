@@ -72,7 +72,7 @@ internal static class FastFloat
     public static bool SquareRootDouble(double x, ref uint flags, out double result)
     {
         result = Math.Sqrt(x);
-        if (!InRange(x))
+        if (!InRange(x) || x < 0)
         {
             return false;
         }
@@ -82,7 +82,7 @@ internal static class FastFloat
             flags |= Math.FusedMultiplyAdd(-result, result, x) == 0 ? 0 : FloatFlags.Inexact;
         }
 
-        return double.IsPositive(x);
+        return true;
     }
 
     /// <summary>Only when inexact is set already: the residual of a fused operation costs more than the exact path.</summary>

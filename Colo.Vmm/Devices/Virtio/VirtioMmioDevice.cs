@@ -238,7 +238,8 @@ internal sealed class VirtioMmioDevice : IMmioDevice, IServicedDevice, IStateful
         _line.Set(_interruptStatus != 0);
         if (IsRunning)
         {
-            _function!.Start(_driverFeatures);
+            // A stream may claim that an empty slot runs.
+            _function?.Start(_driverFeatures);
         }
     }
 

@@ -48,11 +48,15 @@ public class DebianBootTests
             machine.Start();
             console.WaitFor(DebianGuest.ReadyText, DebianGuest.BootLimit);
             Task<byte[]> download = Task.Run(() => network.Run(() => DebianGuest.Get($"/cgi-bin/blob?{length}", RequestLimit)));
-            for (int round = 0; round < rounds && !download.IsCompleted; round++)
+            int movesDuringDownload = 0;
+            for (int round = 0; round < rounds; round++)
             {
                 RunInstructions(machine, random.NextInt64(1_000_000, 20_000_000));
+                movesDuringDownload += download.IsCompleted ? 0 : 1;
                 machine = MoveToNewMachine(machine, network, console);
             }
+
+            Assert.Equal(rounds, movesDuringDownload);
 
             byte[] blob = download.WaitAsync(DebianGuest.BootLimit).GetAwaiter().GetResult();
             Assert.Equal(SHA256.HashData(DebianGuest.ExpectedBlob(length)), SHA256.HashData(blob));

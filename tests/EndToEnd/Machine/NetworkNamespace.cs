@@ -1,12 +1,12 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Colo.EndToEnd.Machine;
 
 /// <summary>
-/// A network namespace of its own with one TAP interface in it. A thread lives in it and runs what the test hands over; the
-/// kernel takes namespace and interface away when the thread ends and all descriptors are closed. Needs root.
+/// A network namespace of its own with one TAP interface in it. Threads enter it for as long as they run something for the
+/// test; the kernel takes it away when the last of them has ended and the handle is closed. Needs root.
 /// </summary>
 internal sealed partial class NetworkNamespace : IDisposable
 {
@@ -14,33 +14,47 @@ internal sealed partial class NetworkNamespace : IDisposable
     public const string HostAddress = "10.77.0.1";
     public const string GuestAddress = "10.77.0.2";
     private const int NewNetwork = 0x4000_0000;
-    private readonly BlockingCollection<Action> _work = [];
-    private readonly Thread _thread;
+    private readonly SafeFileHandle _handle;
 
     public NetworkNamespace()
     {
-        _thread = new Thread(Loop) { IsBackground = true };
-        _thread.Start();
-        Run(() =>
+        SafeFileHandle? handle = null;
+        OnNewThread(() =>
         {
             if (Unshare(NewNetwork) != 0)
             {
                 throw new InvalidOperationException("a network namespace needs root (CAP_SYS_ADMIN); run the end-to-end tests as root");
             }
 
+            handle = File.OpenHandle("/proc/thread-self/ns/net");
             Ip("link set lo up");
             Ip($"tuntap add {TapName} mode tap");
             Ip($"addr add {HostAddress}/24 dev {TapName}");
             Ip($"link set {TapName} up");
         });
+        _handle = handle!;
     }
 
-    /// <summary>Runs on a thread inside the namespace and waits for the end; exceptions come back.</summary>
-    public void Run(Action action)
+    /// <summary>Runs on a thread inside the namespace and waits for the end; exceptions come back. Any number at a time.</summary>
+    public void Run(Action action) => OnNewThread(() =>
     {
-        using var done = new ManualResetEventSlim();
+        Assert.Equal(0, Enter((int)_handle.DangerousGetHandle(), NewNetwork));
+        action();
+    });
+
+    public T Run<T>(Func<T> function)
+    {
+        T result = default!;
+        Run(() => { result = function(); });
+        return result;
+    }
+
+    public void Dispose() => _handle.Dispose();
+
+    private static void OnNewThread(Action action)
+    {
         Exception? failure = null;
-        _work.Add(() =>
+        var thread = new Thread(() =>
         {
             try
             {
@@ -50,28 +64,13 @@ internal sealed partial class NetworkNamespace : IDisposable
             {
                 failure = e;
             }
-
-            done.Set();
         });
-        done.Wait();
+        thread.Start();
+        thread.Join();
         if (failure is not null)
         {
             throw new InvalidOperationException(failure.Message, failure);
         }
-    }
-
-    public T Run<T>(Func<T> function)
-    {
-        T result = default!;
-        Run(() => { result = function(); });
-        return result;
-    }
-
-    public void Dispose()
-    {
-        _work.CompleteAdding();
-        _thread.Join();
-        _work.Dispose();
     }
 
     private static void Ip(string arguments)
@@ -92,14 +91,9 @@ internal sealed partial class NetworkNamespace : IDisposable
         }
     }
 
-    private void Loop()
-    {
-        foreach (Action action in _work.GetConsumingEnumerable())
-        {
-            action();
-        }
-    }
-
     [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
     private static partial int Unshare(int flags);
+
+    [LibraryImport("libc", EntryPoint = "setns", SetLastError = true)]
+    private static partial int Enter(int descriptor, int kind);
 }

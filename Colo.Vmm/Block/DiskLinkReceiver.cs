@@ -1,0 +1,206 @@
+using System.Security.Cryptography;
+
+namespace Colo.Vmm.Block;
+
+/// <summary>
+/// The secondary's end of the disk link: applies the primary's frames in order and acknowledges them. Before the first barrier
+/// the disk is the target of a resync: writes go straight to it. The first barrier starts the disk buffer with its epoch; from
+/// then on writes go through the buffer. A frame that breaks the rules, of another term, or that can't be carried out, ends the
+/// link with a reason; the buffer keeps what it has. One thread calls <see cref="Run"/>.
+/// </summary>
+public sealed class DiskLinkReceiver
+{
+    private const int AckEvery = 256 * 1024;
+    private readonly Stream _stream;
+    private readonly LinkInput _input;
+    private readonly DiskBuffer _buffer;
+    private readonly ulong _term;
+    private readonly bool _shared;
+    private readonly byte[] _payload = GC.AllocateUninitializedArray<byte>(DiskLinkFrame.PayloadMax, pinned: true);
+    private readonly byte[] _reply = new byte[DiskLinkFrame.Size + (HashesMax * SHA256.HashSizeInBytes)];
+    private readonly byte[] _part = GC.AllocateUninitializedArray<byte>(DirtyBitmap.Granularity, pinned: true);
+    private long _sequence;
+    private long _acknowledged;
+    private bool _greeted;
+
+    /// <summary>A receiver of one link. <paramref name="shared"/>: both hosts see one disk, so only originals and barriers come.
+    /// </summary>
+    public DiskLinkReceiver(Stream stream, DiskBuffer buffer, ulong term, bool shared = false)
+    {
+        _stream = stream;
+        _input = new LinkInput(stream);
+        _buffer = buffer;
+        _term = term;
+        _shared = shared;
+    }
+
+    /// <summary>Parts in one hash query at most.</summary>
+    public const int HashesMax = 64;
+
+    /// <summary>Called on the link's thread when a barrier's epoch is open: all earlier writes are applied.</summary>
+    public Action<ulong>? BarrierArrived { get; set; }
+
+    /// <summary>Why the link ended; empty while it runs.</summary>
+    public string Failure { get; private set; } = "";
+
+    /// <summary>Works until the link ends; says why in <see cref="Failure"/>. The stream is closed.</summary>
+    public void Run()
+    {
+        while (Failure.Length == 0)
+        {
+            if (_input.Buffered < DiskLinkFrame.Size && !Acknowledge())
+            {
+                Failure = "the link broke";
+            }
+            else if (!_input.TryFill(DiskLinkFrame.Size))
+            {
+                Failure = _input.Failure ?? "the primary closed the link";
+            }
+            else if (!DiskLinkFrame.TryParse(_input.Take(DiskLinkFrame.Size), out var frame))
+            {
+                Failure = "a frame's header is damaged";
+            }
+            else
+            {
+                Failure = Receive(in frame);
+            }
+        }
+
+        LinkStreams.Abort(_stream);
+    }
+
+    private string Receive(in DiskLinkFrame frame)
+    {
+        if (frame.Term != _term)
+        {
+            return $"frame of term {frame.Term}, expected {_term}";
+        }
+
+        if (frame.Sequence != _sequence + DiskLinkFrame.Size + frame.PayloadLength)
+        {
+            return $"frame with sequence {frame.Sequence}, expected {_sequence + DiskLinkFrame.Size + frame.PayloadLength}";
+        }
+
+        var payload = _payload.AsSpan(0, frame.PayloadLength);
+        if (!_input.TryReadInto(payload))
+        {
+            return _input.Failure ?? "the primary closed the link";
+        }
+
+        if (Crc32C.Compute(payload) != frame.PayloadCrc)
+        {
+            return $"the payload at {frame.Offset} is damaged";
+        }
+
+        if (!_greeted)
+        {
+            _greeted = frame.Type == DiskLinkType.Hello && frame.Length == _buffer.SizeBytes;
+            if (!_greeted)
+            {
+                return $"{frame.Type} with size {frame.Length}, expected Hello with {_buffer.SizeBytes}";
+            }
+        }
+        else
+        {
+            var status = Apply(in frame, payload);
+            if (status != BlockStatus.Ok)
+            {
+                SendReply(new DiskLinkFrame(
+                    DiskLinkType.Failure, _term, frame.Epoch, frame.Sequence, (long)status, 0, 0, Crc32C.Compute(default)));
+                return $"{frame.Type} at {frame.Offset}, {frame.Length} bytes: {status}";
+            }
+        }
+
+        _sequence = frame.Sequence;
+        var urgent = frame.Type is DiskLinkType.Barrier or DiskLinkType.Flush or DiskLinkType.Original;
+        return (urgent || _sequence - _acknowledged >= AckEvery) && !Acknowledge() ? "the link broke" : "";
+    }
+
+    private BlockStatus Apply(in DiskLinkFrame frame, ReadOnlySpan<byte> payload)
+    {
+        var isWrite = frame.Type is DiskLinkType.Write or DiskLinkType.Original;
+        if (isWrite ? payload.Length != frame.Length : payload.Length != 0)
+        {
+            return BlockStatus.OutOfRange;
+        }
+
+        if (_shared && frame.Type is DiskLinkType.Write or DiskLinkType.WriteZeroes or DiskLinkType.HashQuery)
+        {
+            return BlockStatus.NotSupported;
+        }
+
+        var target = _buffer.Stage == DiskBufferStage.None;
+        switch (frame.Type)
+        {
+            case DiskLinkType.Write:
+                return target
+                    ? _buffer.TargetWrite(frame.Offset, payload)
+                    : _buffer.PrimaryWrite(frame.Epoch, frame.Offset, payload);
+            case DiskLinkType.WriteZeroes:
+                return target
+                    ? _buffer.TargetWriteZeroes(frame.Offset, frame.Length)
+                    : _buffer.PrimaryWriteZeroes(frame.Epoch, frame.Offset, frame.Length, mayUnmap: true);
+            case DiskLinkType.Original when _shared:
+                return _buffer.KeepOriginal(frame.Epoch, frame.Offset, payload);
+            case DiskLinkType.Flush:
+                return target ? _buffer.TargetFlush() : _buffer.PrimaryFlush();
+            case DiskLinkType.Barrier:
+                var status = target ? _buffer.Start(_term, frame.Epoch) : _buffer.Barrier(frame.Epoch);
+                if (status == BlockStatus.Ok)
+                {
+                    BarrierArrived?.Invoke(frame.Epoch);
+                }
+
+                return status;
+            case DiskLinkType.HashQuery:
+                return AnswerHashes(in frame);
+            default:
+                return BlockStatus.NotSupported;
+        }
+    }
+
+    private BlockStatus AnswerHashes(in DiskLinkFrame frame)
+    {
+        if (!BlockRange.IsValid(frame.Offset, frame.Length, _buffer.SizeBytes) || _buffer.Stage != DiskBufferStage.None
+            || frame.Length > HashesMax * DirtyBitmap.Granularity || frame.Offset % DirtyBitmap.Granularity != 0)
+        {
+            return BlockStatus.OutOfRange;
+        }
+
+        var used = 0;
+        for (long at = 0; at < frame.Length; at += DirtyBitmap.Granularity)
+        {
+            var part = _part.AsSpan(0, (int)Math.Min(DirtyBitmap.Granularity, frame.Length - at));
+            var status = _buffer.Disk.Read(frame.Offset + at, part);
+            if (status != BlockStatus.Ok)
+            {
+                return status;
+            }
+
+            used += SHA256.HashData(part, _reply.AsSpan(DiskLinkFrame.Size + used));
+        }
+
+        var hashes = _reply.AsSpan(DiskLinkFrame.Size, used);
+        return SendReply(new DiskLinkFrame(
+            DiskLinkType.Hashes, _term, frame.Epoch, frame.Sequence, frame.Offset, frame.Length, used, Crc32C.Compute(hashes)))
+            ? BlockStatus.Ok
+            : BlockStatus.PeerLost;
+    }
+
+    private bool Acknowledge()
+    {
+        if (_acknowledged == _sequence)
+        {
+            return true;
+        }
+
+        _acknowledged = _sequence;
+        return SendReply(new DiskLinkFrame(DiskLinkType.Ack, _term, 0, _sequence, 0, 0, 0, Crc32C.Compute(default)));
+    }
+
+    private bool SendReply(in DiskLinkFrame frame)
+    {
+        frame.Format(_reply);
+        return LinkStreams.TryWrite(_stream, _reply.AsSpan(0, DiskLinkFrame.Size + frame.PayloadLength));
+    }
+}

@@ -1,0 +1,285 @@
+using System.Runtime.CompilerServices;
+
+namespace Colo.Vmm.Block;
+
+/// <summary>
+/// The disk of a primary's guest: every change goes to the local disk and, while a link is attached, to the secondary, in the
+/// same order for each sector. Without a link the persistent bitmap records what the peer will lack.
+/// <code>Solo --Attach--> Forwarding --lost--> Solo</code>
+/// A write completes when it is on the local disk and has its place in the link's order: output commit does not need the
+/// secondary's answer for a write, the barrier of the next checkpoint proves them all (S10). A slow secondary slows the guest only
+/// as far as the link's bound. Nothing is acknowledged to the guest in Solo before its bit is on disk.
+/// </summary>
+public sealed class ForwardingDevice : IBlockDevice
+{
+    private readonly IBlockDevice _local;
+    private readonly DirtyBitmap _bitmap;
+    private readonly UnsyncedMap _unsynced;
+    private readonly RangeLocks _ranges = new();
+    private readonly Lock _lock = new();
+    private volatile DiskLinkSender? _link;
+
+    /// <summary>Starts Solo: the bitmap must be recording. Neither is owned.</summary>
+    public ForwardingDevice(IBlockDevice local, DirtyBitmap bitmap)
+    {
+        if (bitmap.DiskSizeBytes != local.SizeBytes)
+        {
+            throw new ArgumentException($"bitmap of {bitmap.DiskSizeBytes} bytes for a disk of {local.SizeBytes}", nameof(bitmap));
+        }
+
+        _local = local;
+        _bitmap = bitmap;
+        _unsynced = new UnsyncedMap(local.SizeBytes);
+    }
+
+    /// <inheritdoc/>
+    public long SizeBytes => _local.SizeBytes;
+
+    /// <inheritdoc/>
+    public bool IsReadOnly => _local.IsReadOnly;
+
+    /// <summary>Whether changes go to a secondary now.</summary>
+    public bool IsForwarding => _link is not null;
+
+    /// <summary>Called once for each link that is lost, with the reason, after the bitmap records again.</summary>
+    public Action<string>? PeerLost { get; set; }
+
+    /// <summary>From now on changes go to the secondary as well. The bitmap goes on recording until <see cref="CompletePair"/>:
+    /// a resync runs in between.</summary>
+    public void Attach(DiskLinkSender link)
+    {
+        link.Lost = reason => HandleLoss(link, reason);
+        lock (_lock)
+        {
+            _link = link;
+        }
+
+        if (link.IsLost)
+        {
+            HandleLoss(link, link.LossReason);
+        }
+    }
+
+    /// <summary>The resync is done and the pair begins: the bitmap stops recording, durably. Ok only while the link is up and
+    /// nothing is dirty.</summary>
+    public BlockStatus CompletePair()
+    {
+        lock (_lock)
+        {
+            if (_link is null)
+            {
+                return BlockStatus.PeerLost;
+            }
+
+            return _bitmap.NextDirty(0) >= 0 ? BlockStatus.NotSupported : _bitmap.EndRecording();
+        }
+    }
+
+    /// <summary>Gives the secondary up: as if the link were lost.</summary>
+    public void Detach(string reason) => _link?.Abort(reason);
+
+    /// <summary>The capture of an epoch, with the guest stopped and its requests drained: true when the secondary has applied
+    /// every earlier change.</summary>
+    public ValueTask<bool> BarrierAsync(ulong epoch) => _link is { } link ? link.BarrierAsync(epoch) : new(false);
+
+    /// <inheritdoc/>
+    public ValueTask<BlockStatus> ReadAsync(
+        long offset, Memory<byte> destination, CancellationToken cancellation = default) =>
+        _local.ReadAsync(offset, destination, cancellation);
+
+    /// <inheritdoc/>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<BlockStatus> WriteAsync(
+        long offset, ReadOnlyMemory<byte> source, bool forceUnitAccess = false, CancellationToken cancellation = default)
+    {
+        if (Check(offset, source.Length) is var refused && refused != BlockStatus.Ok)
+        {
+            return refused;
+        }
+
+        await _ranges.EnterAsync(offset, source.Length).ConfigureAwait(false);
+        try
+        {
+            var marked = TryForward(offset, source.Length, out var link);
+            if (marked == BlockStatus.Ok
+                && (link is null || !await link.WriteAsync(offset, source).ConfigureAwait(false)))
+            {
+                marked = Record(link, offset, source.Length);
+            }
+
+            if (marked != BlockStatus.Ok)
+            {
+                return marked;
+            }
+
+            return await _local.WriteAsync(offset, source, forceUnitAccess, cancellation).ConfigureAwait(false);
+        }
+        finally
+        {
+            _ranges.Leave(offset, source.Length);
+        }
+    }
+
+    /// <inheritdoc/>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<BlockStatus> WriteZeroesAsync(
+        long offset, long length, bool mayUnmap, CancellationToken cancellation = default)
+    {
+        if (Check(offset, length) is var refused && refused != BlockStatus.Ok)
+        {
+            return refused;
+        }
+
+        await _ranges.EnterAsync(offset, length).ConfigureAwait(false);
+        try
+        {
+            var marked = TryForward(offset, length, out var link);
+            if (marked == BlockStatus.Ok
+                && (link is null || !await link.WriteZeroesAsync(offset, length).ConfigureAwait(false)))
+            {
+                marked = Record(link, offset, length);
+            }
+
+            if (marked != BlockStatus.Ok)
+            {
+                return marked;
+            }
+
+            return await _local.WriteZeroesAsync(offset, length, mayUnmap, cancellation).ConfigureAwait(false);
+        }
+        finally
+        {
+            _ranges.Leave(offset, length);
+        }
+    }
+
+    /// <summary>Becomes zeroes on both sides: what a discarded sector reads as may differ between two disks.</summary>
+    public ValueTask<BlockStatus> DiscardAsync(long offset, long length, CancellationToken cancellation = default) =>
+        WriteZeroesAsync(offset, length, mayUnmap: true, cancellation);
+
+    /// <summary>Flushes the local disk, and tells the secondary to without waiting: a survivor there has its own history.</summary>
+    public async ValueTask<BlockStatus> FlushAsync(CancellationToken cancellation = default)
+    {
+        if (_link is { } link)
+        {
+            _ = FlushPeerAsync(link);
+        }
+
+        return await _local.FlushAsync(cancellation).ConfigureAwait(false);
+    }
+
+    /// <summary>Reads a part and sends it, apart from the guest's changes of it; for the resync. The answer is false when the link
+    /// is lost, else whether it was sent: not when <paramref name="known"/> says that the peer has it.</summary>
+    internal async ValueTask<(BlockStatus Status, bool Sent)> CopyPartAsync(
+        DiskLinkSender link, long offset, Memory<byte> part, Func<ReadOnlyMemory<byte>, bool> known)
+    {
+        await _ranges.EnterAsync(offset, part.Length).ConfigureAwait(false);
+        try
+        {
+            var status = await _local.ReadAsync(offset, part).ConfigureAwait(false);
+            if (status != BlockStatus.Ok || known(part))
+            {
+                return (status, false);
+            }
+
+            _unsynced.Mark(offset, part.Length);
+            return await link.WriteAsync(offset, part).ConfigureAwait(false)
+                ? (BlockStatus.Ok, true)
+                : (BlockStatus.PeerLost, false);
+        }
+        finally
+        {
+            _ranges.Leave(offset, part.Length);
+        }
+    }
+
+    /// <summary>The parts stay with who made them.</summary>
+    public void Dispose()
+    {
+    }
+
+    private BlockStatus Check(long offset, long length) =>
+        IsReadOnly ? BlockStatus.ReadOnly
+        : BlockRange.IsValid(offset, length, SizeBytes) ? BlockStatus.Ok
+        : BlockStatus.OutOfRange;
+
+    /// <summary>The mark comes before the frame: whoever handles a loss after it finds the mark. While a resync runs, the file
+    /// has to know too: a crash of this host could leave the peer alone with the change.</summary>
+    private BlockStatus TryForward(long offset, long length, out DiskLinkSender? link)
+    {
+        link = _link;
+        if (link is null)
+        {
+            return BlockStatus.Ok;
+        }
+
+        _unsynced.Mark(offset, length);
+        return _bitmap.IsRecording ? _bitmap.Pin(offset, length) : BlockStatus.Ok;
+    }
+
+    private BlockStatus Record(DiskLinkSender? link, long offset, long length)
+    {
+        if (link is not null)
+        {
+            HandleLoss(link, link.LossReason);
+        }
+
+        return _bitmap.Mark(offset, length);
+    }
+
+    /// <summary>Clears bits of parts that the peer durably has; false when the link has been lost meanwhile, because then they
+    /// may have been set again.</summary>
+    internal bool TryClear(DiskLinkSender link, List<int> bits)
+    {
+        lock (_lock)
+        {
+            if (!ReferenceEquals(_link, link))
+            {
+                return false;
+            }
+
+            foreach (var bit in bits)
+            {
+                _bitmap.Clear(bit);
+            }
+
+            return true;
+        }
+    }
+
+    /// <summary>Makes everything forwarded so far durable on the peer.</summary>
+    internal async Task<bool> FlushPeerAsync(DiskLinkSender link)
+    {
+        var began = _unsynced.TryBeginFlush();
+        var done = await link.FlushAsync().ConfigureAwait(false);
+        if (done && began)
+        {
+            _unsynced.EndFlush();
+        }
+
+        return done;
+    }
+
+    /// <summary>Whoever notices first does it; the others wait for the lock and find it done.</summary>
+    private void HandleLoss(DiskLinkSender link, string reason)
+    {
+        lock (_lock)
+        {
+            if (!ReferenceEquals(_link, link))
+            {
+                return;
+            }
+
+            _unsynced.MoveTo(_bitmap);
+            if (_bitmap.BeginRecording() != BlockStatus.Ok)
+            {
+                // The file still says that a pair runs, or has these parts pinned; in memory everything is dirty.
+                _bitmap.MarkAll();
+            }
+
+            _link = null;
+        }
+
+        PeerLost?.Invoke(reason);
+    }
+}

@@ -1,0 +1,84 @@
+using System.Numerics;
+
+namespace Colo.Vmm.Block;
+
+/// <summary>
+/// Parts of the disk that changed since the peer last made everything durable. What is under way or only in the peer's cache is
+/// among them, so they are what may be missing there when the link breaks or the peer's host crashes. In memory only.
+/// </summary>
+internal sealed class UnsyncedMap
+{
+    private readonly Lock _lock = new();
+    private readonly int _bits;
+    private ulong[] _since;
+    private ulong[] _before;
+
+    public UnsyncedMap(long diskSizeBytes)
+    {
+        _bits = checked((int)((diskSizeBytes + DirtyBitmap.Granularity - 1) / DirtyBitmap.Granularity));
+        _since = new ulong[(_bits + 63) / 64];
+        _before = new ulong[_since.Length];
+    }
+
+    public void Mark(long offset, long length)
+    {
+        if (length == 0)
+        {
+            return;
+        }
+
+        lock (_lock)
+        {
+            for (var bit = offset / DirtyBitmap.Granularity; bit <= (offset + length - 1) / DirtyBitmap.Granularity; bit++)
+            {
+                _since[bit >> 6] |= 1UL << (int)(bit & 63);
+            }
+        }
+    }
+
+    /// <summary>A flush is being sent: what was marked so far goes with it. False when another one is under way.</summary>
+    public bool TryBeginFlush()
+    {
+        lock (_lock)
+        {
+            foreach (var word in _before)
+            {
+                if (word != 0)
+                {
+                    return false;
+                }
+            }
+
+            (_since, _before) = (_before, _since);
+            return true;
+        }
+    }
+
+    /// <summary>The flush is acknowledged.</summary>
+    public void EndFlush()
+    {
+        lock (_lock)
+        {
+            Array.Clear(_before);
+        }
+    }
+
+    /// <summary>Adds everything to a bitmap that is not recording yet, and forgets it.</summary>
+    public void MoveTo(DirtyBitmap bitmap)
+    {
+        lock (_lock)
+        {
+            for (var word = 0; word < _since.Length; word++)
+            {
+                for (var bits = _since[word] | _before[word]; bits != 0; bits &= bits - 1)
+                {
+                    var offset = (((long)word << 6) + BitOperations.TrailingZeroCount(bits)) * DirtyBitmap.Granularity;
+                    _ = bitmap.Mark(offset, Math.Min(DirtyBitmap.Granularity, bitmap.DiskSizeBytes - offset));
+                }
+            }
+
+            Array.Clear(_since);
+            Array.Clear(_before);
+        }
+    }
+}

@@ -1,0 +1,317 @@
+using System.Buffers;
+using System.Buffers.Binary;
+
+namespace Colo.Vmm.Net;
+
+/// <summary>
+/// Lets the secondary's TCP stack live on connections whose initial sequence number it chose differently from the primary's. The client knows only
+/// the primary's numbers: towards the guest acknowledgements (and SACK blocks) are raised by the connection's offset, from the guest
+/// sequence numbers are lowered by it, and checksums follow by difference (RFC 1624).
+/// <para>The offset is the guest's initial number, seen in its SYN, minus the primary's, seen when the client acknowledges it. After a
+/// checkpoint the guest runs the primary's stack, so all offsets go back to those that the primary itself had (0, unless it had once been a
+/// secondary). After a takeover the offsets stay until their connections end.</para>
+/// <para>Place: the last step before the guest's network card, so that a client's frame passes here when it is delivered and not while it
+/// waits for a load. Handles IPv4 and IPv6, VLANs and first fragments; everything else passes. Not thread safe. Sources: RFC 9293
+/// sections 3.5 and 3.10, RFC 2018, RFC 1624.</para>
+/// </summary>
+public sealed class SequenceRewriter
+{
+    private const byte BlobVersion = 1;
+    private const int BlobEntryBytes = 44;
+
+    // How far behind its SYN a client's segment may stand to count as a part of the handshake: more than any first window.
+    private const int HandshakeBytesMax = 1 << 20;
+    private readonly RewriterOptions options;
+    private readonly RewriterTable table;
+    private bool isPromoted;
+
+    public SequenceRewriter(RewriterOptions? options = null)
+    {
+        this.options = options ?? new RewriterOptions();
+        table = new RewriterTable(this.options.ConnectionsMax);
+    }
+
+    /// <summary>Connections in the table, the ended ones included.</summary>
+    public int ConnectionCount => table.Count;
+
+    /// <summary>Connections that pass unchanged because the table was full of live ones. They cost checkpoints, not data.</summary>
+    public long Refused { get; private set; }
+
+    public long Rewritten { get; private set; }
+
+    public long Withheld { get; private set; }
+
+    /// <summary>No connection needs this any more: a promoted host may take the rewriter out of the path.</summary>
+    public bool IsIdle => !table.HasTranslating;
+
+    /// <summary>
+    /// A frame from the client. <paramref name="isChecksumPartial"/>: the checksum field holds only the pseudo header's sum, which is
+    /// left to a network card to finish, and does not contain the numbers.
+    /// </summary>
+    [HotPath]
+    public RewriteResult ToGuest(Span<byte> frame, TimeSpan now, bool isChecksumPartial = false)
+    {
+        var view = FrameView.Parse(frame);
+        if (view.Kind != FrameKind.Tcp)
+        {
+            return RewriteResult.Unchanged;
+        }
+        var flags = view.TcpFlags;
+        var entry = table.Find(ConnectionKey.Of(view).Reversed(), now);
+        if ((flags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst)) == TcpFlags.Syn)
+        {
+            NoteClientSyn(entry, view, now);
+            return RewriteResult.Unchanged;
+        }
+        if (entry is null)
+        {
+            return RewriteResult.Unchanged;
+        }
+        if ((flags & TcpFlags.Ack) != 0 && !TryLearn(entry, view))
+        {
+            Withheld++;
+            return RewriteResult.Withhold;
+        }
+        var result = (flags & TcpFlags.Ack) != 0 && entry.IsOffsetKnown && entry.Offset != 0
+            ? TranslateAcknowledgement(frame, view, entry.Offset, isChecksumPartial)
+            : RewriteResult.Unchanged;
+        NoteEnd(entry, flags, isGuest: false, now);
+        return result;
+    }
+
+    /// <summary>A frame from the guest; see <see cref="ToGuest"/>. Never withheld.</summary>
+    [HotPath]
+    public RewriteResult FromGuest(Span<byte> frame, TimeSpan now, bool isChecksumPartial = false)
+    {
+        var view = FrameView.Parse(frame);
+        if (view.Kind != FrameKind.Tcp)
+        {
+            return RewriteResult.Unchanged;
+        }
+        var flags = view.TcpFlags;
+        var entry = table.Find(ConnectionKey.Of(view), now);
+        if ((flags & (TcpFlags.Syn | TcpFlags.Rst)) == TcpFlags.Syn)
+        {
+            entry = NoteGuestSyn(entry, view, now);
+        }
+        // A reset that answers a segment without acknowledgement has the number 0 by definition (RFC 9293 section 3.5.2), in no stream.
+        var isOutsideStream = (flags & (TcpFlags.Rst | TcpFlags.Ack)) == (TcpFlags.Rst | TcpFlags.Ack) && view.Sequence.Value == 0;
+        if (entry is null || isOutsideStream)
+        {
+            return RewriteResult.Unchanged;
+        }
+        var result = RewriteResult.Unchanged;
+        if (entry.IsOffsetKnown && entry.Offset != 0)
+        {
+            var sequence = unchecked(view.Sequence.Value - entry.Offset);
+            ReplaceNumber(frame, view, view.TransportOffset + 4, sequence, isChecksumPartial);
+            Rewritten++;
+            result = RewriteResult.Rewritten;
+        }
+        NoteEnd(entry, flags, isGuest: true, now);
+        return result;
+    }
+
+    /// <summary>The guest now runs the image of a checkpoint whose primary had no offsets.</summary>
+    public void CheckpointLoaded() => table.AlignAll();
+
+    /// <summary>
+    /// The guest now runs the image of a checkpoint; <paramref name="savedOffsets"/> is what the primary's rewriter had saved with it. False, and
+    /// nothing changed, when the bytes are not a saved table.
+    /// </summary>
+    public bool TryCheckpointLoaded(ReadOnlySpan<byte> savedOffsets, TimeSpan now)
+    {
+        if (savedOffsets.Length < 5 || savedOffsets[0] != BlobVersion)
+        {
+            return false;
+        }
+        var count = BinaryPrimitives.ReadUInt32BigEndian(savedOffsets[1..]);
+        if (savedOffsets.Length - 5 != (long)count * BlobEntryBytes)
+        {
+            return false;
+        }
+        table.AlignAll();
+        for (var rest = savedOffsets[5..]; !rest.IsEmpty; rest = rest[BlobEntryBytes..])
+        {
+            var key = ConnectionKey.Read(rest);
+            var entry = table.Find(key, now) ?? table.TryAdd(key, now);
+            if (entry is null)
+            {
+                Refused++;
+                continue;
+            }
+            entry.Offset = BinaryPrimitives.ReadUInt32BigEndian(rest[40..]);
+            table.Place(entry);
+        }
+        return true;
+    }
+
+    /// <summary>Writes the offsets of a host that was once a secondary, as a part of its checkpoints. Layout: docs/protocol.md.</summary>
+    public void Save(IBufferWriter<byte> target)
+    {
+        ArgumentNullException.ThrowIfNull(target);
+        var count = 0;
+        for (var entry = table.FirstTranslating; entry is not null; entry = entry.Next)
+        {
+            count += entry.IsOffsetKnown ? 1 : 0;
+        }
+        var span = target.GetSpan(5 + (count * BlobEntryBytes));
+        span[0] = BlobVersion;
+        BinaryPrimitives.WriteUInt32BigEndian(span[1..], (uint)count);
+        var offset = 5;
+        for (var entry = table.FirstTranslating; entry is not null; entry = entry.Next)
+        {
+            if (entry.IsOffsetKnown)
+            {
+                entry.Key.Write(span[offset..]);
+                BinaryPrimitives.WriteUInt32BigEndian(span[(offset + 40)..], entry.Offset);
+                offset += BlobEntryBytes;
+            }
+        }
+        target.Advance(offset);
+    }
+
+    /// <summary>
+    /// The host has taken over: offsets stay until their connections end, and connections that begin now are the guest's own and need none.
+    /// </summary>
+    public void Promote() => isPromoted = true;
+
+    /// <summary>The host is a secondary (again).</summary>
+    public void Demote() => isPromoted = false;
+
+    private void NoteClientSyn(RewriterEntry? entry, in FrameView view, TimeSpan now)
+    {
+        if (entry is null)
+        {
+            if (isPromoted)
+            {
+                return;
+            }
+            entry = table.TryAdd(ConnectionKey.Of(view).Reversed(), now);
+            if (entry is null)
+            {
+                Refused++;
+                return;
+            }
+        }
+        // An established connection is not given up for a SYN: it may be a blind attack, which the guest answers with a challenge
+        // (RFC 5961). Only the guest's own SYN begins a new one.
+        entry.PendingClientSyn = view.Sequence;
+        table.Place(entry);
+    }
+
+    private RewriterEntry? NoteGuestSyn(RewriterEntry? entry, in FrameView view, TimeSpan now)
+    {
+        var isAnswer = (view.TcpFlags & TcpFlags.Ack) != 0;
+        var answered = view.Acknowledgement + -1;
+        if (entry is null)
+        {
+            // An answer to a SYN that never passed here comes from a loaded image; a SYN may, and then learning gives the offset 0.
+            if (isPromoted || isAnswer)
+            {
+                return null;
+            }
+            entry = table.TryAdd(ConnectionKey.Of(view), now);
+            if (entry is null)
+            {
+                Refused++;
+                return null;
+            }
+        }
+        if (entry.GuestSyn == view.Sequence)
+        {
+            entry.HasGuestAnswered |= isAnswer;
+            return entry;
+        }
+        var isNew = !isAnswer || (entry.PendingClientSyn == answered && entry.ClientSyn != answered);
+        if (isNew)
+        {
+            entry.BeginHandshake(view.Sequence);
+            entry.ForgetAt = now + options.TimeWait;
+            entry.HasGuestAnswered = isAnswer;
+            entry.ClientSyn = isAnswer ? answered : null;
+            entry.PendingClientSyn = null;
+            table.Place(entry);
+        }
+        return entry;
+    }
+
+    // False: the segment must not reach the guest.
+    private bool TryLearn(RewriterEntry entry, in FrameView view)
+    {
+        if (entry.IsOffsetKnown)
+        {
+            // The client acknowledges the primary's answer to a SYN that this guest has not answered yet.
+            var isEarly = entry.PendingClientSyn is { } pending && entry.Offset == 0 && entry.GuestSyn is null
+                && (view.TcpFlags & TcpFlags.Syn) == 0 && (view.Sequence - pending) is >= 1 and <= HandshakeBytesMax;
+            return !isEarly;
+        }
+        var isSyn = (view.TcpFlags & TcpFlags.Syn) != 0;
+        var isReset = (view.TcpFlags & TcpFlags.Rst) != 0;
+        if (!isSyn && !isReset)
+        {
+            // An acknowledgement completes a handshake only when the guest has answered and it belongs to this client's SYN: a late
+            // segment of a former connection would give an offset that is never repaired.
+            if (!entry.HasGuestAnswered || (entry.ClientSyn is { } syn && (view.Sequence - syn) is < 1 or > HandshakeBytesMax))
+            {
+                return true;
+            }
+        }
+        entry.Offset = unchecked(entry.GuestSyn!.Value.Value - (view.Acknowledgement + -1).Value);
+        entry.IsOffsetKnown = true;
+        entry.ForgetAt = null;
+        table.Place(entry);
+        return true;
+    }
+
+    private RewriteResult TranslateAcknowledgement(Span<byte> frame, in FrameView view, uint offset, bool isChecksumPartial)
+    {
+        var acknowledgement = unchecked(view.Acknowledgement.Value + offset);
+        ReplaceNumber(frame, view, view.TransportOffset + 8, acknowledgement, isChecksumPartial);
+        var optionsOffset = 0;
+        while (TcpOptions.TryNext(view.TcpOptions, ref optionsOffset, out var kind, out var body))
+        {
+            if (kind != TcpOptions.Sack)
+            {
+                continue;
+            }
+            var bodyOffset = view.TransportOffset + 20 + optionsOffset - body.Length;
+            for (var edge = 0; edge + 4 <= body.Length; edge += 4)
+            {
+                var value = BinaryPrimitives.ReadUInt32BigEndian(body[edge..]);
+                ReplaceNumber(frame, view, bodyOffset + edge, unchecked(value + offset), isChecksumPartial);
+            }
+        }
+        Rewritten++;
+        return RewriteResult.Rewritten;
+    }
+
+    private static void ReplaceNumber(Span<byte> frame, in FrameView view, int at, uint value, bool isChecksumPartial)
+    {
+        var old = BinaryPrimitives.ReadUInt32BigEndian(frame[at..]);
+        BinaryPrimitives.WriteUInt32BigEndian(frame[at..], value);
+        if (!isChecksumPartial)
+        {
+            var checksumAt = frame[(view.TransportOffset + 16)..];
+            var isOdd = ((at - view.TransportOffset) & 1) != 0;
+            var checksum = InternetChecksum.Update(BinaryPrimitives.ReadUInt16BigEndian(checksumAt), old, value, isOdd);
+            BinaryPrimitives.WriteUInt16BigEndian(checksumAt, checksum);
+        }
+    }
+
+    private void NoteEnd(RewriterEntry entry, TcpFlags flags, bool isGuest, TimeSpan now)
+    {
+        entry.HasGuestFin |= isGuest && (flags & TcpFlags.Fin) != 0;
+        entry.HasClientFin |= !isGuest && (flags & TcpFlags.Fin) != 0;
+        if ((flags & TcpFlags.Rst) != 0 || (entry.HasGuestFin && entry.HasClientFin) || entry.ForgetAt is not null)
+        {
+            // Kept for a while after the last segment: the offset is needed for what is sent again, and a reset may not have been valid.
+            var isFirst = entry.ForgetAt is null;
+            entry.ForgetAt = now + options.TimeWait;
+            if (isFirst)
+            {
+                table.Place(entry);
+            }
+        }
+    }
+}

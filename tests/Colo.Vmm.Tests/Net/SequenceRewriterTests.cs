@@ -1,0 +1,320 @@
+using System.Buffers;
+using Colo.Vmm.Net;
+
+namespace Colo.Vmm.Tests.Net;
+
+public sealed class SequenceRewriterTests
+{
+    private const TcpFlags Ack = TcpFlags.Ack;
+    private const TcpFlags Syn = TcpFlags.Syn;
+    private TimeSpan now = TimeSpan.FromSeconds(5);
+
+    public static TheoryData<bool, uint, uint> Spaces() => new()
+    {
+        { false, 1000, 5000 }, { true, 1000, 5000 }, { false, 0xFFFF_FFF0, 16 }, { true, 3, 0xFFFF_FFFE },
+    };
+
+    [Theory]
+    [MemberData(nameof(Spaces))]
+    public void A_connection_of_the_client_is_translated_both_ways(bool ipv6, uint primarySyn, uint guestSyn)
+    {
+        var rewriter = new SequenceRewriter();
+        Handshake(rewriter, primarySyn, guestSyn, ipv6);
+        var data = TestFrames.Tcp(unchecked(guestSyn + 1), 101, Ack, [1, 2, 3], ipv6: ipv6);
+        Assert.Equal(RewriteResult.Rewritten, rewriter.FromGuest(data, now));
+        Assert.Equal(unchecked(primarySyn + 1), FrameView.Parse(data).Sequence.Value);
+        Assert.True(TestFrames.HasRightTcpChecksum(data));
+        var ack = TestFrames.Tcp(101, unchecked(primarySyn + 4), Ack, [], 4000, 80, fromGuest: false, ipv6: ipv6);
+        rewriter.ToGuest(ack, now);
+        Assert.Equal(unchecked(guestSyn + 4), FrameView.Parse(ack).Acknowledgement.Value);
+        Assert.True(TestFrames.HasRightTcpChecksum(ack));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Sack_blocks_are_translated_at_even_and_odd_offsets(int fillers)
+    {
+        var rewriter = new SequenceRewriter();
+        Handshake(rewriter, 1000, 0x12345678);
+        byte[] options = [.. Enumerable.Repeat((byte)1, fillers), 5, 10, 0, 0, 0x07, 0xD0, 0, 0, 0x0B, 0xB8];
+        var frame = TestFrames.Tcp(101, 1001, Ack, [], 4000, 80, fromGuest: false, options: options);
+        rewriter.ToGuest(frame, now);
+        Assert.True(TestFrames.HasRightTcpChecksum(frame));
+        var at = 0;
+        var view = FrameView.Parse(frame);
+        Assert.True(TcpOptions.TryNext(view.TcpOptions, ref at, out _, out var body));
+        Assert.Equal(0x12345678u + 2000 - 1000, System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(body));
+        Assert.Equal(0x12345678u + 3000 - 1000, System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(body[4..]));
+    }
+
+    [Fact]
+    public void A_connection_of_the_guest_learns_from_the_servers_answer()
+    {
+        var rewriter = new SequenceRewriter();
+        rewriter.FromGuest(TestFrames.Tcp(7000, 0, Syn, []), now);
+        var answer = TestFrames.Tcp(100, 2001, Syn | Ack, [], 4000, 80, fromGuest: false);
+        rewriter.ToGuest(answer, now);
+        Assert.Equal(7001u, FrameView.Parse(answer).Acknowledgement.Value);
+        Assert.Equal(2001u, Out(rewriter, 7001, Ack));
+    }
+
+    [Fact]
+    public void A_refused_connection_of_the_guest_reaches_it_as_refused()
+    {
+        var rewriter = new SequenceRewriter();
+        rewriter.FromGuest(TestFrames.Tcp(7000, 0, Syn, []), now);
+        var refusal = TestFrames.Tcp(0, 2001, TcpFlags.Rst | Ack, [], 4000, 80, fromGuest: false);
+        rewriter.ToGuest(refusal, now);
+        Assert.Equal(7001u, FrameView.Parse(refusal).Acknowledgement.Value);
+    }
+
+    [Fact]
+    public void A_late_segment_does_not_teach_a_wrong_offset()
+    {
+        var rewriter = new SequenceRewriter();
+        rewriter.FromGuest(TestFrames.Tcp(7000, 0, Syn, []), now);
+        In(rewriter, 55, 99999, Ack);
+        In(rewriter, 100, 2001, Syn | Ack);
+        Assert.Equal(2001u, Out(rewriter, 7001, Ack));
+        var other = new SequenceRewriter();
+        In(other, 100, 0, Syn);
+        Out(other, 7000, Syn | Ack, ack: 101);
+        Assert.Equal(424242u, In(other, 0x4000_0000, 424242, Ack));
+        In(other, 101, 2001, Ack);
+        Assert.Equal(2001u, Out(other, 7001, Ack));
+    }
+
+    [Fact]
+    public void A_simultaneous_open_is_translated()
+    {
+        var rewriter = new SequenceRewriter();
+        Out(rewriter, 7000, Syn);
+        In(rewriter, 100, 0, Syn);
+        Assert.Equal(7000u, Out(rewriter, 7000, Syn | Ack, ack: 101));
+        Assert.Equal(7001u, In(rewriter, 100, 2001, Syn | Ack));
+        Assert.Equal(2001u, Out(rewriter, 7001, Ack));
+    }
+
+    [Fact]
+    public void Repeated_syns_change_nothing_and_a_repeated_answer_has_the_clients_number()
+    {
+        var rewriter = new SequenceRewriter();
+        In(rewriter, 100, 0, Syn);
+        Out(rewriter, 7000, Syn | Ack, ack: 101);
+        In(rewriter, 100, 0, Syn);
+        Assert.Equal(7000u, Out(rewriter, 7000, Syn | Ack, ack: 101));
+        Assert.Equal(7001u, In(rewriter, 101, 2001, Ack));
+        Assert.Equal(2000u, Out(rewriter, 7000, Syn | Ack, ack: 101));
+        Assert.Equal(2001u, Out(rewriter, 7001, Ack));
+    }
+
+    [Fact]
+    public void A_client_that_is_faster_than_the_secondary_is_withheld_until_it_has_answered()
+    {
+        var rewriter = new SequenceRewriter();
+        In(rewriter, 100, 0, Syn);
+        Assert.Equal(RewriteResult.Withhold, rewriter.ToGuest(ToGuest(101, 2001, Ack), now));
+        Out(rewriter, 7000, Syn | Ack, ack: 101);
+        Assert.Equal(7001u, In(rewriter, 101, 2001, Ack));
+    }
+
+    [Theory]
+    [InlineData("syn received")]
+    [InlineData("answered")]
+    [InlineData("established")]
+    public void After_a_checkpoint_in_any_state_nothing_is_translated(string state)
+    {
+        var rewriter = new SequenceRewriter();
+        In(rewriter, 100, 0, Syn);
+        if (state != "syn received")
+        {
+            Out(rewriter, 7000, Syn | Ack, ack: 101);
+        }
+        if (state == "established")
+        {
+            In(rewriter, 101, 2001, Ack);
+        }
+        rewriter.CheckpointLoaded();
+        Assert.Equal(2000u, Out(rewriter, 2000, Syn | Ack, ack: 101));
+        Assert.Equal(2001u, In(rewriter, 101, 2001, Ack));
+        Assert.Equal(2001u, Out(rewriter, 2001, Ack));
+        Assert.True(rewriter.IsIdle);
+    }
+
+    [Fact]
+    public void After_a_checkpoint_a_repeated_syn_of_the_client_leads_to_offset_zero()
+    {
+        var rewriter = new SequenceRewriter();
+        rewriter.CheckpointLoaded();
+        In(rewriter, 100, 0, Syn);
+        Out(rewriter, 2000, Syn | Ack, ack: 101);
+        Assert.Equal(2001u, In(rewriter, 101, 2001, Ack));
+        Assert.Equal(2001u, Out(rewriter, 2001, Ack));
+    }
+
+    [Fact]
+    public void A_stray_syn_does_not_disturb_a_live_connection_and_a_new_one_starts_anew()
+    {
+        var rewriter = new SequenceRewriter();
+        Handshake(rewriter, 1000, 5000);
+        In(rewriter, 0x7777, 0, Syn);
+        Assert.Equal(5001u, In(rewriter, 101, 1001, Ack));
+        Out(rewriter, 9000, Syn | Ack, ack: 0x7778);
+        Assert.Equal(9001u, In(rewriter, 0x7778, 3001, Ack));
+        Assert.Equal(3001u, Out(rewriter, 9001, Ack));
+    }
+
+    [Fact]
+    public void Resets_are_translated_except_the_one_that_has_no_number()
+    {
+        var rewriter = new SequenceRewriter();
+        Handshake(rewriter, 1000, 5000);
+        Assert.Equal(0u, Out(rewriter, 0, TcpFlags.Rst | Ack, ack: 101));
+        Assert.Equal(1005u, Out(rewriter, 5005, TcpFlags.Rst));
+    }
+
+    [Fact]
+    public void An_ended_connection_is_forgotten_after_its_time_and_not_before()
+    {
+        var rewriter = new SequenceRewriter();
+        Handshake(rewriter, 1000, 5000);
+        Assert.Equal(1001u, Out(rewriter, 5001, Ack | TcpFlags.Fin));
+        In(rewriter, 101, 1002, Ack | TcpFlags.Fin);
+        now += TimeSpan.FromSeconds(59);
+        Assert.Equal(1002u, Out(rewriter, 5002, Ack));
+        now += TimeSpan.FromSeconds(61);
+        Assert.Equal(5002u, Out(rewriter, 5002, Ack));
+        Assert.Equal(0, rewriter.ConnectionCount);
+    }
+
+    [Fact]
+    public void Offsets_survive_a_takeover_and_new_connections_need_none()
+    {
+        var rewriter = new SequenceRewriter();
+        Handshake(rewriter, 1000, 5000);
+        rewriter.Promote();
+        Assert.Equal(1001u, Out(rewriter, 5001, Ack));
+        In(rewriter, 100, 0, Syn, port: 4001);
+        Out(rewriter, 7000, Syn | Ack, ack: 101, port: 4001);
+        Assert.Equal(7001u, In(rewriter, 101, 7001, Ack, port: 4001));
+        Assert.Equal(1, rewriter.ConnectionCount);
+        Assert.False(rewriter.IsIdle);
+    }
+
+    [Fact]
+    public void A_handshake_that_was_open_at_the_takeover_still_learns()
+    {
+        var rewriter = new SequenceRewriter();
+        In(rewriter, 100, 0, Syn);
+        Out(rewriter, 7000, Syn | Ack, ack: 101);
+        rewriter.Promote();
+        Assert.Equal(7001u, In(rewriter, 101, 2001, Ack));
+        Assert.Equal(2001u, Out(rewriter, 7001, Ack));
+    }
+
+    [Fact]
+    public void Saved_offsets_let_the_next_secondary_carry_the_connection_on()
+    {
+        var promoted = new SequenceRewriter();
+        Handshake(promoted, 1000, 5000);
+        var blob = new ArrayBufferWriter<byte>();
+        promoted.Save(blob);
+        var next = new SequenceRewriter();
+        Assert.True(next.TryCheckpointLoaded(blob.WrittenSpan, now));
+        Assert.Equal(1001u, Out(next, 5001, Ack));
+        Assert.Equal(5001u, In(next, 101, 1001, Ack));
+        next.CheckpointLoaded();
+        Assert.Equal(5001u, Out(next, 5001, Ack));
+    }
+
+    [Fact]
+    public void Bad_saved_offsets_change_nothing()
+    {
+        var rewriter = new SequenceRewriter();
+        Handshake(rewriter, 1000, 5000);
+        foreach (byte[] bad in (byte[][])[[], [1], [2, 0, 0, 0, 0], [1, 0, 0, 0, 1], [1, 255, 255, 255, 255, 0], [1, 0, 0, 0, 0, 9]])
+        {
+            Assert.False(rewriter.TryCheckpointLoaded(bad, now));
+        }
+        Assert.Equal(1001u, Out(rewriter, 5001, Ack));
+    }
+
+    [Fact]
+    public void A_full_table_keeps_live_offsets_forgets_what_it_may_and_says_what_it_refused()
+    {
+        var rewriter = new SequenceRewriter(new RewriterOptions { ConnectionsMax = 8 });
+        for (var i = 0; i < 7; i++)
+        {
+            Handshake(rewriter, 1000, 5000, port: 4000 + i);
+        }
+        for (var i = 0; i < 50; i++)
+        {
+            In(rewriter, 100, 0, Syn, port: 6000 + i);
+        }
+        Assert.Equal(0, rewriter.Refused);
+        Handshake(rewriter, 1000, 5000, port: 4007);
+        In(rewriter, 100, 0, Syn, port: 7000);
+        Assert.Equal(1, rewriter.Refused);
+        for (var i = 0; i < 8; i++)
+        {
+            Assert.Equal(1001u, Out(rewriter, 5001, Ack, port: 4000 + i));
+        }
+        rewriter.CheckpointLoaded();
+        Handshake(rewriter, 1000, 5000, port: 7001);
+        Assert.Equal(1, rewriter.Refused);
+        Assert.Equal(8, rewriter.ConnectionCount);
+    }
+
+    [Fact]
+    public void A_flood_of_half_open_connections_keeps_nobody_out()
+    {
+        var rewriter = new SequenceRewriter(new RewriterOptions { ConnectionsMax = 8 });
+        for (var i = 0; i < 100; i++)
+        {
+            In(rewriter, 100, 0, Syn, port: 6000 + i);
+            Out(rewriter, 7000, Syn | Ack, ack: 101, port: 6000 + i);
+        }
+        Handshake(rewriter, 1000, 5000);
+        Assert.Equal(1001u, Out(rewriter, 5001, Ack));
+        Assert.Equal(0, rewriter.Refused);
+    }
+
+    [Fact]
+    public void An_unfinished_checksum_is_left_alone()
+    {
+        var rewriter = new SequenceRewriter();
+        Handshake(rewriter, 1000, 5000);
+        var frame = TestFrames.Tcp(5001, 101, Ack, [1]);
+        var view = FrameView.Parse(frame);
+        var before = frame[(view.TransportOffset + 16)..(view.TransportOffset + 18)];
+        rewriter.FromGuest(frame, now, isChecksumPartial: true);
+        Assert.Equal(before, frame[(view.TransportOffset + 16)..(view.TransportOffset + 18)]);
+    }
+
+    private static byte[] ToGuest(uint seq, uint ack, TcpFlags flags, int port = 4000, bool ipv6 = false) =>
+        TestFrames.Tcp(seq, ack, flags, [], port, 80, fromGuest: false, ipv6: ipv6);
+
+    private uint In(SequenceRewriter rewriter, uint seq, uint ack, TcpFlags flags, int port = 4000, bool ipv6 = false)
+    {
+        var frame = ToGuest(seq, ack, flags, port, ipv6);
+        Assert.NotEqual(RewriteResult.Withhold, rewriter.ToGuest(frame, now));
+        Assert.True(TestFrames.HasRightTcpChecksum(frame));
+        return FrameView.Parse(frame).Acknowledgement.Value;
+    }
+
+    private uint Out(SequenceRewriter rewriter, uint seq, TcpFlags flags, uint ack = 101, int port = 4000, bool ipv6 = false)
+    {
+        var frame = TestFrames.Tcp(seq, ack, flags, [], 80, port, ipv6: ipv6);
+        rewriter.FromGuest(frame, now);
+        Assert.True(TestFrames.HasRightTcpChecksum(frame));
+        return FrameView.Parse(frame).Sequence.Value;
+    }
+
+    private void Handshake(SequenceRewriter rewriter, uint primarySyn, uint guestSyn, bool ipv6 = false, int port = 4000)
+    {
+        In(rewriter, 100, 0, Syn, port, ipv6);
+        Assert.Equal(guestSyn, Out(rewriter, guestSyn, Syn | Ack, 101, port, ipv6));
+        Assert.Equal(unchecked(guestSyn + 1), In(rewriter, 101, unchecked(primarySyn + 1), Ack, port, ipv6));
+    }
+}
