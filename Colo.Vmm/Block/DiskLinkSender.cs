@@ -218,7 +218,7 @@ public sealed class DiskLinkSender : IDisposable
             new DiskLinkFrame(type, _term, _epoch, _queued, offset, length, payload.Length, crc).Format(header);
             CopyIn(_queued - total, header);
             CopyIn(_queued - payload.Length, payload);
-            Monitor.PulseAll(_lock);
+            System.Threading.Monitor.PulseAll(_lock);
             return true;
         }
     }
@@ -267,7 +267,7 @@ public sealed class DiskLinkSender : IDisposable
             {
                 while (_sent == _queued && !_lost)
                 {
-                    Monitor.Wait(_lock);
+                    System.Threading.Monitor.Wait(_lock);
                 }
 
                 if (_lost)
@@ -410,7 +410,7 @@ public sealed class DiskLinkSender : IDisposable
             _waiters.Clear();
             question = _question;
             _question = null;
-            Monitor.PulseAll(_lock);
+            System.Threading.Monitor.PulseAll(_lock);
         }
 
         LinkStreams.Abort(_stream);

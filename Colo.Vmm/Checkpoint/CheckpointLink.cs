@@ -139,7 +139,7 @@ public sealed class CheckpointLink : IDisposable
         var features = Parameters.Features;
         for (var i = -1; i < _pages.Length; i++)
         {
-            var failure = Channel(i).ReadRaw(bytes, LinkFailure.Closed);
+            var failure = Channel(i).ReadRaw(bytes, LinkFailure.Closed, out _);
             if (failure != LinkFailure.None)
             {
                 error = $"channel {i} ended while it was being opened ({failure})";

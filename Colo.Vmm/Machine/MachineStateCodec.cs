@@ -76,27 +76,15 @@ internal sealed class MachineStateCodec
         destination.Advance(length);
     }
 
+    /// <summary>What is wrong with the state; null when <see cref="Restore"/> would take it. Changes nothing.</summary>
+    public string? Check(ReadOnlySpan<byte> state) => Decode(state, new DeviceState[_sections.Length]);
+
     public RestoreResult Restore(ReadOnlySpan<byte> state)
     {
-        if (CheckContainer(state) is { } error)
+        var decoded = new DeviceState[_sections.Length];
+        if (Decode(state, decoded) is { } error)
         {
             return RestoreResult.Failed(error);
-        }
-
-        var decoded = new DeviceState[_sections.Length];
-        ReadOnlySpan<byte> rest = state[HeaderSize..^ChecksumSize];
-        for (int i = 0; i < _sections.Length; i++)
-        {
-            error = DecodeSection(_sections[i], ref rest, out decoded[i]);
-            if (error is not null)
-            {
-                return RestoreResult.Failed($"machine state, section {i}: {error}");
-            }
-        }
-
-        if (rest.Length > 0)
-        {
-            return RestoreResult.Failed($"machine state: {rest.Length} bytes behind the last section");
         }
 
         _board.ResetDevices();
@@ -106,6 +94,25 @@ internal sealed class MachineStateCodec
         }
 
         return RestoreResult.Ok;
+    }
+
+    private string? Decode(ReadOnlySpan<byte> state, DeviceState[] decoded)
+    {
+        if (CheckContainer(state) is { } error)
+        {
+            return error;
+        }
+
+        ReadOnlySpan<byte> rest = state[HeaderSize..^ChecksumSize];
+        for (int i = 0; i < _sections.Length; i++)
+        {
+            if (DecodeSection(_sections[i], ref rest, out decoded[i]) is { } sectionError)
+            {
+                return $"machine state, section {i}: {sectionError}";
+            }
+        }
+
+        return rest.Length > 0 ? $"machine state: {rest.Length} bytes behind the last section" : null;
     }
 
     private string? CheckContainer(ReadOnlySpan<byte> state)

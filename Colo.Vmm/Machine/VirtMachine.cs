@@ -174,6 +174,9 @@ public sealed class VirtMachine : IDisposable
         return _codec.Restore(state);
     }
 
+    /// <summary>What <see cref="RestoreDevices"/> would say against the state; null: nothing. Changes nothing.</summary>
+    public string? CheckDevices(ReadOnlySpan<byte> state) => _codec.Check(state);
+
     /// <summary>The whole machine, RAM included. Only while paused.</summary>
     public void Save(Stream destination)
     {

@@ -1,4 +1,5 @@
 using Colo.Benchmarks.Actor;
+using Colo.Benchmarks.Checkpoint;
 using Colo.Benchmarks.Disk;
 using Colo.Benchmarks.Machine;
 using Colo.Benchmarks.Packets;
@@ -16,6 +17,7 @@ internal static class Program
         ["packets"] = PacketsSuite.Run,
         ["machine"] = MachineSuite.Run,
         ["disk"] = DiskSuite.Run,
+        ["checkpoint"] = CheckpointSuite.Run,
     };
 
     public static int Main(string[] args)

@@ -48,7 +48,7 @@ internal sealed class NbdServerConnection(
         {
             while (!_ended)
             {
-                Monitor.Wait(_workLock);
+                System.Threading.Monitor.Wait(_workLock);
             }
         }
     }
@@ -75,11 +75,11 @@ internal sealed class NbdServerConnection(
             {
                 while (_working > 0)
                 {
-                    Monitor.Wait(_workLock);
+                    System.Threading.Monitor.Wait(_workLock);
                 }
 
                 _ended = true;
-                Monitor.PulseAll(_workLock);
+                System.Threading.Monitor.PulseAll(_workLock);
             }
 
             LinkStreams.Abort(_link);
@@ -321,7 +321,7 @@ internal sealed class NbdServerConnection(
         {
             _working--;
             _workingBytes -= bytes;
-            Monitor.PulseAll(_workLock);
+            System.Threading.Monitor.PulseAll(_workLock);
         }
     }
 
@@ -331,7 +331,7 @@ internal sealed class NbdServerConnection(
         {
             while (_working >= options.RequestsMax || (_working > 1 && _workingBytes > options.PayloadBytesMax))
             {
-                Monitor.Wait(_workLock);
+                System.Threading.Monitor.Wait(_workLock);
             }
         }
     }

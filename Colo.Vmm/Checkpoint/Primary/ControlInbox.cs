@@ -34,7 +34,7 @@ internal sealed class ControlInbox
             }
 
             _messages[(_head + _count++) % Capacity] = message;
-            Monitor.PulseAll(_gate);
+            System.Threading.Monitor.PulseAll(_gate);
             return true;
         }
     }
@@ -45,7 +45,7 @@ internal sealed class ControlInbox
         lock (_gate)
         {
             _closed = true;
-            Monitor.PulseAll(_gate);
+            System.Threading.Monitor.PulseAll(_gate);
         }
     }
 
@@ -57,7 +57,7 @@ internal sealed class ControlInbox
         {
             while (_count == 0 && !_closed && !cancellation.IsCancellationRequested)
             {
-                Monitor.Wait(_gate);
+                System.Threading.Monitor.Wait(_gate);
             }
 
             if (_count == 0)
@@ -77,7 +77,7 @@ internal sealed class ControlInbox
     {
         lock (_gate)
         {
-            Monitor.PulseAll(_gate);
+            System.Threading.Monitor.PulseAll(_gate);
         }
     }
 }

@@ -96,6 +96,11 @@ internal sealed class SenderCrew : IDisposable
 
     public void Dispose()
     {
+        if (_stopping)
+        {
+            return;
+        }
+
         _stopping = true;
         foreach (var work in _work)
         {

@@ -101,7 +101,7 @@ internal sealed class CheckpointIntake
                     return false;
                 }
 
-                Monitor.Wait(_endGate);
+                System.Threading.Monitor.Wait(_endGate);
             }
 
             return true;
@@ -113,7 +113,7 @@ internal sealed class CheckpointIntake
     {
         lock (_endGate)
         {
-            Monitor.PulseAll(_endGate);
+            System.Threading.Monitor.PulseAll(_endGate);
         }
     }
 
@@ -272,7 +272,7 @@ internal sealed class CheckpointIntake
     {
         foreach (var channel in _channels)
         {
-            Monitor.Enter(channel.Gate);
+            System.Threading.Monitor.Enter(channel.Gate);
         }
     }
 
@@ -280,7 +280,7 @@ internal sealed class CheckpointIntake
     {
         foreach (var channel in _channels)
         {
-            Monitor.Exit(channel.Gate);
+            System.Threading.Monitor.Exit(channel.Gate);
         }
     }
 

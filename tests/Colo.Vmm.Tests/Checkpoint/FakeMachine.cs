@@ -80,7 +80,7 @@ internal sealed class FakeMachine : ICheckpointMachine, IDisposable
         lock (_gate)
         {
             _paused = false;
-            Monitor.PulseAll(_gate);
+            System.Threading.Monitor.PulseAll(_gate);
         }
     }
 
@@ -177,7 +177,7 @@ internal sealed class FakeMachine : ICheckpointMachine, IDisposable
                 {
                     while (_paused && !_stopping)
                     {
-                        Monitor.Wait(_gate);
+                        System.Threading.Monitor.Wait(_gate);
                     }
 
                     if (_stopping)
@@ -203,7 +203,7 @@ internal sealed class FakeMachine : ICheckpointMachine, IDisposable
         lock (_gate)
         {
             _stopping = true;
-            Monitor.PulseAll(_gate);
+            System.Threading.Monitor.PulseAll(_gate);
         }
 
         _thread?.Join();

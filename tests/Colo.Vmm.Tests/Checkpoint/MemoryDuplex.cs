@@ -70,14 +70,14 @@ internal sealed class MemoryDuplex : Stream
             {
                 while (_count == 0 && !_closed)
                 {
-                    Monitor.Wait(_gate);
+                    System.Threading.Monitor.Wait(_gate);
                 }
 
                 var count = Math.Min(Math.Min(_count, target.Length), capacity - _start);
                 _bytes.AsSpan(_start, count).CopyTo(target);
                 _start = (_start + count) % capacity;
                 _count -= count;
-                Monitor.PulseAll(_gate);
+                System.Threading.Monitor.PulseAll(_gate);
                 return count;
             }
         }
@@ -90,7 +90,7 @@ internal sealed class MemoryDuplex : Stream
                 {
                     while (_count == capacity && !_closed)
                     {
-                        Monitor.Wait(_gate);
+                        System.Threading.Monitor.Wait(_gate);
                     }
 
                     if (_closed)
@@ -103,7 +103,7 @@ internal sealed class MemoryDuplex : Stream
                     source[..count].CopyTo(_bytes.AsSpan(end));
                     source = source[count..];
                     _count += count;
-                    Monitor.PulseAll(_gate);
+                    System.Threading.Monitor.PulseAll(_gate);
                 }
             }
         }
@@ -113,7 +113,7 @@ internal sealed class MemoryDuplex : Stream
             lock (_gate)
             {
                 _closed = true;
-                Monitor.PulseAll(_gate);
+                System.Threading.Monitor.PulseAll(_gate);
             }
         }
     }

@@ -30,7 +30,7 @@ internal sealed class ConsoleRecorder : IConsoleBackend
         lock (_text)
         {
             _text.Append(Encoding.Latin1.GetString(output));
-            Monitor.PulseAll(_text);
+            System.Threading.Monitor.PulseAll(_text);
         }
     }
 
@@ -45,7 +45,7 @@ internal sealed class ConsoleRecorder : IConsoleBackend
             while (!_text.ToString().Contains(expected, StringComparison.Ordinal))
             {
                 TimeSpan left = end - DateTime.UtcNow;
-                if (left <= TimeSpan.Zero || !Monitor.Wait(_text, left))
+                if (left <= TimeSpan.Zero || !System.Threading.Monitor.Wait(_text, left))
                 {
                     string text = _text.ToString();
                     Assert.Fail($"console did not show '{expected}' within {limit}; it ends with:\n{text[Math.Max(0, text.Length - 3000)..]}");

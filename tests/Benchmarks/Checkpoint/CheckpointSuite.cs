@@ -1,0 +1,191 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Colo.Vmm.Checkpoint.Primary;
+using Colo.Vmm.Memory;
+
+namespace Colo.Benchmarks.Checkpoint;
+
+/// <summary>
+/// What a checkpoint costs: the guest's pause, the transfer and the flip for growing numbers of dirty pages, next to a
+/// plain copy of the same bytes over the same kind of sockets in the same run; and the secondary's extra memory.
+/// </summary>
+internal static class CheckpointSuite
+{
+    private const int RamPages = 65536; // 256 MiB
+
+    private static readonly int[] s_dirtyPages = [0, 256, 1024, 4096, 16384];
+
+    public static void Run(Report report)
+    {
+        foreach (var channels in new[] { 1, 4 })
+        {
+            Checkpoints(report, channels);
+        }
+
+        Memory(report, sameQuarter: true);
+        Memory(report, sameQuarter: false);
+    }
+
+    private static void Checkpoints(Report report, int channels)
+    {
+        using var pair = new BenchPair(RamPages, channels, new PrimaryCheckpointOptions { DeltaCachePages = 0 });
+        var pauses = new Dictionary<int, double>();
+        var first = new List<CheckpointReport>();
+        foreach (var dirty in s_dirtyPages.Prepend(16384))
+        {
+            var rounds = dirty >= 4096 ? 25 : 60;
+            var reports = new List<CheckpointReport>();
+            var applies = new List<double>();
+            var copies = new List<double>();
+            for (var round = 0; round < rounds; round++)
+            {
+                Dirty(pair.Primary.Ram, dirty, round);
+                reports.Add(pair.Run());
+                applies.Add(pair.Receiver.LastApplyTime.TotalMicroseconds);
+                if (dirty > 0 && round % 2 == 0)
+                {
+                    copies.Add(PlainCopy(channels, (long)dirty * GuestRam.PageSize));
+                }
+            }
+
+            if (first.Count == 0)
+            {
+                first = reports; // The first size is run twice; the first time only warms up.
+                continue;
+            }
+
+            var name = $"{channels} channels, {dirty} pages";
+            pauses[dirty] = Add(report, $"{name}: pause", "us", reports.Select(r => r.PauseTime.TotalMicroseconds));
+            var transfer = Add(
+                report, $"{name}: transfer", "us", reports.Select(r => (r.SendTime + r.AcknowledgeTime).TotalMicroseconds));
+            Add(report, $"{name}: apply", "us", applies);
+            if (dirty > 0)
+            {
+                var copy = Add(report, $"{name}: plain copy", "us", copies);
+                Ratio(report, $"{name}: transfer speed of plain copy", copy / transfer, "at least 0.5 asked");
+            }
+        }
+
+        Ratio(report, $"{channels} channels: pause at 16384 of 256 pages", pauses[16384] / pauses[256], "at most 1.5 asked");
+    }
+
+    private static void Memory(Report report, bool sameQuarter)
+    {
+        using var pair = new BenchPair(RamPages, 1, new PrimaryCheckpointOptions { DeltaCachePages = 0 });
+        var page = new byte[GuestRam.PageSize];
+        for (var round = 0; round < 3; round++)
+        {
+            for (var i = 0; i < RamPages / 4; i++)
+            {
+                Fill(page, i + round);
+                Write(pair.Primary.Ram, i * 2, page);
+                Write(pair.Secondary.Ram, i * 2 + (sameQuarter ? 0 : 1), page);
+            }
+
+            pair.Run();
+        }
+
+        var ratio = 1 + (double)pair.Receiver.ExtraMemoryBytesPeak / pair.Secondary.Ram.SizeBytes;
+        Ratio(
+            report, $"secondary memory of RAM, {(sameQuarter ? "the same" : "another")} quarter dirty on each side", ratio,
+            sameQuarter ? "at most 1.25 asked" : "incompressible and disjoint: the running state and the image differ in both");
+    }
+
+    private static void Write(GuestRam ram, int page, byte[] content) =>
+        ram.TryWrite(ram.BaseAddress + (ulong)page * GuestRam.PageSize, content);
+
+    private static void Dirty(GuestRam ram, int pages, int round)
+    {
+        Span<byte> page = stackalloc byte[GuestRam.PageSize];
+        for (var i = 0; i < pages; i++)
+        {
+            Fill(page, i * 31 + round);
+            // Every third page, so that runs are short.
+            ram.TryWrite(ram.BaseAddress + (ulong)(i * 3) * GuestRam.PageSize, page);
+        }
+    }
+
+    private static void Fill(Span<byte> page, int seed)
+    {
+        var words = MemoryMarshal.Cast<byte, ulong>(page);
+        var value = (ulong)seed * 0x9E3779B97F4A7C15 + 1;
+        for (var i = 0; i < words.Length; i++)
+        {
+            value ^= value << 13;
+            value ^= value >> 7;
+            value ^= value << 17;
+            words[i] = value;
+        }
+    }
+
+    /// <summary>Microseconds to move the bytes through sockets and do nothing else.</summary>
+    private static double PlainCopy(int channels, long bytes)
+    {
+        var ends = Enumerable.Range(0, channels).Select(_ => BenchPair.Connect()).ToArray();
+        var share = bytes / channels;
+        var receivers = ends.Select(e => Start(() => Receive(e.Second, share))).ToArray();
+        var started = Stopwatch.GetTimestamp();
+        var senders = ends.Select(e => Start(() => Send(e.First, share))).ToArray();
+        foreach (var thread in senders.Concat(receivers))
+        {
+            thread.Join();
+        }
+
+        var time = Stopwatch.GetElapsedTime(started).TotalMicroseconds;
+        foreach (var (one, other) in ends)
+        {
+            one.Dispose();
+            other.Dispose();
+        }
+
+        return time;
+    }
+
+    private static Thread Start(Action work)
+    {
+        var thread = new Thread(() => work()) { IsBackground = true };
+        thread.Start();
+        return thread;
+    }
+
+    private static void Send(Stream stream, long bytes)
+    {
+        var buffer = new byte[256 * 1024];
+        for (var sent = 0L; sent < bytes;)
+        {
+            var count = (int)Math.Min(buffer.Length, bytes - sent);
+            stream.Write(buffer, 0, count);
+            sent += count;
+        }
+    }
+
+    private static void Receive(Stream stream, long bytes)
+    {
+        var buffer = new byte[256 * 1024];
+        for (var received = 0L; received < bytes;)
+        {
+            var count = stream.Read(buffer, 0, buffer.Length);
+            if (count == 0)
+            {
+                return;
+            }
+
+            received += count;
+        }
+    }
+
+    /// <summary>Median, and the 99th percentile in place of the highest round; returns the median.</summary>
+    private static double Add(Report report, string name, string unit, IEnumerable<double> values)
+    {
+        var sorted = values.Order().ToArray();
+        var median = sorted[sorted.Length / 2];
+        report.Add(new Figure(name + " (p50, p99)", unit, median, sorted[0], sorted[(int)(sorted.Length * 0.99)]));
+        return median;
+    }
+
+    private static void Ratio(Report report, string name, double value, string remark)
+    {
+        report.Add(new Figure(name, "x", value, value, value));
+        Console.WriteLine($"    {value:N3}: {remark}");
+    }
+}
