@@ -165,6 +165,11 @@ public sealed class ModelGuest
     {
         foreach ((long id, GuestConnection connection) in Connections)
         {
+            if (host.Divergence > 0 && connection.Sent.Count > 0 && host.Noise.Chance(host.Divergence / 50))
+            {
+                Push(id, connection, host, now);
+            }
+
             if (connection.Acknowledged < connection.Sent.Count && now - connection.LastSendTime >= RetransmitAfter)
             {
                 connection.LastSendTime = now;
@@ -207,12 +212,13 @@ public sealed class ModelGuest
             Execute(request, connection, host);
         }
 
-        connection.LastSendTime = now;
         if (connection.Sent.Count == before)
         {
             Send(id, connection, connection.Sent.Count, 0, host); // only an acknowledgement
             return;
         }
+
+        connection.LastSendTime = now;
 
         for (int from = before; from < connection.Sent.Count;)
         {
@@ -250,6 +256,17 @@ public sealed class ModelGuest
         BinaryPrimitives.WriteUInt64LittleEndian(answer.AsSpan(8), stored);
         BinaryPrimitives.WriteInt32LittleEndian(answer.AsSpan(16), key);
         connection.Sent.AddRange(answer);
+    }
+
+    /// <summary>An unasked message, as a server sends that looks at its own clock: the other replica does not send it now.</summary>
+    private static void Push(long id, GuestConnection connection, IGuestHost host, long now)
+    {
+        byte[] message = new byte[AnswerBytes];
+        BinaryPrimitives.WriteInt32LittleEndian(message.AsSpan(4), 3);
+        BinaryPrimitives.WriteUInt64LittleEndian(message.AsSpan(8), host.Noise.Next());
+        connection.Sent.AddRange(message);
+        connection.LastSendTime = now;
+        Send(id, connection, connection.Sent.Count - AnswerBytes, AnswerBytes, host);
     }
 
     private static void Send(long id, GuestConnection connection, int offset, int length, IGuestHost host) =>

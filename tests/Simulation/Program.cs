@@ -16,15 +16,39 @@ public static class Program
             return SimulationRunner.Replay(ulong.Parse(replay, CultureInfo.InvariantCulture), Console.Out, mutant).Passed ? 0 : 1;
         }
 
+        if (Option(arguments, "--hunt") is { } hunted)
+        {
+            foreach (Mutant each in Enum.GetValues<Mutant>().Where(each => each != Mutant.None && (hunted == "all" || hunted == each.ToString())))
+            {
+                SeedResult? found = MutantHunt.Hunt(each, 400);
+                Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"{each,-9} {(found is null ? "SURVIVES" : $"killed by {found.FailedId} (seed {found.Seed}): {found.FailedWhat}")}"));
+            }
+
+            return 0;
+        }
+
+        if (Option(arguments, "--sweep") is { } step)
+        {
+            int events = CrashSweep.EventsOf(1);
+            foreach (Place place in (Place[])[Place.A, Place.B])
+            {
+                SeedResult? found = CrashSweep.Run(1, place, 1, events, int.Parse(step, CultureInfo.InvariantCulture));
+                Console.WriteLine($"sweep of {place} over {events} events: {found?.ToString() ?? "clean"}");
+            }
+
+            return 0;
+        }
+
         ulong from = ulong.Parse(Option(arguments, "--from") ?? "1", CultureInfo.InvariantCulture);
         int count = int.Parse(Option(arguments, "--seeds") ?? "100", CultureInfo.InvariantCulture);
         Stopwatch watch = Stopwatch.StartNew();
         int failed = 0;
-        long events = 0;
+        long executed = 0;
         for (int i = 0; i < count; i++)
         {
             SeedResult result = SimulationRunner.RunSeed(from + (ulong)i, mutant);
-            events += result.Events;
+            executed += result.Events;
             if (!result.Passed)
             {
                 failed++;
@@ -33,7 +57,7 @@ public static class Program
         }
 
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{count} seeds from {from}: {failed} failed, {events} events in {watch.Elapsed.TotalSeconds:0.0} s."));
+            $"{count} seeds from {from}: {failed} failed, {executed} events in {watch.Elapsed.TotalSeconds:0.0} s."));
         if (failed == 0 && count > 0)
         {
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,

@@ -147,7 +147,7 @@ public sealed class SimClient(SimWorld world, int index, SeededRandom random)
             {
                 SendSyn();
             }
-            else if (late && _serverInitial is not null && _open.Count > 0 && world.Scheduler.Now - _lastProgress > KeepAlive)
+            else if (late && _serverInitial is not null && _open.Count > 0 && _acknowledged == _sent.Count && world.Scheduler.Now - _lastProgress > KeepAlive)
             {
                 SendData(_sent.Count, 0); // is the other side still there?
             }
@@ -243,6 +243,11 @@ public sealed class SimClient(SimWorld world, int index, SeededRandom random)
         int operation = BinaryPrimitives.ReadInt32LittleEndian(answer.AsSpan(4));
         ulong stored = BinaryPrimitives.ReadUInt64LittleEndian(answer.AsSpan(8));
         int key = BinaryPrimitives.ReadInt32LittleEndian(answer.AsSpan(16));
+        if (operation == 3)
+        {
+            return; // unasked
+        }
+
         Require(_open.Count > 0, "S7", $"answer {number} to nothing on {Connection}");
         (int Operation, int Key, uint Value, uint Number) request = _open.Dequeue();
         Require(request.Number == number && request.Operation == operation && request.Key == key, "S7",

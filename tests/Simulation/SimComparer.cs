@@ -17,6 +17,9 @@ public sealed class SimComparer(Mutant mutant)
         public bool Reset { get; set; }
 
         public uint? Ack { get; set; }
+
+        /// <summary>How far the secondary's own stream has come.</summary>
+        public uint? End { get; set; }
     }
 
     private readonly SortedDictionary<(long Connection, long Epoch), Seen> _seen = [];
@@ -49,6 +52,7 @@ public sealed class SimComparer(Mutant mutant)
         if (frame.Kind != FrameKind.Reset)
         {
             seen.Ack = Later(seen.Ack, frame.Ack);
+            seen.End = Later(seen.End, unchecked(frame.Sequence + (uint)frame.Payload.Length));
             RaiseSafeAck(frame.Connection, frame.Ack);
         }
     }
@@ -100,7 +104,8 @@ public sealed class SimComparer(Mutant mutant)
 
         if (frame.Payload.Length == 0)
         {
-            return seen.Ack is not null;
+            // Its sequence number tells how much the guest has sent: the secondary must have sent as much.
+            return seen.End is { } end && unchecked((int)(frame.Sequence - end)) <= 0;
         }
 
         for (int i = 0; i < frame.Payload.Length; i++)

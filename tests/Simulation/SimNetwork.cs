@@ -19,6 +19,7 @@ public sealed class SimNetwork(SimScheduler scheduler, SeededRandom random, Swar
     private const int Places = 5;
 
     private readonly int[,] _cuts = new int[Places, Places];
+    private bool _lossless;
     private readonly long[,] _extraDelay = new long[Places, Places];
 
     /// <summary>A cut of one direction; cuts nest.</summary>
@@ -38,6 +39,7 @@ public sealed class SimNetwork(SimScheduler scheduler, SeededRandom random, Swar
 
     public void HealAll()
     {
+        _lossless = true;
         Array.Clear(_cuts);
         Array.Clear(_extraDelay);
     }
@@ -51,7 +53,7 @@ public sealed class SimNetwork(SimScheduler scheduler, SeededRandom random, Swar
     /// <summary>May be lost (cut, loss rate) or duplicated.</summary>
     public void Datagram(Place from, Place to, Action deliver)
     {
-        if (IsCut(from, to) || random.Chance(options.LossPerMille))
+        if (IsCut(from, to) || (random.Chance(options.LossPerMille) && !_lossless))
         {
             return;
         }

@@ -75,7 +75,7 @@ public sealed class SimVm : IGuestHost
         CheckpointOptions checkpoint = new()
         {
             Mode = world.Options.Mode,
-            ColoPeriod = TimeSpan.FromSeconds(2),
+            ColoPeriod = TimeSpan.FromSeconds(world.Seed % 2 == 0 ? 2 : 20),
             PeriodicPeriod = TimeSpan.FromMilliseconds(50),
             ReplyTimeout = TimeSpan.FromSeconds(1),
             TransferTimeout = TimeSpan.FromSeconds(2),
@@ -134,9 +134,9 @@ public sealed class SimVm : IGuestHost
     {
         long refused = Protocol.Refused;
         PeerMessage seen = message;
-        if (_mutant == Mutant.M5 && Protocol.Failover.Peer is { } peer && message is CheckpointRequest or VmStateReceived or VmStateLoaded)
+        if (_mutant == Mutant.M5 && Protocol.Failover.Peer is { } peer && message is not (JoinOffer or JoinInvite or PairDissolved or PairEstablished or SwitchoverGranted))
         {
-            seen = message with { From = Protocol.Failover.Peer!.Value, Term = Protocol.Failover.Term };
+            seen = message with { From = peer, Term = Protocol.Failover.Term };
         }
 
         _world.Oracle.BeforePeerMessage(this, message);
@@ -147,11 +147,6 @@ public sealed class SimVm : IGuestHost
             Send(new Effect.Send(sent.From.Host, new VmStateReceived(Identity, sent.Term, sent.Epoch)));
         }
 
-        if (_mutant == Mutant.M19 && message is VmStateSize size && Protocol.Secondary.State == SecondaryCheckpointState.Settled)
-        {
-            _world.Oracle.AfterPeerMessage(this, message with { Term = Term.Zero }, refusedByCore: false);
-            _ = size;
-        }
     }
 
     public void Deliver(Message message)
@@ -315,7 +310,8 @@ public sealed class SimVm : IGuestHost
 
         _kicked = true;
         long life = _life;
-        After(_noise.LogBetween(20, 400), () =>
+        bool hiccup = Divergence > 0 && _noise.Chance(Divergence / 4);
+        After(hiccup ? _noise.LogBetween(1_000, 20_000) : _noise.LogBetween(20, 400), () =>
         {
             if (life != _life)
             {
@@ -552,8 +548,7 @@ public sealed class SimVm : IGuestHost
                 Reconsider();
                 break;
             case Effect.AcknowledgeAtGate acknowledge:
-                Gate.Acknowledge(acknowledge.Epoch);
-                _comparer.DropBelow(acknowledge.Epoch.Value);
+                Acknowledge(acknowledge.Epoch);
                 Reconsider();
                 OwedCheckpoint();
                 break;
@@ -799,11 +794,6 @@ public sealed class SimVm : IGuestHost
             return;
         }
 
-        foreach ((long id, GuestConnection state) in image.Guest.Connections)
-        {
-            _comparer.RaiseSafeAck(id, state.AckNumber);
-        }
-
         bool corrupt = _world.CorruptImages > 0;
         _world.CorruptImages -= corrupt ? 1 : 0;
         for (int part = 1; part <= ImageParts; part++)
@@ -853,6 +843,7 @@ public sealed class SimVm : IGuestHost
     private void Load(long epoch)
     {
         SimImage image = _staged ?? throw new InvariantFailure("S5", $"load of {epoch} without an image");
+        _world.Oracle.OnCommit(this, image);
         After(_noise.LogBetween(200, 4_000), () =>
         {
             if (_staged != image)
@@ -902,6 +893,19 @@ public sealed class SimVm : IGuestHost
 
     private void CopyRound(int round) =>
         After(_noise.LogBetween(1_000, 30_000), () => Deliver(new MemoryRoundDone(100 / round, round > 2 ? 0 : 20 / round, TimeSpan.Zero)));
+
+    private void Acknowledge(Epoch epoch)
+    {
+        Gate.Acknowledge(epoch);
+        _comparer.DropBelow(epoch.Value);
+        if (_captured is { } image && image.Epoch == epoch.Value)
+        {
+            foreach ((long id, GuestConnection state) in image.Guest.Connections)
+            {
+                _comparer.RaiseSafeAck(id, state.AckNumber); // the image has these bytes, and it is committed
+            }
+        }
+    }
 
     private void OwedCheckpoint()
     {

@@ -47,5 +47,5 @@ public sealed class SimWitness(SimWorld world)
     }
 
     private bool Lost(Place from, Place to) =>
-        Down || world.Network.IsCut(from, to) || world.Random("arbiter").Chance(world.Options.ArbiterLossPerMille);
+        Down || world.Network.IsCut(from, to) || (world.Random("arbiter").Chance(world.Options.ArbiterLossPerMille) && !world.Healed);
 }

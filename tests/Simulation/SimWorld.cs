@@ -12,6 +12,7 @@ namespace Colo.Simulation;
 public sealed class SimWorld
 {
     private const long LivenessMicros = 25_000_000;
+    private const long QuietMicros = 4_000_000;
     private const long ControlResetMicros = 1_000_000;
 
     private readonly SeededRandom _root;
@@ -24,6 +25,7 @@ public sealed class SimWorld
     private long _commands;
     private bool _replaying;
     private int _activeFaults;
+    private long _lastTrouble;
 
     public SimWorld(ulong seed, Mutant mutant = Mutant.None, SwarmOptions? options = null, FaultPlan? plan = null, bool story = false)
     {
@@ -74,6 +76,9 @@ public sealed class SimWorld
 
     public int CorruptImages { get; set; }
 
+    /// <summary>The liveness phase: nothing is lost any more.</summary>
+    public bool Healed { get; private set; }
+
     public SimHost Host(Place place) => Hosts[(int)place];
 
     public Place PlaceOf(HostId id) => Hosts.First(host => host.Id == id).Place;
@@ -123,6 +128,12 @@ public sealed class SimWorld
         if (!IsWell())
         {
             throw new InvariantFailure("L5", $"not well {LivenessMicros / 1_000_000} s after the last fault: {Describe()}");
+        }
+
+        Scheduler.RunUntil(Scheduler.Now + QuietMicros); // nothing may be left over
+        if (!IsWell())
+        {
+            throw new InvariantFailure("L5", $"well, and then not any more: {Describe()}");
         }
     }
 
@@ -271,7 +282,9 @@ public sealed class SimWorld
 
     private void Watch()
     {
-        if (_activeFaults == 0 && Scheduler.Now > Options.FaultPhaseMicros + 3_000_000)
+        bool troubled = _activeFaults > 0 || Hosts.Any(host => !host.Alive || host.Frozen);
+        _lastTrouble = troubled ? Scheduler.Now : _lastTrouble;
+        if (Scheduler.Now - _lastTrouble > QuietMicros - 500_000)
         {
             Oracle.OnQuiet();
         }
@@ -281,6 +294,7 @@ public sealed class SimWorld
 
     private void HealAll()
     {
+        Healed = true;
         Network.HealAll();
         _noHeartbeats.Clear();
         Witness.Down = false;
@@ -430,13 +444,15 @@ public sealed class SimWorld
     {
         SeededRandom random = Random("replay");
         _replaying = true;
-        for (int i = 0; i < 20 && _past.Count > 0; i++)
+        for (int i = 0; i < 60 && _past.Count > 0; i++)
         {
             PeerMessage message = _past[random.Below(_past.Count)];
-            SimHost target = Hosts[random.Below(Hosts.Count)];
-            if (target.Id != message.From.Host)
+            foreach (SimHost target in Hosts)
             {
-                Scheduler.After(random.Between(0, 50_000), () => target.OnControl(message.From, message));
+                if (target.Id != message.From.Host)
+                {
+                    Scheduler.After(random.Between(0, 400_000), () => target.OnControl(message.From, message));
+                }
             }
         }
 

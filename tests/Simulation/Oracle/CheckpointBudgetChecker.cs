@@ -23,7 +23,7 @@ public sealed class CheckpointBudgetChecker(SimWorld world)
     {
         foreach (SimHost host in world.Hosts)
         {
-            if (host.Vm is not { Gate.NeedsMatch: true } vm || host.Frozen)
+            if (host.Vm is not { Gate.NeedsMatch: true } vm || vm.Protocol.Failover.State != Colo.Actors.Failover.FailoverState.Primary)
             {
                 continue;
             }

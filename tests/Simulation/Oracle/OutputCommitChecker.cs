@@ -10,8 +10,33 @@ namespace Colo.Simulation.Oracle;
 /// </summary>
 public sealed class OutputCommitChecker(SimWorld world)
 {
+    private readonly SortedDictionary<long, (uint End, Frame Frame)> _released = [];
+
+    /// <summary>The commit point: from now on this image is the survivor's history, so it must contain all that has left.</summary>
+    public void OnCommit(SimVm vm, SimImage image)
+    {
+        foreach ((long id, (uint end, Frame frame)) in _released)
+        {
+            if (!image.Guest.Connections.TryGetValue(id, out GuestConnection? connection))
+            {
+                continue; // closed, or of a guest that was lost with all its memory
+            }
+
+            uint sent = unchecked(connection.InitialSequence + 1 + (uint)connection.Sent.Count);
+            Require(unchecked((int)(end - sent)) <= 0, "S1",
+                $"{vm.Identity} commits {image.Epoch}, which has sent up to {sent} of {id}; released before: {frame}");
+        }
+    }
+
     public void OnRelease(SimVm vm, Frame frame, FrameFate fate)
     {
+        if (frame.Kind == FrameKind.Data && frame.Payload.Length > 0)
+        {
+            uint end = unchecked(frame.Sequence + (uint)frame.Payload.Length);
+            bool later = !_released.TryGetValue(frame.Connection, out (uint End, Frame Frame) old) || unchecked((int)(end - old.End)) > 0;
+            _released[frame.Connection] = later ? (end, frame) : old;
+        }
+
         if (world.Witness.Record is not { } record)
         {
             return;

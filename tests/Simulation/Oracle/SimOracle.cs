@@ -48,6 +48,8 @@ public sealed class SimOracle(SimWorld world)
         _epoch.OnLoaded(vm, image, disk);
     }
 
+    public void OnCommit(SimVm vm, SimImage image) => _outputCommit.OnCommit(vm, image);
+
     public void OnMirrored(SimVm vm, long serial, long last)
     {
         Count("S12");

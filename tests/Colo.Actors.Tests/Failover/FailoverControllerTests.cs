@@ -1,0 +1,193 @@
+using Colo.Actors.Arbiter;
+using Colo.Actors.Checkpoint;
+using Colo.Actors.Disk;
+using Colo.Actors.Failover;
+using Colo.Actors.Protocol;
+using Colo.Actors.Vm;
+
+namespace Colo.Actors.Tests.Failover;
+
+/// <summary>Stories of one host's cores; whole worlds are in the simulation.</summary>
+public sealed class FailoverControllerTests
+{
+    private static readonly VmId Vm = new("vm");
+    private static readonly HostIdentity A = new(new HostId("a"), new Incarnation(1));
+    private static readonly HostIdentity B = new(new HostId("b"), new Incarnation(1));
+
+    private readonly VmProtocol _host = new(Vm, A, new FailoverOptions { Candidates = [A.Host, B.Host], CreateHere = true },
+        new CheckpointOptions(), new ResyncOptions());
+
+    private EffectList _effects = new();
+
+    [Fact]
+    public void The_first_host_creates_the_record_and_boots()
+    {
+        Say(new NodeStarted());
+        Answer(new ArbiterAnswer.Refused(null, ArbiterRefusal.NoRecord));
+        ArbiterProposal asked = Asked();
+        Assert.Equal("t1 solo a#1", asked.Next.ToString());
+        Answer(new ArbiterAnswer.Granted(asked.Next));
+        Assert.Contains(_effects, effect => effect is Effect.BootGuest);
+        Assert.DoesNotContain(_effects, effect => effect is Effect.OpenSoloGate);
+        Say(new GuestBooted(true, ""));
+        Assert.Contains(_effects, effect => effect is Effect.OpenSoloGate);
+        Assert.Equal(FailoverState.Solo, _host.Failover.State);
+    }
+
+    [Fact]
+    public void Unknown_is_never_a_yes()
+    {
+        BecomePrimary();
+        Say(new PeerLost(B, LossEvidence.Silence));
+        Assert.Equal(FailoverState.PrimaryAsking, _host.Failover.State);
+        Answer(new ArbiterAnswer.Unknown("no answer"));
+        Assert.DoesNotContain(_effects, effect => effect is Effect.OpenSoloGate);
+        Assert.Contains(_effects, effect => effect is Effect.StartTimer { Name: TimerName.ArbiterRetry });
+        Assert.Equal(ProtectionState.Holding, _host.Status.Protection);
+    }
+
+    [Fact]
+    public void The_same_question_is_asked_again_after_unknown()
+    {
+        BecomePrimary();
+        Say(new PeerLost(B, LossEvidence.Silence));
+        ArbiterProposal first = Asked();
+        Answer(new ArbiterAnswer.Unknown("no answer"));
+        Effect.StartTimer timer = _effects.OfType<Effect.StartTimer>().Single(item => item.Name == TimerName.ArbiterRetry);
+        Say(new TimerFired(timer.Name, timer.Generation));
+        Assert.Equal(first, Asked());
+    }
+
+    [Fact]
+    public void A_late_answer_to_an_earlier_question_is_not_taken()
+    {
+        BecomePrimary();
+        Say(new PeerLost(B, LossEvidence.Silence));
+        Effect.AskArbiter first = _effects.OfType<Effect.AskArbiter>().Last();
+        Answer(new ArbiterAnswer.Unknown("no answer"));
+        Effect.StartTimer timer = _effects.OfType<Effect.StartTimer>().Single(item => item.Name == TimerName.ArbiterRetry);
+        Say(new TimerFired(timer.Name, timer.Generation));
+        Say(new ArbiterAnswered(first.Request, new ArbiterAnswer.Refused(null, ArbiterRefusal.NoRecord)));
+        Assert.Equal(FailoverState.PrimaryAsking, _host.Failover.State);
+    }
+
+    [Fact]
+    public void The_loser_discards_its_guest_and_parks()
+    {
+        BecomePrimary();
+        Say(new PeerLost(B, LossEvidence.Silence));
+        Answer(new ArbiterAnswer.Refused(new ArbiterRecord(Vm, new Term(3), B, null), ArbiterRefusal.TermMoved));
+        Assert.Contains(_effects, effect => effect is Effect.CloseGate);
+        Assert.Contains(_effects, effect => effect is Effect.DiscardGuest);
+        Assert.Equal(FailoverState.Parked, _host.Failover.State);
+    }
+
+    [Fact]
+    public void Solo_is_given_up_before_the_pair_is_asked_for()
+    {
+        BecomeSolo();
+        Say(new JoinOffer(B, Term.Zero, default));
+        Say(new CheckpointReady(B, new Term(1), 1));
+        Say(new MemoryRoundDone(10, 0, TimeSpan.Zero));
+        Say(new CheckpointReply(B, new Term(1), _host.Primary.Epoch));
+        int gate = _effects.ToList().FindIndex(effect => effect is Effect.BeginJoinGate);
+        int capture = _effects.ToList().FindIndex(effect => effect is Effect.CaptureState);
+        Assert.True(gate >= 0 && gate < capture, $"gate {gate}, capture {capture}");
+        Assert.DoesNotContain(_effects, effect => effect is Effect.AskArbiter { Proposal: not null });
+    }
+
+    [Fact]
+    public void Losing_the_joiner_while_the_pair_is_asked_for_does_not_open_solo_by_itself()
+    {
+        BecomeSolo();
+        JoinUntilAsked();
+        Say(new PeerLost(B, LossEvidence.ProcessGone));
+        Assert.DoesNotContain(_effects, effect => effect is Effect.OpenSoloGate);
+        Assert.Equal(FailoverState.PrimaryAsking, _host.Failover.State);
+        Assert.Equal("t2 solo a#1", Asked().Next.ToString());
+    }
+
+    [Fact]
+    public void A_message_of_another_life_of_the_peer_is_refused()
+    {
+        BecomePrimary();
+        HostIdentity earlier = new(B.Host, new Incarnation(0));
+        Say(new LeaveNotice(earlier, _host.Failover.Term, "old"));
+        Assert.Equal(FailoverState.Primary, _host.Failover.State);
+        Assert.Equal(1, _host.Refused);
+    }
+
+    [Fact]
+    public void The_same_command_twice_acts_once()
+    {
+        BecomePrimary();
+        SwitchoverCommand command = new(new CommandId("c-1"));
+        Say(command);
+        Assert.Contains(_effects, effect => effect is Effect.Send { Message: CheckpointRequest { Reason: CheckpointReason.Switchover } });
+        Say(command);
+        Assert.Empty(_effects.Where(effect => effect is Effect.Send));
+        Say(new PeerLost(B, LossEvidence.ProcessGone));
+        Assert.Single(_effects, effect => effect is Effect.CompleteCommand { Result: CommandResult.Failed });
+        Say(command);
+        Assert.Single(_effects, effect => effect is Effect.CompleteCommand { Result: CommandResult.Failed });
+    }
+
+    [Fact]
+    public void A_switchover_of_an_unprotected_guest_is_refused()
+    {
+        BecomeSolo();
+        Say(new SwitchoverCommand(new CommandId("c-2")));
+        Assert.Contains(_effects, effect => effect is Effect.CompleteCommand { Result: CommandResult.Refused });
+    }
+
+    [Fact]
+    public void A_burst_of_mismatches_costs_one_checkpoint()
+    {
+        BecomePrimary();
+        for (int i = 0; i < 100; i++)
+        {
+            Say(new CheckpointTrigger(CheckpointReason.Mismatch, _host.Primary.Epoch));
+        }
+
+        Assert.Equal(2, _host.Primary.Begun); // the joining one and this
+    }
+
+    private void BecomeSolo()
+    {
+        Say(new NodeStarted());
+        Answer(new ArbiterAnswer.Refused(null, ArbiterRefusal.NoRecord));
+        Answer(new ArbiterAnswer.Granted(Asked().Next));
+        Say(new GuestBooted(true, ""));
+    }
+
+    private void JoinUntilAsked()
+    {
+        Say(new JoinOffer(B, Term.Zero, default));
+        Say(new CheckpointReady(B, new Term(1), 1));
+        Say(new MemoryRoundDone(10, 0, TimeSpan.Zero));
+        Epoch epoch = _host.Primary.Epoch;
+        Say(new CheckpointReply(B, new Term(1), epoch));
+        Say(new StateCaptured(epoch, 1, 1, TimeSpan.Zero));
+        Say(new VmStateReceived(B, new Term(1), epoch));
+        Say(new VmStateLoaded(B, new Term(1), epoch));
+        Assert.Equal(FailoverState.AskingPair, _host.Failover.State);
+    }
+
+    private void BecomePrimary()
+    {
+        BecomeSolo();
+        JoinUntilAsked();
+        Answer(new ArbiterAnswer.Granted(Asked().Next));
+        Assert.Equal(FailoverState.Primary, _host.Failover.State);
+    }
+
+    private ArbiterProposal Asked() => _effects.OfType<Effect.AskArbiter>().Last().Proposal!;
+
+    private void Answer(ArbiterAnswer answer) => Say(new ArbiterAnswered(_effects.OfType<Effect.AskArbiter>().Last().Request, answer));
+
+    private void Say(Message message)
+    {
+        _effects = new EffectList();
+        _host.Decide(Instant.Zero, message, _effects);
+    }
+}

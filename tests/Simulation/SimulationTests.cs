@@ -1,0 +1,94 @@
+namespace Colo.Simulation;
+
+public sealed class SimulationTests
+{
+    [Fact]
+    public void Fixed_seeds_hold_every_invariant()
+    {
+        IReadOnlyList<SeedResult> failures = SimulationRunner.Run(seedFrom: 1, count: 500);
+        Assert.True(failures.Count == 0, string.Join("\n", failures));
+    }
+
+    [Fact]
+    public void Known_seeds_stay_fixed()
+    {
+        foreach (string line in File.ReadLines(Path.Combine(AppContext.BaseDirectory, "known-seeds.txt")))
+        {
+            if (line.Length > 0 && line[0] != '#')
+            {
+                ulong seed = ulong.Parse(line.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
+                SeedResult result = SimulationRunner.RunSeed(seed);
+                Assert.True(result.Passed, result.ToString());
+            }
+        }
+    }
+
+    [Fact]
+    public void The_same_seed_gives_the_same_trace()
+    {
+        for (ulong seed = 1; seed <= 25; seed++)
+        {
+            SeedResult first = SimulationRunner.RunSeed(seed);
+            SeedResult second = SimulationRunner.RunSeed(seed);
+            Assert.Equal(first.Hash, second.Hash);
+            Assert.Equal(first.Events, second.Events);
+        }
+    }
+
+    [Fact]
+    public void Two_worlds_in_one_process_do_not_touch_each_other()
+    {
+        ulong alone = SimulationRunner.RunSeed(7).Hash;
+        SimWorld one = new(7);
+        SimWorld other = new(8);
+        Assert.True(SimulationRunner.Run(other, () => other.Run()).Passed);
+        Assert.True(SimulationRunner.Run(one, () => one.Run()).Passed);
+        Assert.Equal(alone, one.Trace.Hash);
+        Assert.NotEqual(one.Trace.Hash, other.Trace.Hash);
+    }
+
+    [Theory]
+    [InlineData(Place.A)]
+    [InlineData(Place.B)]
+    public void A_crash_after_any_event_is_survived(Place target)
+    {
+        SeedResult? failure = CrashSweep.Run(1, target, 1, CrashSweep.EventsOf(1), step: 20);
+        Assert.True(failure is null, failure?.ToString());
+    }
+
+    [Theory]
+    [InlineData(Place.A)]
+    [InlineData(Place.B)]
+    public void A_power_failure_after_any_event_is_survived(Place target)
+    {
+        SeedResult? failure = CrashSweep.Run(2, target, 1, CrashSweep.EventsOf(2), step: 40, power: true);
+        Assert.True(failure is null, failure?.ToString());
+    }
+
+    [Fact]
+    public void Every_invariant_of_the_oracle_is_exercised()
+    {
+        SimWorld world = new(1);
+        world.Run();
+        foreach (string id in (string[])["L3", "S1", "S10", "S12", "S15", "S3", "S4"])
+        {
+            Assert.True(world.Oracle.Checked.GetValueOrDefault(id) > 0, $"{id} was never checked");
+        }
+    }
+
+    [Fact]
+    public void A_failure_prints_how_to_replay_it()
+    {
+        SeedResult result = SimulationRunner.RunSeed(1, Mutant.M20);
+        Assert.Equal("S12", result.FailedId);
+        Assert.Contains("./colo sim --replay 1", result.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_replay_tells_the_story()
+    {
+        StringWriter story = new();
+        SimulationRunner.Replay(3, story);
+        Assert.Contains("6007 PairEstablished", story.ToString(), StringComparison.Ordinal);
+    }
+}
