@@ -20,7 +20,7 @@ internal sealed class ArbiterActor : ReceiveActor
         this.arbiter = arbiter;
         this.timeout = timeout;
         Receive<Effect.AskArbiter>(Ask);
-        Receive<Effect.NoteRecord>(note => (this.arbiter as IRecordNotes)?.Note(note.Record));
+        Receive<Effect.NoteRecord>(note => (this.arbiter as NoneArbiter)?.Learn(note.Record));
     }
 
     private void Ask(Effect.AskArbiter ask) =>

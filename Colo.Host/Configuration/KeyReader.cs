@@ -126,17 +126,6 @@ internal sealed class KeyReader
         return value;
     }
 
-    public double Real(string key, double least, double most)
-    {
-        double value = Guard(key, () => config.GetDouble(key), least, "a number");
-        if (!(value >= least && value <= most))
-        {
-            Wrong(key, string.Create(CultureInfo.InvariantCulture, $"is {value}, expected {least} to {most}"));
-        }
-
-        return value;
-    }
-
     public TEnum Choice<TEnum>(string key)
         where TEnum : struct, Enum
     {

@@ -37,7 +37,7 @@ public sealed record ManagementOptions(IPAddress Host, int Port, string TokenFil
 
 /// <summary>Heartbeat times; see the keys of <c>colo.heartbeat</c>.</summary>
 public sealed record HeartbeatSettings(
-    TimeSpan Interval, double Threshold, TimeSpan LostAfter, TimeSpan PauseAccepted, string Gateway);
+    TimeSpan Interval, int Threshold, TimeSpan LostAfter, TimeSpan PauseAccepted);
 
 /// <summary>Kinds of arbiter.</summary>
 public enum ArbiterKind

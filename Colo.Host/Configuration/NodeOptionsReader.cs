@@ -101,10 +101,9 @@ public static class NodeOptionsReader
     {
         var settings = new HeartbeatSettings(
             keys.Duration("colo.heartbeat.interval"),
-            keys.Real("colo.heartbeat.threshold", 1, 20),
+            (int)keys.Number("colo.heartbeat.threshold", 1, 12),
             keys.Duration("colo.heartbeat.lost-after"),
-            keys.Duration("colo.heartbeat.pause-accepted"),
-            keys.Text("colo.heartbeat.gateway"));
+            keys.Duration("colo.heartbeat.pause-accepted"));
         if (settings.LostAfter <= settings.Interval * 3)
         {
             keys.Wrong("colo.heartbeat.lost-after", $"is {settings.LostAfter.TotalMilliseconds} ms, expected more than 3 x interval");

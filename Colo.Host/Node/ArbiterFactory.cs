@@ -8,19 +8,13 @@ namespace Colo.Host.Node;
 /// <summary>Makes the arbiter that a configuration names.</summary>
 internal static class ArbiterFactory
 {
-    public static IArbiter Create(NodeOptions options, Func<PeerLinks> links) => options.Arbiter.Kind switch
+    /// <param name="own">What this node keeps itself: as the witness, or as its note where the operator is the arbiter.</param>
+    public static IArbiter Create(NodeOptions options, WitnessArbiterStore own, Func<PeerLinks> links) => options.Arbiter.Kind switch
     {
-        ArbiterKind.Witness when !options.IsWitness => new WitnessArbiter(new HostId(options.Arbiter.WitnessNode), links),
-        _ => new StoreArbiter(new WitnessStore(
-            options.Arbiter.Kind == ArbiterKind.Directory ? options.Arbiter.Directory : Path.Combine(options.StateDirectory, "witness"))),
+        ArbiterKind.Witness when options.IsWitness => own,
+        ArbiterKind.Witness => new WitnessArbiter(new HostId(options.Arbiter.WitnessNode), links),
+        ArbiterKind.Directory => new DirectoryArbiter(options.Arbiter.Directory),
+        ArbiterKind.Etcd => new EtcdArbiter(new HttpClient(), options.Arbiter.EtcdEndpoints, options.Arbiter.EtcdPrefix),
+        _ => new NoneArbiter(own),
     };
-
-    /// <summary>A store on this host, asked directly.</summary>
-    private sealed class StoreArbiter(WitnessStore store) : IArbiter
-    {
-        public ValueTask<ArbiterAnswer> ReadAsync(VmId vm, CancellationToken cancellation) => new(store.Answer(vm, null));
-
-        public ValueTask<ArbiterAnswer> CompareAndSetAsync(ArbiterProposal proposal, CancellationToken cancellation) =>
-            new(store.Answer(proposal.Next.Vm, proposal));
-    }
 }

@@ -32,7 +32,7 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     private readonly PeerLinks links;
     private readonly ActorSystem system;
     private readonly IActorRef node;
-    private readonly WitnessStore? witness;
+    private readonly WitnessArbiterStore records;
     private readonly IArbiter arbiter;
     private readonly LinkSecurity? security;
 
@@ -44,11 +44,12 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         Events = new EventLog(options.Name, time);
         Self = new HostIdentity(new HostId(options.Name), NodeIncarnation.Next(options.StateDirectory));
         security = options.Tls is { } tls ? LinkSecurity.FromFiles(tls.Certificate, tls.Key, tls.Authority) : null;
-        witness = options.IsWitness ? new WitnessStore(Path.Combine(options.StateDirectory, "witness")) : null;
+        records = new WitnessArbiterStore(Path.Combine(options.StateDirectory, "records"));
         system = ActorSystem.Create("colo", config);
         links = new PeerLinks(Self, options.Peers, security, time, this);
-        arbiter = ArbiterFactory.Create(options, () => links);
-        var setup = new HeartbeatSetup(Self, HeartbeatOptionsOf(options.Heartbeat), () => links, time);
+        arbiter = ArbiterFactory.Create(options, records, () => links);
+        var setup = new HeartbeatSetup(
+            Self, [.. options.Peers.Select(peer => (peer.Host, peer.Networks.Count))], HeartbeatOptionsOf(options.Heartbeat), () => links, time);
         node = system.ActorOf(Props.Create(() => new NodeSupervisor(setup, Fatal)), "node");
         foreach (IPEndPoint address in options.Listen)
         {
@@ -157,9 +158,11 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     void IPeerLinkEvents.ArbiterAsked(HostId from, WireArbiterRequest request)
     {
         ArbiterProposal? proposal = request.HasProposal ? WitnessArbiter.ProposalOf(request) : null;
-        ArbiterAnswer answer = witness is null ? new ArbiterAnswer.Unknown($"{Self.Host} is no witness")
-            : request.HasProposal && proposal is null ? new ArbiterAnswer.Unknown("a question that makes no sense")
-            : witness.Answer(new VmId(request.Vm), proposal);
+        ArbiterAnswer answer = !options.IsWitness ? new ArbiterAnswer.Unknown($"{Self.Host} is no witness")
+            : !request.HasProposal ? records.Read(new VmId(request.Vm))
+            : proposal is null ? new ArbiterAnswer.Unknown("a question that makes no sense")
+            : proposal.By.Host != from ? new ArbiterAnswer.Unknown("a question in somebody else's name")
+            : records.CompareAndSet(proposal);
         if (request.HasProposal)
         {
             log($"witness: {from} asks for {proposal?.Next}: {answer}");
@@ -206,9 +209,10 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     private static HeartbeatOptions HeartbeatOptionsOf(HeartbeatSettings settings) => new()
     {
         Interval = settings.Interval,
-        Threshold = settings.Threshold,
-        LostAfter = settings.LostAfter,
-        PauseAccepted = settings.PauseAccepted,
+        PhiThreshold = settings.Threshold,
+        LostAtMost = settings.LostAfter,
+        AcceptablePause = settings.PauseAccepted,
+        GatewayTimeout = TimeSpan.Zero,
     };
 
     private (LinkAnswer Answer, ulong Term) Decide(LinkOpen open, string? peerSubject)
