@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Event;
 using Colo.Actors.Arbiter;
+using Colo.Actors.Failover;
 using Colo.Actors.Protocol;
 
 namespace Colo.Actors.Vm;
@@ -22,6 +23,7 @@ public sealed class VmSupervisor : ReceiveActor
     private readonly VmRuntime runtime;
     private readonly ILoggingAdapter log = Context.GetLogger();
     private readonly Dictionary<CommandId, IActorRef> askers = [];
+    private readonly Dictionary<HostId, HostIdentity> lives = [];
     private readonly IActorRef protocol;
     private readonly IActorRef machine;
     private readonly IActorRef arbiter;
@@ -37,6 +39,12 @@ public sealed class VmSupervisor : ReceiveActor
             Props.Create(() => new ArbiterActor(runtime.Vm, runtime.Arbiter, runtime.ArbiterTimeout)), "arbiter");
         Receive<Effect>(Carry);
         Receive<OperatorCommand>(Command);
+        Receive<PeerMessage>(message =>
+        {
+            lives[message.From.Host] = message.From;
+            protocol.Tell(message);
+        });
+        Receive<ReplicationLinkLost>(lost => protocol.Tell(WithLife(lost)));
         Receive<Message>(message => protocol.Tell(message));
         Receive<VmGlance>(glance => runtime.Observer.Glanced(runtime.Vm, glance));
     }
@@ -73,6 +81,13 @@ public sealed class VmSupervisor : ReceiveActor
                 machine.Tell(effect);
                 break;
         }
+    }
+
+    /// <summary>A mechanism knows the peer's host at most; the cores speak of the life of it that they are in session with.</summary>
+    private ReplicationLinkLost WithLife(ReplicationLinkLost lost)
+    {
+        HostIdentity peer = lives.TryGetValue(lost.Peer.Host, out HostIdentity life) ? life : runtime.Protocol.Failover.Peer ?? lost.Peer;
+        return lost with { Peer = peer };
     }
 
     private void Command(OperatorCommand command)

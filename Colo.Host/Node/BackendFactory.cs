@@ -28,7 +28,9 @@ internal static class BackendFactory
                 Vm = new VmId(vm.Name),
                 Self = node.Self,
                 Nics = [.. vm.Nics.Select((nic, index) => new EmbeddedNic(TapName(vm, nic, index), nic.Bridge, nic.Mac))],
-                OpenDisks = () => [.. vm.Disks.Select(disk => (IBlockDevice)new RawFileDevice(disk.Path, disk.ReadOnly))],
+                OpenLocalDisks = () =>
+                    [.. vm.Disks.Select(disk => disk.Mode == VmDiskMode.Replicated ? null : (IBlockDevice)new RawFileDevice(disk.Path, disk.ReadOnly))],
+                ReplicatedDisks = [.. vm.Disks.Where(disk => disk.Mode == VmDiskMode.Replicated).Select((disk, index) => ReplicatedOf(node, vm, disk, index))],
                 DiskSerials = [.. vm.Disks.Select((disk, index) => disk.Serial.Length > 0 ? disk.Serial : $"{vm.Name}-{index}")],
                 BuildMachine = (nics, disks) => new MachineOptions
                 {
@@ -55,6 +57,15 @@ internal static class BackendFactory
                 Log = log,
             },
             report);
+    }
+
+    private static ReplicatedDiskOptions ReplicatedOf(NodeRuntime node, VmDefinition vm, VmDisk disk, int index)
+    {
+        string state = Path.Combine(node.Options.StateDirectory, $"{vm.Name}-{index}");
+        return new ReplicatedDiskOptions(
+            disk.Path, state + ".bitmap", state + ".buffer", vm.DiskBufferMemoryBytes,
+            new DiskLinkOptions { LagBytes = (int)Math.Min(int.MaxValue, vm.DiskLagLimitBytes), StallTimeout = vm.DiskLagTimeout },
+            vm.ResyncBytesPerSecond);
     }
 
     private static string TapName(VmDefinition vm, VmNic nic, int index)

@@ -105,6 +105,7 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         {
             Candidates = [.. definition.Nodes.Select(name => new HostId(name))],
             CreateHere = definition.Nodes[0] == options.Name,
+            DiskSizeBytes = definition.Disks.Where(disk => disk.Mode == VmDiskMode.Replicated).Sum(disk => SizeOf(disk.Path)),
         };
         var runtime = new VmRuntime
         {
@@ -205,6 +206,8 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
 
     void IHookRunner.Run(VmId vm, Effect.RunHook hook) =>
         HookProcess.Start(options.Hooks, hook.Name, vm.Name, hook.Term.Value, hook.Detail, time, log);
+
+    private static long SizeOf(string path) => File.Exists(path) ? new FileInfo(path).Length : 0;
 
     private static HeartbeatOptions HeartbeatOptionsOf(HeartbeatSettings settings) => new()
     {

@@ -1,42 +1,166 @@
 using Colo.Actors.Checkpoint;
 using Colo.Actors.Disk;
+using Colo.Actors.Failover;
 using Colo.Actors.Protocol;
 using Colo.Vmm.Block;
 
 namespace Colo.Actors.Vm.Embedded;
 
 /// <summary>The disks of one guest on this host, and what they do in its present role.</summary>
-internal sealed class DiskSet(IReadOnlyList<IBlockDevice> disks, Action<Message> report) : IDisposable
+internal sealed class DiskSet : IDisposable
 {
-    /// <summary>Whether any disk is replicated over a link.</summary>
-    public bool HasReplicated => false;
+    private readonly IReadOnlyList<IBlockDevice> devices;
+    private readonly ReplicatedDisk[] replicated;
+    private readonly Action<Message> report;
+    private readonly Lock gate = new();
+    private readonly SortedDictionary<ulong, int> barriers = [];
+    private ulong awaited;
+
+    /// <param name="local">Disks that are not replicated, null where a replicated one stands; in the guest's order.</param>
+    /// <param name="replicatedOptions">The replicated ones, in the same order.</param>
+    public DiskSet(IReadOnlyList<IBlockDevice?> local, IReadOnlyList<ReplicatedDiskOptions> replicatedOptions, Action<Message> report)
+    {
+        this.report = report;
+        replicated =
+        [
+            .. replicatedOptions.Select(options => new ReplicatedDisk(
+                options, () => report(new DiskBufferLevel(70)), _ => report(new ReplicationLinkLost(default, ReplicationChannel.Disk)))),
+        ];
+        int next = 0;
+        devices = [.. local.Select(device => device ?? replicated[next++].Device)];
+    }
+
+    /// <summary>Disks replicated over links of their own, one each.</summary>
+    public int ReplicatedCount => replicated.Length;
 
     /// <summary>The devices for the machine.</summary>
-    public IReadOnlyList<IBlockDevice> Devices => disks;
+    public IReadOnlyList<IBlockDevice> Devices => devices;
 
-    /// <summary>A capture: writes from now on belong to <paramref name="epoch"/>.</summary>
-    public void Barrier(ulong epoch) => _ = epoch;
-
-    /// <summary>The staged image waits for the disk's barrier; without replicated disks there is nothing to wait for.</summary>
-    public void AwaitBarrier(Epoch epoch) => report(new DiskBarrierReached(epoch));
-
-    public string? Checkpoint(ulong epoch) => epoch == 0 ? "epoch 0" : null;
-
-    public void Connect(Stream link) => _ = link;
-
-    public void Receive(Stream link, Action<Message> reports, Action lost) => _ = (link, reports, lost);
-
-    public void Copy(DiskCopyPlan plan)
+    /// <summary>Owner: the links to the secondary, one for each replicated disk.</summary>
+    public void Connect(IReadOnlyList<Stream> links, Term term, ulong epoch)
     {
-        _ = plan;
+        for (int index = 0; index < replicated.Length; index++)
+        {
+            replicated[index].Connect(links[index], (ulong)term.Value, epoch);
+        }
+    }
+
+    /// <summary>Owner: brings the joiner's disks into step; reports progress and the end.</summary>
+    public async Task CopyAsync(DiskCopyPlan plan, CancellationToken cancellation)
+    {
+        long total = replicated.Sum(disk => disk.SizeBytes);
+        long before = 0;
+        foreach (ReplicatedDisk disk in replicated)
+        {
+            BlockStatus status = plan == DiskCopyPlan.Nothing ? BlockStatus.Ok : await disk.CopyAsync(
+                plan, progress => report(new DiskCopyProgress(before + disk.SizeBytes - progress.LeftBytes, total)), cancellation)
+                .ConfigureAwait(false);
+            if (status != BlockStatus.Ok)
+            {
+                report(new ResyncChannelFailed($"disk: {status}"));
+                return;
+            }
+
+            before += disk.SizeBytes;
+        }
+
         report(new DiskCopyDone());
     }
 
+    /// <summary>Owner: the pair is in force.</summary>
+    public void CompletePair() => Array.ForEach(replicated, disk => disk.CompletePair());
+
+    /// <summary>Owner: alone from now on.</summary>
+    public void Detach(string reason) => Array.ForEach(replicated, disk => disk.Detach(reason));
+
+    /// <summary>A capture, the guest stopped: writes from now on belong to <paramref name="epoch"/>.</summary>
+    public void Barrier(ulong epoch) => Array.ForEach(replicated, disk => disk.Barrier(epoch));
+
+    /// <summary>Secondary: the primary has opened the link of one disk.</summary>
+    public void Receive(int index, Stream link, Term term, Action lost)
+    {
+        if (index < replicated.Length)
+        {
+            replicated[index].Receive(link, (ulong)term.Value, OnBarrier, lost);
+        }
+    }
+
+    /// <summary>Secondary: says when the barrier of this image has come on every link.</summary>
+    public void AwaitBarrier(Epoch epoch)
+    {
+        lock (gate)
+        {
+            awaited = (ulong)epoch.Value;
+        }
+
+        Announce(awaited);
+    }
+
+    /// <summary>Secondary: the guest has the image of this epoch.</summary>
+    public string? Checkpoint(ulong epoch) =>
+        replicated.Select(disk => disk.Checkpoint(epoch)).FirstOrDefault(problem => problem is not null);
+
+    /// <summary>Survivor: the disks stand alone when this has reported.</summary>
+    public void TakeOver(ulong epoch) => new Thread(() =>
+    {
+        foreach (ReplicatedDisk disk in replicated)
+        {
+            BlockStatus status = disk.TakeOver(epoch);
+            if (status != BlockStatus.Ok)
+            {
+                report(new MachineFailed($"merging the disk buffer: {status}"));
+                return;
+            }
+        }
+
+        report(new DiskMerged());
+    })
+    { IsBackground = true, Name = "colo disk merge" }.Start();
+
+    /// <summary>No guest here any more.</summary>
+    public void Idle() => Array.ForEach(replicated, disk => disk.Idle());
+
+    public VmGauges AddTo(VmGauges gauges) => gauges with
+    {
+        DiskLagBytes = replicated.Sum(disk => disk.LagBytes),
+        DiskBufferBytes = replicated.Sum(disk => disk.BufferBytes),
+    };
+
     public void Dispose()
     {
-        foreach (IBlockDevice disk in disks)
+        foreach (IBlockDevice device in devices)
         {
-            disk.Dispose();
+            device.Dispose();
         }
+
+        Array.ForEach(replicated, disk => disk.Dispose());
+    }
+
+    private void OnBarrier(ulong epoch)
+    {
+        lock (gate)
+        {
+            barriers[epoch] = barriers.GetValueOrDefault(epoch) + 1;
+        }
+
+        Announce(epoch);
+    }
+
+    private void Announce(ulong epoch)
+    {
+        lock (gate)
+        {
+            if (epoch != awaited || barriers.GetValueOrDefault(epoch) < replicated.Length)
+            {
+                return;
+            }
+
+            foreach (ulong old in barriers.Keys.Where(key => key <= epoch).ToList())
+            {
+                barriers.Remove(old);
+            }
+        }
+
+        report(new DiskBarrierReached(new Epoch((long)epoch)));
     }
 }

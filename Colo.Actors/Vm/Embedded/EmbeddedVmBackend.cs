@@ -32,7 +32,7 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
             options.Self,
             [.. options.Nics.Select(nic => new LanPort(nic.Tap, nic.Bridge, nic.Mac, options.Log))],
             options.Comparer, report, options.Time);
-        disks = new DiskSet(options.OpenDisks(), report);
+        disks = new DiskSet(options.OpenLocalDisks(), options.ReplicatedDisks, report);
         options.Links.Register(options.Vm, this);
     }
 
@@ -75,7 +75,7 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
             };
         }
 
-        return network.AddTo(gauges);
+        return network.AddTo(disks.AddTo(gauges));
     }
 
     public (LinkAnswer Answer, ulong Term) Decide(LinkOpen open)
@@ -130,11 +130,14 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
                 lastEpoch = load.Epoch;
                 secondary?.Commit(load.Epoch);
                 break;
-            case Effect.CopyDisk copy: disks.Copy(copy.Plan); break;
+            case Effect.CopyDisk copy: primary?.CopyDisk(copy.Plan); break;
             case Effect.CopyMemoryRound: primary?.CopyMemory(); break;
             case Effect.StopCopy: break; // a session that ends takes its copy along; one that goes on has finished it
-            case Effect.MergeDiskBuffer: report(new DiskMerged()); break;
-            case Effect.ForwardDiskWrites or Effect.RecordDiskWrites or Effect.ReceiveDiskWrites or Effect.IdleDisk: break;
+            case Effect.MergeDiskBuffer merge: disks.TakeOver((ulong)merge.Epoch.Value); break;
+            case Effect.ForwardDiskWrites: disks.CompletePair(); break;
+            case Effect.RecordDiskWrites: disks.Detach("solo"); break;
+            case Effect.ReceiveDiskWrites: break; // the links themselves make the secondary receive
+            case Effect.IdleDisk: disks.Idle(); break;
             default: throw new System.Diagnostics.UnreachableException($"{effect.GetType().Name} is not for a machine");
         }
     }

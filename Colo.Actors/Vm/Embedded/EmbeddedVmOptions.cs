@@ -22,8 +22,10 @@ public sealed record EmbeddedVmOptions
 
     public required IReadOnlyList<EmbeddedNic> Nics { get; init; }
 
-    /// <summary>Opens the disks of this host, in the order in which the guest sees them.</summary>
-    public required Func<IReadOnlyList<IBlockDevice>> OpenDisks { get; init; }
+    /// <summary>Opens the disks of this host that are not replicated; null where a replicated one stands, in the guest's order.</summary>
+    public required Func<IReadOnlyList<IBlockDevice?>> OpenLocalDisks { get; init; }
+
+    public required IReadOnlyList<ReplicatedDiskOptions> ReplicatedDisks { get; init; }
 
     public required IReadOnlyList<string> DiskSerials { get; init; }
 

@@ -71,6 +71,9 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
         setup.Report(new MemoryRoundDone(guest.Ram.PageCount, sender!.PendingPages, setup.Time.GetElapsedTime(began)));
     });
 
+    /// <summary>Brings the joiner's disks into step, beside whatever else the session does.</summary>
+    public void CopyDisk(DiskCopyPlan plan) => Post(() => _ = disks.CopyAsync(plan, ending.Token));
+
     /// <summary>Captures and sends; reports <see cref="StateCaptured"/>, later what went wrong if it did.</summary>
     public void TakeCheckpoint(Epoch epoch, bool resumeAfter)
     {
@@ -222,7 +225,12 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
 
         DataLink mirror = Open(LinkKind.Mirror, 0, limit.Token);
         DataLink compare = Open(LinkKind.Compare, 0, limit.Token);
-        DataLink? disk = disks.HasReplicated ? Open(LinkKind.Disk, 0, limit.Token) : null;
+        var drives = new List<Stream>();
+        for (int disk = 0; disk < disks.ReplicatedCount; disk++)
+        {
+            drives.Add(Open(LinkKind.Disk, disk, limit.Token).Stream);
+        }
+
         CheckpointLink? link = CheckpointLink.TryOpen(setup.LinkParameters(LinkRole.Primary, guest.Ram), control.Stream, pages, out string error);
         if (link is null)
         {
@@ -239,11 +247,7 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
 
         precopy = new BackgroundPrecopy(sender, setup.Precopy);
         network.StartPrimary(this, mirror.Stream, compare.Stream, () => LinkLost(ReplicationChannel.Mirror));
-        if (disk is not null)
-        {
-            disks.Connect(disk.Stream);
-        }
-
+        disks.Connect(drives, setup.Term, lastEpoch);
         return true;
     }
 

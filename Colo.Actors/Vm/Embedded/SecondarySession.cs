@@ -53,7 +53,7 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
                 LinkKind.CheckpointPages => open.Channel < pages.Length && pages[open.Channel] is null,
                 LinkKind.Mirror => mirror is null,
                 LinkKind.Compare => compare is null,
-                LinkKind.Disk => disks.HasReplicated,
+                LinkKind.Disk => open.Channel < disks.ReplicatedCount,
                 _ => false,
             };
         }
@@ -76,7 +76,9 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
                 case LinkKind.CheckpointPages: pages[link.Open.Channel] = link; break;
                 case LinkKind.Mirror: mirror = link; break;
                 case LinkKind.Compare: compare = link; break;
-                case LinkKind.Disk: disks.Receive(link.Stream, setup.Report, () => LinkLost(ReplicationChannel.Disk)); break;
+                case LinkKind.Disk:
+                    disks.Receive(link.Open.Channel, link.Stream, setup.Term, () => LinkLost(ReplicationChannel.Disk));
+                    break;
                 default: link.Dispose(); break;
             }
 
