@@ -58,6 +58,9 @@ public sealed class DiskBuffer : IDisposable
 
     internal IStorageFile Disk => _disk;
 
+    /// <summary>Whether a resync may write to the disk: prepared and not started.</summary>
+    internal bool IsTarget => _stage == DiskBufferStage.None && _header is not null;
+
     /// <summary>Where in its life the buffer is.</summary>
     public DiskBufferStage Stage => _stage;
 
@@ -90,9 +93,7 @@ public sealed class DiskBuffer : IDisposable
                 return BlockStatus.NotSupported;
             }
 
-            _header = new DiskBufferHeader(
-                DiskBufferState.Running, (old?.Sequence ?? 0) + 1, SizeBytes, term, epoch, 0, 0);
-            var status = _header.Store(_file);
+            var status = StoreRunning(old, term, epoch);
             if (status != BlockStatus.Ok)
             {
                 return status;
@@ -119,40 +120,9 @@ public sealed class DiskBuffer : IDisposable
                 return BlockStatus.NotSupported;
             }
 
-            _header = new DiskBufferHeader(
-                DiskBufferState.Running, (old?.Sequence ?? 0) + 1, SizeBytes, term, 0, 0, 0);
-            return _header.Store(_file);
+            return StoreRunning(old, term, epoch: 0);
         }
     }
-
-    /// <summary>A write of a resync or of the primary's guest during it, before <see cref="Start"/>.</summary>
-    internal BlockStatus TargetWrite(long offset, ReadOnlySpan<byte> data) =>
-        !BlockRange.IsValid(offset, data.Length, SizeBytes) ? BlockStatus.OutOfRange
-        : IsTarget ? _disk.Write(offset, data)
-        : BlockStatus.NotSupported;
-
-    internal BlockStatus TargetWriteZeroes(long offset, long length)
-    {
-        if (!IsTarget || !BlockRange.IsValid(offset, length, SizeBytes))
-        {
-            return IsTarget ? BlockStatus.OutOfRange : BlockStatus.NotSupported;
-        }
-
-        foreach (var piece in new ClusterPieces(offset, length))
-        {
-            var status = ZeroDisk(piece, mayUnmap: true);
-            if (status != BlockStatus.Ok)
-            {
-                return status;
-            }
-        }
-
-        return BlockStatus.Ok;
-    }
-
-    internal BlockStatus TargetFlush() => IsTarget ? _disk.Flush() : BlockStatus.NotSupported;
-
-    private bool IsTarget => _stage == DiskBufferStage.None && _header is not null;
 
     /// <summary>A write of the primary's guest, made in <paramref name="epoch"/>, which must be the newest barrier's. The old
     /// sectors are kept unless the epoch's generation has them; then the disk changes.</summary>
@@ -168,16 +138,10 @@ public sealed class DiskBuffer : IDisposable
             lock (_chain.StripeOf(piece.Index))
             {
                 var status = CheckPrimary(epoch);
-                if (status == BlockStatus.Ok)
-                {
-                    status = _chain.KeepOld(piece.Index, piece.Mask);
-                }
-
-                if (status == BlockStatus.Ok)
-                {
-                    status = _disk.Write(piece.DiskOffset, data.Slice(piece.At, piece.Length));
-                }
-
+                status = status == BlockStatus.Ok ? _chain.KeepOld(piece.Index, piece.Mask) : status;
+                status = status == BlockStatus.Ok
+                    ? _disk.Write(piece.DiskOffset, data.Slice(piece.At, piece.Length))
+                    : status;
                 if (status != BlockStatus.Ok)
                 {
                     return Fail(DiskBufferError.ReplicationFailed, status);
@@ -207,16 +171,8 @@ public sealed class DiskBuffer : IDisposable
             lock (_chain.StripeOf(piece.Index))
             {
                 var status = CheckPrimary(epoch);
-                if (status == BlockStatus.Ok)
-                {
-                    status = _chain.KeepOld(piece.Index, piece.Mask);
-                }
-
-                if (status == BlockStatus.Ok)
-                {
-                    status = ZeroDisk(piece, mayUnmap);
-                }
-
+                status = status == BlockStatus.Ok ? _chain.KeepOld(piece.Index, piece.Mask) : status;
+                status = status == BlockStatus.Ok ? _chain.ZeroDisk(piece, mayUnmap) : status;
                 if (status != BlockStatus.Ok)
                 {
                     return Fail(DiskBufferError.ReplicationFailed, status);
@@ -227,8 +183,6 @@ public sealed class DiskBuffer : IDisposable
         CheckPressure();
         return BlockStatus.Ok;
     }
-
-    private static readonly byte[] ZeroCluster = new byte[BufferCluster.Size];
 
     /// <summary>Shared storage: the primary is about to change sectors of the disk that both hosts see, and sends what they hold
     /// now. It may change them only after this returned Ok.</summary>
@@ -244,11 +198,9 @@ public sealed class DiskBuffer : IDisposable
             lock (_chain.StripeOf(piece.Index))
             {
                 var status = CheckPrimary(epoch);
-                if (status == BlockStatus.Ok)
-                {
-                    status = _chain.KeepOriginal(piece.Index, piece.First, original.Slice(piece.At, piece.Length));
-                }
-
+                status = status == BlockStatus.Ok
+                    ? _chain.KeepOriginal(piece.Index, piece.First, original.Slice(piece.At, piece.Length))
+                    : status;
                 if (status != BlockStatus.Ok)
                 {
                     return Fail(DiskBufferError.ReplicationFailed, status);
@@ -325,10 +277,7 @@ public sealed class DiskBuffer : IDisposable
 
             LoadedEpoch = epoch;
 
-            if (!AbovePressure)
-            {
-                Volatile.Write(ref _pressed, 0);
-            }
+            Volatile.Write(ref _pressed, AbovePressure ? _pressed : 0);
 
             return BlockStatus.Ok;
         }
@@ -398,15 +347,12 @@ public sealed class DiskBuffer : IDisposable
     public BlockStatus Merge()
     {
         BlockStatus status;
+        bool complete;
         do
         {
-            status = MergeStep(64, out var complete);
-            if (complete)
-            {
-                return status;
-            }
+            status = MergeStep(64, out complete);
         }
-        while (status == BlockStatus.Ok);
+        while (status == BlockStatus.Ok && !complete);
         return status;
     }
 
@@ -553,7 +499,7 @@ public sealed class DiskBuffer : IDisposable
             {
                 var status = _stage == DiskBufferStage.Running
                     ? _chain.PutZeroes(piece.Index, piece.First, piece.Length / BlockRange.SectorSize)
-                    : WritePiece(piece.Index, piece.First, ZeroCluster.AsSpan(0, piece.Length));
+                    : WritePiece(piece.Index, piece.First, GenerationChain.Zeroes.AsSpan(0, piece.Length));
                 if (status != BlockStatus.Ok)
                 {
                     return status;
@@ -570,7 +516,9 @@ public sealed class DiskBuffer : IDisposable
     public BlockStatus Flush() => _stage switch
     {
         DiskBufferStage.Running => BlockStatus.Ok,
-        DiskBufferStage.Failover or DiskBufferStage.FailoverFailed => FlushMerging(),
+        DiskBufferStage.Failover or DiskBufferStage.FailoverFailed => Merge() is var merged && merged != BlockStatus.Ok
+            ? merged
+            : _disk.Flush(),
         DiskBufferStage.Done => _disk.Flush(),
         DiskBufferStage.None or _ => BlockStatus.IoError,
     };
@@ -582,30 +530,13 @@ public sealed class DiskBuffer : IDisposable
         _file.Dispose();
     }
 
-    private BlockStatus ZeroDisk(ClusterPiece piece, bool mayUnmap)
-    {
-        var status = _disk.ZeroRange(piece.DiskOffset, piece.Length, mayUnmap);
-        return status == BlockStatus.NotSupported
-            ? _disk.Write(piece.DiskOffset, ZeroCluster.AsSpan(0, piece.Length))
-            : status;
-    }
-
     private bool AbovePressure => (long)_slots.Used * 100 >= (long)_slots.Count * _options.PressurePercent;
-
-    private BlockStatus FlushMerging()
-    {
-        var status = Merge();
-        return status == BlockStatus.Ok ? _disk.Flush() : status;
-    }
 
     private BlockStatus CheckPrimary(ulong epoch)
     {
-        if (_stage != DiskBufferStage.Running)
-        {
-            return BlockStatus.IoError;
-        }
-
-        return epoch == OpenEpoch ? BlockStatus.Ok : Fail(DiskBufferError.ProtocolViolation, BlockStatus.NotSupported);
+        return _stage != DiskBufferStage.Running ? BlockStatus.IoError
+            : epoch == OpenEpoch ? BlockStatus.Ok
+            : Fail(DiskBufferError.ProtocolViolation, BlockStatus.NotSupported);
     }
 
     private BlockStatus WritePiece(long index, int first, ReadOnlySpan<byte> data) => _stage switch
@@ -620,8 +551,7 @@ public sealed class DiskBuffer : IDisposable
 
     private BlockStatus Finish(DiskBufferState state)
     {
-        var status = StoreHeader(state, 0, 0);
-        if (status != BlockStatus.Ok)
+        if (StoreHeader(state, 0, 0) is var status && status != BlockStatus.Ok)
         {
             return status;
         }
@@ -634,18 +564,18 @@ public sealed class DiskBuffer : IDisposable
         return BlockStatus.Ok;
     }
 
+    private BlockStatus StoreRunning(DiskBufferHeader? old, ulong term, ulong epoch)
+    {
+        _header = new DiskBufferHeader(
+            DiskBufferState.Running, (old?.Sequence ?? 0) + 1, SizeBytes, term, epoch, 0, 0);
+        return _header.Store(_file);
+    }
+
     private BlockStatus StoreHeader(DiskBufferState state, long indexOffset, long entryCount)
     {
-        var next = _header! with
-        {
-            State = state,
-            Sequence = _header.Sequence + 1,
-            Epoch = LoadedEpoch,
-            IndexOffset = indexOffset,
-            EntryCount = entryCount,
-        };
-        _header = next;
-        return next.Store(_file);
+        _header = new DiskBufferHeader(
+            state, _header!.Sequence + 1, SizeBytes, _header.Term, LoadedEpoch, indexOffset, entryCount);
+        return _header.Store(_file);
     }
 
     private BlockStatus Fail(DiskBufferError error, BlockStatus status)

@@ -14,6 +14,7 @@ public sealed class DiskLinkReceiver
     private readonly Stream _stream;
     private readonly LinkInput _input;
     private readonly DiskBuffer _buffer;
+    private readonly ResyncTarget _target;
     private readonly ulong _term;
     private readonly bool _shared;
     private readonly byte[] _payload = GC.AllocateUninitializedArray<byte>(DiskLinkFrame.PayloadMax, pinned: true);
@@ -30,6 +31,7 @@ public sealed class DiskLinkReceiver
         _stream = stream;
         _input = new LinkInput(stream);
         _buffer = buffer;
+        _target = new ResyncTarget(buffer);
         _term = term;
         _shared = shared;
     }
@@ -134,16 +136,16 @@ public sealed class DiskLinkReceiver
         {
             case DiskLinkType.Write:
                 return target
-                    ? _buffer.TargetWrite(frame.Offset, payload)
+                    ? _target.Write(frame.Offset, payload)
                     : _buffer.PrimaryWrite(frame.Epoch, frame.Offset, payload);
             case DiskLinkType.WriteZeroes:
                 return target
-                    ? _buffer.TargetWriteZeroes(frame.Offset, frame.Length)
+                    ? _target.WriteZeroes(frame.Offset, frame.Length)
                     : _buffer.PrimaryWriteZeroes(frame.Epoch, frame.Offset, frame.Length, mayUnmap: true);
             case DiskLinkType.Original when _shared:
                 return _buffer.KeepOriginal(frame.Epoch, frame.Offset, payload);
             case DiskLinkType.Flush:
-                return target ? _buffer.TargetFlush() : _buffer.PrimaryFlush();
+                return target ? _target.Flush() : _buffer.PrimaryFlush();
             case DiskLinkType.Barrier:
                 var status = target ? _buffer.Start(_term, frame.Epoch) : _buffer.Barrier(frame.Epoch);
                 if (status == BlockStatus.Ok)

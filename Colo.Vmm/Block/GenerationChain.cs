@@ -7,6 +7,7 @@ namespace Colo.Vmm.Block;
 /// </summary>
 internal sealed class GenerationChain(IStorageFile disk, ClusterStore store)
 {
+    public static readonly byte[] Zeroes = new byte[BufferCluster.Size];
     private readonly Lock[] _stripes = CreateStripes();
     private readonly List<BufferGeneration> _generations = [];
 
@@ -17,6 +18,15 @@ internal sealed class GenerationChain(IStorageFile disk, ClusterStore store)
     public Lock StripeOf(long index) => _stripes[BufferGeneration.StripeOf(index)];
 
     public void Open(ulong epoch) => _generations.Add(new BufferGeneration { Epoch = epoch });
+
+    /// <summary>Makes a part of the disk zeroes, by writing them where the file can't do it otherwise.</summary>
+    public BlockStatus ZeroDisk(ClusterPiece piece, bool mayUnmap)
+    {
+        var status = disk.ZeroRange(piece.DiskOffset, piece.Length, mayUnmap);
+        return status == BlockStatus.NotSupported
+            ? disk.Write(piece.DiskOffset, Zeroes.AsSpan(0, piece.Length))
+            : status;
+    }
 
     /// <summary>Keeps what the disk holds now of the sectors that the newest generation has not.</summary>
     public BlockStatus KeepOld(long index, UInt128 mask)
