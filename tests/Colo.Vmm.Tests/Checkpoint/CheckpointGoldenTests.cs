@@ -60,12 +60,12 @@ public sealed class CheckpointGoldenTests
 
         var payload = builder.Close()[FrameHeader.Size..].ToArray();
 
-        Equal("0300 0000 1C100000 1C100000 00000000", payload[..16]);
+        Equal("0300 0000 1C100000 1C100000 00000000", payload.AsSpan(0, 16));
         Assert.Equal(-1, payload.AsSpan(16, 4096).IndexOfAnyExcept((byte)0x5A));
         Equal(
             "8941F998 0300 0100 0100000000000000 FB01 0100 0000000000000002",
-            payload[(16 + 4096)..^24]);
-        Equal("03000000 01 00 0200  07000000 02 00 0100  08000000 03 00 1C00", payload[^24..]);
+            payload.AsSpan(16 + 4096, payload.Length - 16 - 4096 - 24));
+        Equal("03000000 01 00 0200  07000000 02 00 0100  08000000 03 00 1C00", payload.AsSpan(payload.Length - 24));
     }
 
     [Fact]
