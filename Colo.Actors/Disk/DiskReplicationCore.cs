@@ -55,7 +55,8 @@ public sealed class DiskReplicationCore : IProtocolCore
             DiskRole.Solo => new Effect.RecordDiskWrites(_term),
             DiskRole.Primary => new Effect.ForwardDiskWrites(_peer!.Value.Host, _term),
             DiskRole.Secondary => new Effect.ReceiveDiskWrites(_peer!.Value.Host, _term),
-            _ => new Effect.IdleDisk(),
+            DiskRole.Idle => new Effect.IdleDisk(),
+            _ => throw new System.Diagnostics.UnreachableException(),
         });
     }
 

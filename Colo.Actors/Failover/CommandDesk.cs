@@ -61,7 +61,8 @@ internal sealed class CommandDesk
         {
             CommandResult.Done => EventCode.CommandDone,
             CommandResult.Refused => EventCode.CommandRefused,
-            _ => EventCode.CommandFailed,
+            CommandResult.Failed => EventCode.CommandFailed,
+            _ => throw new System.Diagnostics.UnreachableException(),
         };
         effects.Add(new Effect.Emit(new HostEvent(code, Term.Zero, Epoch.Zero, $"{id}: {text}")));
     }

@@ -89,6 +89,7 @@ public sealed class FailoverController : IProtocolCore
             => VmRole.Primary,
         FailoverState.Secondary or FailoverState.SecondaryAsking or FailoverState.SecondaryHeld => VmRole.Secondary,
         FailoverState.JoinTarget or FailoverState.JoinTargetLost => VmRole.Joining,
+        FailoverState.Starting or FailoverState.ColdStarting or FailoverState.Parked or FailoverState.Off => VmRole.None,
         _ => VmRole.None,
     };
 
@@ -103,6 +104,7 @@ public sealed class FailoverController : IProtocolCore
         FailoverState.PrimaryAsking or FailoverState.PrimaryHeld or FailoverState.SecondaryAsking or FailoverState.SecondaryHeld
             or FailoverState.JoinTargetLost => ProtectionState.Holding,
         FailoverState.Ending or FailoverState.Off => ProtectionState.Off,
+        FailoverState.Starting or FailoverState.Parked => ProtectionState.Parked,
         _ => ProtectionState.Parked,
     };
 

@@ -1,6 +1,4 @@
 using Colo.Actors.Arbiter;
-using Colo.Actors.Checkpoint;
-using Colo.Actors.Disk;
 using Colo.Actors.Protocol;
 
 namespace Colo.Actors.Failover;

@@ -1,6 +1,9 @@
 namespace Colo.Actors.Heartbeat;
 
-/// <summary>Times of failure detection. With the defaults a silent host is lost after about 0.3 s and never later than 0.45 s (with the tick's grain).</summary>
+/// <summary>
+/// Times of failure detection. With the defaults a silent host is lost after about 0.3 s and never later than 0.45 s,
+/// the tick's grain included.
+/// </summary>
 public sealed record HeartbeatOptions
 {
     /// <summary>Time between two heartbeats on each link. Default 50 ms.</summary>

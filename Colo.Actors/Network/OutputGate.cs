@@ -87,6 +87,7 @@ public sealed class OutputGate(HostIdentity self)
         Mode.Solo => frame.Term <= Term ? FrameFate.Solo : FrameFate.HeldNewerTerm,
         Mode.Pair when frame.Epoch < Acknowledged => FrameFate.Committed,
         Mode.Pair or Mode.Joining => DecideByMatch(frame),
+        Mode.Closed => FrameFate.HeldGateClosed,
         _ => FrameFate.HeldGateClosed,
     };
 

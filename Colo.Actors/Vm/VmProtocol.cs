@@ -98,6 +98,7 @@ public sealed class VmProtocol
         TimerName.ArbiterRetry or TimerName.JoinOffer or TimerName.PeerStep or TimerName.IsolationHandicap => CoreName.Failover,
         TimerName.Period or TimerName.Floor or TimerName.Phase or TimerName.AutoReturn => CoreName.PrimaryCheckpoint,
         TimerName.ResyncStall => CoreName.Resync,
+        TimerName.Heartbeat => throw new ArgumentException("the heartbeat belongs to the node, not to a VM", nameof(timer)),
         _ => throw new ArgumentException($"{timer} belongs to no core of a VM", nameof(timer)),
     };
 
