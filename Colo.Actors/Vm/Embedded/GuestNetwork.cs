@@ -261,9 +261,7 @@ internal sealed class GuestNetwork : IDisposable
             {
                 compare?.Dispose();
                 (compare, secondaryOwner) = (null, null);
-                // What the primary received after the capture that this guest never loaded is for nobody any more:
-                // the clients send it again to the survivor.
-                Array.ForEach(ports, port => port.DropEarly());
+                Array.ForEach(ports, port => port.DeliverEarly());
             }
         }
     }

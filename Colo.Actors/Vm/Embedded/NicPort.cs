@@ -98,7 +98,17 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
         }
     }
 
-    public void DropEarly() => early.Clear();
+    /// <summary>
+    /// No further image comes: what the lost primary had received for one is given to the guest now, which answers it like
+    /// anything that a client sends again.
+    /// </summary>
+    public void DeliverEarly()
+    {
+        while (early.TryDequeue(out (long Epoch, byte[] Frame) next))
+        {
+            ToGuest(next.Frame);
+        }
+    }
 
     /// <summary>A new epoch has begun, by a capture (primary) or a load (replica).</summary>
     public void Tagged(bool joining)
