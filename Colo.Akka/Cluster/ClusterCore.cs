@@ -23,13 +23,11 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
     private readonly Cluster _cluster;
     private readonly ClusterSettings _settings;
     private readonly ILoggingAdapter _log = Context.GetLogger();
-    private readonly ClusterSubscriptions _subscriptions = new();
+    private readonly ClusterPublisher _publisher;
     private readonly Random _random;
     private readonly HashSet<UniqueAddress> _exitingConfirmed = [];
     private readonly List<IActorRef> _waitingForExiting = [];
-    private readonly IActorRef _heartbeatSender;
     private MembershipState _state;
-    private MembershipState _published;
     private ImmutableList<Address> _seeds = [];
     private SeedSearch _search;
     private int _searches;
@@ -44,10 +42,9 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
     {
         _cluster = cluster;
         _settings = cluster.Settings;
-        _heartbeatSender = heartbeatSender;
+        _publisher = new ClusterPublisher(cluster, heartbeatSender);
         _random = new Random(cluster.SelfUniqueAddress.Uid);
         _state = new MembershipState(Gossip.Empty, Self);
-        _published = _state;
     }
 
     public ITimerScheduler Timers { get; set; }
@@ -70,9 +67,7 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
 
     protected override void PostStop()
     {
-        _subscriptions.Publish(ClusterEvent.ClusterShuttingDown.Instance);
-        _state = new MembershipState(Gossip.Empty, Self);
-        Publish();
+        _publisher.ShutDown();
         ReleaseWaiting();
         _cluster.Stopped();
     }
@@ -117,7 +112,7 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
                 Obey(command);
                 break;
             case Terminated gone:
-                _subscriptions.Remove(gone.ActorRef, null);
+                _publisher.Unsubscribe(gone.ActorRef, null);
                 break;
             case GossipEnvelope or ExitingConfirmed:
                 // Not a member yet, or not any more.
@@ -151,10 +146,15 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
                 Down(down.Address);
                 break;
             case ClusterCommand.Subscribe subscribe:
-                Subscribe(subscribe);
+                _publisher.Subscribe(subscribe, _state);
+                if (subscribe.Subscriber is IActorRefScope { IsLocal: true })
+                {
+                    Context.Watch(subscribe.Subscriber);
+                }
+
                 break;
             case ClusterCommand.Unsubscribe unsubscribe:
-                _subscriptions.Remove(unsubscribe.Subscriber, unsubscribe.To);
+                _publisher.Unsubscribe(unsubscribe.Subscriber, unsubscribe.To);
                 break;
             case ClusterCommand.SendState send:
                 send.Receiver.Tell(DomainEvents.Snapshot(_state), base.Self);
@@ -637,59 +637,13 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
     private void Take(Gossip gossip)
     {
         _state = _state with { Gossip = gossip };
-        Publish();
+        _publisher.Publish(_state, _inside);
         if (_state.SelfStatus == MemberStatus.Exiting && !_exitingTasksRunning && _inside)
         {
             _exitingTasksRunning = true;
             ReleaseWaiting();
             LogInfo("Exiting, starting coordinated shutdown");
             _cluster.Exiting();
-        }
-    }
-
-    private void Publish()
-    {
-        var before = _published;
-        if (ReferenceEquals(before.Gossip, _state.Gossip))
-        {
-            return;
-        }
-
-        _published = _state;
-        _cluster.Update(DomainEvents.Snapshot(_state), _state.SelfMember);
-        _heartbeatSender.Tell(new HeartbeatSender.Membership(
-            [.. _state.Gossip.Members.Select(member => member.UniqueAddress)],
-            [.. _state.UnreachableMembers.Select(member => member.UniqueAddress)]));
-        foreach (var happened in DomainEvents.Between(before, _state))
-        {
-            if (happened is ClusterEvent.MemberRemoved removed && !removed.Member.UniqueAddress.Equals(Self) && _inside)
-            {
-                _cluster.NodeGone(removed.Member.UniqueAddress, removed.PreviousStatus);
-            }
-
-            _subscriptions.Publish(happened);
-        }
-    }
-
-    private void Subscribe(ClusterCommand.Subscribe subscribe)
-    {
-        if (subscribe.Mode == ClusterEvent.SubscriptionInitialStateMode.InitialStateAsSnapshot)
-        {
-            subscribe.Subscriber.Tell(DomainEvents.Snapshot(_state), ActorRefs.NoSender);
-        }
-        else
-        {
-            foreach (var happened in DomainEvents.Between(new MembershipState(Gossip.Empty, Self), _state)
-                .Where(happened => ClusterSubscriptions.Wants(subscribe.To, happened)))
-            {
-                subscribe.Subscriber.Tell(happened, ActorRefs.NoSender);
-            }
-        }
-
-        _subscriptions.Add(subscribe.Subscriber, subscribe.To);
-        if (subscribe.Subscriber is IActorRefScope { IsLocal: true })
-        {
-            Context.Watch(subscribe.Subscriber);
         }
     }
 

@@ -98,6 +98,7 @@ internal static class DomainEvents
         MemberStatus.Leaving => new ClusterEvent.MemberLeft(member),
         MemberStatus.Exiting => new ClusterEvent.MemberExited(member),
         MemberStatus.Down => new ClusterEvent.MemberDowned(member),
-        _ => null,
+        MemberStatus.Removed => null,
+        _ => throw new System.Diagnostics.UnreachableException($"Unknown status {member.Status}"),
     };
 }

@@ -23,17 +23,15 @@ internal readonly record struct GossipReceived(Gossip Gossip, GossipKind Kind, b
             CausalOrder.Same => new GossipReceived(remote.MergeSeen(local), GossipKind.Same, unseen),
             CausalOrder.Before => new GossipReceived(local, GossipKind.Older, TalkBack: true),
             CausalOrder.After => new GossipReceived(remote, GossipKind.Newer, unseen),
-            _ => new GossipReceived(MergeConcurrent(local, remote), GossipKind.Merged, TalkBack: true),
+            CausalOrder.Concurrent => new GossipReceived(MergeConcurrent(local, remote), GossipKind.Merged, TalkBack: true),
+            var order => throw new System.Diagnostics.UnreachableException($"Unknown order {order}"),
         };
     }
 
     // A member that is on its way out here and unknown there was removed there: its count must go, or the merged clock
     // would never again be ahead of the side that has dropped it.
-    private static Gossip MergeConcurrent(Gossip local, Gossip remote)
-    {
-        var merged = PruneRemoved(remote, local).Merge(PruneRemoved(local, remote));
-        return merged;
-    }
+    private static Gossip MergeConcurrent(Gossip local, Gossip remote) =>
+        PruneRemoved(remote, local).Merge(PruneRemoved(local, remote));
 
     private static Gossip PruneRemoved(Gossip gossip, Gossip other) =>
         gossip.Members

@@ -8,7 +8,9 @@ namespace Akka.Cluster;
 /// A node of the cluster as the gossip knows it. Immutable; equality is that of the unique address. A status changes only along the
 /// allowed moves: Joining, WeaklyUp, Up, Leaving, Exiting, Removed forward, and Down or Removed from nearly everywhere.
 /// </summary>
+#pragma warning disable CA1036 // Akka.NET's Member has no comparison operators, so a program that used ours would not compile there.
 public class Member : IComparable<Member>, IComparable
+#pragma warning restore CA1036
 {
     /// <summary>Sorts by host, then port.</summary>
     public static readonly IComparer<Address> AddressOrdering = Comparer<Address>.Create(CompareAddresses);
@@ -155,7 +157,8 @@ public class Member : IComparable<Member>, IComparable
         MemberStatus.Leaving => 3,
         MemberStatus.Up => 4,
         MemberStatus.WeaklyUp => 5,
-        _ => 6,
+        MemberStatus.Joining => 6,
+        _ => throw new System.Diagnostics.UnreachableException($"Unknown status {status}"),
     };
 
     private static int LeaderRank(MemberStatus status) => status switch
@@ -164,7 +167,8 @@ public class Member : IComparable<Member>, IComparable
         MemberStatus.Exiting => 3,
         MemberStatus.Joining => 2,
         MemberStatus.WeaklyUp => 1,
-        _ => 0,
+        MemberStatus.Up or MemberStatus.Leaving or MemberStatus.Removed => 0,
+        _ => throw new System.Diagnostics.UnreachableException($"Unknown status {status}"),
     };
 
     private static int CompareAddresses(Address a, Address b)

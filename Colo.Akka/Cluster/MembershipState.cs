@@ -69,7 +69,7 @@ internal sealed record MembershipState(Gossip Gossip, UniqueAddress Self)
     }
 
     /// <summary>What the leader does once all agree: joining members come up, leaving ones exit, those on their way out are removed.</summary>
-    /// <param name="exitingConfirmed">Members that said they are done with exiting.</param>
+    /// <param name="exitingConfirmed">Members that said that they are stopping, after they had left or were given up.</param>
     /// <param name="minimumMembers">Nobody comes up before the cluster (and each role) has this many members.</param>
     /// <param name="now">Milliseconds, for the tombstones.</param>
     internal LeaderActions ActOnConvergence(
@@ -80,7 +80,7 @@ internal sealed record MembershipState(Gossip Gossip, UniqueAddress Self)
             .Where(member => OnTheirWayOut.Contains(member.Status)
                 && !member.UniqueAddress.Equals(Self)
                 && (!reachability.IsReachable(member.UniqueAddress)
-                    || (member.Status == MemberStatus.Exiting && exitingConfirmed.Contains(member.UniqueAddress))))
+                    || exitingConfirmed.Contains(member.UniqueAddress)))
             .ToImmutableList();
         var changed = Gossip.Members.Where(m => m.Status == MemberStatus.Leaving).Select(m => m.Copy(MemberStatus.Exiting)).ToList();
         if (minimumMembers.AreReached(Gossip.Members))

@@ -3,7 +3,9 @@ using Akka.Actor;
 namespace Akka.Cluster;
 
 /// <summary>One incarnation of a node: a restarted system has the same address and another <see cref="Uid"/>.</summary>
+#pragma warning disable CA1036 // Akka.NET's UniqueAddress has no order operators, so a program that used ours would not compile there.
 public class UniqueAddress : IComparable<UniqueAddress>, IEquatable<UniqueAddress>, IComparable
+#pragma warning restore CA1036
 {
     public UniqueAddress(Address address, int uid)
     {
@@ -24,7 +26,8 @@ public class UniqueAddress : IComparable<UniqueAddress>, IEquatable<UniqueAddres
 
     public override bool Equals(object obj) => Equals(obj as UniqueAddress);
 
-    public override int GetHashCode() => HashCode.Combine(Address, Uid);
+    // Not Address.GetHashCode, which differs from process to process: sets of nodes must come in the same order in a repeated simulation.
+    public override int GetHashCode() => unchecked((Uid * 397) ^ (Address.Port ?? 0));
 
     public int CompareTo(UniqueAddress other) => CompareTo(other, Member.AddressOrdering);
 

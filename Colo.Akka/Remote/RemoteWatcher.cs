@@ -96,7 +96,13 @@ internal sealed class RemoteWatcher : UntypedActor, IWithTimers
                 Remove(unwatch.Watchee, unwatch.Watcher);
                 break;
             case PeerRestarted restarted:
-                NoteUid(restarted.Address, restarted.Uid);
+                // Known from the handshake, perhaps before any heartbeat was answered.
+                if (_watchedAt.ContainsKey(restarted.Address))
+                {
+                    _uids[restarted.Address] = restarted.Uid;
+                }
+
+                WatchAgain(restarted.Address);
                 break;
             case NodeGone gone:
                 Forget(gone.Address);
@@ -120,18 +126,28 @@ internal sealed class RemoteWatcher : UntypedActor, IWithTimers
 
     private void NoteUid(Address address, int uid)
     {
-        if (_uids.TryGetValue(address, out var before) && before != uid && _watchedAt.TryGetValue(address, out var watchees))
+        if (_uids.TryGetValue(address, out var before) && before != uid)
         {
-            foreach (var watchee in watchees)
-            {
-                foreach (var watcher in _watchers[watchee])
-                {
-                    _provider.SendWatch(watchee, watcher);
-                }
-            }
+            WatchAgain(address);
         }
 
         _uids[address] = uid;
+    }
+
+    private void WatchAgain(Address address)
+    {
+        if (!_watchedAt.TryGetValue(address, out var watchees))
+        {
+            return;
+        }
+
+        foreach (var watchee in watchees)
+        {
+            foreach (var watcher in _watchers[watchee])
+            {
+                _provider.SendWatch(watchee, watcher);
+            }
+        }
     }
 
     private void SendHeartbeats()

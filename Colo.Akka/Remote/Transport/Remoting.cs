@@ -67,7 +67,7 @@ internal sealed class Remoting : ILinkAcceptor
     internal async Task ShutdownAsync()
     {
         _beats?.Cancel();
-        var finished = _associations.Values.Select(association =>
+        var finished = _associations.OrderBy(item => item.Key, Address.Comparer).Select(item => item.Value).Select(association =>
         {
             var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             association.Tell(new AssociationCommand.Finish(done));
@@ -232,7 +232,7 @@ internal sealed class Remoting : ILinkAcceptor
 
     private void Beat()
     {
-        foreach (var association in _associations.Values)
+        foreach (var (_, association) in _associations.OrderBy(item => item.Key, Address.Comparer))
         {
             association.Tell(new AssociationCommand.Beat());
         }

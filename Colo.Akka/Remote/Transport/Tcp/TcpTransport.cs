@@ -7,7 +7,9 @@ using Akka.Actor;
 namespace Akka.Remote.Transport.Tcp;
 
 /// <summary>Listens and connects over TCP, with TLS when the settings say so.</summary>
+#pragma warning disable CA1001 // ShutdownAsync is the end of it; the transport lives as long as its system.
 internal sealed class TcpTransport(TcpSettings settings) : ITransport
+#pragma warning restore CA1001
 {
     private readonly ConcurrentDictionary<TcpLink, Task> _links = new();
     private readonly CancellationTokenSource _stopping = new();
