@@ -14,8 +14,8 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     /// <summary>Bound on compiled guest instructions, about 50 MB of host code and tables; then all is dropped.</summary>
     private const int InstructionsMax = 120_000;
 
-    /// <summary>A page whose code changes more often than this stays with the interpreter.</summary>
-    private const int GenerationMax = 16;
+    /// <summary>A page whose code changed more often than this lately is left to the interpreter.</summary>
+    private const int DropsMax = 12;
 
     /// <summary>A block counts as warm, and joins a region, from this part of the threshold on.</summary>
     private const int WarmDivisor = 20;
@@ -26,7 +26,8 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     private readonly CodeCache _code;
     private readonly HartContext* _context;
     private readonly bool _synchronous;
-    private readonly List<RegionDelegate?> _regions = [null];
+    private readonly List<(RegionDelegate? Code, int Instructions)> _regions = [(null, 0)];
+    private readonly Stack<int> _free = new();
     private readonly Dictionary<int, List<int>> _regionsOfPage = [];
     private readonly Dictionary<(int Page, int Offset), int> _entries = [];
     private readonly ConcurrentQueue<(Region Region, int Generation, byte[] Bytes, RegionDelegate Code)> _finished = new();
@@ -63,7 +64,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     {
         block->Heat = int.MaxValue;
         int generation = _code.Generation(block->Page);
-        if (block->Region != 0 || block->Linkable == 0 || generation > GenerationMax)
+        if (block->Region != 0 || block->Linkable == 0 || _code.Drops(block->Page) > DropsMax)
         {
             return;
         }
@@ -105,7 +106,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     public void Enter(int region, HartContext* context)
     {
         Counters.Entered++;
-        _regions[region >> EntryBits]!(context, region & ((1 << EntryBits) - 1));
+        _regions[region >> EntryBits].Code!(context, region & ((1 << EntryBits) - 1));
     }
 
     /// <inheritdoc/>
@@ -127,13 +128,19 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
 
         foreach (int index in regions)
         {
-            _regions[index] = null;
+            _instructions -= _regions[index].Instructions;
+            _regions[index] = (null, 0);
+            _free.Push(index);
             Counters.Dropped++;
         }
 
-        foreach ((int Page, int Offset) key in _entries.Keys.Where(k => k.Page == page).ToList())
+        foreach ((int Page, int Offset) key in _entries.Keys)
         {
-            _entries.Remove(key);
+            // Removing while enumerating is allowed for a dictionary.
+            if (key.Page == page)
+            {
+                _entries.Remove(key);
+            }
         }
     }
 
@@ -142,7 +149,8 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     {
         Counters.Dropped += _regions.Count - 1;
         _regions.Clear();
-        _regions.Add(null);
+        _regions.Add((null, 0));
+        _free.Clear();
         _regionsOfPage.Clear();
         _entries.Clear();
         _instructions = 0;
@@ -187,8 +195,13 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
             _code.MarkDecoded(region.Page, block.Offset, block.End - block.Offset);
         }
 
-        int index = _regions.Count;
-        _regions.Add(code);
+        if (!_free.TryPop(out int index))
+        {
+            index = _regions.Count;
+            _regions.Add((null, 0));
+        }
+
+        _regions[index] = (code, region.InstructionCount);
         if (!_regionsOfPage.TryGetValue(region.Page, out List<int>? regions))
         {
             _regionsOfPage[region.Page] = regions = [];

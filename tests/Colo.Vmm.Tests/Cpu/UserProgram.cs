@@ -24,7 +24,11 @@ internal sealed class UserProgram(byte[] image)
         try
         {
             File.WriteAllBytes(path, BuildElf());
-            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            if (!OperatingSystem.IsWindows())
+            {
+                File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            }
+
             ProcessStartInfo start = new("qemu-riscv64", [path]) { RedirectStandardOutput = true };
             using Process process = StartOrExplain(start);
             using MemoryStream output = new();
