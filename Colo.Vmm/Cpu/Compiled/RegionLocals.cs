@@ -1,6 +1,5 @@
 using System.Reflection.Emit;
 using System.Runtime.InteropServices;
-using Colo.Vmm.Cpu.Decode;
 
 namespace Colo.Vmm.Cpu.Compiled;
 
