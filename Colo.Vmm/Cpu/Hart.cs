@@ -40,7 +40,7 @@ public sealed unsafe class Hart : IDisposable, IRamClient
         _executor = new Executor(_context, _mmu, _csrs, traps, _code, new SlowPath(_context, ram, _mmu, traps, system));
         if (options.Tier != CodeTierMode.Interpreter)
         {
-            _tier = new CompiledTier(ram, _code, _context, options.Tier == CodeTierMode.Compiled);
+            _tier = new CompiledTier(ram, _code, _context, options);
             _executor.Tier = _tier;
         }
 

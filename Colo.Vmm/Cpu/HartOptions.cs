@@ -8,6 +8,12 @@ public sealed record HartOptions
     /// <summary>Execution tiers; the default interprets at once and compiles what is hot.</summary>
     public CodeTierMode Tier { get; init; } = CodeTierMode.Auto;
 
+    /// <summary>
+    /// Executions of a block after which it is compiled in mode Auto. Below some hundreds compiling costs more than it
+    /// saves, above some thousands the interpreter does too much of a boot; tests use small numbers.
+    /// </summary>
+    public int CompileThreshold { get; init; } = 2000;
+
     /// <summary>Offers stimecmp (Sstc), enabled through menvcfg.STCE, which resets to 1 when built-in firmware runs.</summary>
     public bool Sstc { get; init; } = true;
 

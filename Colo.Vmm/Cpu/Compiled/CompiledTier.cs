@@ -11,14 +11,14 @@ namespace Colo.Vmm.Cpu.Compiled;
 /// </summary>
 internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
 {
-    /// <summary>Executions of a block before it is compiled: the optimum lies between hundreds and a few thousand.</summary>
-    private const int HeatThreshold = 800;
+    /// <summary>Bound on compiled guest instructions, about 50 MB of host code and tables; then all is dropped.</summary>
+    private const int InstructionsMax = 120_000;
 
-    /// <summary>Bound on compiled guest instructions, about 40 MB of host code and tables; then all is dropped.</summary>
-    private const int InstructionsMax = 100_000;
+    /// <summary>A page whose code changed more often than this lately is left to the interpreter.</summary>
+    private const int DropsMax = 12;
 
-    /// <summary>A page whose code changes more often than this stays with the interpreter.</summary>
-    private const int GenerationMax = 16;
+    /// <summary>A block counts as warm, and joins a region, from this part of the threshold on.</summary>
+    private const int WarmDivisor = 20;
 
     private const int EntryBits = 5;
 
@@ -26,24 +26,25 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     private readonly CodeCache _code;
     private readonly HartContext* _context;
     private readonly bool _synchronous;
-    private readonly List<RegionDelegate?> _regions = [null];
+    private readonly List<(RegionDelegate? Code, int Instructions)> _regions = [(null, 0)];
+    private readonly Stack<int> _free = new();
     private readonly Dictionary<int, List<int>> _regionsOfPage = [];
     private readonly Dictionary<(int Page, int Offset), int> _entries = [];
     private readonly ConcurrentQueue<(Region Region, int Generation, byte[] Bytes, RegionDelegate Code)> _finished = new();
-    private readonly BlockingCollection<(int Page, int Offset, int Generation, byte[] Code)> _requests =
-        new(new ConcurrentStack<(int, int, int, byte[])>());
+    private readonly BlockingCollection<Request> _requests = new(new ConcurrentStack<Request>());
 
     private readonly Thread? _worker;
     private int _instructions;
 
-    public CompiledTier(GuestRam ram, CodeCache code, HartContext* context, bool synchronous)
+    public CompiledTier(GuestRam ram, CodeCache code, HartContext* context, HartOptions options)
     {
+        bool synchronous = options.Tier == CodeTierMode.Compiled;
         _ram = ram;
         _code = code;
         _context = context;
         _synchronous = synchronous;
         code.Tier = this;
-        code.HeatThreshold = synchronous ? 1 : HeatThreshold;
+        code.HeatThreshold = synchronous ? 1 : Math.Max(1, options.CompileThreshold);
         if (!synchronous)
         {
             _worker = new Thread(CompileRequests)
@@ -63,19 +64,20 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     {
         block->Heat = int.MaxValue;
         int generation = _code.Generation(block->Page);
-        if (block->Region != 0 || block->Linkable == 0 || generation > GenerationMax)
+        if (block->Region != 0 || block->Linkable == 0 || _code.Drops(block->Page) > DropsMax)
         {
             return;
         }
 
-        byte[] copy = _ram.ReadPage(block->Page).ToArray();
+        HashSet<int>? warm = _synchronous ? null : _code.WarmOffsets(block->Page, _code.HeatThreshold / WarmDivisor);
+        Request request = new(block->Page, block->Offset, generation, _ram.ReadPage(block->Page).ToArray(), warm);
         if (!_synchronous)
         {
-            _requests.Add((block->Page, block->Offset, generation, copy));
+            _requests.Add(request);
             return;
         }
 
-        if (RegionFinder.Find(copy, block->Page, block->Offset) is { } region)
+        if (request.Find() is { } region)
         {
             Install(region, RegionCompiler.Compile(region));
         }
@@ -104,7 +106,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     public void Enter(int region, HartContext* context)
     {
         Counters.Entered++;
-        _regions[region >> EntryBits]!(context, region & ((1 << EntryBits) - 1));
+        _regions[region >> EntryBits].Code!(context, region & ((1 << EntryBits) - 1));
     }
 
     /// <inheritdoc/>
@@ -126,13 +128,19 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
 
         foreach (int index in regions)
         {
-            _regions[index] = null;
+            _instructions -= _regions[index].Instructions;
+            _regions[index] = (null, 0);
+            _free.Push(index);
             Counters.Dropped++;
         }
 
-        foreach ((int Page, int Offset) key in _entries.Keys.Where(k => k.Page == page).ToList())
+        foreach ((int Page, int Offset) key in _entries.Keys)
         {
-            _entries.Remove(key);
+            // Removing while enumerating is allowed for a dictionary.
+            if (key.Page == page)
+            {
+                _entries.Remove(key);
+            }
         }
     }
 
@@ -141,7 +149,8 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     {
         Counters.Dropped += _regions.Count - 1;
         _regions.Clear();
-        _regions.Add(null);
+        _regions.Add((null, 0));
+        _free.Clear();
         _regionsOfPage.Clear();
         _entries.Clear();
         _instructions = 0;
@@ -186,8 +195,13 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
             _code.MarkDecoded(region.Page, block.Offset, block.End - block.Offset);
         }
 
-        int index = _regions.Count;
-        _regions.Add(code);
+        if (!_free.TryPop(out int index))
+        {
+            index = _regions.Count;
+            _regions.Add((null, 0));
+        }
+
+        _regions[index] = (code, region.InstructionCount);
         if (!_regionsOfPage.TryGetValue(region.Page, out List<int>? regions))
         {
             _regionsOfPage[region.Page] = regions = [];
@@ -215,18 +229,23 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
 
     private void CompileRequests()
     {
-        foreach ((int page, int offset, int generation, byte[] code) in _requests.GetConsumingEnumerable())
+        foreach (Request request in _requests.GetConsumingEnumerable())
         {
             if (_requests.IsAddingCompleted)
             {
                 return;
             }
 
-            if (RegionFinder.Find(code, page, offset) is { } region)
+            if (request.Find() is { } region)
             {
-                _finished.Enqueue((region, generation, code, RegionCompiler.Compile(region)));
+                _finished.Enqueue((region, request.Generation, request.Code, RegionCompiler.Compile(region)));
                 Interlocked.Or(ref _context->Pending, HartContext.PendingCode);
             }
         }
+    }
+
+    private sealed record Request(int Page, int Offset, int Generation, byte[] Code, HashSet<int>? Warm)
+    {
+        public Region? Find() => RegionFinder.Find(Code, Page, Offset, Warm);
     }
 }

@@ -14,6 +14,9 @@ internal sealed class OpCompiler(ILGenerator il, RegionLocals locals)
     {
         >= OpCode.Nop and <= OpCode.Remuw => true,
         >= OpCode.Jal and <= OpCode.Sd => true,
+        OpCode.Fence => true,
+        >= OpCode.AmoSwapW and <= OpCode.AmoOrW => op.Code != OpCode.AmoXorW,
+        >= OpCode.AmoSwapD and <= OpCode.AmoOrD => op.Code != OpCode.AmoXorD,
         _ => FloatOpCompiler.Supports(op),
     };
 
@@ -54,6 +57,12 @@ internal sealed class OpCompiler(ILGenerator il, RegionLocals locals)
                 EmitAddress(op, 1 << (op.Code - OpCode.Sb), locals.WriteTlb, exit());
                 locals.EmitLoad(op.Rs2);
                 EmitStoreHost(op.Code);
+                break;
+            case OpCode.Fence:
+                il.Emit(OpCodes.Call, typeof(Interlocked).GetMethod(nameof(Interlocked.MemoryBarrier))!);
+                break;
+            case >= OpCode.AmoSwapW and <= OpCode.AmoMaxuD:
+                EmitAtomic(op, exit());
                 break;
             case OpCode.Fld:
                 EmitAddress(op, 8, locals.ReadTlb, exit());
@@ -146,6 +155,50 @@ internal sealed class OpCompiler(ILGenerator il, RegionLocals locals)
         il.Emit(OpCodes.Ldind_I8);
         il.Emit(OpCodes.Add);
         il.Emit(OpCodes.Conv_I);
+    }
+
+    /// <summary>Swap, add, and, or on host atomics, which the just-in-time compiler emits in place.</summary>
+    private void EmitAtomic(in Op op, Label exit)
+    {
+        bool wide = op.Code >= OpCode.AmoSwapD;
+        locals.EmitLoad(op.Rs1);
+        il.Emit(OpCodes.Ldc_I8, wide ? 7L : 3L);
+        il.Emit(OpCodes.And);
+        il.Emit(OpCodes.Brtrue, exit);
+        EmitAddress(op, wide ? 8 : 4, locals.WriteTlb, exit);
+        locals.EmitLoad(op.Rs2);
+        if (!wide)
+        {
+            il.Emit(OpCodes.Conv_I4);
+        }
+
+        string name = op.Code switch
+        {
+            OpCode.AmoSwapW or OpCode.AmoSwapD => nameof(Interlocked.Exchange),
+            OpCode.AmoAddW or OpCode.AmoAddD => nameof(Interlocked.Add),
+            OpCode.AmoAndW or OpCode.AmoAndD => nameof(Interlocked.And),
+            _ => nameof(Interlocked.Or),
+        };
+        Type type = wide ? typeof(long) : typeof(int);
+        il.Emit(OpCodes.Call, typeof(Interlocked).GetMethod(name, [type.MakeByRefType(), type])!);
+        if (name == nameof(Interlocked.Add))
+        {
+            // .NET gives the sum, the guest wants what was there before.
+            locals.EmitLoad(op.Rs2);
+            if (!wide)
+            {
+                il.Emit(OpCodes.Conv_I4);
+            }
+
+            il.Emit(OpCodes.Sub);
+        }
+
+        if (!wide)
+        {
+            il.Emit(OpCodes.Conv_I8);
+        }
+
+        locals.EmitStore(op.Rd);
     }
 
     private void EmitLoadHost(OpCode code)

@@ -13,13 +13,14 @@ internal readonly record struct OpOperands(
         int rd = op.Rd;
         return op.Code switch
         {
-            OpCode.Nop or OpCode.J => new(0, -1, 0, -1, false, false),
+            OpCode.Nop or OpCode.J or OpCode.Fence => new(0, -1, 0, -1, false, false),
             OpCode.Lui or OpCode.Auipc or OpCode.Jal => new(0, rd, 0, -1, false, false),
             OpCode.Mv or (>= OpCode.Addi and <= OpCode.Sraiw) or OpCode.Jalr => new(rs1, rd, 0, -1, false, false),
             >= OpCode.Add and <= OpCode.Remuw => new(rs1 | rs2, rd, 0, -1, false, false),
             >= OpCode.Beq and <= OpCode.Bgeu => new(rs1 | rs2, -1, 0, -1, false, false),
             >= OpCode.Lb and <= OpCode.Lwu => new(rs1, rd, 0, -1, false, false),
             >= OpCode.Sb and <= OpCode.Sd => new(rs1 | rs2, -1, 0, -1, false, false),
+            >= OpCode.AmoSwapW and <= OpCode.AmoMaxuD => new(rs1 | rs2, rd, 0, -1, false, false),
             OpCode.Fld => new(rs1, -1, 0, rd, true, false),
             OpCode.Fsd => new(rs1, -1, rs2, -1, true, false),
             >= OpCode.FmaddD and <= OpCode.FnmaddD => new(0, -1, rs1 | rs2 | 1u << (op.Imm >> 8 & 31), rd, true, true),

@@ -14,17 +14,28 @@ internal sealed class RegionFinder
     private const int EntriesMax = 32;
 
     private readonly byte[] _code;
+    private readonly HashSet<int>? _warm;
     private readonly SortedDictionary<int, RegionInstruction> _found = [];
     private readonly HashSet<int> _leaders = [];
     private readonly List<int> _entries = [];
     private readonly Queue<int> _work = new();
 
-    private RegionFinder(byte[] code) => _code = code;
+    private RegionFinder(byte[] code, HashSet<int>? warm)
+    {
+        _code = code;
+        _warm = warm;
+    }
 
     /// <summary>Null when nothing at the entry can be compiled.</summary>
-    public static Region? Find(byte[] code, int page, int entry)
+    /// <param name="code">Copy of the page.</param>
+    /// <param name="page">Index of the page in RAM.</param>
+    /// <param name="entry">Offset of the hot block.</param>
+    /// <param name="warm">Offsets at which blocks were executed more than a few times: no other code is worth its time.
+    /// Null when all code is to be compiled.</param>
+    public static Region? Find(byte[] code, int page, int entry, HashSet<int>? warm)
     {
-        RegionFinder finder = new(code);
+        RegionFinder finder = new(code, warm);
+        warm?.Add(entry);
         finder.AddEntry(entry);
         while (finder._work.TryDequeue(out int offset))
         {
@@ -42,7 +53,7 @@ internal sealed class RegionFinder
 
     private void AddEntry(int offset)
     {
-        if (offset < GuestRam.PageSize && _entries.Count < EntriesMax && !_entries.Contains(offset))
+        if (IsWarm(offset) && _entries.Count < EntriesMax && !_entries.Contains(offset))
         {
             _entries.Add(offset);
             AddLeader(offset);
@@ -51,11 +62,14 @@ internal sealed class RegionFinder
 
     private void AddLeader(int offset)
     {
-        if (offset is >= 0 and < GuestRam.PageSize && _leaders.Add(offset))
+        // Every target ends a block, also one that is not followed: the block before it must not run into it.
+        if (_leaders.Add(offset) && IsWarm(offset))
         {
             _work.Enqueue(offset);
         }
     }
+
+    private bool IsWarm(int offset) => offset is >= 0 and < GuestRam.PageSize && (_warm is null || _warm.Contains(offset));
 
     private void Follow(int offset)
     {

@@ -103,7 +103,7 @@ internal sealed unsafe class BlockBuilder(GuestRam ram) : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Adds an instruction; true when it ends the block by a jump of its own.</summary>
+    /// <summary>Adds an instruction; true when it ends the block.</summary>
     private bool Append(uint raw, int halves)
     {
         Op op = Decoder.Decode(halves == 1 ? CompressedExpander.Expand(raw) : raw);
@@ -137,12 +137,15 @@ internal sealed unsafe class BlockBuilder(GuestRam ram) : IDisposable
         op.Handler = HandlerTable.Of(op.Code);
         _ops[_count++] = op;
         _halves = behind;
-        return op.Code is >= OpCode.Jal and <= OpCode.Bgeu or OpCode.Illegal || EndsBlock(op);
+        return EndsBlock(op.Code);
     }
 
-    /// <summary>ecall, ebreak, returns, wfi, sfence.vma and fence.i; CSR instructions go on.</summary>
-    private static bool EndsBlock(in Op op) => op.Code == OpCode.System && ((uint)op.Imm >> 12 & 3) == 0
-        || op.Code == OpCode.System && (op.Imm & 0x7f) == 0x0f;
+    /// <summary>
+    /// Jumps, and everything that the slow path always does: what follows is a block of its own, which a compiled region
+    /// may start at.
+    /// </summary>
+    private static bool EndsBlock(OpCode code) => code is
+        (>= OpCode.Jal and <= OpCode.Bgeu) or OpCode.Illegal or OpCode.System or (>= OpCode.LrW and <= OpCode.AmoMaxuD);
 
     private void AppendEnd(bool ended)
     {

@@ -21,6 +21,9 @@ internal sealed unsafe class CodeCache : IDisposable
     /// </summary>
     private const int MixedAfterDrops = 4;
 
+    /// <summary>A drop that comes later than this after the one before it, in instructions, starts a new count.</summary>
+    private const ulong DropMemory = 100_000_000;
+
     private readonly GuestRam _ram;
     private readonly Mmu _mmu;
     private readonly BlockBuilder _builder;
@@ -154,7 +157,10 @@ internal sealed unsafe class CodeCache : IDisposable
         {
             for (CodeBlock* block = _buckets[i]; block != null; block = block->NextInBucket)
             {
-                ClearPage(block->Page);
+                if (_pages[block->Page]->First != null)
+                {
+                    ClearPage(block->Page);
+                }
             }
 
             _buckets[i] = null;
@@ -173,7 +179,7 @@ internal sealed unsafe class CodeCache : IDisposable
     public bool PrepareStore(int page, int offset, int size)
     {
         CodePage* info = _pages[page];
-        if (info != null && info->Generation >= MixedAfterDrops && !_ram.HasOtherClients)
+        if (info != null && info->Drops >= MixedAfterDrops && !_ram.HasOtherClients)
         {
             int last = Math.Min(offset + size - 1, GuestRam.PageSize - 1) >> 1;
             bool hit = false;
@@ -192,6 +198,9 @@ internal sealed unsafe class CodeCache : IDisposable
         return false;
     }
 
+    /// <summary>How often the page's code was dropped in short order.</summary>
+    public int Drops(int page) => _pages[page] == null ? 0 : _pages[page]->Drops;
+
     /// <summary>Notes that something was made of these bytes of a page that holds code: a store to them must drop it.</summary>
     public void MarkDecoded(int page, int offset, int length)
     {
@@ -204,6 +213,21 @@ internal sealed unsafe class CodeCache : IDisposable
 
     /// <summary>Generation of a page's code, for a tier that compiles from a copy of its bytes.</summary>
     public int Generation(int page) => _pages[page] == null ? 0 : _pages[page]->Generation;
+
+    /// <summary>Offsets of the page's blocks that were executed at least so many times.</summary>
+    public HashSet<int> WarmOffsets(int page, int executions)
+    {
+        HashSet<int> offsets = [];
+        for (CodeBlock* block = _pages[page]->First; block != null; block = block->NextInPage)
+        {
+            if (HeatThreshold - block->Heat >= executions || block->Heat > HeatThreshold)
+            {
+                offsets.Add(block->Offset);
+            }
+        }
+
+        return offsets;
+    }
 
     /// <summary>The block that starts at a physical address, if it is decoded.</summary>
     public CodeBlock* Lookup(int page, int offset)
@@ -334,6 +358,9 @@ internal sealed unsafe class CodeCache : IDisposable
             Unlink(block);
         }
 
+        ulong now = _mmu.Context->InstructionsRetired;
+        info->Drops = now - info->LastDrop > DropMemory ? 1 : info->Drops + 1;
+        info->LastDrop = now;
         ClearPage(page);
         FlushJumps();
         DropCount++;

@@ -11,7 +11,11 @@ internal unsafe struct CodePage
     /// <summary>Increased each time the page's code is dropped: what was compiled from an older content is refused.</summary>
     public int Generation;
 
-    public int Reserved;
+    /// <summary>Drops in short order: a page that is used for one program after another starts anew each time.</summary>
+    public int Drops;
+
+    /// <summary>Instructions retired by the hart at the last drop.</summary>
+    public ulong LastDrop;
 
     /// <summary>A bit for each halfword that belongs to a decoded instruction.</summary>
     public fixed ulong Decoded[32];

@@ -11,15 +11,26 @@ public sealed class DifferentialTests
     [InlineData(2)]
     [InlineData(3)]
     [InlineData(4)]
-    public void Random_sequences_end_as_under_qemu(int seed)
+    public void Random_sequences_end_as_under_qemu(int seed) =>
+        Check(seed, 400, HartOptions.Default with { Tier = CodeTierMode.Interpreter });
+
+    [Theory]
+    [InlineData(5)]
+    [InlineData(6)]
+    public void Compiled_at_once_they_end_as_under_qemu(int seed) =>
+        Check(seed, 25, HartOptions.Default with { Tier = CodeTierMode.Compiled });
+
+    /// <summary>Loops get compiled while they run, so both tiers execute parts of the same sequence.</summary>
+    [Theory]
+    [InlineData(7)]
+    [InlineData(8)]
+    public void Compiled_in_the_background_they_end_as_under_qemu(int seed) =>
+        Check(seed, 60, HartOptions.Default with { Tier = CodeTierMode.Auto, CompileThreshold = 2 });
+
+    private static void Check(int seed, int sequences, HartOptions options)
     {
-        UserProgram program = RandomProgram.Generate(seed, sequences: 400, items: 60);
-        byte[] expected = program.RunInQemu();
-        foreach (CodeTierMode tier in new[] { CodeTierMode.Interpreter, CodeTierMode.Compiled, CodeTierMode.Auto })
-        {
-            byte[] actual = program.RunOnHart(HartOptions.Default with { Tier = tier });
-            Assert.Equal("", Compare(seed, tier, expected, actual));
-        }
+        UserProgram program = RandomProgram.Generate(seed, sequences, items: 60);
+        Assert.Equal("", Compare(seed, options.Tier, program.RunInQemu(), program.RunOnHart(options)));
     }
 
     /// <summary>Names the first sequence that differs and every place in it.</summary>
