@@ -36,6 +36,9 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
 
     public long SliceRemaining { get; set; } = SliceLength;
 
+    /// <summary>Whether the harts stand; false from the moment the thread goes on after <see cref="Resume"/>.</summary>
+    public bool IsParked => _isParked;
+
     public Task<MachineExit> Completion => _completion.Task;
 
     public void Attach(Board board, Action<MachineEvent> report)
@@ -207,6 +210,8 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
             NextHart();
         }
 
+        // A prompt without end of line must be seen although the guest goes on computing.
+        _board.Uart.Flush();
         PollHtif();
     }
 

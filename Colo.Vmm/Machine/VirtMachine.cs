@@ -69,6 +69,9 @@ public sealed class VirtMachine : IDisposable
 
     internal Board Board => _board;
 
+    /// <summary>Whether the machine's thread stands still at this moment.</summary>
+    internal bool IsParked => _loop.IsParked;
+
     /// <summary>Runs the machine for the first time.</summary>
     public void Start()
     {

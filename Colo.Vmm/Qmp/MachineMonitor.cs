@@ -54,8 +54,16 @@ public sealed class MachineMonitor : IDisposable
 
     private static QmpReply Do(Action action)
     {
-        action();
-        return QmpReply.Done;
+        try
+        {
+            action();
+            return QmpReply.Done;
+        }
+        catch (LoadException e)
+        {
+            // A reset reads the kernel again, and someone may have moved it.
+            return QmpReply.Error(e.Message);
+        }
     }
 
     private static JsonObject Status(VirtMachine machine) => new()

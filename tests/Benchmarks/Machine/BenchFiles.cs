@@ -23,7 +23,10 @@ internal static class BenchFiles
         return output;
     }
 
-    /// <summary>Resident bytes of this process that are not guest RAM: the mapping of exactly that size is guest RAM.</summary>
+    /// <summary>
+    /// Resident bytes of this process that are not guest RAM. The mapping of that size is guest RAM; the kernel may have joined it
+    /// with a small neighbour.
+    /// </summary>
     public static long ResidentBeyond(ulong guestBytes)
     {
         long total = 0;
@@ -33,7 +36,8 @@ internal static class BenchFiles
         {
             if (line.StartsWith("Size:", StringComparison.Ordinal))
             {
-                inGuest = Kibibytes(line) * 1024 == (long)guestBytes;
+                long size = Kibibytes(line) * 1024;
+                inGuest = size >= (long)guestBytes && size < (long)guestBytes + (16 << 20);
             }
             else if (line.StartsWith("Rss:", StringComparison.Ordinal))
             {
