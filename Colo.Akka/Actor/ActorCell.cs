@@ -6,8 +6,8 @@ using Akka.Event;
 namespace Akka.Actor;
 
 /// <summary>
-/// The engine's side of one actor: instance, behaviour, children, watches. Everything here runs on the thread that holds
-/// the mailbox, except sending and looking up children.
+/// The engine's side of one actor: instance, behaviour, children, watches. Everything here runs on the thread that
+/// holds the mailbox, except sending and looking up children.
 /// </summary>
 public class ActorCell : IUntypedActorContext
 {

@@ -4,8 +4,8 @@ using Akka.Util;
 namespace Akka.Actor;
 
 /// <summary>
-/// The name of an actor from the root of its system down. Two paths are equal when address and names are; the uid, which
-/// tells one incarnation of a name from the next, belongs to the reference.
+/// The name of an actor from the root of its system down. Two paths are equal when address and names are; the uid,
+/// which tells one incarnation of a name from the next, belongs to the reference.
 /// </summary>
 public abstract class ActorPath : IEquatable<ActorPath>, IComparable<ActorPath>, ISurrogated
 {

@@ -6,8 +6,8 @@ using Akka.Util;
 namespace Akka.Actor;
 
 /// <summary>
-/// A recipe for an actor: its class, constructor arguments, supervisor strategy and deployment. Immutable; one Props can
-/// make any number of actors.
+/// A recipe for an actor: its class, constructor arguments, supervisor strategy and deployment. Immutable; one Props
+/// can make any number of actors.
 /// </summary>
 public class Props : IEquatable<Props>, ISurrogated
 {
