@@ -74,7 +74,9 @@ public class Serialization
         return path.ToSerializationFormatWithAddress(external);
     }
 
-    /// <summary>What goes along with the bytes so that the other side knows what they are; empty when nothing has to.</summary>
+    /// <summary>
+    /// What goes along with the bytes so that the other side knows what they are; empty when nothing has to.
+    /// </summary>
     public static string ManifestFor(Serializer s, object msg) => s switch
     {
         SerializerWithStringManifest named => named.Manifest(msg),
