@@ -182,5 +182,5 @@ public abstract partial class TestKitBase : IActorRefFactory
     }
 
     private IActorRef CreateTestActor(EnvelopeQueue queue, string name) => ((ActorSystemImpl)Sys).SystemActorOf(
-        Props.Create(typeof(InternalTestActor), queue).WithDispatcher("akka.test.test-actor.dispatcher"), name);
+        Props.Create<InternalTestActor>(queue).WithDispatcher("akka.test.test-actor.dispatcher"), name);
 }

@@ -1,5 +1,4 @@
 using Akka.Actor;
-using Akka.Actor.Internal;
 using Akka.Dispatch.SysMsg;
 using Akka.Util;
 

@@ -243,7 +243,7 @@ public abstract class FSM<TState, TData> : FSMBase
 
     private void MakeTransition(State<TState, TData> next)
     {
-        if (!_states.ContainsKey(next.StateName))
+        if (!_states.TryGetValue(next.StateName, out var state))
         {
             Terminate(Stay().WithStopReason(new Failure($"Next state {next.StateName} does not exist")));
             Context.Stop(Self);
@@ -274,7 +274,7 @@ public abstract class FSM<TState, TData> : FSMBase
         }
 
         _current = next;
-        StartStateTimeout(next.Timeout ?? _states[next.StateName].Timeout);
+        StartStateTimeout(next.Timeout ?? state.Timeout);
     }
 
     private void StartStateTimeout(TimeSpan? timeout)

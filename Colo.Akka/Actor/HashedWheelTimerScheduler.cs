@@ -22,6 +22,7 @@ public class HashedWheelTimerScheduler : SchedulerBase, IDateTimeOffsetNowTimePr
     private Thread _thread;
     private long _tick;
     private long _wakeAt;
+    private long _order;
     private int _count;
     private bool _stopped;
 
@@ -135,6 +136,7 @@ public class HashedWheelTimerScheduler : SchedulerBase, IDateTimeOffsetNowTimePr
                 throw new SchedulerException("cannot enqueue after timer shutdown");
             }
 
+            entry.Order = _order++;
             entry.DueMilliseconds = _clock.ElapsedMilliseconds + (long)Math.Ceiling(delay.TotalMilliseconds);
             Link(entry);
             if (_thread is null)
@@ -209,8 +211,7 @@ public class HashedWheelTimerScheduler : SchedulerBase, IDateTimeOffsetNowTimePr
                 CollectDue(due);
             }
 
-            // Later timers of one tick were linked in front: the oldest goes first.
-            due.Sort(static (a, b) => a.DueMilliseconds.CompareTo(b.DueMilliseconds));
+            due.Sort(static (a, b) => (a.DueMilliseconds, a.Order).CompareTo((b.DueMilliseconds, b.Order)));
             foreach (var entry in due)
             {
                 Fire(entry);

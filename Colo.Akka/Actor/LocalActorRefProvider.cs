@@ -91,10 +91,10 @@ public sealed class LocalActorRefProvider : IActorRefProvider
         ((RootGuardianActorRef)_rootGuardian).SetTempContainer(_tempContainer);
 
         var strategy = SupervisorStrategyConfigurator.CreateConfigurator(Settings.SupervisorStrategyClass);
-        var userProps = Props.Create(typeof(UserGuardianActor)).WithSupervisorStrategy(strategy.Create());
+        var userProps = Props.Create<UserGuardianActor>().WithSupervisorStrategy(strategy.Create());
         Guardian = TopLevel("user", userProps, dispatcher, mailbox);
         SystemGuardian = TopLevel(
-            "system", Props.Create(typeof(SystemGuardianActor), Guardian), internalDispatcher, mailbox);
+            "system", Props.Create<SystemGuardianActor>(Guardian), internalDispatcher, mailbox);
         _rootGuardian.Start();
         Guardian.Start();
         SystemGuardian.Start();
@@ -206,7 +206,9 @@ public sealed class LocalActorRefProvider : IActorRefProvider
         return reference;
     }
 
-    /// <summary>Where the actors of one class and setting run: the same for all of them, so it is worked out once.</summary>
+    /// <summary>
+    /// Where the actors of one class and setting run: the same for all of them, so it is worked out once.
+    /// </summary>
     private (MessageDispatcher Dispatcher, MailboxType Mailbox) Place(ActorSystemImpl system, Props props)
     {
         var key = (props.Type, props.Dispatcher, props.Mailbox);

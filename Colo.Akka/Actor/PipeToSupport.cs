@@ -13,18 +13,16 @@ public static class PipeToSupport
         Func<T, object> success = null, Func<Exception, object> failure = null)
     {
         sender ??= ActorRefs.NoSender;
-        T result;
         try
         {
-            result = await taskToPipe.ConfigureAwait(useConfigureAwait);
+            var result = await taskToPipe.ConfigureAwait(useConfigureAwait);
+            recipient.Tell(success is null ? result : success(result), sender);
         }
         catch (Exception e)
         {
+            // Also when the mapping throws: the recipient waits for one answer or the other.
             recipient.Tell(Failed(e, failure), sender);
-            return;
         }
-
-        recipient.Tell(success is null ? result : success(result), sender);
     }
 
     public static Task PipeTo<T>(
@@ -51,16 +49,14 @@ public static class PipeToSupport
         try
         {
             await taskToPipe.ConfigureAwait(useConfigureAwait);
+            if (success is not null)
+            {
+                recipient.Tell(success(), sender);
+            }
         }
         catch (Exception e)
         {
             recipient.Tell(Failed(e, failure), sender);
-            return;
-        }
-
-        if (success is not null)
-        {
-            recipient.Tell(success(), sender);
         }
     }
 

@@ -77,7 +77,9 @@ public class Props : IEquatable<Props>, ISurrogated
 
     public RouterConfig RouterConfig => Deploy.RouterConfig;
 
-    /// <summary>Takes a <c>new</c> expression apart, so that its arguments are evaluated once and can be sent elsewhere.</summary>
+    /// <summary>
+    /// Takes a <c>new</c> expression apart, so that its arguments are evaluated once and can be sent elsewhere.
+    /// </summary>
     /// <exception cref="ArgumentException">The expression is not a constructor call.</exception>
     public static Props Create<TActor>(
         Expression<Func<TActor>> factory, SupervisorStrategy supervisorStrategy = null)

@@ -5,10 +5,12 @@ using Akka.Util;
 
 namespace Akka.Actor;
 
-/// <summary>The settings of a system, read once from its configuration. Keys and defaults: Configuration/Akka.conf.</summary>
+/// <summary>
+/// The settings of a system, read once from its configuration. Keys and defaults: Configuration/Akka.conf.
+/// </summary>
 public class Settings
 {
-    private Config _userConfig;
+    private readonly Config _userConfig;
     private Config _fallback;
 
     public Settings(ActorSystem system, Config config)

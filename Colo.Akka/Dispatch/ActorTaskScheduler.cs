@@ -109,7 +109,9 @@ public class ActorTaskScheduler : TaskScheduler
     {
     }
 
-    /// <summary>Runs the first part on this thread. An await prefers a synchronization context to us, so there is none.</summary>
+    /// <summary>
+    /// Runs the first part on this thread. An await prefers a synchronization context to us, so there is none.
+    /// </summary>
     private Task RunHere(Func<Task> asyncAction)
     {
         var context = SynchronizationContext.Current;
@@ -126,10 +128,11 @@ public class ActorTaskScheduler : TaskScheduler
         }
     }
 
-    private static Exception Failure(Task task) => task.Status switch
+    private static Exception Failure(Task task) => task switch
     {
-        TaskStatus.Faulted => task.Exception!.InnerExceptions.Count == 1 ? task.Exception.InnerException : task.Exception,
-        TaskStatus.Canceled => new TaskCanceledException(task),
+        { Exception: { InnerExceptions.Count: 1 } whole } => whole.InnerException,
+        { Exception: { } several } => several,
+        { IsCanceled: true } => new TaskCanceledException(task),
         _ => null,
     };
 

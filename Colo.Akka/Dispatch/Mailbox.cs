@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Dispatch.MessageQueues;
 using Akka.Dispatch.SysMsg;
+using Akka.Event;
 
 namespace Akka.Dispatch;
 
@@ -59,6 +60,11 @@ public class Mailbox : IRunnable
                 ProcessSystemMessages(cell);
                 ProcessUserMessages(cell);
             }
+        }
+        catch (Exception e)
+        {
+            // Nothing of an actor gets here; a message queue of the user's can. It must not take the process down.
+            cell.Publish(new Error(e, cell.Self.Path.ToString(), GetType(), "The message queue failed: " + e.Message));
         }
         finally
         {

@@ -35,14 +35,10 @@ public class DeadLetterListener : ActorBase
                 _silent = false;
                 _count = 0;
                 break;
-            case UnhandledMessage unhandled:
-                if (Context.System.Settings.DebugUnhandledMessage)
-                {
-                    Context.System.EventStream.Publish(new Debug(
-                        unhandled.Recipient.Path.ToString(), unhandled.Recipient.GetType(),
-                        $"Unhandled message from {unhandled.Sender} : {unhandled.Message}"));
-                }
-
+            case UnhandledMessage unhandled when Context.System.Settings.DebugUnhandledMessage:
+                Context.System.EventStream.Publish(new Debug(
+                    unhandled.Recipient.Path.ToString(), unhandled.Recipient.GetType(),
+                    $"Unhandled message from {unhandled.Sender} : {unhandled.Message}"));
                 break;
             case AllDeadLetters dead when !_silent && !Context.System.EventStream.DeadLettersMuted:
                 Log(dead);
@@ -62,11 +58,16 @@ public class DeadLetterListener : ActorBase
         var ending = last
             ? $" no more dead letters will be logged in next [{suspend}]."
             : "";
-        var reason = dead is Dropped dropped ? $" ({dropped.Reason})" : "";
+        var fate = dead switch
+        {
+            Dropped dropped => $"was dropped. {dropped.Reason}",
+            UnhandledMessage => "was unhandled",
+            _ => "was not delivered",
+        };
         var from = dead.Sender is null or DeadLetterActorRef ? "" : $" from {dead.Sender}";
         Context.System.EventStream.Publish(new Info(
             dead.Recipient?.Path.ToString() ?? "", dead.Recipient?.GetType() ?? typeof(DeadLetterListener),
-            $"Message [{dead.Message?.GetType().Name}]{from} to {dead.Recipient} was not delivered{reason}. "
+            $"Message [{dead.Message?.GetType().Name}]{from} to {dead.Recipient} {fate}. "
             + $"[{_count}] dead letters encountered{(last ? "," : ".")}{ending} This logging can be turned off or adjusted "
             + "with configuration settings 'akka.log-dead-letters' and 'akka.log-dead-letters-during-shutdown'. "
             + $"Message content: {dead.Message}"));

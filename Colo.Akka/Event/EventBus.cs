@@ -35,7 +35,12 @@ public abstract class EventBus<TEvent, TClassifier, TSubscriber>
     {
         lock (_lock)
         {
-            var removed = _subscriptions.Values.Count(subscribers => subscribers.Remove(subscriber)) > 0;
+            var removed = false;
+            foreach (var subscribers in _subscriptions.Values)
+            {
+                removed |= subscribers.Remove(subscriber);
+            }
+
             _cache = new();
             return removed;
         }

@@ -43,7 +43,7 @@ public class EventStream : LoggingBus
     /// <summary>Starts the actor that watches the subscribers.</summary>
     public void StartUnsubscriber(ActorSystemImpl system) =>
         _unsubscriber = system.SystemActorOf(
-            Props.Create(typeof(EventStreamUnsubscriber), this), "eventStreamUnsubscriber");
+            Props.Create<EventStreamUnsubscriber>(this), "eventStreamUnsubscriber");
 
     internal void MuteDeadLetterLog() => _deadLettersMuted = true;
 

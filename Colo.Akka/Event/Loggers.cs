@@ -1,6 +1,5 @@
 using Akka.Actor;
 using Akka.Dispatch;
-using Akka.Util;
 
 namespace Akka.Event;
 

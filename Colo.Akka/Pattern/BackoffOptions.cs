@@ -82,7 +82,7 @@ internal sealed record BackoffOptionsImpl(
                 throw new ArgumentException($"RandomFactor must be between 0.0 and 1.0, it is {RandomFactor}");
             }
 
-            return Props.Create(typeof(BackoffSupervisor), this);
+            return Props.Create<BackoffSupervisor>(this);
         }
     }
 

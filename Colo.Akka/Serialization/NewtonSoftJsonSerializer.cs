@@ -104,7 +104,9 @@ public class NewtonSoftJsonSerializer : Serializer
             writer.WriteStringValue(TypeNames.NameOf(value));
     }
 
-    /// <summary>An exception travels as its type and text, and comes back as that type where it has a text constructor.</summary>
+    /// <summary>
+    /// An exception travels as its type and text, and comes back as that type where it has a text constructor.
+    /// </summary>
     private sealed class ExceptionConverterFactory : JsonConverterFactory
     {
         public override bool CanConvert(Type typeToConvert) => typeof(Exception).IsAssignableFrom(typeToConvert);

@@ -17,7 +17,8 @@ public class Serialization
     private readonly ConcurrentDictionary<Type, Serializer> _byType = new();
     private readonly ConcurrentDictionary<int, Serializer> _byId = new();
     private readonly Dictionary<string, Serializer> _byName = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<Type, Serializer> _bindings = new();
+    // In the order in which they were made, so that of two that fit equally well the first one wins on every node.
+    private readonly List<KeyValuePair<Type, Serializer>> _bindings = [];
 
     public Serialization(ExtendedActorSystem system)
     {
@@ -73,7 +74,9 @@ public class Serialization
         return path.ToSerializationFormatWithAddress(external);
     }
 
-    /// <summary>What goes along with the bytes so that the other side knows what they are; empty when nothing has to.</summary>
+    /// <summary>
+    /// What goes along with the bytes so that the other side knows what they are; empty when nothing has to.
+    /// </summary>
     public static string ManifestFor(Serializer s, object msg) => s switch
     {
         SerializerWithStringManifest named => named.Manifest(msg),
@@ -119,7 +122,12 @@ public class Serialization
 
     public void AddSerializationMap(Type type, Serializer serializer)
     {
-        _bindings[type] = serializer;
+        lock (_bindings)
+        {
+            _bindings.RemoveAll(b => b.Key == type);
+            _bindings.Add(new KeyValuePair<Type, Serializer>(type, serializer));
+        }
+
         _byType.Clear();
     }
 
@@ -150,12 +158,15 @@ public class Serialization
     private Serializer Find(Type type)
     {
         KeyValuePair<Type, Serializer>? best = null;
-        foreach (var binding in _bindings)
+        lock (_bindings)
         {
-            if (binding.Key.IsAssignableFrom(type)
-                && (best is null || best.Value.Key.IsAssignableFrom(binding.Key)))
+            foreach (var binding in _bindings)
             {
-                best = binding;
+                if (binding.Key.IsAssignableFrom(type)
+                    && (best is null || best.Value.Key.IsAssignableFrom(binding.Key)))
+                {
+                    best = binding;
+                }
             }
         }
 
@@ -188,7 +199,7 @@ public class Serialization
             }
             else if (_byName.TryGetValue(value.GetString(), out var serializer))
             {
-                _bindings[type] = serializer;
+                AddSerializationMap(type, serializer);
             }
             else
             {

@@ -28,7 +28,7 @@ internal sealed class AskTimers(ActorSystemImpl system)
         return new MachineTimer(limit, onTimeout);
     }
 
-    private sealed class MachineTimer : ICancelable
+    private sealed class MachineTimer : ICancelable, IDisposable
     {
         private readonly Timer _timer;
 
@@ -42,8 +42,10 @@ internal sealed class AskTimers(ActorSystemImpl system)
         public void Cancel()
         {
             IsCancellationRequested = true;
-            _timer.Dispose();
+            Dispose();
         }
+
+        public void Dispose() => _timer.Dispose();
 
         public void Cancel(bool throwOnFirstException) => Cancel();
 

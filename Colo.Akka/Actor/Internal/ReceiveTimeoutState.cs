@@ -3,7 +3,7 @@ namespace Akka.Actor.Internal;
 /// <summary>The running receive timeout of one actor.</summary>
 internal sealed class ReceiveTimeoutState(TimeSpan timeout)
 {
-    private Cancelable _running;
+    private ICancelable _running;
 
     public TimeSpan Timeout => timeout;
 

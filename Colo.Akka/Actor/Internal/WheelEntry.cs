@@ -17,6 +17,9 @@ internal sealed class WheelEntry(
 
     public long DueTick { get; set; }
 
+    /// <summary>Of two timers for the same millisecond the one that was started first fires first.</summary>
+    public long Order { get; set; }
+
     public bool IsLinked { get; set; }
 
     /// <summary>0 for a timer that fires once.</summary>
