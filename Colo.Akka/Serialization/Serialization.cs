@@ -38,7 +38,7 @@ public class Serialization
     }
 
     /// <summary>The types that have a binding of their own, without the one for everything.</summary>
-    internal IEnumerable<Type> BoundTypes => _bindings.Keys.Where(type => type != typeof(object));
+    internal IEnumerable<Type> BoundTypes => _bindings.Select(binding => binding.Key).Where(type => type != typeof(object));
 
     /// <summary>Runs an action that writes messages for other nodes: references get the address of this node.</summary>
     public static T WithTransport<T>(ActorSystem system, Func<T> action) =>
