@@ -2,7 +2,9 @@ using Akka.Actor;
 
 namespace Akka.TestKit;
 
-/// <summary>Reacts to each message of a test actor, before the test sees it. Returns the pilot for the next one.</summary>
+/// <summary>
+/// Reacts to each message of a test actor, before the test sees it. Returns the pilot for the next one.
+/// </summary>
 public abstract class AutoPilot
 {
     /// <summary>From now on no reaction.</summary>

@@ -160,7 +160,9 @@ public abstract partial class TestKitBase
         TimeSpan max, Func<T> function, TimeSpan? epsilonValue = null, CancellationToken cancellationToken = default) =>
         Within(TimeSpan.Zero, max, function, null, epsilonValue, cancellationToken);
 
-    /// <summary>Expectations inside have the time that is left; the whole must take at least min and at most max.</summary>
+    /// <summary>
+    /// Expectations inside have the time that is left; the whole must take at least min and at most max.
+    /// </summary>
     public T Within<T>(
         TimeSpan min, TimeSpan max, Func<T> function, string hint = null, TimeSpan? epsilonValue = null,
         CancellationToken cancellationToken = default)

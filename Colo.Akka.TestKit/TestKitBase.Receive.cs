@@ -79,7 +79,9 @@ public abstract partial class TestKitBase
         CancellationToken cancellationToken = default)
         where T : class => ReceiveWhile(filter, max, idle, msgs, cancellationToken);
 
-    /// <summary>As long as the filter returns something. The message for which it returns null stays in the queue.</summary>
+    /// <summary>
+    /// As long as the filter returns something. The message for which it returns null stays in the queue.
+    /// </summary>
     public IReadOnlyList<T> ReceiveWhile<T>(
         Func<object, T> filter, TimeSpan? max = null, TimeSpan? idle = null, int msgs = int.MaxValue,
         CancellationToken cancellationToken = default)

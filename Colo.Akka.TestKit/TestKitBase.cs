@@ -8,8 +8,8 @@ using Akka.TestKit.Internal;
 namespace Akka.TestKit;
 
 /// <summary>
-/// A system to test in and an actor whose messages the test looks at. The class is cut into files by what its methods are
-/// about, as its surface is that of Akka.NET's TestKit and has to be on one type.
+/// A system to test in and an actor whose messages the test looks at. The class is cut into files by what its methods
+/// are about, as its surface is that of Akka.NET's TestKit and has to be on one type.
 /// </summary>
 public abstract partial class TestKitBase : IActorRefFactory
 {

@@ -5,7 +5,9 @@ using Akka.Event;
 
 namespace Akka.TestKit;
 
-/// <summary>A clock that stands until the test moves it. What is due is done inside Advance, in the order of its time.</summary>
+/// <summary>
+/// A clock that stands until the test moves it. What is due is done inside Advance, in the order of its time.
+/// </summary>
 public class TestScheduler : IScheduler, IAdvancedScheduler
 {
     private readonly Lock _lock = new();
@@ -67,7 +69,8 @@ public class TestScheduler : IScheduler, IAdvancedScheduler
         ICancelable cancelable) =>
         Add(initialDelay, interval, () => receiver.Tell(message, sender), cancelable);
 
-    public void ScheduleOnce(TimeSpan delay, Action action, ICancelable cancelable) => Add(delay, null, action, cancelable);
+    public void ScheduleOnce(TimeSpan delay, Action action, ICancelable cancelable) =>
+        Add(delay, null, action, cancelable);
 
     public void ScheduleOnce(TimeSpan delay, Action action) => Add(delay, null, action, null);
 

@@ -34,5 +34,6 @@ public class XunitAssertions : ITestKitAssertions
     private static string Prefix(string format, object[] args) =>
         string.IsNullOrEmpty(format) ? "" : Format(format, args) + " ";
 
-    private static string Format(string format, object[] args) => args.Length == 0 ? format : string.Format(format, args);
+    private static string Format(string format, object[] args) =>
+        args.Length == 0 ? format : string.Format(format, args);
 }

@@ -3,9 +3,9 @@ using Akka.Event;
 namespace Akka.Actor;
 
 /// <summary>
-/// An actor: state that one message at a time may touch. Hooks run in this order. Start: constructor, PreStart. Restart:
-/// PreRestart on the old instance (by default: stop the children, PostStop), constructor, PostRestart on the new one (by
-/// default: PreStart). Stop: PostStop, when all children are gone.
+/// An actor: state that one message at a time may touch. Hooks run in this order. Start: constructor, PreStart.
+/// Restart: PreRestart on the old instance (by default: stop the children, PostStop), constructor, PostRestart on the
+/// new one (by default: PreStart). Stop: PostStop, when all children are gone.
 /// </summary>
 public abstract class ActorBase : IInternalActor
 {

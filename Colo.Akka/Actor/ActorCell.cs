@@ -1,4 +1,3 @@
-using System.Globalization;
 using Akka.Actor.Internal;
 using Akka.Dispatch;
 using Akka.Dispatch.SysMsg;
@@ -7,8 +6,8 @@ using Akka.Event;
 namespace Akka.Actor;
 
 /// <summary>
-/// The engine's side of one actor: instance, behaviour, children, watches. Everything here runs on the thread that holds
-/// the mailbox, except sending and looking up children.
+/// The engine's side of one actor: instance, behaviour, children, watches. Everything here runs on the thread that
+/// holds the mailbox, except sending and looking up children.
 /// </summary>
 public class ActorCell : IUntypedActorContext
 {
@@ -221,7 +220,8 @@ public class ActorCell : IUntypedActorContext
     internal void SetCurrent(object message, IActorRef sender) => (CurrentMessage, Sender) = (message, sender);
 
     /// <summary>The task scheduler of a previous incarnation has nothing to say any more.</summary>
-    internal bool IsCurrent(ActorTaskScheduler scheduler) => scheduler is not null && ReferenceEquals(scheduler, _taskScheduler);
+    internal bool IsCurrent(ActorTaskScheduler scheduler) =>
+        scheduler is not null && ReferenceEquals(scheduler, _taskScheduler);
 
     internal void ReceiveTerminated(Terminated terminated)
     {
@@ -360,7 +360,7 @@ public class ActorCell : IUntypedActorContext
     /// <summary>Nobody when there is no such child; <c>name#uid</c> asks for one incarnation.</summary>
     public IInternalActorRef GetSingleChild(string name)
     {
-        var (plain, uid) = GetNameAndUid(name);
+        var (plain, uid) = ActorNames.Split(name);
         return _children is not null && _children.TryGetByName(plain, out var found) && found is ChildRestartStats stats
             && (uid == UndefinedUid || uid == stats.Uid)
             ? stats.Child
@@ -553,14 +553,6 @@ public class ActorCell : IUntypedActorContext
         Props = TerminatedProps.Instance;
     }
 
-    internal static (string Name, long Uid) GetNameAndUid(string name)
-    {
-        var hash = name.IndexOf('#');
-        return hash < 0
-            ? (name, UndefinedUid)
-            : (name[..hash], long.Parse(name.AsSpan(hash + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture));
-    }
-
     private static Receive Wrap(UntypedReceive receive) => message =>
     {
         receive(message);
@@ -585,7 +577,7 @@ public class ActorCell : IUntypedActorContext
             throw new InvalidOperationException($"Cannot create a child of {Self}: it has terminated");
         }
 
-        CheckName(name);
+        ActorNames.Check(name);
         var children = Children();
         name = children.Reserve(name);
         IInternalActorRef child;
@@ -609,25 +601,5 @@ public class ActorCell : IUntypedActorContext
         InitChild(child);
         child.Start();
         return child;
-    }
-
-    private static void CheckName(string name)
-    {
-        if (name is null)
-        {
-            return;
-        }
-
-        if (name.Length == 0)
-        {
-            throw new InvalidActorNameException("Actor name must not be empty.");
-        }
-
-        if (!ActorPath.IsValidPathElement(name))
-        {
-            throw new InvalidActorNameException(
-                $"Illegal actor name [{name}]. Actor paths MUST: not start with `$`, include only ASCII letters and can "
-                + "only contain these special characters: \"-_.*$+:@&=,!~';().");
-        }
     }
 }

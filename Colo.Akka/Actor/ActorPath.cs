@@ -4,8 +4,8 @@ using Akka.Util;
 namespace Akka.Actor;
 
 /// <summary>
-/// The name of an actor from the root of its system down. Two paths are equal when address and names are; the uid, which
-/// tells one incarnation of a name from the next, belongs to the reference.
+/// The name of an actor from the root of its system down. Two paths are equal when address and names are; the uid,
+/// which tells one incarnation of a name from the next, belongs to the reference.
 /// </summary>
 public abstract class ActorPath : IEquatable<ActorPath>, IComparable<ActorPath>, ISurrogated
 {
@@ -69,7 +69,9 @@ public abstract class ActorPath : IEquatable<ActorPath>, IComparable<ActorPath>,
 
     public static bool operator !=(ActorPath left, ActorPath right) => !(left == right);
 
-    /// <summary>ASCII letters, digits and a few symbols, percent escapes, no leading <c>$</c> (kept for the system).</summary>
+    /// <summary>
+    /// ASCII letters, digits and a few symbols, percent escapes, no leading <c>$</c> (kept for the system).
+    /// </summary>
     public static bool IsValidPathElement(string s)
     {
         if (string.IsNullOrEmpty(s) || s[0] == '$')
@@ -166,7 +168,7 @@ public abstract class ActorPath : IEquatable<ActorPath>, IComparable<ActorPath>,
     /// <summary>A <c>#uid</c> at the end of <paramref name="childName"/> becomes the uid of the child.</summary>
     public ActorPath Child(string childName)
     {
-        var (name, uid) = ActorCell.GetNameAndUid(childName);
+        var (name, uid) = Internal.ActorNames.Split(childName);
         return new ChildActorPath(this, name, uid);
     }
 

@@ -3,8 +3,8 @@ using Akka.Actor.Internal;
 namespace Akka.Actor;
 
 /// <summary>
-/// The usual switch. What it turns off is taken out of the scheduler at once, so that a cancelled timer of a day does not
-/// stay in memory for a day.
+/// The usual switch. What it turns off is taken out of the scheduler at once, so that a cancelled timer of a day does
+/// not stay in memory for a day.
 /// </summary>
 public class Cancelable : ICancelable, IDisposable
 {

@@ -6,8 +6,8 @@ using Akka.Event;
 namespace Akka.Actor;
 
 /// <summary>
-/// The orderly end of a system: phases that follow one another by their dependencies, tasks of one phase side by side. A
-/// phase that takes longer than its limit, or fails, is logged; the next one begins all the same where the phase has
+/// The orderly end of a system: phases that follow one another by their dependencies, tasks of one phase side by side.
+/// A phase that takes longer than its limit, or fails, is logged; the next one begins all the same where the phase has
 /// <c>recover</c> on, else the shutdown stops there.
 /// </summary>
 public sealed class CoordinatedShutdown : IExtension

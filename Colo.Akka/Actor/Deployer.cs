@@ -2,7 +2,9 @@ using Akka.Configuration;
 
 namespace Akka.Actor;
 
-/// <summary>Deployments from <c>akka.actor.deployment</c>: a path below <c>/user</c>, with <c>*</c> for any name.</summary>
+/// <summary>
+/// Deployments from <c>akka.actor.deployment</c>: a path below <c>/user</c>, with <c>*</c> for any name.
+/// </summary>
 public class Deployer
 {
     protected readonly Config Default;

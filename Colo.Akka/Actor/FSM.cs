@@ -3,9 +3,9 @@ using Akka.Event;
 namespace Akka.Actor;
 
 /// <summary>
-/// An actor as a state machine: for each state a function from event to next state. GoTo is a transition also when it leads
-/// to the same state, so listeners hear of it; Stay is none. Without a handler an event goes to WhenUnhandled, and from
-/// there to the log.
+/// An actor as a state machine: for each state a function from event to next state. GoTo is a transition also when it
+/// leads to the same state, so listeners hear of it; Stay is none. Without a handler an event goes to WhenUnhandled,
+/// and from there to the log.
 /// </summary>
 public abstract class FSM<TState, TData> : FSMBase
 {

@@ -188,7 +188,9 @@ public abstract class FSMBase : ActorBase
         /// <summary>False for Stay, which is no transition.</summary>
         internal bool Notifies { get; }
 
-        /// <summary>Overrides the timeout of the state for this stay; infinite or longer than int.MaxValue ms: none.</summary>
+        /// <summary>
+        /// Overrides the timeout of the state for this stay; infinite or longer than int.MaxValue ms: none.
+        /// </summary>
         public State<TS, TD> ForMax(TimeSpan timeout) =>
             new(StateName, StateData, timeout, StopReason, Replies, Notifies);
 
@@ -218,5 +220,7 @@ public abstract class FSMBase : ActorBase
     }
 }
 
-/// <summary>A machine that writes its events and transitions to the debug log, with <c>akka.actor.debug.fsm</c>.</summary>
+/// <summary>
+/// A machine that writes its events and transitions to the debug log, with <c>akka.actor.debug.fsm</c>.
+/// </summary>
 public interface ILoggingFSM;

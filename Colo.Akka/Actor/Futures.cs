@@ -22,8 +22,9 @@ public static class Futures
         self.Ask<T>(message, null, cancellationToken);
 
     /// <summary>
-    /// A null timeout is <c>akka.actor.ask-timeout</c>. The task fails with <see cref="AskTimeoutException"/> when no answer
-    /// comes, with the cause of a <see cref="Status.Failure"/>, and with ArgumentException on an answer that is no T.
+    /// A null timeout is <c>akka.actor.ask-timeout</c>. The task fails with <see cref="AskTimeoutException"/> when no
+    /// answer comes, with the cause of a <see cref="Status.Failure"/>, and with ArgumentException on an answer that is
+    /// no T.
     /// </summary>
     public static Task<T> Ask<T>(
         this ICanTell self, object message, TimeSpan? timeout, CancellationToken cancellationToken)

@@ -53,7 +53,9 @@ internal sealed class UserGuardianActor : ActorBase
     }
 }
 
-/// <summary><c>/system</c>: outlives <c>/user</c>, and ends when all that asked for it have finished their work.</summary>
+/// <summary>
+/// <c>/system</c>: outlives <c>/user</c>, and ends when all that asked for it have finished their work.
+/// </summary>
 internal sealed class SystemGuardianActor : ActorBase
 {
     private readonly IActorRef _userGuardian;

@@ -7,9 +7,9 @@ using Akka.Event;
 namespace Akka.Actor;
 
 /// <summary>
-/// The default scheduler: a wheel of buckets, each one tick wide. Starting and cancelling are one step whatever the number
-/// of timers. A timer fires on the first tick at or after its time, on the scheduler's thread, which starts with the first
-/// timer and sleeps while no bucket has anything due.
+/// The default scheduler: a wheel of buckets, each one tick wide. Starting and cancelling are one step whatever the
+/// number of timers. A timer fires on the first tick at or after its time, on the scheduler's thread, which starts
+/// with the first timer and sleeps while no bucket has anything due.
 /// </summary>
 public class HashedWheelTimerScheduler : SchedulerBase, IDateTimeOffsetNowTimeProvider, IDisposable
 {

@@ -5,7 +5,9 @@ namespace Akka.Actor;
 /// <summary>Something that a message can be sent to.</summary>
 public interface ICanTell
 {
-    /// <summary>Sends at most once and returns at once. Messages of one sender to one receiver keep their order.</summary>
+    /// <summary>
+    /// Sends at most once and returns at once. Messages of one sender to one receiver keep their order.
+    /// </summary>
     void Tell(object message, IActorRef sender);
 }
 

@@ -51,6 +51,8 @@ public interface IActorRefProvider
 
     FutureActorRef<T> CreateFutureRef<T>(TaskCompletionSource<T> tcs);
 
-    /// <summary>The address to put into a message for <paramref name="address"/>; null when there is no way to it.</summary>
+    /// <summary>
+    /// The address to put into a message for <paramref name="address"/>; null when there is no way to it.
+    /// </summary>
     Address GetExternalAddressFor(Address address);
 }

@@ -55,7 +55,9 @@ public interface IActionScheduler : IRunnableScheduler
 
 public interface IAdvancedScheduler : IActionScheduler;
 
-/// <summary>Sends messages later. Not for work: an action runs on the scheduler's own thread and must be short.</summary>
+/// <summary>
+/// Sends messages later. Not for work: an action runs on the scheduler's own thread and must be short.
+/// </summary>
 public interface IScheduler : ITellScheduler, ITimeProvider
 {
     IAdvancedScheduler Advanced { get; }

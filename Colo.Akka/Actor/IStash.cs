@@ -33,7 +33,9 @@ public interface IStash
     void Prepend(IEnumerable<Envelope> envelopes);
 }
 
-/// <summary>An actor with a stash. Use one of the interfaces derived from it, which say what mailbox the actor needs.</summary>
+/// <summary>
+/// An actor with a stash. Use one of the interfaces derived from it, which say what mailbox the actor needs.
+/// </summary>
 public interface IActorStash
 {
     IStash Stash { get; set; }

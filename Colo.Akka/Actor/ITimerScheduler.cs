@@ -7,8 +7,8 @@ public interface IWithTimers
 }
 
 /// <summary>
-/// Timers of one actor by key. Starting a key again replaces its timer. All end when the actor stops or restarts. After a
-/// cancel no message of the timer arrives, even when it was already in the mailbox.
+/// Timers of one actor by key. Starting a key again replaces its timer. All end when the actor stops or restarts.
+/// After a cancel no message of the timer arrives, even when it was already in the mailbox.
 /// </summary>
 public interface ITimerScheduler
 {

@@ -206,7 +206,9 @@ public sealed class LocalActorRefProvider : IActorRefProvider
         return reference;
     }
 
-    /// <summary>Where the actors of one class and setting run: the same for all of them, so it is worked out once.</summary>
+    /// <summary>
+    /// Where the actors of one class and setting run: the same for all of them, so it is worked out once.
+    /// </summary>
     private (MessageDispatcher Dispatcher, MailboxType Mailbox) Place(ActorSystemImpl system, Props props)
     {
         var key = (props.Type, props.Dispatcher, props.Mailbox);

@@ -6,8 +6,8 @@ using Akka.Util;
 namespace Akka.Actor;
 
 /// <summary>
-/// A recipe for an actor: its class, constructor arguments, supervisor strategy and deployment. Immutable; one Props can
-/// make any number of actors.
+/// A recipe for an actor: its class, constructor arguments, supervisor strategy and deployment. Immutable; one Props
+/// can make any number of actors.
 /// </summary>
 public class Props : IEquatable<Props>, ISurrogated
 {
@@ -77,7 +77,9 @@ public class Props : IEquatable<Props>, ISurrogated
 
     public RouterConfig RouterConfig => Deploy.RouterConfig;
 
-    /// <summary>Takes a <c>new</c> expression apart, so that its arguments are evaluated once and can be sent elsewhere.</summary>
+    /// <summary>
+    /// Takes a <c>new</c> expression apart, so that its arguments are evaluated once and can be sent elsewhere.
+    /// </summary>
     /// <exception cref="ArgumentException">The expression is not a constructor call.</exception>
     public static Props Create<TActor>(
         Expression<Func<TActor>> factory, SupervisorStrategy supervisorStrategy = null)

@@ -11,7 +11,8 @@ public abstract class Scope : IEquatable<Scope>
 
     public abstract Scope Copy();
 
-    public virtual bool Equals(Scope other) => other is not null && (ReferenceEquals(this, other) || GetType() == other.GetType());
+    public virtual bool Equals(Scope other) =>
+        other is not null && (ReferenceEquals(this, other) || GetType() == other.GetType());
 
     public override bool Equals(object obj) => Equals(obj as Scope);
 

@@ -5,7 +5,9 @@ using Akka.Util;
 
 namespace Akka.Actor;
 
-/// <summary>The settings of a system, read once from its configuration. Keys and defaults: Configuration/Akka.conf.</summary>
+/// <summary>
+/// The settings of a system, read once from its configuration. Keys and defaults: Configuration/Akka.conf.
+/// </summary>
 public class Settings
 {
     private readonly Config _userConfig;

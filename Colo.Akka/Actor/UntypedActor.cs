@@ -2,7 +2,9 @@ using Akka.Dispatch;
 
 namespace Akka.Actor;
 
-/// <summary>An actor with one method for all messages; every message counts as handled unless Unhandled is called.</summary>
+/// <summary>
+/// An actor with one method for all messages; every message counts as handled unless Unhandled is called.
+/// </summary>
 public abstract class UntypedActor : ActorBase
 {
     protected static new IUntypedActorContext Context => ActorCell.Current ?? throw NoContext();

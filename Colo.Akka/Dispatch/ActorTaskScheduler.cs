@@ -109,7 +109,9 @@ public class ActorTaskScheduler : TaskScheduler
     {
     }
 
-    /// <summary>Runs the first part on this thread. An await prefers a synchronization context to us, so there is none.</summary>
+    /// <summary>
+    /// Runs the first part on this thread. An await prefers a synchronization context to us, so there is none.
+    /// </summary>
     private Task RunHere(Func<Task> asyncAction)
     {
         var context = SynchronizationContext.Current;

@@ -36,7 +36,10 @@ internal sealed class Dispatcher : MessageDispatcher
     }
 }
 
-/// <summary><c>type = Dispatcher</c>, <c>TaskDispatcher</c>, <c>ForkJoinDispatcher</c> or <c>SynchronizedDispatcher</c>: one for all its actors.</summary>
+/// <summary>
+/// <c>type = Dispatcher</c>, <c>TaskDispatcher</c>, <c>ForkJoinDispatcher</c> or <c>SynchronizedDispatcher</c>:
+/// one for all its actors.
+/// </summary>
 internal sealed class SharedDispatcherConfigurator : MessageDispatcherConfigurator
 {
     private readonly Lazy<MessageDispatcher> _instance;

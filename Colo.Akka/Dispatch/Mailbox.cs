@@ -6,9 +6,9 @@ using Akka.Event;
 namespace Akka.Dispatch;
 
 /// <summary>
-/// The messages of one actor and the permission to run it: whoever sets the scheduled bit owns the actor until it clears
-/// it, so one message is handled at a time. System messages have their own list, which is emptied before every user
-/// message and also while user messages are held back (suspended).
+/// The messages of one actor and the permission to run it: whoever sets the scheduled bit owns the actor until it
+/// clears it, so one message is handled at a time. System messages have their own list, which is emptied before every
+/// user message and also while user messages are held back (suspended).
 /// </summary>
 public class Mailbox : IRunnable
 {

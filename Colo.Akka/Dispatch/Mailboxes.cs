@@ -32,7 +32,9 @@ public class Mailboxes
 
     public bool HasRequiredType(Type actorType) => GetRequiredType(actorType) is not null;
 
-    /// <summary>The semantics that an actor class asks for with IRequiresMessageQueue; null when it asks for none.</summary>
+    /// <summary>
+    /// The semantics that an actor class asks for with IRequiresMessageQueue; null when it asks for none.
+    /// </summary>
     public Type GetRequiredType(Type actorType) => _requiredByActor.GetOrAdd(
         actorType,
         static type => type.GetInterfaces()
@@ -45,7 +47,9 @@ public class Mailboxes
             : throw new ConfigurationException(
                 $"Mailbox mapping for [{queueType}] not configured under akka.actor.mailbox.requirements");
 
-    /// <summary>In this order: the id in the props, the dispatcher's mailbox-type, what the class asks for, the default.</summary>
+    /// <summary>
+    /// In this order: the id in the props, the dispatcher's mailbox-type, what the class asks for, the default.
+    /// </summary>
     public MailboxType GetMailboxType(Props props, Config dispatcherConfig)
     {
         if (!string.IsNullOrEmpty(props.Mailbox))

@@ -29,7 +29,9 @@ public interface IUnboundedDequeBasedMessageQueueSemantics
 public interface IBoundedDequeBasedMessageQueueSemantics
     : IDequeBasedMessageQueueSemantics, IBoundedMessageQueueSemantics;
 
-/// <summary>An actor class that needs a queue of the given kind; the configuration maps the kind to a mailbox.</summary>
+/// <summary>
+/// An actor class that needs a queue of the given kind; the configuration maps the kind to a mailbox.
+/// </summary>
 public interface IRequiresMessageQueue<T>
     where T : ISemantics;
 

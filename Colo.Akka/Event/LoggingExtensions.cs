@@ -1,7 +1,8 @@
 namespace Akka.Event;
 
 /// <summary>
-/// One method for each level and number of arguments, so that nothing is boxed or put into an array when the level is off.
+/// One method for each level and number of arguments, so that nothing is boxed or put into an array when the level is
+/// off.
 /// </summary>
 public static class LoggingExtensions
 {

@@ -22,8 +22,8 @@ public class OpenCircuitException : AkkaException
 }
 
 /// <summary>
-/// Closed: calls pass, and so many failures in a row open it. Open: calls fail at once, until the reset time is over. Half
-/// open: one call is tried; it closes or opens the breaker. A call that is late counts as a failure.
+/// Closed: calls pass, and so many failures in a row open it. Open: calls fail at once, until the reset time is over.
+/// Half open: one call is tried; it closes or opens the breaker. A call that is late counts as a failure.
 /// </summary>
 public class CircuitBreaker
 {

@@ -7,9 +7,9 @@ using Akka.Util;
 namespace Akka.Serialization;
 
 /// <summary>
-/// The serializer for everything that has no better one: JSON. It has the name and identifier that configurations use for
-/// it, and is made with System.Text.Json. References to actors travel as paths. What crosses between nodes of Colo has
-/// serializers of its own; this one is for tests and for small programs.
+/// The serializer for everything that has no better one: JSON. It has the name and identifier that configurations use
+/// for it, and is made with System.Text.Json. References to actors travel as paths. What crosses between nodes of Colo
+/// has serializers of its own; this one is for tests and for small programs.
 /// </summary>
 public class NewtonSoftJsonSerializer : Serializer
 {
@@ -104,7 +104,9 @@ public class NewtonSoftJsonSerializer : Serializer
             writer.WriteStringValue(TypeNames.NameOf(value));
     }
 
-    /// <summary>An exception travels as its type and text, and comes back as that type where it has a text constructor.</summary>
+    /// <summary>
+    /// An exception travels as its type and text, and comes back as that type where it has a text constructor.
+    /// </summary>
     private sealed class ExceptionConverterFactory : JsonConverterFactory
     {
         public override bool CanConvert(Type typeToConvert) => typeof(Exception).IsAssignableFrom(typeToConvert);

@@ -38,7 +38,7 @@ public class Serialization
     }
 
     /// <summary>The types that have a binding of their own, without the one for everything.</summary>
-    internal IEnumerable<Type> BoundTypes => _bindings.Keys.Where(type => type != typeof(object));
+    internal IEnumerable<Type> BoundTypes => _bindings.Select(binding => binding.Key).Where(type => type != typeof(object));
 
     /// <summary>Runs an action that writes messages for other nodes: references get the address of this node.</summary>
     public static T WithTransport<T>(ActorSystem system, Func<T> action) =>
@@ -74,7 +74,9 @@ public class Serialization
         return path.ToSerializationFormatWithAddress(external);
     }
 
-    /// <summary>What goes along with the bytes so that the other side knows what they are; empty when nothing has to.</summary>
+    /// <summary>
+    /// What goes along with the bytes so that the other side knows what they are; empty when nothing has to.
+    /// </summary>
     public static string ManifestFor(Serializer s, object msg) => s switch
     {
         SerializerWithStringManifest named => named.Manifest(msg),

@@ -31,7 +31,9 @@ public abstract class Serializer
         Serialization.WithTransport(system, address, () => ToBinary(obj));
 }
 
-/// <summary>A serializer with names of its own for types, so that classes can be renamed and peers choose no types.</summary>
+/// <summary>
+/// A serializer with names of its own for types, so that classes can be renamed and peers choose no types.
+/// </summary>
 public abstract class SerializerWithStringManifest : Serializer
 {
     protected SerializerWithStringManifest(ExtendedActorSystem system)

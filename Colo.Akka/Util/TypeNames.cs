@@ -34,7 +34,9 @@ internal static class TypeNames
     public static Type Require(string name, string what) =>
         Resolve(name) ?? throw new ConfigurationException($"'{name}' does not name a type; expected {what}");
 
-    /// <exception cref="ConfigurationException">No such type, wrong type, or no constructor for the arguments.</exception>
+    /// <exception cref="ConfigurationException">
+    /// No such type, wrong type, or no constructor for the arguments.
+    /// </exception>
     public static T Create<T>(string name, string what, params object[] arguments)
     {
         var type = Require(name, what);
@@ -54,7 +56,9 @@ internal static class TypeNames
         }
     }
 
-    /// <summary>The name under which a type is known in configuration and in manifests: "Full.Name, Assembly".</summary>
+    /// <summary>
+    /// The name under which a type is known in configuration and in manifests: "Full.Name, Assembly".
+    /// </summary>
     public static string NameOf(Type type)
     {
         var assembly = type.Assembly == Engine ? "Akka" : type.Assembly.GetName().Name;

@@ -24,6 +24,8 @@ internal sealed class DemoScript : IDisposable
         (int)EventCode.TermRefused, (int)EventCode.Evicted,
     ];
 
+    private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
     private readonly DemoOptions options;
     private readonly DateTimeOffset began = DateTimeOffset.UtcNow;
     private readonly List<FaultReport> faults = [];
@@ -164,7 +166,7 @@ internal sealed class DemoScript : IDisposable
         Print(report, last);
         if (options.JsonPath is { } path)
         {
-            File.WriteAllText(path, JsonSerializer.Serialize(report, new JsonSerializerOptions(JsonSerializerDefaults.Web) { WriteIndented = true }));
+            File.WriteAllText(path, JsonSerializer.Serialize(report, Indented));
         }
 
         return report is { ConnectionSurvived: true, HashOk: true } ? 0 : 1;

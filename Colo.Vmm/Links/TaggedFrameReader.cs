@@ -11,7 +11,7 @@ public sealed class TaggedFrameReader
     private readonly Stream stream;
     private readonly TaggedFrameHandler received;
     private readonly Action<string> ended;
-    private byte[] buffer = new byte[256 << 10];
+    private readonly byte[] buffer = new byte[256 << 10];
 
     /// <param name="received">Called for each frame, in order.</param>
     /// <param name="ended">Called once, with a sentence, when the link has ended or sent what is no frame.</param>

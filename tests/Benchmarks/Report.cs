@@ -3,7 +3,9 @@ using System.Text.Json;
 
 namespace Colo.Benchmarks;
 
-/// <summary>The figures of one suite: each the median of several rounds, with the lowest and highest round beside it.</summary>
+/// <summary>
+/// The figures of one suite: each the median of several rounds, with the lowest and highest round beside it.
+/// </summary>
 internal sealed class Report(string suite)
 {
     private readonly List<Figure> _figures = [];

@@ -280,7 +280,7 @@ public sealed class SimClient(SimWorld world, int index, SeededRandom random)
     {
         if (!condition)
         {
-            throw new InvariantFailure(id, what);
+            throw new InvariantFailureException(id, what);
         }
     }
 }

@@ -32,7 +32,7 @@ public sealed class SimScheduler(SeededRandom tieBreak, TraceSink trace)
         Now = key.Time;
         if (++Executed > EventsMax)
         {
-            throw new InvariantFailure("L5", $"{EventsMax} events and no end: something answers itself");
+            throw new InvariantFailureException("L5", $"{EventsMax} events and no end: something answers itself");
         }
 
         trace.Mix(key.Time);

@@ -1,6 +1,5 @@
 using Colo.Actors.Arbiter;
 using Colo.Actors.Checkpoint;
-using Colo.Actors.Checkpoint.Primary;
 using Colo.Actors.Checkpoint.Secondary;
 using Colo.Actors.Disk;
 using Colo.Actors.Failover;
@@ -297,7 +296,7 @@ public sealed class SimVm : IGuestHost
     public ulong ReadDisk(int sector) =>
         IsReplica ? _host.Disk.ReadSpeculative(sector, Tag) : _host.Disk.Read(sector);
 
-    public void GuestFault(string id, string what) => throw new InvariantFailure(id, $"guest on {Identity}: {what}");
+    public void GuestFault(string id, string what) => throw new InvariantFailureException(id, $"guest on {Identity}: {what}");
 
     private bool IsReplica { get; set; }
 
@@ -842,7 +841,7 @@ public sealed class SimVm : IGuestHost
 
     private void Load(long epoch)
     {
-        SimImage image = _staged ?? throw new InvariantFailure("S5", $"load of {epoch} without an image");
+        SimImage image = _staged ?? throw new InvariantFailureException("S5", $"load of {epoch} without an image");
         _world.Oracle.OnCommit(this, image);
         After(_noise.LogBetween(200, 4_000), () =>
         {

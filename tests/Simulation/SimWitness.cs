@@ -1,5 +1,4 @@
 using Colo.Actors.Arbiter;
-using Colo.Actors.Protocol;
 
 namespace Colo.Simulation;
 

@@ -96,7 +96,7 @@ public sealed class SimWorld
         return stream;
     }
 
-    /// <summary>Both phases. Throws <see cref="InvariantFailure"/>, or lets the core's own invariant through.</summary>
+    /// <summary>Both phases. Throws <see cref="InvariantFailureException"/>, or lets the core's own invariant through.</summary>
     public void Run(long? crashAtEvent = null, Action<SimWorld>? crash = null)
     {
         foreach (SimHost host in Hosts)
@@ -127,13 +127,13 @@ public sealed class SimWorld
         Scheduler.RunUntil(deadline, IsWell);
         if (!IsWell())
         {
-            throw new InvariantFailure("L5", $"not well {LivenessMicros / 1_000_000} s after the last fault: {Describe()}");
+            throw new InvariantFailureException("L5", $"not well {LivenessMicros / 1_000_000} s after the last fault: {Describe()}");
         }
 
         Scheduler.RunUntil(Scheduler.Now + QuietMicros); // nothing may be left over
         if (!IsWell())
         {
-            throw new InvariantFailure("L5", $"well, and then not any more: {Describe()}");
+            throw new InvariantFailureException("L5", $"well, and then not any more: {Describe()}");
         }
     }
 

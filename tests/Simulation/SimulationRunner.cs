@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Colo.Actors.Protocol;
 
 namespace Colo.Simulation;
@@ -29,7 +28,7 @@ public static class SimulationRunner
             run();
             return new SeedResult(world.Seed, world.Trace.Hash, world.Scheduler.Executed, null, null, "");
         }
-        catch (InvariantFailure failure)
+        catch (InvariantFailureException failure)
         {
             return Failed(failure.Id, failure.What);
         }

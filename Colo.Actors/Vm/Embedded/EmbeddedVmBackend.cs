@@ -2,7 +2,6 @@ using Colo.Actors.Checkpoint;
 using Colo.Actors.Failover;
 using Colo.Actors.Links;
 using Colo.Actors.Protocol;
-using Colo.Vmm.Checkpoint.Primary;
 using Colo.Vmm.Links;
 using Colo.Vmm.Machine;
 

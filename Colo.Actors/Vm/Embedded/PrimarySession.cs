@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Net;
 using Colo.Actors.Checkpoint;
 using Colo.Actors.Disk;
 using Colo.Actors.Failover;

@@ -61,7 +61,9 @@ internal sealed class ConstructorFactory(Type type, object[] arguments) : IActor
         _invoker = ConstructorInvoker.Create(chosen);
     }
 
-    /// <summary>The fewest parameters win; among these the first whose types are exactly those of the arguments.</summary>
+    /// <summary>
+    /// The fewest parameters win; among these the first whose types are exactly those of the arguments.
+    /// </summary>
     private ConstructorInfo Closest(ConstructorInfo[] fitting) => fitting
         .OrderBy(c => c.GetParameters().Length)
         .ThenByDescending(c => c.GetParameters().Take(arguments.Length)

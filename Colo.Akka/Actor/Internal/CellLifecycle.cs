@@ -6,9 +6,9 @@ namespace Akka.Actor.Internal;
 /// <summary>
 /// Creation, failure, restart and stop of one actor.
 ///
-/// Failed: the mailbox holds user messages back, children are suspended, the parent has been told. Then Resume, Recreate or
-/// Terminate comes from the parent. Recreate and Terminate wait until the children that are stopping have stopped;
-/// meanwhile other lifecycle messages are set aside.
+/// Failed: the mailbox holds user messages back, children are suspended, the parent has been told. Then Resume,
+/// Recreate or Terminate comes from the parent. Recreate and Terminate wait until the children that are stopping have
+/// stopped; meanwhile other lifecycle messages are set aside.
 /// </summary>
 internal sealed class CellLifecycle(ActorCell cell)
 {

@@ -36,7 +36,9 @@ public class ChildRestartStats : IChildStats
 
     public int MaxNrOfRetriesCount { get; private set; }
 
-    /// <summary>Counts this failure and says whether the child may be restarted once more. Negative limits mean none.</summary>
+    /// <summary>
+    /// Counts this failure and says whether the child may be restarted once more. Negative limits mean none.
+    /// </summary>
     public bool RequestRestartPermission(int maxNrOfRetries, int withinTimeMilliseconds)
     {
         if (maxNrOfRetries == 0)

@@ -139,7 +139,9 @@ internal sealed class ChildTable
         }
     }
 
-    /// <summary>Forgets a child that has stopped. True when it was the last one waited for; then says for what.</summary>
+    /// <summary>
+    /// Forgets a child that has stopped. True when it was the last one waited for; then says for what.
+    /// </summary>
     public bool Remove(IActorRef child, out WaitReason reason, out Exception cause)
     {
         lock (_lock)

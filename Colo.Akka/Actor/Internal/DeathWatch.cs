@@ -65,7 +65,9 @@ internal sealed class DeathWatch(ActorCell cell)
         cell.SelfRef.Tell(new Terminated(subject, existenceConfirmed, addressTerminated), subject);
     }
 
-    /// <summary>What to deliver for a Terminated that has come up in the mailbox; null when it was unwatched meanwhile.</summary>
+    /// <summary>
+    /// What to deliver for a Terminated that has come up in the mailbox; null when it was unwatched meanwhile.
+    /// </summary>
     public object Deliver(Terminated terminated) =>
         _terminatedQueued is not null && _terminatedQueued.Remove(terminated.ActorRef, out var message)
             ? message ?? terminated

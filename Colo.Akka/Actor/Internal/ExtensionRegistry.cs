@@ -2,7 +2,9 @@ using System.Collections.Concurrent;
 
 namespace Akka.Actor.Internal;
 
-/// <summary>The extensions of one system. Each is made once, also when many threads ask for it at the same time.</summary>
+/// <summary>
+/// The extensions of one system. Each is made once, also when many threads ask for it at the same time.
+/// </summary>
 internal sealed class ExtensionRegistry(ActorSystemImpl system)
 {
     private readonly ConcurrentDictionary<Type, Lazy<object>> _extensions = new();

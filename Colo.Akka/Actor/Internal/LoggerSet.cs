@@ -55,8 +55,8 @@ internal sealed class LoggerSet(ActorSystemImpl system)
     }
 
     /// <summary>
-    /// Waits for the answer, as a logger may subscribe to more than log events in its start. Where nothing may block, the
-    /// events queue up behind InitializeLogger.
+    /// Waits for the answer, as a logger may subscribe to more than log events in its start. Where nothing may block,
+    /// the events queue up behind InitializeLogger.
     /// </summary>
     private void Add(Type type, string name, LogLevel level)
     {

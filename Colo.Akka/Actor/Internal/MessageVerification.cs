@@ -1,6 +1,8 @@
 namespace Akka.Actor.Internal;
 
-/// <summary><c>akka.actor.serialize-messages</c>: local messages go through their serializer, to find those that cannot.</summary>
+/// <summary>
+/// <c>akka.actor.serialize-messages</c>: local messages go through their serializer, to find those that cannot.
+/// </summary>
 internal static class MessageVerification
 {
     public static object Copy(ActorSystemImpl system, IActorRef receiver, object message)

@@ -5,15 +5,17 @@ using ActorSetup = Akka.Actor.Setup.Setup;
 namespace Akka.Actor.Internal;
 
 /// <summary>
-/// The one place where an actor system touches the world: threads, clocks and chance. A simulation gives its own, and then
-/// any number of systems run on one thread in virtual time. Carried into a system by <see cref="RuntimeHooksSetup"/>.
+/// The one place where an actor system touches the world: threads, clocks and chance. A simulation gives its own, and
+/// then any number of systems run on one thread in virtual time. Carried into a system by <see cref="RuntimeHooksSetup"/>.
 /// </summary>
 internal abstract class RuntimeHooks
 {
     /// <summary>True when everything runs on one thread, so that nothing may block to wait for an actor.</summary>
     public virtual bool SingleThreaded => true;
 
-    /// <summary>Takes the place of the executors of all dispatchers. The work is to run later, never inside the call.</summary>
+    /// <summary>
+    /// Takes the place of the executors of all dispatchers. The work is to run later, never inside the call.
+    /// </summary>
     public abstract void Execute(IRunnable work);
 
     public abstract IScheduler CreateScheduler(ActorSystem system, ILoggingAdapter log);
@@ -23,7 +25,9 @@ internal abstract class RuntimeHooks
 
     public abstract DateTimeOffset UtcNow { get; }
 
-    /// <summary>A number that is not 0 and not used before in this system: incarnations of actors, and of systems.</summary>
+    /// <summary>
+    /// A number that is not 0 and not used before in this system: incarnations of actors, and of systems.
+    /// </summary>
     public abstract long NextUid();
 
     /// <summary>A random number in [0, 1).</summary>

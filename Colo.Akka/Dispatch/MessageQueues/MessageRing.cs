@@ -5,8 +5,9 @@ namespace Akka.Dispatch.MessageQueues;
 
 /// <summary>
 /// A bounded ring for many producers and one consumer. A producer first claims a position by moving the tail (an
-/// interlocked operation, so everybody who looks at the tail afterwards knows that a message is coming) and then fills the
-/// slot; the consumer takes a slot once its message is there. A message is never null, so it doubles as the "filled" mark.
+/// interlocked operation, so everybody who looks at the tail afterwards knows that a message is coming) and then fills
+/// the slot; the consumer takes a slot once its message is there. A message is never null, so it doubles as the
+/// "filled" mark.
 /// </summary>
 internal sealed class MessageRing
 {

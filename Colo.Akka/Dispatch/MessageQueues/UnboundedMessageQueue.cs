@@ -3,8 +3,8 @@ using Akka.Actor;
 namespace Akka.Dispatch.MessageQueues;
 
 /// <summary>
-/// Lock-free queue for many producers and one consumer: a chain of rings. A ring is used over and over while it is large
-/// enough, so that a steady flow allocates nothing; a full ring is closed and a larger one is linked behind it.
+/// Lock-free queue for many producers and one consumer: a chain of rings. A ring is used over and over while it is
+/// large enough, so that a steady flow allocates nothing; a full ring is closed and a larger one is linked behind it.
 /// </summary>
 public class UnboundedMessageQueue : IMessageQueue, IUnboundedMessageQueueSemantics
 {

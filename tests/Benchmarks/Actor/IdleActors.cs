@@ -3,7 +3,9 @@ using Akka.Actor;
 
 namespace Colo.Benchmarks.Actor;
 
-/// <summary>Many actors that have started and have nothing to do: how fast they are made and what each one holds.</summary>
+/// <summary>
+/// Many actors that have started and have nothing to do: how fast they are made and what each one holds.
+/// </summary>
 internal static class IdleActors
 {
     public static void Run(Report report, ActorSystem system, int count)

@@ -3,7 +3,9 @@ using Akka.Actor;
 
 namespace Colo.Benchmarks.Actor;
 
-/// <summary>Pairs of actors that throw messages back and forth, <c>window</c> of them in the air for each pair.</summary>
+/// <summary>
+/// Pairs of actors that throw messages back and forth, <c>window</c> of them in the air for each pair.
+/// </summary>
 internal static class PingPong
 {
     public static double Run(ActorSystem system, int pairs, int window, int roundTrips)

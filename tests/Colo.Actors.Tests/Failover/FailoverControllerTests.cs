@@ -125,7 +125,7 @@ public sealed class FailoverControllerTests
         Say(command);
         Assert.Contains(_effects, effect => effect is Effect.Send { Message: CheckpointRequest { Reason: CheckpointReason.Switchover } });
         Say(command);
-        Assert.Empty(_effects.Where(effect => effect is Effect.Send));
+        Assert.DoesNotContain(_effects, effect => effect is Effect.Send);
         Say(new PeerLost(B, LossEvidence.ProcessGone));
         Assert.Single(_effects, effect => effect is Effect.CompleteCommand { Result: CommandResult.Failed });
         Say(command);

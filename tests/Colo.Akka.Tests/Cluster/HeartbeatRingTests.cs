@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Akka.Cluster;
 
 namespace Colo.Akka.Tests.Cluster;

@@ -1,5 +1,4 @@
 using Akka.Actor;
-using Akka.Cluster;
 using Akka.Coordination;
 using Colo.Akka.Tests.Remote;
 using ClusterOf = Akka.Cluster.Cluster;

@@ -14,7 +14,7 @@ public sealed class CheckpointBudgetChecker(SimWorld world)
     {
         if (happened.Code == EventCode.CheckpointRequested && happened.Summary == "Mismatch" && vm.Held.Count == 0)
         {
-            throw new InvariantFailure("L3", $"{vm.Identity} {happened.Epoch}: a checkpoint for a mismatch, and no frame is held");
+            throw new InvariantFailureException("L3", $"{vm.Identity} {happened.Epoch}: a checkpoint for a mismatch, and no frame is held");
         }
     }
 
@@ -31,12 +31,12 @@ public sealed class CheckpointBudgetChecker(SimWorld world)
             long oldest = vm.Held.Count == 0 ? world.Scheduler.Now : vm.Held[0].Since;
             if (world.Scheduler.Now - oldest > HoldMax)
             {
-                throw new InvariantFailure("L3", $"{vm.Identity} holds {vm.Held[0].Frame} for {(world.Scheduler.Now - oldest) / 1000} ms");
+                throw new InvariantFailureException("L3", $"{vm.Identity} holds {vm.Held[0].Frame} for {(world.Scheduler.Now - oldest) / 1000} ms");
             }
 
             if (vm.OldestSecondaryOnly != long.MaxValue && world.Scheduler.Now - vm.OldestSecondaryOnly > HoldMax)
             {
-                throw new InvariantFailure("L3", $"{vm.Identity}: what the secondary alone has answered is ignored for {HoldMax / 1000} ms");
+                throw new InvariantFailureException("L3", $"{vm.Identity}: what the secondary alone has answered is ignored for {HoldMax / 1000} ms");
             }
         }
     }

@@ -9,7 +9,7 @@ public sealed class EpochChecker
     {
         if (image.Epoch <= _lastCaptured)
         {
-            throw new InvariantFailure("S5", $"{vm.Identity} captures {image.Epoch} after {_lastCaptured}");
+            throw new InvariantFailureException("S5", $"{vm.Identity} captures {image.Epoch} after {_lastCaptured}");
         }
 
         _lastCaptured = image.Epoch;
@@ -20,7 +20,7 @@ public sealed class EpochChecker
         ulong digest = vm.Guest!.Digest();
         if (digest != image.Digest)
         {
-            throw new InvariantFailure("S5", $"{vm.Identity} loaded {image.Epoch}: digest {digest:x} against {image.Digest:x}");
+            throw new InvariantFailureException("S5", $"{vm.Identity} loaded {image.Epoch}: digest {digest:x} against {image.Digest:x}");
         }
 
         for (int sector = 0; sector < SimDisk.Sectors; sector++)
@@ -28,7 +28,7 @@ public sealed class EpochChecker
             ulong here = disk.ReadSpeculative(sector, image.Epoch);
             if (here != image.Disk[sector])
             {
-                throw new InvariantFailure("S10", $"{vm.Identity} at {image.Epoch}: sector {sector} {here:x} against {image.Disk[sector]:x}");
+                throw new InvariantFailureException("S10", $"{vm.Identity} at {image.Epoch}: sector {sector} {here:x} against {image.Disk[sector]:x}");
             }
         }
     }

@@ -26,7 +26,7 @@ public sealed class FencingChecker(SimWorld world)
         bool acted = !refused && _state != States(vm);
         if (message.Term < _own && !introducesItself && !member && acted)
         {
-            throw new InvariantFailure("S3", $"{vm.Identity} in {_own} acted on {message.GetType().Name} of {message.From} {message.Term}: {_state} to {States(vm)}");
+            throw new InvariantFailureException("S3", $"{vm.Identity} in {_own} acted on {message.GetType().Name} of {message.From} {message.Term}: {_state} to {States(vm)}");
         }
     }
 

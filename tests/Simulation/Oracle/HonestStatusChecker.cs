@@ -18,7 +18,7 @@ public sealed class HonestStatusChecker(SimWorld world)
             && (record.Term > status.Term || (record.Mode == ArbiterMode.Pair && record.InSync(vm.Identity)));
         if (!honest)
         {
-            throw new InvariantFailure("S15", $"{vm.Identity} says Protected in {status.Term}, the record is {record}");
+            throw new InvariantFailureException("S15", $"{vm.Identity} says Protected in {status.Term}, the record is {record}");
         }
     }
 }

@@ -10,7 +10,7 @@ public sealed class InputChecker
         _checked++;
         if (serial <= last)
         {
-            throw new InvariantFailure("S12", $"{vm.Identity} gets mirrored frame {serial} after {last} ({_checked} before it were right)");
+            throw new InvariantFailureException("S12", $"{vm.Identity} gets mirrored frame {serial} after {last} ({_checked} before it were right)");
         }
     }
 }

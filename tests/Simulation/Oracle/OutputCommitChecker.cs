@@ -1,6 +1,5 @@
 using Colo.Actors.Arbiter;
 using Colo.Actors.Network;
-using Colo.Actors.Protocol;
 
 namespace Colo.Simulation.Oracle;
 
@@ -62,7 +61,7 @@ public sealed class OutputCommitChecker(SimWorld world)
 
         if (!guest.Connections.TryGetValue(frame.Connection, out GuestConnection? connection))
         {
-            throw new InvariantFailure("S1", $"{who} does not know the connection");
+            throw new InvariantFailureException("S1", $"{who} does not know the connection");
         }
 
         if (frame.Kind == FrameKind.Syn)
@@ -94,7 +93,7 @@ public sealed class OutputCommitChecker(SimWorld world)
     {
         if (!condition)
         {
-            throw new InvariantFailure(id, what);
+            throw new InvariantFailureException(id, what);
         }
     }
 }

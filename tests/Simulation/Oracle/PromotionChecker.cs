@@ -42,7 +42,7 @@ public sealed class PromotionChecker(SimWorld world)
     {
         if (!condition)
         {
-            throw new InvariantFailure("S4", what);
+            throw new InvariantFailureException("S4", what);
         }
     }
 }

@@ -9,7 +9,7 @@ public sealed class SingleReleaserChecker(SimWorld world)
     {
         if (fate == FrameFate.Solo && world.Witness.Record?.IsSoloOf(vm.Identity) != true)
         {
-            throw new InvariantFailure("S2", $"{frame} released as Solo by {vm.Identity}, the record is {world.Witness.Record}");
+            throw new InvariantFailureException("S2", $"{frame} released as Solo by {vm.Identity}, the record is {world.Witness.Record}");
         }
     }
 }

@@ -1,7 +1,7 @@
 namespace Colo.Simulation;
 
 /// <summary>An invariant of the reliability page does not hold. Ends the run.</summary>
-public sealed class InvariantFailure(string id, string what) : Exception($"{id}: {what}")
+public sealed class InvariantFailureException(string id, string what) : Exception($"{id}: {what}")
 {
     public string Id { get; } = id;
 
