@@ -115,6 +115,12 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
     {
         if (network.IsReplica)
         {
+            // The comparer has no work on a replica, but a takeover may make this host the owner between two frames.
+            if (network.Epoch > comparer.CapturedEpoch)
+            {
+                comparer.CheckpointCaptured(network.Epoch);
+            }
+
             while (early.TryPeek(out (long Epoch, byte[] Frame) next) && next.Epoch <= network.Epoch.Number)
             {
                 early.Dequeue();
