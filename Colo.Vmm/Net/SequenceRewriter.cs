@@ -20,7 +20,9 @@ namespace Colo.Vmm.Net;
 /// </summary>
 public sealed class SequenceRewriter
 {
-    private const byte BlobVersion = 2;
+    /// <summary>The version of the saved table that this build writes and reads.</summary>
+    public const byte SavedVersion = 2;
+
     private const int BlobEntryBytes = 48;
 
     // How far behind its SYN a client's segment may stand to count as a part of the handshake: more than any first window.
@@ -127,7 +129,7 @@ public sealed class SequenceRewriter
     /// </summary>
     public bool TryCheckpointLoaded(ReadOnlySpan<byte> savedOffsets, TimeSpan now)
     {
-        if (savedOffsets.Length < 5 || savedOffsets[0] != BlobVersion)
+        if (savedOffsets.Length < 5 || savedOffsets[0] != SavedVersion)
         {
             return false;
         }
@@ -164,7 +166,7 @@ public sealed class SequenceRewriter
             count += entry.IsOffsetKnown ? 1 : 0;
         }
         var span = target.GetSpan(5 + (count * BlobEntryBytes));
-        span[0] = BlobVersion;
+        span[0] = SavedVersion;
         BinaryPrimitives.WriteUInt32BigEndian(span[1..], (uint)count);
         var offset = 5;
         for (var entry = table.FirstTranslating; entry is not null; entry = entry.Next)
