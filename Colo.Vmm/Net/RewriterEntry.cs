@@ -22,6 +22,21 @@ internal sealed class RewriterEntry
 
     public SequenceNumber? GuestSyn { get; set; }
 
+    /// <summary>
+    /// The guest's timestamp clock minus the one the client sees (RFC 7323). Null while it is not known or the connection has no timestamps.
+    /// Only ever set beside an <see cref="Offset"/> other than 0: a guest with the primary's numbers has the primary's clock too.
+    /// </summary>
+    public uint? TimestampOffset { get; set; }
+
+    /// <summary>The timestamp that the guest sent last, in its own clock.</summary>
+    public uint? GuestTimestamp { get; set; }
+
+    /// <summary>The latest timestamp that the client has echoed, in the client's view of the clock.</summary>
+    public uint ClientEcho { get; set; }
+
+    /// <summary>The guest has sent nothing after its SYN, so the SYN's timestamp is the only one that the client can echo.</summary>
+    public bool HasOnlySentSyn { get; set; }
+
     /// <summary>The SYN of a client that the guest has not answered yet.</summary>
     public SequenceNumber? PendingClientSyn { get; set; }
 
@@ -58,6 +73,10 @@ internal sealed class RewriterEntry
     {
         Generation = generation;
         Offset = 0;
+        TimestampOffset = null;
+        GuestTimestamp = null;
+        ClientEcho = 0;
+        HasOnlySentSyn = false;
         IsOffsetKnown = true;
         GuestSyn = null;
         ClientSyn = null;
@@ -71,6 +90,10 @@ internal sealed class RewriterEntry
     public void BeginHandshake(SequenceNumber guestSyn)
     {
         Offset = 0;
+        TimestampOffset = null;
+        GuestTimestamp = null;
+        ClientEcho = 0;
+        HasOnlySentSyn = false;
         IsOffsetKnown = false;
         GuestSyn = guestSyn;
         HasGuestAnswered = false;

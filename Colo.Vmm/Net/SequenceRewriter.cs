@@ -10,14 +10,20 @@ namespace Colo.Vmm.Net;
 /// <para>The offset is the guest's initial number, seen in its SYN, minus the primary's, seen when the client acknowledges it. After a
 /// checkpoint the guest runs the primary's stack, so all offsets go back to those that the primary itself had (0, unless it had once been a
 /// secondary). After a takeover the offsets stay until their connections end.</para>
+/// <para>Each stack also begins its timestamp clock (RFC 7323) at a number of its own, and refuses an echo that it cannot have sent. That
+/// offset is learnt from the same segment: the timestamp of the guest's last SYN minus the echo of the primary's. The two clocks were not
+/// read at the same moment, so translated values are bounded: the guest sees no echo later than what it has sent, and the client, which drops
+/// segments with a timestamp from the past, none earlier than what it has echoed.</para>
 /// <para>Place: the last step before the guest's network card, so that a client's frame passes here when it is delivered and not while it
 /// waits for a load. Handles IPv4 and IPv6, VLANs and first fragments; everything else passes. Not thread safe. Sources: RFC 9293
-/// sections 3.5 and 3.10, RFC 2018, RFC 1624.</para>
+/// sections 3.5 and 3.10, RFC 2018, RFC 7323, RFC 1624.</para>
 /// </summary>
 public sealed class SequenceRewriter
 {
-    private const byte BlobVersion = 1;
-    private const int BlobEntryBytes = 44;
+    /// <summary>The version of the saved table that this build writes and reads.</summary>
+    public const byte SavedVersion = 2;
+
+    private const int BlobEntryBytes = 48;
 
     // How far behind its SYN a client's segment may stand to count as a part of the handshake: more than any first window.
     private const int HandshakeBytesMax = 1 << 20;
@@ -73,7 +79,7 @@ public sealed class SequenceRewriter
             return RewriteResult.Withhold;
         }
         var result = (flags & TcpFlags.Ack) != 0 && entry.IsOffsetKnown && entry.Offset != 0
-            ? TranslateAcknowledgement(frame, view, entry.Offset, isChecksumPartial)
+            ? TranslateAcknowledgement(frame, view, entry, isChecksumPartial)
             : RewriteResult.Unchanged;
         NoteEnd(entry, flags, isGuest: false, now);
         return result;
@@ -101,11 +107,13 @@ public sealed class SequenceRewriter
             return RewriteResult.Unchanged;
         }
         var result = RewriteResult.Unchanged;
-        if (entry.IsOffsetKnown && entry.Offset != 0)
+        if (!entry.IsOffsetKnown)
         {
-            var sequence = unchecked(view.Sequence.Value - entry.Offset);
-            ReplaceNumber(frame, view, view.TransportOffset + 4, sequence, isChecksumPartial);
-            Rewritten++;
+            NoteGuestTimestamp(entry, view);
+        }
+        else if (entry.Offset != 0)
+        {
+            TranslateSequence(frame, view, entry, isChecksumPartial);
             result = RewriteResult.Rewritten;
         }
         NoteEnd(entry, flags, isGuest: true, now);
@@ -121,7 +129,7 @@ public sealed class SequenceRewriter
     /// </summary>
     public bool TryCheckpointLoaded(ReadOnlySpan<byte> savedOffsets, TimeSpan now)
     {
-        if (savedOffsets.Length < 5 || savedOffsets[0] != BlobVersion)
+        if (savedOffsets.Length < 5 || savedOffsets[0] != SavedVersion)
         {
             return false;
         }
@@ -141,12 +149,14 @@ public sealed class SequenceRewriter
                 continue;
             }
             entry.Offset = BinaryPrimitives.ReadUInt32BigEndian(rest[40..]);
+            var timestampOffset = BinaryPrimitives.ReadUInt32BigEndian(rest[44..]);
+            entry.TimestampOffset = timestampOffset != 0 && entry.Offset != 0 ? timestampOffset : null;
             table.Place(entry);
         }
         return true;
     }
 
-    /// <summary>Writes the offsets of a host that was once a secondary, as a part of its checkpoints. Layout: docs/protocol.md.</summary>
+    /// <summary>Writes the offsets of a host that was once a secondary, as a part of its checkpoints. Layout: docs/protocol-packets.md.</summary>
     public void Save(IBufferWriter<byte> target)
     {
         ArgumentNullException.ThrowIfNull(target);
@@ -156,7 +166,7 @@ public sealed class SequenceRewriter
             count += entry.IsOffsetKnown ? 1 : 0;
         }
         var span = target.GetSpan(5 + (count * BlobEntryBytes));
-        span[0] = BlobVersion;
+        span[0] = SavedVersion;
         BinaryPrimitives.WriteUInt32BigEndian(span[1..], (uint)count);
         var offset = 5;
         for (var entry = table.FirstTranslating; entry is not null; entry = entry.Next)
@@ -165,6 +175,7 @@ public sealed class SequenceRewriter
             {
                 entry.Key.Write(span[offset..]);
                 BinaryPrimitives.WriteUInt32BigEndian(span[(offset + 40)..], entry.Offset);
+                BinaryPrimitives.WriteUInt32BigEndian(span[(offset + 44)..], entry.TimestampOffset ?? 0);
                 offset += BlobEntryBytes;
             }
         }
@@ -259,32 +270,92 @@ public sealed class SequenceRewriter
         }
         entry.Offset = unchecked(entry.GuestSyn!.Value.Value - (view.Acknowledgement + -1).Value);
         entry.IsOffsetKnown = true;
+        LearnTimestampOffset(entry, view);
         entry.ForgetAt = null;
         table.Place(entry);
         return true;
     }
 
-    private RewriteResult TranslateAcknowledgement(Span<byte> frame, in FrameView view, uint offset, bool isChecksumPartial)
+    private static void LearnTimestampOffset(RewriterEntry entry, in FrameView view)
     {
-        var acknowledgement = unchecked(view.Acknowledgement.Value + offset);
+        if (entry.Offset == 0 || entry.GuestTimestamp is not { } sent || !TcpOptions.TryFindTimestamps(view.TcpOptions, out var at))
+        {
+            return;
+        }
+        var echo = BinaryPrimitives.ReadUInt32BigEndian(view.TcpOptions[(at + 4)..]);
+        if (echo != 0)
+        {
+            entry.TimestampOffset = unchecked(sent - echo);
+            entry.ClientEcho = echo;
+        }
+    }
+
+    // Where the option's value stands in the frame, or -1. Reads the guest's own number, so it comes before the translation.
+    private static int NoteGuestTimestamp(RewriterEntry entry, in FrameView view)
+    {
+        entry.HasOnlySentSyn = (view.TcpFlags & TcpFlags.Syn) != 0;
+        if (!TcpOptions.TryFindTimestamps(view.TcpOptions, out var at))
+        {
+            return -1;
+        }
+        entry.GuestTimestamp = BinaryPrimitives.ReadUInt32BigEndian(view.TcpOptions[at..]);
+        return view.TransportOffset + 20 + at;
+    }
+
+    private void TranslateSequence(Span<byte> frame, in FrameView view, RewriterEntry entry, bool isChecksumPartial)
+    {
+        var at = NoteGuestTimestamp(entry, view);
+        var sequence = unchecked(view.Sequence.Value - entry.Offset);
+        ReplaceNumber(frame, view, view.TransportOffset + 4, sequence, isChecksumPartial);
+        if (at >= 0 && entry.TimestampOffset is { } timestampOffset)
+        {
+            var value = unchecked(entry.GuestTimestamp!.Value - timestampOffset);
+            ReplaceNumber(frame, view, at, Later(value, entry.ClientEcho), isChecksumPartial);
+        }
+        Rewritten++;
+    }
+
+    private RewriteResult TranslateAcknowledgement(Span<byte> frame, in FrameView view, RewriterEntry entry, bool isChecksumPartial)
+    {
+        var acknowledgement = unchecked(view.Acknowledgement.Value + entry.Offset);
         ReplaceNumber(frame, view, view.TransportOffset + 8, acknowledgement, isChecksumPartial);
         var optionsOffset = 0;
         while (TcpOptions.TryNext(view.TcpOptions, ref optionsOffset, out var kind, out var body))
         {
-            if (kind != TcpOptions.Sack)
-            {
-                continue;
-            }
             var bodyOffset = view.TransportOffset + 20 + optionsOffset - body.Length;
-            for (var edge = 0; edge + 4 <= body.Length; edge += 4)
+            if (kind == TcpOptions.Timestamps && body.Length == TcpOptions.TimestampsBodyBytes)
+            {
+                TranslateEcho(frame, view, entry, bodyOffset + 4, isChecksumPartial);
+            }
+            for (var edge = 0; kind == TcpOptions.Sack && edge + 4 <= body.Length; edge += 4)
             {
                 var value = BinaryPrimitives.ReadUInt32BigEndian(body[edge..]);
-                ReplaceNumber(frame, view, bodyOffset + edge, unchecked(value + offset), isChecksumPartial);
+                ReplaceNumber(frame, view, bodyOffset + edge, unchecked(value + entry.Offset), isChecksumPartial);
             }
         }
         Rewritten++;
         return RewriteResult.Rewritten;
     }
+
+    private static void TranslateEcho(Span<byte> frame, in FrameView view, RewriterEntry entry, int at, bool isChecksumPartial)
+    {
+        var echo = BinaryPrimitives.ReadUInt32BigEndian(frame[at..]);
+        if (echo == 0 || entry.TimestampOffset is not { } offset)
+        {
+            return;
+        }
+        // A table that came with a checkpoint has no echo yet, and any number is later than none.
+        entry.ClientEcho = entry.ClientEcho == 0 ? echo : Later(entry.ClientEcho, echo);
+        var value = unchecked(echo + offset);
+        if (entry.GuestTimestamp is { } sent && (entry.HasOnlySentSyn || unchecked((int)(value - sent)) > 0))
+        {
+            value = sent;
+        }
+        ReplaceNumber(frame, view, at, value, isChecksumPartial);
+    }
+
+    // By signed difference, as the clocks wrap; 0 stands for no bound.
+    private static uint Later(uint value, uint bound) => bound != 0 && unchecked((int)(bound - value)) > 0 ? bound : value;
 
     private static void ReplaceNumber(Span<byte> frame, in FrameView view, int at, uint value, bool isChecksumPartial)
     {

@@ -10,6 +10,9 @@ internal static class TcpOptions
     public const int Sack = 5;
     public const int Timestamps = 8;
 
+    /// <summary>Of the timestamps option without kind and length: the sender's clock, then the echo of the receiver's.</summary>
+    public const int TimestampsBodyBytes = 8;
+
     /// <summary>
     /// What a SYN's options bind both ends to for the connection's life. A survivor that promised something else would misread the
     /// client's windows or acknowledgements. The segment size is not among them: it only bounds what each side sends.
@@ -42,6 +45,22 @@ internal static class TcpOptions
             }
         }
         return (shift, sack, timestamps);
+    }
+
+    /// <summary>Finds the first timestamps option: where its value begins in <paramref name="options"/>; its echo is four bytes further.</summary>
+    public static bool TryFindTimestamps(ReadOnlySpan<byte> options, out int at)
+    {
+        var offset = 0;
+        while (TryNext(options, ref offset, out var kind, out var body))
+        {
+            if (kind == Timestamps && body.Length == TimestampsBodyBytes)
+            {
+                at = offset - TimestampsBodyBytes;
+                return true;
+            }
+        }
+        at = 0;
+        return false;
     }
 
     /// <summary>The next option with a length; false at the end or at the first that is malformed.</summary>

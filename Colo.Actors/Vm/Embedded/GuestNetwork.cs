@@ -167,7 +167,7 @@ internal sealed class GuestNetwork : IDisposable
                 if (state.Length < 4 || BinaryPrimitives.ReadInt32BigEndian(state) is var length && (length < 0 || length > state.Length - 4)
                     || !port.LoadRewriter(state.Slice(4, BinaryPrimitives.ReadInt32BigEndian(state))))
                 {
-                    return "the rewriter's part of the state is damaged";
+                    return $"the rewriter's part of the state is damaged or not of version {SequenceRewriter.SavedVersion}";
                 }
 
                 state = state[(4 + BinaryPrimitives.ReadInt32BigEndian(state))..];

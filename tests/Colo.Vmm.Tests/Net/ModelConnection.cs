@@ -12,6 +12,9 @@ internal sealed class ModelConnection
     private int ackPendingSince = -1;
     private int lastProgress;
     private int? finAt;
+    private uint? firstTimestamp;
+    private uint lastTimestamp;
+    private uint? recentTimestamp;
 
     public required int LocalPort { get; init; }
 
@@ -22,6 +25,12 @@ internal sealed class ModelConnection
     public required bool Ipv6 { get; init; }
 
     public uint InitialSequence { get; set; }
+
+    /// <summary>Where the timestamp clock of this connection stands at time 0.</summary>
+    public uint ClockBase { get; init; }
+
+    /// <summary>Segments refused because they echo a timestamp that this handshake has not sent.</summary>
+    public int RefusedEchoes { get; private set; }
 
     public uint PeerInitial { get; private set; }
 
@@ -70,6 +79,11 @@ internal sealed class ModelConnection
         {
             return "reset";
         }
+        if (!IsTimely(view))
+        {
+            ackPendingSince = IsSynReceived && ackPendingSince < 0 ? now : ackPendingSince;
+            return null;
+        }
         if ((flags & TcpFlags.Syn) != 0)
         {
             if (!IsSynReceived)
@@ -93,6 +107,30 @@ internal sealed class ModelConnection
         return IsSynReceived ? ReceiveData(view, now) : null;
     }
 
+    // RFC 7323 as Linux has it: a handshake takes only an echo of what it has sent, and a timestamp from the past drops the segment.
+    private bool IsTimely(in FrameView view)
+    {
+        if (!TcpOptions.TryFindTimestamps(view.TcpOptions, out var at))
+        {
+            return true;
+        }
+        var value = BinaryPrimitives.ReadUInt32BigEndian(view.TcpOptions[at..]);
+        var echo = BinaryPrimitives.ReadUInt32BigEndian(view.TcpOptions[(at + 4)..]);
+        var isAnswer = (view.TcpFlags & TcpFlags.Ack) != 0 && !IsSynAcked;
+        if (isAnswer && (firstTimestamp is not { } first || unchecked(echo - first > lastTimestamp - first)))
+        {
+            RefusedEchoes++;
+            return false;
+        }
+        if (recentTimestamp is { } recent && unchecked((int)(value - recent)) < 0)
+        {
+            return false;
+        }
+        var isInOrder = (view.TcpFlags & TcpFlags.Syn) != 0 || unchecked((int)(view.Sequence.Value - PeerInitial - 1)) <= Read.Count;
+        recentTimestamp = isInOrder ? value : recentTimestamp;
+        return true;
+    }
+
     /// <summary>Sends what it may and feels like sending.</summary>
     public void Output(Random random, int now, Action<byte[]> send)
     {
@@ -105,7 +143,7 @@ internal sealed class ModelConnection
                 lastProgress = now;
                 var flags = IsSynReceived ? TcpFlags.Syn | TcpFlags.Ack : TcpFlags.Syn;
                 ackPendingSince = -1;
-                send(Build(InitialSequence, flags, [], random));
+                send(Build(InitialSequence, flags, [], random, now));
             }
             return;
         }
@@ -114,7 +152,7 @@ internal sealed class ModelConnection
         {
             lastProgress = now;
             Sent = Acked;
-            SendOne(random, send, end);
+            SendOne(random, now, send, end);
             Sent = random.Next(2) == 0 ? Math.Max(Sent, HighestSent) : Sent;
         }
         for (var budget = random.Next(4); budget > 0 && Sent < end && Sent - Acked < FlightMax; budget--)
@@ -123,22 +161,22 @@ internal sealed class ModelConnection
             {
                 lastProgress = now;
             }
-            SendOne(random, send, end);
+            SendOne(random, now, send, end);
         }
         if (ackPendingSince >= 0 && (random.Next(3) == 0 || now - ackPendingSince > 40))
         {
             ackPendingSince = -1;
-            send(Build(SequenceAt(Math.Max(Sent, HighestSent)), TcpFlags.Ack, [], random));
+            send(Build(SequenceAt(Math.Max(Sent, HighestSent)), TcpFlags.Ack, [], random, now));
         }
     }
 
-    private void SendOne(Random random, Action<byte[]> send, int end)
+    private void SendOne(Random random, int now, Action<byte[]> send, int end)
     {
         var size = Math.Min(random.Next(8) == 0 ? random.Next(1, 4000) : random.Next(1, 700), end - Sent);
         var withFin = IsWriteClosed && Sent + size == end;
         var data = Written.GetRange(Sent, size - (withFin ? 1 : 0)).ToArray();
         ackPendingSince = -1;
-        send(Build(SequenceAt(Sent), TcpFlags.Ack | (withFin ? TcpFlags.Fin : 0), data, random));
+        send(Build(SequenceAt(Sent), TcpFlags.Ack | (withFin ? TcpFlags.Fin : 0), data, random, now));
         Sent += size;
         HighestSent = Math.Max(HighestSent, Sent);
     }
@@ -219,14 +257,12 @@ internal sealed class ModelConnection
         return null;
     }
 
-    private byte[] Build(uint sequence, TcpFlags flags, byte[] payload, Random random)
+    private byte[] Build(uint sequence, TcpFlags flags, byte[] payload, Random random, int now)
     {
         var acknowledged = unchecked(PeerInitial + 1 + (uint)Read.Count + (IsReadClosed ? 1u : 0));
+        var hasAck = (flags & TcpFlags.Ack) != 0;
         List<byte> options = [];
-        if ((flags & TcpFlags.Syn) != 0 || random.Next(2) == 0)
-        {
-            options.AddRange([1, 1, 8, 10, .. BitConverter.GetBytes(random.NextInt64())]);
-        }
+        AddTimestamps(options, random, now, hasAck);
         if (early.Count > 0 && (flags & TcpFlags.Syn) == 0)
         {
             var first = early.First().Key;
@@ -244,9 +280,20 @@ internal sealed class ModelConnection
             options.RemoveRange(options.Count - 8, 8);
             options.AddRange(edges);
         }
-        var hasAck = (flags & TcpFlags.Ack) != 0;
         return TestFrames.Tcp(
             sequence, hasAck ? acknowledged : 0, flags, payload, LocalPort, RemotePort, IsGuest, [.. options], Ipv6,
             ipId: (ushort)random.Next(65536), ttl: (byte)random.Next(1, 255), window: (ushort)random.Next(65536));
+    }
+
+    private void AddTimestamps(List<byte> options, Random random, int now, bool hasAck)
+    {
+        lastTimestamp = unchecked(ClockBase + (uint)now);
+        firstTimestamp ??= lastTimestamp;
+        var numbers = new byte[8];
+        BinaryPrimitives.WriteUInt32BigEndian(numbers, lastTimestamp);
+        BinaryPrimitives.WriteUInt32BigEndian(numbers.AsSpan(4), hasAck ? recentTimestamp ?? 0 : 0);
+        // An odd number of fillers puts the numbers at an odd offset in some segments.
+        options.AddRange(random.Next(2) == 0 ? [1] : [1, 1]);
+        options.AddRange([8, 10, .. numbers]);
     }
 }

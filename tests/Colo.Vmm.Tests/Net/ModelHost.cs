@@ -114,6 +114,7 @@ internal sealed class ModelHost(bool isGuest, int seed, bool hasFreeBytes, bool 
             IsActive = isActive,
             // Half of the streams cross the wrap early.
             InitialSequence = Random.Next(2) == 0 ? unchecked((uint)-Random.Next(1, 4000)) : (uint)Random.NextInt64(1L << 32),
+            ClockBase = Random.Next(2) == 0 ? unchecked((uint)-Random.Next(1, 4000)) : (uint)Random.NextInt64(1L << 32),
         };
         connections.Add((localPort, remotePort), connection);
         return connection;

@@ -53,6 +53,9 @@ internal sealed class PairModel : IReleaseSink
 
     public long Rewritten => rewriter.Rewritten;
 
+    /// <summary>Segments that a handshake of a guest refused because of the timestamp that they echo.</summary>
+    public int RefusedEchoes => primary.Connections.Concat(secondary.Connections).Sum(c => c.RefusedEchoes);
+
     private TimeSpan Time => TimeSpan.FromMilliseconds(now);
 
     private ModelHost Host(bool isGuest, int salt) => new(

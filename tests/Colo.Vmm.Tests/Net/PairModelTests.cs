@@ -20,6 +20,7 @@ public sealed class PairModelTests(ITestOutputHelper output)
             Assert.True(failure is null, $"seed {seed}: {failure}");
             Assert.True(model.Checkpoints == 0, $"seed {seed}: {string.Join('\n', model.Requests)}");
             Assert.True(model.Rewritten > 0);
+            Assert.Equal(0, model.RefusedEchoes);
         }
     }
 

@@ -233,7 +233,7 @@ public sealed class SequenceRewriterTests
     {
         var rewriter = new SequenceRewriter();
         Handshake(rewriter, 1000, 5000);
-        foreach (byte[] bad in (byte[][])[[], [1], [2, 0, 0, 0, 0], [1, 0, 0, 0, 1], [1, 255, 255, 255, 255, 0], [1, 0, 0, 0, 0, 9]])
+        foreach (byte[] bad in (byte[][])[[], [2], [1, 0, 0, 0, 0], [3, 0, 0, 0, 0], [2, 0, 0, 0, 1], [2, 255, 255, 255, 255, 0], [2, 0, 0, 0, 0, 9]])
         {
             Assert.False(rewriter.TryCheckpointLoaded(bad, now));
         }
