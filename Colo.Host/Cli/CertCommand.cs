@@ -126,8 +126,13 @@ internal static class CertCommand
 
     private static void WriteNew(string path, string text, UnixFileMode mode, List<string> written)
     {
-        using var file = new StreamWriter(
-            path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = mode });
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = mode;
+        }
+
+        using var file = new StreamWriter(path, options);
         file.WriteLine(text);
         written.Add(path);
     }
