@@ -7,36 +7,68 @@ namespace Colo.Host;
 /// <summary>Entry point of the <c>colo</c> command; each command has its own file in Cli.</summary>
 internal static class Program
 {
-    private const int UsageError = 2;
+    public static int Main(string[] args) => Run(args, Console.Out, Console.Error);
 
-    public static int Main(string[] args)
+    /// <summary>Runs a command line.</summary>
+    /// <returns>An <see cref="ExitCode"/>.</returns>
+    internal static int Run(IReadOnlyList<string> args, TextWriter output, TextWriter error)
     {
-        var root = new RootCommand("Non-stop virtual machines")
-        {
-            VmRunCommand.Build(),
-            NodeCommand.Build(),
-            DemoCommand.Build(),
-            DemoCommand.BuildClient(),
-        };
-        ParseResult parsed = root.Parse(args);
+        ParseResult parsed = BuildRoot().Parse(args);
         if (parsed.Errors.Count > 0)
         {
-            foreach (ParseError error in parsed.Errors)
+            foreach (ParseError problem in parsed.Errors)
             {
-                Console.Error.WriteLine($"colo: {error.Message}");
+                error.WriteLine($"colo: {problem.Message}");
             }
 
-            return UsageError;
+            return ExitCode.Usage;
         }
 
         try
         {
-            return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+            return parsed.Invoke(new InvocationConfiguration
+            {
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+                Output = output,
+                Error = error,
+            });
         }
         catch (CommandLineException e)
         {
-            Console.Error.WriteLine($"colo: {e.Message}");
-            return UsageError;
+            error.WriteLine($"colo: {e.Message}");
+            return ExitCode.Usage;
         }
+    }
+
+    private static RootCommand BuildRoot()
+    {
+        Command vm = VmRunCommand.Build();
+        foreach (Command command in ActCommands.BuildVm())
+        {
+            vm.Add(command);
+        }
+
+        var root = new RootCommand("Non-stop virtual machines")
+        {
+            vm,
+            NodeCommand.Build(),
+            DemoCommand.Build(),
+            DemoCommand.BuildClient(),
+            StatusCommand.Build(),
+            StatusCommand.BuildList(),
+            EventsCommand.Build(),
+            ConsoleCommand.Build(),
+            TopCommand.Build(),
+            WaitCommand.Build(),
+            ExplainCommand.Build(),
+            CertCommand.Build(),
+        };
+        foreach (Command command in ActCommands.Build())
+        {
+            root.Add(command);
+        }
+
+        return root;
     }
 }

@@ -41,7 +41,7 @@ public sealed class EventLog(string host, TimeProvider time)
     {
         lock (gate)
         {
-            return [.. kept.Where(logged => logged.Id > id)];
+            return Known(id);
         }
     }
 
@@ -55,7 +55,7 @@ public sealed class EventLog(string host, TimeProvider time)
         IReadOnlyList<LoggedEvent> old;
         lock (gate)
         {
-            old = [.. kept.Where(logged => logged.Id > id)];
+            old = Known(id);
             listeners.Add(channel);
         }
 
@@ -79,4 +79,7 @@ public sealed class EventLog(string host, TimeProvider time)
             }
         }
     }
+
+    /// <summary>A number from the future is of a former life of this node: its listener gets everything of this one.</summary>
+    private List<LoggedEvent> Known(long id) => [.. kept.Where(logged => id > lastId || logged.Id > id)];
 }

@@ -32,11 +32,15 @@ internal static class ManagementApi
         }
 
         app.MapPost("/vms/{id}/{verb}", (string id, string verb, HttpRequest request) => Command(node, id, verb, request));
-        app.MapGet("/vms/{id}/console", (string id) =>
-            WithVm(node, id, vm => Results.Bytes(vm.Console.Tail(), "text/plain")));
+        app.MapGet("/vms/{id}/console", (string id, HttpContext context) => WithVm(node, id, vm =>
+            context.Request.Query["follow"] == "true"
+                ? Results.Stream(body => FollowConsole(vm.Console, body, context), "text/plain")
+                : Results.Bytes(vm.Console.Tail(), "text/plain")));
         app.MapPost("/vms/{id}/console", (string id, HttpRequest request) => Type(node, id, request));
         app.MapGet("/events", (HttpContext context) => FollowEvents(node, context));
         app.MapGet("/metrics", () => Results.Text(Metrics.Render(node), "text/plain; version=0.0.4"));
+        app.MapGet("/openapi.json", () => Results.Stream(
+            typeof(ManagementApi).Assembly.GetManifestResourceStream("Colo.Host.openapi.json")!, "application/json"));
     }
 
     private static Task Authorize(HttpContext context, RequestDelegate next, string? token)
@@ -111,6 +115,8 @@ internal static class ManagementApi
         {
             CommandResult.Done => Results.Ok(new { command, result = "done", text = done.Text }),
             CommandResult.Refused => Results.Problem(done.Text, statusCode: 409, title: "Refused; nothing has changed"),
+            _ when done.Text.EndsWith(NodeRuntime.ResultUnknown, StringComparison.Ordinal) =>
+                Results.Problem(done.Text, statusCode: 504, title: "The result is unknown"),
             _ => Results.Problem(done.Text, statusCode: 500, title: "Failed"),
         };
     }
@@ -160,12 +166,30 @@ internal static class ManagementApi
         context.Response.Headers.CacheControl = "no-store";
         try
         {
+            // Headers at once: a listener knows that it is heard before the first event.
+            await context.Response.Body.FlushAsync(context.RequestAborted).ConfigureAwait(false);
             await foreach (LoggedEvent logged in node.Events.Follow(after, context.RequestAborted).ConfigureAwait(false))
             {
                 await context.Response.WriteAsync(
                     $"id: {logged.Id}\nevent: {logged.Name}\ndata: {JsonSerializer.Serialize(logged, Json)}\n\n", context.RequestAborted)
                     .ConfigureAwait(false);
                 await context.Response.Body.FlushAsync(context.RequestAborted).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The listener left.
+        }
+    }
+
+    private static async Task FollowConsole(SerialConsole console, Stream body, HttpContext context)
+    {
+        try
+        {
+            await foreach (byte[] output in console.Follow(context.RequestAborted).ConfigureAwait(false))
+            {
+                await body.WriteAsync(output, context.RequestAborted).ConfigureAwait(false);
+                await body.FlushAsync(context.RequestAborted).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException)

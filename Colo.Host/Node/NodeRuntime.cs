@@ -23,6 +23,9 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
 {
     private static readonly TimeSpan CommandTimeout = TimeSpan.FromMinutes(2);
 
+    /// <summary>How the text of a command ends that nobody answered in time.</summary>
+    internal const string ResultUnknown = "the result is unknown";
+
     private readonly NodeOptions options;
     private readonly Action<string> log;
     private readonly TimeProvider time;
@@ -87,7 +90,7 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         }
         catch (AskTimeoutException)
         {
-            return new Effect.CompleteCommand(command.Id, CommandResult.Failed, $"no answer within {CommandTimeout.TotalSeconds} s; the result is unknown");
+            return new Effect.CompleteCommand(command.Id, CommandResult.Failed, $"no answer within {CommandTimeout.TotalSeconds} s; {ResultUnknown}");
         }
     }
 

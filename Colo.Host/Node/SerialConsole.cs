@@ -47,6 +47,37 @@ public sealed class SerialConsole : IConsoleBackend
         }
     }
 
+    /// <summary>What the guest has printed lately, then what it prints from now on; nothing between is left out.</summary>
+    public async IAsyncEnumerable<byte[]> Follow(
+        [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)
+    {
+        // A listener that does not read loses the oldest; the guest never waits for it.
+        Channel<byte[]> channel = Channel.CreateBounded<byte[]>(
+            new BoundedChannelOptions(4096) { FullMode = BoundedChannelFullMode.DropOldest });
+        byte[] tail;
+        lock (gate)
+        {
+            tail = [.. kept];
+            listeners.Add(channel);
+        }
+
+        try
+        {
+            yield return tail;
+            await foreach (byte[] output in channel.Reader.ReadAllAsync(cancellation).ConfigureAwait(false))
+            {
+                yield return output;
+            }
+        }
+        finally
+        {
+            lock (gate)
+            {
+                listeners.Remove(channel);
+            }
+        }
+    }
+
     /// <summary>Bytes typed by somebody.</summary>
     public void Type(ReadOnlySpan<byte> bytes) => input?.Invoke(bytes);
 

@@ -1,0 +1,60 @@
+using System.Text;
+using System.Text.Json;
+using Colo.Actors.Protocol;
+using Colo.Host.Node;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
+
+namespace Colo.Host.Tests.Node;
+
+public class ManagementApiTests
+{
+    [Fact]
+    public async Task The_openapi_document_lists_exactly_the_routes()
+    {
+        await using WebApplication app = WebApplication.CreateSlimBuilder().Build();
+        // The routes are only listed here, never called.
+        ManagementApi.Map(app, null!, null);
+        IEnumerable<string> routes = ((IEndpointRouteBuilder)app).DataSources.SelectMany(source => source.Endpoints)
+            .Cast<RouteEndpoint>()
+            .SelectMany(endpoint => endpoint.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods
+                .Select(method => $"{method} {endpoint.RoutePattern.RawText}"));
+        using Stream document = typeof(ManagementApi).Assembly.GetManifestResourceStream("Colo.Host.openapi.json")!;
+        using JsonDocument json = await JsonDocument.ParseAsync(document);
+        IEnumerable<string> documented = json.RootElement.GetProperty("paths").EnumerateObject()
+            .SelectMany(path => path.Value.EnumerateObject().Select(method => $"{method.Name.ToUpperInvariant()} {path.Name}"));
+        Assert.Equal(routes.Order(StringComparer.Ordinal), documented.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_console_follower_gets_the_tail_and_then_each_output()
+    {
+        using var console = new SerialConsole();
+        console.Write("old "u8);
+        using var stop = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        var text = new StringBuilder();
+        await foreach (byte[] output in console.Follow(stop.Token))
+        {
+            text.Append(Encoding.ASCII.GetString(output));
+            if (text.ToString() == "old new")
+            {
+                break;
+            }
+
+            console.Write("new"u8);
+        }
+
+        Assert.Equal("old new", text.ToString());
+    }
+
+    [Fact]
+    public void A_listener_with_a_number_of_the_nodes_former_life_gets_every_event()
+    {
+        var log = new EventLog("node-a", TimeProvider.System);
+        log.Add("vm", new HostEvent(EventCode.NodeStarted, Term.Zero, Epoch.Zero, "one"));
+        log.Add("vm", new HostEvent(EventCode.NodeStarted, Term.Zero, Epoch.Zero, "two"));
+        Assert.Equal([2L], log.After(1).Select(logged => logged.Id));
+        Assert.Empty(log.After(2));
+        Assert.Equal([1L, 2L], log.After(500).Select(logged => logged.Id));
+    }
+}
