@@ -33,6 +33,7 @@ internal sealed class DemoScript : IDisposable
     private readonly string folder;
     private ClientProcess? download;
     private ClientProcess? requests;
+    private volatile bool concluded;
 
     public DemoScript(DemoOptions options)
     {
@@ -154,6 +155,7 @@ internal sealed class DemoScript : IDisposable
 
     private int Conclude()
     {
+        concluded = true;
         ClientReport last = download!.Last!;
         bool survived = last is { Done: true, Error: null } && requests!.Last!.Error is null && !requests.Ended.IsCompleted;
         PrintedEvent[] events = [.. cluster.Hosts.SelectMany(host => host.Events)];
@@ -225,7 +227,7 @@ internal sealed class DemoScript : IDisposable
 
     private void Tell(PrintedEvent printed)
     {
-        if (Told.Contains(printed.Code))
+        if (!concluded && Told.Contains(printed.Code))
         {
             AnsiConsole.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"[grey]{(printed.Time - began).TotalSeconds,7:0.00} s   {printed.Host,-8} {printed.Name}: {printed.Summary}[/]");
         }
