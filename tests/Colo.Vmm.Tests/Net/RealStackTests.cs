@@ -44,7 +44,7 @@ public sealed class RealStackTests(ITestOutputHelper log)
             wire.IsOpen = true;
             var copy = client.Start($"nbdcopy --connections=2 --requests=1 nbd://10.77.0.1 {target}");
             processes.Add(copy);
-            Assert.True(copy.WaitForExit(TimeSpan.FromSeconds(60)), $"nbdcopy hangs; {wire.Describe()}");
+            Assert.True(copy.WaitForExit(TimeSpan.FromSeconds(300)), $"nbdcopy hangs; {wire.Describe()}");
             log.WriteLine(wire.Describe());
             Assert.True(copy.ExitCode == 0, $"nbdcopy ended with {copy.ExitCode}; {wire.Describe()}");
             AssertPattern(File.ReadAllBytes(target));
