@@ -12,7 +12,7 @@ public sealed record VmGauges
 
     public long FramesSolo { get; init; }
 
-    /// <summary>Frames held now.</summary>
+    /// <summary>Frames that could not leave at once.</summary>
     public long FramesHeld { get; init; }
 
     public long Mismatches { get; init; }

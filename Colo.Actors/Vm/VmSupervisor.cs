@@ -9,7 +9,7 @@ namespace Colo.Actors.Vm;
 /// <summary>
 /// One protected VM on this host: starts its parts and carries messages and effects between them.
 /// <code>
-///   /user/node/vms/{vm}  VmSupervisor
+///   /user/node/vm-{name}  VmSupervisor
 ///      /protocol         VmProtocolActor: every decision of this VM
 ///      /machine          MachineActor: guest, gate, network, disks, links
 ///      /arbiter          ArbiterActor: compare-and-set of (vm, term)

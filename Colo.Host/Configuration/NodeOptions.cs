@@ -1,4 +1,5 @@
 using System.Net;
+using Colo.Actors.Heartbeat;
 using Colo.Actors.Links;
 
 namespace Colo.Host.Configuration;
@@ -36,8 +37,18 @@ public sealed record TlsOptions(string Certificate, string Key, string Authority
 public sealed record ManagementOptions(IPAddress Host, int Port, string TokenFile);
 
 /// <summary>Heartbeat times; see the keys of <c>colo.heartbeat</c>.</summary>
-public sealed record HeartbeatSettings(
-    TimeSpan Interval, int Threshold, TimeSpan LostAfter, TimeSpan PauseAccepted);
+public sealed record HeartbeatSettings(TimeSpan Interval, int Threshold, TimeSpan LostAfter, TimeSpan PauseAccepted)
+{
+    /// <summary>As the monitor takes them. The gateway is not asked yet.</summary>
+    public HeartbeatOptions ToOptions() => new()
+    {
+        Interval = Interval,
+        PhiThreshold = Threshold,
+        LostAtMost = LostAfter,
+        AcceptablePause = PauseAccepted,
+        GatewayTimeout = TimeSpan.Zero,
+    };
+}
 
 /// <summary>Kinds of arbiter.</summary>
 public enum ArbiterKind

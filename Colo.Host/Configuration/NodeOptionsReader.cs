@@ -104,9 +104,9 @@ public static class NodeOptionsReader
             (int)keys.Number("colo.heartbeat.threshold", 1, 12),
             keys.Duration("colo.heartbeat.lost-after"),
             keys.Duration("colo.heartbeat.pause-accepted"));
-        if (settings.LostAfter <= settings.Interval * 3)
+        foreach (string problem in settings.ToOptions().Validate())
         {
-            keys.Wrong("colo.heartbeat.lost-after", $"is {settings.LostAfter.TotalMilliseconds} ms, expected more than 3 x interval");
+            keys.Wrong("colo.heartbeat", problem);
         }
 
         return settings;

@@ -29,6 +29,11 @@ internal static partial class VmDefinitionReader
             own.Wrong(prefix, "has neither guest nor kernel");
         }
 
+        if (backend == VmBackendKind.Qemu)
+        {
+            own.Wrong($"{prefix}.backend", "is qemu, which this version cannot run yet; expected embedded");
+        }
+
         if (guest is not ("" or "debian" or "debian-redis"))
         {
             own.Wrong($"{prefix}.guest", $"is '{guest}', expected debian or debian-redis");
@@ -115,6 +120,11 @@ internal static partial class VmDefinitionReader
             if (!Enum.TryParse(mode, ignoreCase: true, out VmDiskMode kind) || char.IsAsciiDigit(mode[0]))
             {
                 keys.Wrong(key, $"has mode '{mode}', expected replicated, shared or local");
+            }
+
+            if (kind == VmDiskMode.Shared)
+            {
+                keys.Wrong(key, "has mode shared, which this version cannot run yet; expected replicated or local");
             }
 
             if (readOnly is not ("on" or "off" or "true" or "false"))

@@ -52,7 +52,7 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         links = new PeerLinks(Self, options.Peers, security, time, this);
         arbiter = ArbiterFactory.Create(options, records, () => links);
         var setup = new HeartbeatSetup(
-            Self, [.. options.Peers.Select(peer => (peer.Host, peer.Networks.Count))], HeartbeatOptionsOf(options.Heartbeat), () => links, time);
+            Self, [.. options.Peers.Select(peer => (peer.Host, peer.Networks.Count))], options.Heartbeat.ToOptions(), () => links, time);
         node = system.ActorOf(Props.Create(() => new NodeSupervisor(setup, Fatal)), "node");
         foreach (IPEndPoint address in options.Listen)
         {
@@ -211,15 +211,6 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         HookProcess.Start(options.Hooks, hook.Name, vm.Name, hook.Term.Value, hook.Detail, time, log);
 
     private static long SizeOf(string path) => File.Exists(path) ? new FileInfo(path).Length : 0;
-
-    private static HeartbeatOptions HeartbeatOptionsOf(HeartbeatSettings settings) => new()
-    {
-        Interval = settings.Interval,
-        PhiThreshold = settings.Threshold,
-        LostAtMost = settings.LostAfter,
-        AcceptablePause = settings.PauseAccepted,
-        GatewayTimeout = TimeSpan.Zero,
-    };
 
     private (LinkAnswer Answer, ulong Term) Decide(LinkOpen open, string? peerSubject)
     {

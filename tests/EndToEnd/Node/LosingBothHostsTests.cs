@@ -1,0 +1,84 @@
+using System.Diagnostics;
+using System.Text.Json;
+
+namespace Colo.EndToEnd.Node;
+
+/// <summary>
+/// The main job with real processes: two nodes and a witness in namespaces, a Debian guest, two clients; the primary is
+/// lost, comes back, and then the other one is lost. Everything is judged from the client's side.
+/// </summary>
+[Trait("Category", "e2e")]
+public sealed class LosingBothHostsTests
+{
+    /// <summary>A hang, not a slow machine.</summary>
+    private static readonly TimeSpan Hang = TimeSpan.FromMinutes(9);
+
+    [Theory]
+    [InlineData("colo", "kill")]
+    [InlineData("periodic", "kill")]
+    public async Task A_download_survives_the_loss_of_either_host(string mode, string fault)
+    {
+        string folder = Directory.CreateTempSubdirectory("colo-e2e-").FullName;
+        string json = Path.Combine(folder, "report.json");
+        try
+        {
+            (int code, string output) = await RunAsync("demo", "--mode", mode, "--fault", fault, "--json", json, "--keep", folder);
+
+            Assert.True(code == 0, $"exit code {code}\n{output}\n{Tails(folder)}");
+            using JsonDocument report = JsonDocument.Parse(await File.ReadAllTextAsync(json));
+            JsonElement root = report.RootElement;
+            Assert.True(root.GetProperty("connectionSurvived").GetBoolean());
+            Assert.True(root.GetProperty("hashOk").GetBoolean());
+            Assert.Equal(24L << 20, root.GetProperty("bytes").GetInt64());
+            Assert.Equal(["node-a", "node-b"], root.GetProperty("faults").EnumerateArray().Select(lost => lost.GetProperty("host").GetString()));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static async Task<(int Code, string Output)> RunAsync(params string[] arguments)
+    {
+        var start = new ProcessStartInfo(Program(), arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
+        using Process process = Process.Start(start)!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        try
+        {
+            await process.WaitForExitAsync().WaitAsync(Hang);
+        }
+        catch (TimeoutException)
+        {
+            process.Kill(entireProcessTree: true);
+            throw new TimeoutException($"the demo did not end within {Hang.TotalMinutes} minutes: {await output}");
+        }
+
+        return (process.ExitCode, await output + await errors);
+    }
+
+    /// <summary>The program that was built beside these tests, in the same configuration.</summary>
+    private static string Program()
+    {
+        var here = new DirectoryInfo(AppContext.BaseDirectory);
+        string configuration = here.Parent!.Name;
+        for (DirectoryInfo? folder = here; folder is not null; folder = folder.Parent)
+        {
+            string program = Path.Combine(folder.FullName, "Colo.Host", "bin", configuration, "net10.0", "colo");
+            if (File.Exists(program))
+            {
+                return program;
+            }
+        }
+
+        throw new FileNotFoundException($"Colo.Host is not built in configuration {configuration}");
+    }
+
+    private static string Tails(string folder) => string.Join('\n', Directory.GetFiles(folder, "*.log").Select(log =>
+        $"--- {Path.GetFileName(log)}\n{string.Join('\n', File.ReadLines(log).TakeLast(40))}"));
+}
