@@ -10,6 +10,7 @@ namespace Colo.EndToEnd.Checkpoint;
 
 /// <summary>A stock Debian guest, protected while it runs, goes on in the secondary machine when the primary is killed.</summary>
 [Trait("Category", "e2e")]
+[Trait("Group", "guest")]
 public partial class DebianPairTests(ITestOutputHelper output)
 {
     private const int Checkpoints = 20;

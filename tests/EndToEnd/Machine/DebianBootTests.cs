@@ -7,6 +7,7 @@ namespace Colo.EndToEnd.Machine;
 
 /// <summary>A stock Debian kernel on the embedded machine, with real packets over TAP in a namespace of the test's own.</summary>
 [Trait("Category", "e2e")]
+[Trait("Group", "guest")]
 public class DebianBootTests
 {
     private static readonly TimeSpan RequestLimit = TimeSpan.FromMinutes(5);

@@ -8,6 +8,7 @@ namespace Colo.EndToEnd.Node;
 /// lost, comes back, and then the other one is lost. Everything is judged from the client's side.
 /// </summary>
 [Trait("Category", "e2e")]
+[Trait("Group", "guest")]
 public sealed class LosingBothHostsTests
 {
     /// <summary>A hang, not a slow machine.</summary>
