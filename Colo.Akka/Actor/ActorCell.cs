@@ -109,9 +109,10 @@ public class ActorCell : IUntypedActorContext
             throw new InvalidMessageException($"Message is null. It was sent to {Self}");
         }
 
-        if (SystemImpl.SerializesMessages)
+        if (SystemImpl.LooksAtMessages)
         {
-            message = MessageVerification.Copy(SystemImpl, Self, message);
+            SystemImpl.Hooks?.Sending(message);
+            message = SystemImpl.SerializesMessages ? MessageVerification.Copy(SystemImpl, Self, message) : message;
         }
 
         Dispatcher.Dispatch(this, new Envelope(message, sender));
@@ -138,6 +139,7 @@ public class ActorCell : IUntypedActorContext
     public void Invoke(Envelope envelope)
     {
         var message = envelope.Message;
+        SystemImpl.Hooks?.Delivering(this, message);
         CurrentMessage = message;
         Sender = envelope.Sender ?? SystemImpl.DeadLetters;
         CurrentEnvelopeId++;
