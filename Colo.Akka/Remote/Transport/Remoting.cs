@@ -55,6 +55,8 @@ internal sealed class Remoting : ILinkAcceptor
 
     internal Address LocalAddress { get; private set; }
 
+    internal TimeSpan Now => _system.Scheduler.MonotonicClock;
+
     /// <summary>What references inside messages are written with.</summary>
     internal Information Information { get; private set; }
 

@@ -1,6 +1,6 @@
 using Akka.Actor;
 using Akka.Configuration;
-using Akka.Event;
+using Akka.Remote;
 using Akka.Simulation;
 using Xunit.Abstractions;
 
@@ -107,9 +107,61 @@ public sealed class RemoteSimulationTests(ITestOutputHelper output)
         world.Await("Terminated", () => heard.Count > 0, Limit);
     });
 
-    private static (SimulatedNode A, SimulatedNode B) TwoNodes(SimulationWorld world)
+    [Fact]
+    public void A_watcher_by_path_alone_hears_of_the_incarnation_that_ends() => SimulationSeeds.Check(output, Seeds, world =>
     {
-        var (a, b) = (world.AddNode("a", Settings), world.AddNode("b", Settings));
+        var (a, b) = TwoNodes(world);
+        var watched = b.System.ActorOf(Props.Create(() => new Collector(new List<int>())), "watched");
+        var heard = new List<Terminated>();
+        a.System.ActorOf(Props.Create(() => new PathWatcher($"{b.Address}/user/watched", heard)), "watcher");
+        world.RunFor(TimeSpan.FromSeconds(10));
+        b.System.Stop(watched);
+        world.Await("Terminated", () => heard.Count > 0, Limit);
+        Assert.Equal(watched.Path.Uid, heard[0].ActorRef.Path.Uid);
+    });
+
+    [Fact]
+    public void A_peer_that_is_gone_for_too_long_is_quarantined() => SimulationSeeds.Check(output, 20, world =>
+    {
+        var (a, b) = TwoNodes(world, "akka.remote.quarantine-after-silence = 10m");
+        b.System.ActorOf(Props.Create(() => new Collector(new List<int>())), "collector");
+        var seen = new List<QuarantinedEvent>();
+        a.System.EventStream.Subscribe(
+            a.System.ActorOf(Props.Create(() => new Listener(seen))), typeof(QuarantinedEvent));
+        a.System.ActorSelection($"{b.Address}/user/collector").Tell(1);
+        world.RunFor(TimeSpan.FromMinutes(1));
+        var uid = AddressUidExtension.Uid(b.System);
+        b.Kill();
+        world.RunFor(TimeSpan.FromMinutes(9));
+        Assert.Empty(seen);
+        world.RunFor(TimeSpan.FromMinutes(3));
+        Assert.Equal([uid], seen.Select(happened => happened.Uid));
+    });
+
+    [Fact]
+    public void A_peer_that_acknowledges_no_system_message_is_quarantined() => SimulationSeeds.Check(output, 20, world =>
+    {
+        // The watch is sent again on each new connection; without one for three minutes it has failed.
+        var (a, b) = TwoNodes(world, "akka.remote.watch-failure-detector.acceptable-heartbeat-pause = 1h");
+        var seen = new List<QuarantinedEvent>();
+        a.System.EventStream.Subscribe(
+            a.System.ActorOf(Props.Create(() => new Listener(seen))), typeof(QuarantinedEvent));
+        b.System.ActorOf(Props.Create(() => new Collector(new List<int>())), "watched");
+        a.System.ActorSelection($"{b.Address}/user/watched").Tell(1);
+        world.RunFor(TimeSpan.FromSeconds(10));
+        world.Network.Cut(b, a);
+        a.System.ActorOf(
+            Props.Create(() => new PathWatcher($"{b.Address}/user/watched", new List<Terminated>())), "watcher");
+        world.RunFor(TimeSpan.FromMinutes(2));
+        Assert.Empty(seen);
+        world.Await("the quarantine", () => seen.Count > 0, Limit);
+        Assert.Equal(b.Address, seen[0].Address);
+    });
+
+    private static (SimulatedNode A, SimulatedNode B) TwoNodes(SimulationWorld world, string extra = "")
+    {
+        var config = ConfigurationFactory.ParseString(extra).WithFallback(Settings);
+        var (a, b) = (world.AddNode("a", config), world.AddNode("b", config));
         a.Start();
         b.Start();
         return (a, b);
@@ -123,6 +175,20 @@ public sealed class RemoteSimulationTests(ITestOutputHelper output)
             {
                 received.Add(number);
             }
+        }
+    }
+
+    private sealed class Listener(List<QuarantinedEvent> seen) : UntypedActor
+    {
+        protected override void OnReceive(object message) => seen.Add((QuarantinedEvent)message);
+    }
+
+    private sealed class PathWatcher : ReceiveActor
+    {
+        public PathWatcher(string path, List<Terminated> heard)
+        {
+            Context.Watch(((ExtendedActorSystem)Context.System).Provider.ResolveActorRef(path));
+            Receive<Terminated>(heard.Add);
         }
     }
 

@@ -6,7 +6,8 @@ using Xunit.Abstractions;
 namespace Colo.Akka.Tests.EmbeddedOnly.Simulation;
 
 /// <summary>
-/// Runs a scenario over many seeds. <c>COLO_SIMULATION_SEED=N</c> in the environment runs that one, with its story.
+/// Runs a scenario over many seeds. <c>COLO_SIMULATION_SEED=N</c> in the environment runs that one, with its story;
+/// <c>COLO_SIMULATION_SEEDS=N</c> runs the first N instead of the usual number.
 /// </summary>
 internal static class SimulationSeeds
 {
@@ -23,6 +24,11 @@ internal static class SimulationSeeds
         {
             Replay(output, ulong.Parse(text, CultureInfo.InvariantCulture), scenario, options);
             return;
+        }
+
+        if (Environment.GetEnvironmentVariable("COLO_SIMULATION_SEEDS") is { Length: > 0 } number)
+        {
+            count = int.Parse(number, CultureInfo.InvariantCulture);
         }
 
         output.WriteLine($"{name}: seeds 1 to {count}");
