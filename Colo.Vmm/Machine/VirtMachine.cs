@@ -81,8 +81,8 @@ public sealed class VirtMachine : IDisposable
             {
                 _started = true;
                 _running = true;
-                _loop.Start();
                 _loop.Resume();
+                _loop.Start();
             }
         }
     }
