@@ -8,12 +8,12 @@ using Colo.Vmm.Devices.VirtioRng;
 namespace Colo.Vmm.Tests.Devices;
 
 /// <summary>
-/// A quarter of a million hostile descriptors for each of four devices: whatever the rings say, nothing is thrown, and after
+/// A million hostile descriptors for each of four devices: whatever the rings say, nothing is thrown, and after
 /// a reset the device works.
 /// </summary>
 public class HostileRingTests
 {
-    private const int DescriptorsPerDevice = 250_000;
+    private const int DescriptorsPerDevice = 1_000_000;
     private const int Batch = 64;
 
     [Theory]
