@@ -1,5 +1,3 @@
-using Akka.Serialization;
-
 namespace Akka.Actor.Internal;
 
 /// <summary>Makes and starts children of a cell.</summary>
