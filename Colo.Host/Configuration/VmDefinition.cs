@@ -44,6 +44,9 @@ public sealed record VmDefinition
     public required long DiskBufferMemoryBytes { get; init; }
 
     public required long ResyncBytesPerSecond { get; init; }
+
+    /// <summary>Whether the guest answers, asked from the host that runs it; null: not asked.</summary>
+    public VmCheck? Check { get; init; }
 }
 
 /// <summary>What runs the guest.</summary>
@@ -62,7 +65,14 @@ public enum VmDiskMode
 }
 
 /// <summary>A disk of a VM: a raw image on this node.</summary>
-public sealed record VmDisk(string Path, VmDiskMode Mode, bool ReadOnly, string Serial);
+public sealed record VmDisk(string Path, VmDiskMode Mode, bool ReadOnly, string Serial)
+{
+    /// <summary>A missing file is made with this length when the VM is created; 0: the file must be there.</summary>
+    public long SizeBytes { get; init; }
+}
+
+/// <summary>An ICMP echo to the guest every <paramref name="Interval"/>; so many without answer count as silence.</summary>
+public sealed record VmCheck(System.Net.IPAddress Address, TimeSpan Interval, int Misses);
 
 /// <summary>A NIC of a VM.</summary>
 /// <param name="Bridge">Bridge of the host that the TAP joins; empty: none.</param>
