@@ -1,4 +1,5 @@
 using System.Numerics;
+using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Block;
 
