@@ -1,4 +1,3 @@
-using Akka.Serialization;
 
 namespace Akka.Actor.Internal;
 

@@ -1,5 +1,4 @@
 using Akka.Actor;
-using Akka.Cluster;
 using Akka.Coordination;
 using Akka.Simulation;
 using Xunit.Abstractions;
