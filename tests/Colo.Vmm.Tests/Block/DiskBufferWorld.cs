@@ -141,7 +141,8 @@ internal sealed class DiskBufferWorld
         _file.Crash();
         if (DiskBufferRecovery.Inspect(_file) == DiskBufferState.Running)
         {
-            // The cut came before the journal was complete: the guest had flushed nothing, and the disk is known to be stale.
+            // The cut came before the journal was complete: the guest had flushed nothing, and the disk is known to
+            // be stale.
             return;
         }
 
