@@ -63,8 +63,8 @@ internal sealed class DiskBufferWorld
     public void RunToCrashInMerge()
     {
         RunPair(_random.Next(120));
-        _power.FailFrom = _power.Operations + _random.Next(40);
         var expected = TakeOver();
+        _power.FailFrom = _power.Operations + _random.Next(40);
         _ = _buffer.Merge();
         _disk.Crash();
         _file.Crash();
