@@ -49,7 +49,7 @@ internal static class ManagementApi
         app.MapMethods("/page.js", Read, () => Page.Asset("page.js", "text/javascript"));
         app.MapMethods("/page.css", Read, () => Page.Asset("page.css", "text/css"));
         app.MapMethods("/login", Read, () => Results.Content(LoginPage.Render(null).Text, "text/html; charset=utf-8"));
-        app.MapPost("/login", access.LogInAsync);
+        app.MapPost("/login", (Delegate)access.LogInAsync);
         VmApi.Map(app, node);
     }
 
