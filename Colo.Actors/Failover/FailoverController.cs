@@ -139,6 +139,7 @@ public sealed class FailoverController : IProtocolCore
         .IgnoreElsewhere<JoinerReady>("the joining attempt is past")
         .IgnoreElsewhere<JoinCheckpointLoaded>("the joining attempt is past")
         .IgnoreElsewhere<SwitchoverCheckpointLoaded>("the switchover is past")
+        .IgnoreElsewhere<GuestHandedOver>("the switchover is past, or was cancelled")
         .IgnoreElsewhere<CheckpointStalled>("the session is past")
         .IgnoreElsewhere<SecondarySettled>("the replica was thrown away meanwhile")
         .IgnoreElsewhere<SecondaryFailed>("the replica was thrown away meanwhile")

@@ -1,4 +1,3 @@
-using Akka.Configuration;
 using Colo.Host.Configuration;
 
 namespace Colo.Host.Cluster;

@@ -29,17 +29,14 @@ internal static partial class VmDefinitionReader
             own.Wrong(prefix, "has neither guest nor kernel");
         }
 
-        if (backend == VmBackendKind.Qemu)
-        {
-            own.Wrong($"{prefix}.backend", "is qemu, which this version cannot run yet; expected embedded");
-        }
-
         if (guest is not ("" or "debian" or "debian-redis"))
         {
             own.Wrong($"{prefix}.guest", $"is '{guest}', expected debian or debian-redis");
         }
 
         CheckpointOptions checkpoint = ReadCheckpoint(own, prefix);
+        IReadOnlyList<VmDisk> disks = ReadDisks(own, prefix);
+        VmQemu? qemu = backend == VmBackendKind.Qemu ? QemuKeys.Read(own, prefix, checkpoint, disks, guest.Length + kernel.Length > 0) : null;
         return new VmDefinition
         {
             Name = vm,
@@ -51,7 +48,7 @@ internal static partial class VmDefinitionReader
             MemoryBytes = own.Bytes($"{prefix}.memory", 16 * MiB, 65536 * MiB),
             Harts = (int)own.Number($"{prefix}.harts", 1, 8),
             Nodes = ReadNodes(own, prefix, node, peers),
-            Disks = ReadDisks(own, prefix),
+            Disks = disks,
             Nics = ReadNics(own, prefix, vm),
             Checkpoint = checkpoint,
             PageChannels = (int)own.Number($"{prefix}.checkpoint.channels", 1, 16),
@@ -63,6 +60,7 @@ internal static partial class VmDefinitionReader
             DiskBufferMemoryBytes = own.Bytes($"{prefix}.disk.buffer-memory", MiB, 65536 * MiB),
             ResyncBytesPerSecond = own.Bytes($"{prefix}.resync.rate", 0, long.MaxValue),
             Check = ReadCheck(own, prefix),
+            Qemu = qemu,
         };
     }
 
@@ -144,7 +142,12 @@ internal static partial class VmDefinitionReader
                 keys.Wrong(key, $"has size '{size}', expected bytes, or a number with K, M, G or T, a multiple of 512");
             }
 
-            disks.Add(new VmDisk(path, kind, readOnly is "on" or "true", KeyReader.Member(item, "serial")) { SizeBytes = sizeBytes });
+            disks.Add(new VmDisk(path, kind, readOnly is "on" or "true", KeyReader.Member(item, "serial"))
+            {
+                SizeBytes = sizeBytes,
+                Format = KeyReader.Member(item, "format", "raw"),
+                Device = KeyReader.Member(item, "device", "virtio-blk-pci"),
+            });
         }
 
         return disks;
@@ -184,7 +187,7 @@ internal static partial class VmDefinitionReader
                 keys.Wrong(key, $"has tap '{tap}', expected at most 15 characters");
             }
 
-            nics.Add(new VmNic(KeyReader.Member(item, "bridge"), mac, tap));
+            nics.Add(new VmNic(KeyReader.Member(item, "bridge"), mac, tap) { Model = KeyReader.Member(item, "model", "e1000") });
         }
 
         return nics;

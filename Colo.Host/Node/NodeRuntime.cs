@@ -10,6 +10,7 @@ using Colo.Actors.Node;
 using Colo.Actors.Protocol;
 using Colo.Actors.Protocol.Wire;
 using Colo.Actors.Vm;
+using Colo.Actors.Vm.Qemu;
 using Colo.Host.Cluster;
 using Colo.Host.Configuration;
 using Colo.Vmm.Links;
@@ -156,6 +157,15 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     /// <returns>How it ended; Failed with a text when no answer came in time.</returns>
     public async Task<Effect.CompleteCommand> CommandAsync(string vm, OperatorCommand command)
     {
+        if (command is ProtectCommand && Find(vm) is { Definition: { Backend: VmBackendKind.Qemu } definition })
+        {
+            IReadOnlyList<string> problems = await Task.Run(() => QemuBackendFactory.Problems(options, definition)).ConfigureAwait(false);
+            if (problems.Count > 0)
+            {
+                return new Effect.CompleteCommand(command.Id, CommandResult.Refused, string.Join("; ", problems));
+            }
+        }
+
         try
         {
             return await node.Ask<Effect.CompleteCommand>(new CommandVm(new VmId(vm), command), CommandTimeout).ConfigureAwait(false);
@@ -180,13 +190,23 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         {
             Candidates = [.. definition.Nodes.Select(name => new HostId(name))],
             CreateHere = definition.Nodes[0] == options.Name,
-            DiskSizeBytes = definition.Disks.Where(disk => disk.Mode == VmDiskMode.Replicated).Sum(disk => SizeOf(disk.Path)),
+            DiskSizeBytes = definition.Backend == VmBackendKind.Qemu
+                ? QemuBackendFactory.DiskBytes(definition)
+                : definition.Disks.Where(disk => disk.Mode == VmDiskMode.Replicated).Sum(disk => SizeOf(disk.Path)),
             LastInStep = terms.Of(definition.Name),
         };
+        if (definition.Backend == VmBackendKind.Qemu)
+        {
+            // A QEMU is a process to be started on the joiner, on a machine that may be busy.
+            failover = failover with { InviteTimeout = TimeSpan.FromSeconds(60), PeerStepTimeout = TimeSpan.FromSeconds(90) };
+        }
+
         var runtime = new VmRuntime
         {
             Vm = vm,
-            Protocol = new VmProtocol(vm, Self, failover, definition.Checkpoint, new Actors.Disk.ResyncOptions()),
+            Protocol = definition.Backend == VmBackendKind.Qemu
+                ? new QemuVmProtocol(vm, Self, failover, definition.Checkpoint.Mode)
+                : new VmProtocol(vm, Self, failover, definition.Checkpoint, new Actors.Disk.ResyncOptions()),
             OpenBackend = report => record.Backend = open(record.Definition, record, report),
             Arbiter = arbiter,
             ArbiterTimeout = options.Arbiter.Timeout,

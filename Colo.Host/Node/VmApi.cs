@@ -1,5 +1,4 @@
 using Colo.Actors.Protocol;
-using Colo.Host.Cluster;
 using Colo.Host.Web;
 
 namespace Colo.Host.Node;

@@ -22,7 +22,7 @@ internal static class VmViews
             ReplicatedDisks = vm.Definition.Disks.Count(disk => disk.Mode == Configuration.VmDiskMode.Replicated),
             CreatedAtRunTime = vm.IsStored,
             AutomaticRoleChange = !vm.IsProtectionPaused,
-            LastCheckpoint = vm.Journal.Last(1, gauges?.Timing).FirstOrDefault(),
+            LastCheckpoint = vm.Journal.Last(1, gauges?.Timing) is [var last, ..] ? last : null,
             Recent = vm.Journal.Recent(),
             ResyncPercent = gauges is { ResyncTotalBytes: > 0 } ? 100.0 * gauges.ResyncDoneBytes / gauges.ResyncTotalBytes : null,
             ResyncSecondsLeft = gauges is null ? null : vm.Copy.SecondsLeft(gauges.ResyncDoneBytes, gauges.ResyncTotalBytes),

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Numerics;
+using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Block;
 

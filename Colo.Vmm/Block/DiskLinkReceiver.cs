@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Block;
 

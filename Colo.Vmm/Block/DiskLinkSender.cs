@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
+using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Block;
 

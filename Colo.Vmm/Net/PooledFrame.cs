@@ -113,4 +113,28 @@ public sealed class PooledFrame
         PayloadLength = 0;
         Flags = TcpFlags.None;
     }
+
+    /// <summary>Notes what the matchers look at.</summary>
+    internal void Describe(in FrameView view, FlowClass flow)
+    {
+        Kind = view.Kind;
+        switch (flow)
+        {
+            case FlowClass.Tcp:
+                Flags = view.TcpFlags;
+                Sequence = view.Sequence;
+                Acknowledgement = view.Acknowledgement;
+                PayloadOffset = view.PayloadOffset;
+                PayloadLength = view.PayloadLength;
+                break;
+            case FlowClass.Opaque:
+                PayloadOffset = 0;
+                PayloadLength = Frame.Length;
+                break;
+            default:
+                PayloadOffset = view.Kind == FrameKind.Arp ? view.NetworkOffset : view.TransportOffset;
+                PayloadLength = view.End - PayloadOffset;
+                break;
+        }
+    }
 }

@@ -46,6 +46,28 @@ public class DowningStrategyTests
         Assert.Equal(Decision.DownReachable, strategy.Decide(Side(Up(4), 2, 3)));
     }
 
+    // Found by the simulation: node 3 was cut off, took the leftovers for a web of half-broken links, and went on alone.
+    [Fact]
+    public void Observations_that_a_node_is_back_make_nobody_indirectly_connected()
+    {
+        var removed = Nodes.At(4);
+        var table = Reachability.Empty;
+        foreach (var observer in (int[])[1, 2])
+        {
+            var back = Nodes.At(3 - observer);
+            table = table.Unreachable(Nodes.At(observer), removed).Unreachable(Nodes.At(observer), back)
+                .Reachable(Nodes.At(observer), back);
+        }
+
+        table = table.Remove(new HashSet<UniqueAddress> { removed });
+        Assert.NotEmpty(table.Records);
+        Assert.True(table.IsAllReachable);
+        table = table.Unreachable(Nodes.At(3), Nodes.At(1)).Unreachable(Nodes.At(3), Nodes.At(2));
+        var view = new ClusterView([.. Up(3)], [Nodes.At(1), Nodes.At(2)], table, [Nodes.At(3)]);
+        Assert.Empty(view.IndirectlyConnected);
+        Assert.Equal(Decision.DownReachable, new KeepMajority("").Decide(view));
+    }
+
     [Fact]
     public void Keep_majority_counts_only_its_role_and_not_those_that_are_joining()
     {

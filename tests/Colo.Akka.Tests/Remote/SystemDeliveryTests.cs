@@ -8,15 +8,19 @@ public class SystemDeliveryTests
     [Fact]
     public void Outbox_numbers_keeps_and_forgets_what_is_acknowledged()
     {
-        var outbox = new SystemOutbox(3);
+        var now = TimeSpan.Zero;
+        var outbox = new SystemOutbox(3, () => now);
         var messages = Enumerable.Range(0, 3).Select(_ => new SystemEnvelope()).ToList();
         Assert.All(messages, message => Assert.True(outbox.TryAdd(message)));
         Assert.Equal([1UL, 2UL, 3UL], messages.Select(message => message.Number));
         Assert.False(outbox.TryAdd(new SystemEnvelope()));
+        now = TimeSpan.FromSeconds(5);
+        Assert.Equal(now, outbox.LongestWait);
         outbox.Acknowledge(2);
         Assert.Equal([3UL], outbox.Unacknowledged.Select(message => message.Number));
         outbox.Restart();
         Assert.True(outbox.IsEmpty);
+        Assert.Equal(TimeSpan.Zero, outbox.LongestWait);
         var first = new SystemEnvelope();
         outbox.TryAdd(first);
         Assert.Equal(1UL, first.Number);

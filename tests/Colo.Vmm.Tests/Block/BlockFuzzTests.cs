@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Text;
 using Colo.Vmm.Block;
 using Colo.Vmm.Block.Nbd;
+using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Tests.Block;
 
