@@ -45,7 +45,7 @@ internal static class ClusterStatus
     private static bool Fresh(VmView view, IReadOnlyList<MemberView> members) =>
         members.FirstOrDefault(member => member.Node == view.Host) is { Status: "Up", IsFresh: true };
 
-    private static string WordOf(VmView view, IReadOnlyList<MemberView> members)
+    internal static string WordOf(VmView view, IReadOnlyList<MemberView> members)
     {
         if (!Fresh(view, members))
         {

@@ -14,6 +14,7 @@ public static class VmText
     {
         ConfigurationLoader loader = ConfigurationLoader.Parse(Wrap(vm, text), place, NoEnvironment);
         var keys = new KeyReader(loader);
+        UnknownKeys.Report(loader, keys);
         VmDefinition? definition = loader.Errors.Count == 0
             ? VmDefinitionReader.Read(keys, vm, options.Name, [.. options.Peers.Select(peer => peer.Host.Name)])
             : null;

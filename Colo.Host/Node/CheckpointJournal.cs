@@ -37,10 +37,10 @@ public sealed class CheckpointJournal(TimeProvider time)
                     break;
                 case EventCode.CheckpointCaptured when current?.Epoch == happened.Epoch.Value:
                     Count(happened.Summary);
-                    Replace(current with { RequestMs = Since(requestedAt), Outcome = "captured" });
+                    Replace(current with { RequestMs = current.RequestMs ?? Since(requestedAt), Outcome = current.LoadMs is null ? "captured" : "loaded" });
                     break;
                 case EventCode.CheckpointCommitted when current?.Epoch == happened.Epoch.Value:
-                    Replace(current with { Outcome = "committed" });
+                    Replace(current with { Outcome = current.LoadMs is null ? "committed" : "loaded" });
                     break;
                 case EventCode.CheckpointAborted or EventCode.CheckpointRejected when current?.Epoch == happened.Epoch.Value:
                     Replace(current with { Outcome = "aborted" });

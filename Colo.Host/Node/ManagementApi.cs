@@ -33,8 +33,7 @@ internal static class ManagementApi
         app.MapMethods("/history/{id:long}", Read, (long id, HttpContext context) => node.History.Find(id) is { } report
             ? Page.Answer(context, report, known => ReportPage.Render(node, known))
             : Problem(404, "Unknown report", $"report {id} is not kept on this node"));
-        app.MapMethods("/actors", Read, async (HttpContext context) =>
-            Page.Answer(context, await ActorView.AllAsync(node.System, TimeProvider.System).ConfigureAwait(false), actors => ActorsPage.Render(node, actors)));
+        app.MapMethods("/actors", Read, (Delegate)((HttpContext context) => ActorsAsync(node, context)));
         app.MapMethods("/config", Read, (HttpContext context) => Page.Answer(context, ConfigView.Of(node), view => ConfigPage.Render(node, view)));
         app.MapMethods("/commands", Read, () => Results.Ok(node.Commands.Records()));
         app.MapMethods("/commands/{id}", Read, (string id) => node.Commands.Find(id) is { } record
@@ -61,11 +60,17 @@ internal static class ManagementApi
     public static int Number(HttpContext context, string name, int @default) =>
         int.TryParse(context.Request.Query[name].FirstOrDefault(), NumberStyles.None, CultureInfo.InvariantCulture, out int value) ? value : @default;
 
+    private static async Task<IResult> ActorsAsync(NodeRuntime node, HttpContext context)
+    {
+        IReadOnlyList<ActorView> actors = await ActorView.AllAsync(node.System, TimeProvider.System).ConfigureAwait(false);
+        return Page.Answer(context, actors, known => ActorsPage.Render(node, known));
+    }
+
     private static IResult Health(NodeRuntime node)
     {
         IReadOnlyList<HealthCheck> checks = HealthCheck.All(node);
         return Results.Json(
-            new { version = 1, status = HealthCheck.Worst(checks), checks }, JsonSerializerOptions.Web,
+            new HealthView(1, HealthCheck.Worst(checks), checks), JsonSerializerOptions.Web,
             statusCode: checks.Any(check => check.Status == "failed") ? 503 : 200);
     }
 

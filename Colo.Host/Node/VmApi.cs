@@ -35,7 +35,7 @@ internal static class VmApi
         app.MapMethods("/vms/{id}/disks", Read, (string id, HttpContext context) => With(node, id, vm =>
             Page.Answer(context, DiskView.Of(node, vm), disks => DisksPage.Render(node, vm, disks))));
         app.MapMethods("/vms/{id}/history", Read, (string id) => With(node, id, _ => Results.Ok(node.History.Reports(id))));
-        app.MapMethods("/vms/{id}/console", Read, (string id, HttpContext context) => With(node, id, vm =>
+        app.MapGet("/vms/{id}/console", (string id, HttpContext context) => With(node, id, vm =>
             context.Request.Query["follow"] == "true"
                 ? Results.Stream(body => FollowConsole(vm.Console, body, context), "text/plain")
                 : Results.Bytes(vm.Console.Tail(), "text/plain")));
