@@ -132,7 +132,7 @@ internal static class ClusterStatus
             (VmView? view, double age) = views.FirstOrDefault(entry => entry.View.Host == name);
             bool stale = member is not { Status: "Up", IsFresh: true };
             rows.Add(new VmHostRow(
-                name, view is null || view.Role == "None" ? "-" : view.Role.ToLowerInvariant(), StateOf(view, member), member?.HeardMs, stale,
+                name, view is null || view.Role == "None" ? "-" : member is { Status: "Unreachable" } ? $"was {view.Role.ToLowerInvariant()}" : view.Role.ToLowerInvariant(), StateOf(view, member), member?.HeardMs, stale,
                 view is null ? null : age, view?.Epoch, DiskOf(view), member?.LinkMs));
         }
 

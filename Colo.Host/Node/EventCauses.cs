@@ -6,15 +6,18 @@ namespace Colo.Host.Node;
 internal sealed class EventCauses
 {
     private readonly Dictionary<string, (EventCode Code, long At)> chains = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, (EventCode Code, long At)> requests = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (long Epoch, long At)> requests = new(StringComparer.Ordinal);
 
     /// <summary>The cause of an event that happens now.</summary>
-    public (EventCode Code, long At)? Of(string vm, EventCode code)
+    public (EventCode Code, long At)? Of(string vm, HostEvent happened)
     {
+        EventCode code = happened.Code;
         if (code is EventCode.CheckpointCaptured or EventCode.CheckpointCommitted or EventCode.CheckpointAborted
             or EventCode.CheckpointRejected or EventCode.CheckpointStalled)
         {
-            return requests.TryGetValue(vm, out (EventCode, long) request) ? request : null;
+            return requests.TryGetValue(vm, out (long Epoch, long At) request) && request.Epoch == happened.Epoch.Value
+                ? (EventCode.CheckpointRequested, request.At)
+                : null;
         }
 
         bool follows = code is EventCode.TermWon or EventCode.TermRefused or EventCode.ArbiterUnknown or EventCode.TookOver or EventCode.WentSolo
@@ -24,12 +27,13 @@ internal sealed class EventCauses
     }
 
     /// <summary>Remembers an event that may be the cause of later ones.</summary>
-    public void Note(string vm, EventCode code, long at)
+    public void Note(string vm, HostEvent happened, long at)
     {
+        EventCode code = happened.Code;
         switch (code)
         {
             case EventCode.CheckpointRequested:
-                requests[vm] = (code, at);
+                requests[vm] = (happened.Epoch.Value, at);
                 break;
             case EventCode.PeerLost or EventCode.FailoverStarted or EventCode.SwitchoverStarted or EventCode.GuestBooting:
                 chains[vm] = (code, at);

@@ -35,7 +35,7 @@ public sealed class EventLog(string host, TimeProvider time)
         lock (gate)
         {
             long now = time.GetTimestamp();
-            (EventCode Code, long At)? cause = causes.Of(vm, happened.Code);
+            (EventCode Code, long At)? cause = causes.Of(vm, happened);
             var logged = new LoggedEvent(
                 ++lastId, time.GetUtcNow(), host, vm, (int)happened.Code, happened.Code.ToString(), happened.Term.Value,
                 happened.Epoch.Value, happened.Summary)
@@ -45,7 +45,7 @@ public sealed class EventLog(string host, TimeProvider time)
                 Cause = (int?)cause?.Code,
                 AfterCauseMs = cause is { } known ? time.GetElapsedTime(known.At, now).TotalMilliseconds : null,
             };
-            causes.Note(vm, happened.Code, now);
+            causes.Note(vm, happened, now);
             kept.Enqueue(logged);
             if (kept.Count > KeptMax)
             {

@@ -8,7 +8,7 @@ public sealed record Timeline(string Vm, string Host, IReadOnlyList<TermBand> Te
 
     public static Timeline Of(NodeRuntime node, VmRecord vm)
     {
-        IReadOnlyList<LoggedEvent> events = node.Events.Newest(vm.Definition.Name, EventsMax);
+        IReadOnlyList<LoggedEvent> events = [.. node.Events.Newest(vm.Definition.Name, 5_000).Where(Web.Page.IsNotable).Take(EventsMax)];
         var bands = new List<TermBand>();
         foreach (LoggedEvent logged in events.Reverse().Where(logged => logged.Term > 0))
         {

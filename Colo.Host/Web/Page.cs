@@ -69,6 +69,9 @@ internal static class Page
             Text(logged.Cause is { } cause ? $"E{cause}, {Ms(logged.AfterCauseMs)}" : string.Empty),
         ]));
 
+    /// <summary>Whether an event is more than a step of an ordinary checkpoint, of which there may be many a second.</summary>
+    public static bool IsNotable(LoggedEvent logged) => logged.Code is < (int)EventCode.CheckpointRequested or > (int)EventCode.CheckpointLoaded;
+
     private static string Symbol(string severity) => severity switch { "Error" => "✗", "Warning" => "!", _ => "·" };
 
     private static Html Links(NodeRuntime node, string? vm) => Html.Of($"""

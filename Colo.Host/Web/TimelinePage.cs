@@ -12,7 +12,7 @@ internal static class TimelinePage
         (of what this host has kept).</p>
         <div data-timeline>{Axis(line, 10)}{Axis(line, 60)}{Axis(line, 600)}{Axis(line, 3600)}</div>
         <h2>Events</h2>
-        {Page.Events(line.Events)}
+        {Page.Events(line.Events.Where(Page.IsNotable))}
         """), vm.Definition.Name);
 
     /// <summary>The last so many seconds before the newest event.</summary>

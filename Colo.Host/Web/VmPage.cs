@@ -22,7 +22,7 @@ internal static class VmPage
             {(status.Gauges is { } gauges ? Output(gauges) : Html.Empty)}
             {(status.Recent is { Count: > 0 } recent ? Recent(recent) : Html.Of($"<p>No checkpoint in the last minute.</p>"))}
             <h2>Last events</h2>
-            {Page.Events(node.Events.Newest(view.Name, EventsMax))}
+            {Page.Events(node.Events.Newest(view.Name, 2_000).Where(Page.IsNotable).Take(EventsMax))}
             <h2>Console</h2>
             <pre class="console" tabindex="0" aria-label="Serial console">{Printable(vm.Console.Tail())}</pre>
             <p>Commands: <code>colo console {view.Name}</code>, <code>colo switchover {view.Name}</code>, <code>colo checkpoint now {view.Name}</code>.</p>
