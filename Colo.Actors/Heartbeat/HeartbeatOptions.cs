@@ -12,7 +12,9 @@ public sealed record HeartbeatOptions
     /// <summary>Suspicion (phi) at which a link counts as silent: 8 is one false alarm in 10^8 intervals if delays are normal. 1 to 12.</summary>
     public int PhiThreshold { get; init; } = 8;
 
-    /// <summary>Added to what the distribution allows: scheduling and collection pauses of the peer. Default 300 ms.</summary>
+    /// <summary>
+    /// Added to what the distribution allows: scheduling and collection pauses of the peer. Default 300 ms.
+    /// </summary>
     public TimeSpan AcceptablePause { get; init; } = TimeSpan.FromMilliseconds(300);
 
     /// <summary>Deviation is not believed below this. Default 10 ms.</summary>
