@@ -35,7 +35,7 @@ internal static class StatusPage
         Line(output, "next: ", vm.Next);
         output.WriteLine();
         context.WriteTable(HostHeadings, vm.Hosts.Select(HostRow));
-        if (vm.Gauges is { } gauges && vm.Owner is not null)
+        if (vm.Gauges is { Machine: not "off" } gauges)
         {
             output.WriteLine();
             output.WriteLine($"  OUTPUT  {Share(gauges)}   by checkpoint {gauges.FramesCommitted:N0}   alone {gauges.FramesSolo:N0}   had to wait {gauges.FramesHeld:N0}   mismatches {gauges.Mismatches:N0}");

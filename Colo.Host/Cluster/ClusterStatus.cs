@@ -39,7 +39,7 @@ internal static class ClusterStatus
         return new VmStatusView(
             name, word, DetailOf(View), View.Since, View.Term, View.Epoch, View.Mode, View.AutomaticRoleChange,
             FatesOf(node, View, word), RequestedOf(View, word), View.Why, NextOf(View, word), RowsOf(views, members), View.Gauges,
-            View.Recent, View.LastCheckpoint, View.Role is "Primary" or "Solo" ? View.Host : null);
+            View.Recent, View.LastCheckpoint, View.Role switch { "Primary" or "Solo" => View.Host, "Secondary" => View.Peer, _ => null });
     }
 
     private static bool Fresh(VmView view, IReadOnlyList<MemberView> members) =>

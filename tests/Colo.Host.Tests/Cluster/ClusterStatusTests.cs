@@ -1,5 +1,4 @@
 using Colo.Host.Cluster;
-using Colo.Host.Node;
 using Colo.Host.Tests.Cli;
 
 namespace Colo.Host.Tests.Cluster;
