@@ -34,11 +34,7 @@ internal static class QemuBackendFactory
                 Bridges = [.. vm.Nics.Select(nic => nic.Bridge)],
                 Preflight = () => Problems(node.Options, vm),
                 Printed = output => record.Console.Write(output.Span),
-                TypingTo = type => record.Console.Input = bytes =>
-                {
-                    type(bytes.ToArray());
-                    return bytes.Length;
-                },
+                TypingTo = type => { record.Console.Input = bytes => { type(bytes.ToArray()); return bytes.Length; }; },
                 HangTimeout = vm.Qemu.HangTimeout,
                 PeerAddress = links.DataAddress,
                 Security = security,

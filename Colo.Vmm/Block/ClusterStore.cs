@@ -4,8 +4,8 @@ using Colo.Vmm.Checksums;
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// Moves sectors between the disk, the slots and the caller, one cluster at a time. The caller holds the lock of the cluster's
-/// stripe for every call, so a cluster's masks and slots agree whenever nobody is inside.
+/// Moves sectors between the disk, the slots and the caller, one cluster at a time. The caller holds the lock of
+/// the cluster's stripe for every call, so a cluster's masks and slots agree whenever nobody is inside.
 /// </summary>
 internal sealed class ClusterStore
 {
@@ -67,7 +67,8 @@ internal sealed class ClusterStore
         _pool[BufferGeneration.StripeOf(cluster.Index)].Push(cluster);
     }
 
-    /// <summary>Copies the disk's present content of the sectors in <paramref name="missing"/> into the cluster.</summary>
+    /// <summary>Copies the disk's present content of the sectors in <paramref name="missing"/> into the
+    /// cluster.</summary>
     public BlockStatus KeepFromDisk(BufferCluster cluster, UInt128 missing)
     {
         while (NextRun(ref missing, out var first, out var count))
@@ -82,7 +83,8 @@ internal sealed class ClusterStore
         return BlockStatus.Ok;
     }
 
-    /// <summary>The same for whole clusters that hold nothing yet and are neighbours on the disk: as few reads as their slots allow.</summary>
+    /// <summary>The same for whole clusters that hold nothing yet and are neighbours on the disk: as few reads as
+    /// their slots allow.</summary>
     public BlockStatus KeepFromDisk(ReadOnlySpan<BufferCluster> fresh)
     {
         var status = BlockStatus.Ok;
@@ -169,8 +171,8 @@ internal sealed class ClusterStore
         }
     }
 
-    /// <summary>Copies the sectors in <paramref name="mask"/>, all present, into <paramref name="destination"/>, whose first
-    /// byte is sector <paramref name="first"/>.</summary>
+    /// <summary>Copies the sectors in <paramref name="mask"/>, all present, into <paramref name="destination"/>,
+    /// whose first byte is sector <paramref name="first"/>.</summary>
     public BlockStatus CopyOut(BufferCluster cluster, UInt128 mask, int first, Span<byte> destination)
     {
         var zero = mask & cluster.Zero;
@@ -216,8 +218,8 @@ internal sealed class ClusterStore
         return BlockStatus.Ok;
     }
 
-    /// <summary>Writes all that the cluster holds to the disk; afterwards it holds nothing. The slots are not freed: the merge
-    /// journal may name them.</summary>
+    /// <summary>Writes all that the cluster holds to the disk; afterwards it holds nothing. The slots are not
+    /// freed: the merge journal may name them.</summary>
     public BlockStatus WriteBack(BufferCluster cluster)
     {
         var scratch = Scratch(cluster.Index);
@@ -241,8 +243,9 @@ internal sealed class ClusterStore
         return BlockStatus.Ok;
     }
 
-    /// <summary>Adds to <paramref name="older"/> what only <paramref name="newer"/> holds: the older generation wins. Takes no
-    /// slot, so it can't fail for want of one: a takeover needs it most when the buffer is full.</summary>
+    /// <summary>Adds to <paramref name="older"/> what only <paramref name="newer"/> holds: the older generation
+    /// wins. Takes no slot, so it can't fail for want of one: a takeover needs it most when the buffer is
+    /// full.</summary>
     public BlockStatus MergeInto(BufferCluster older, BufferCluster newer)
     {
         for (var page = 0; page < BufferCluster.Pages; page++)
@@ -292,7 +295,8 @@ internal sealed class ClusterStore
         return BlockStatus.Ok;
     }
 
-    /// <summary>Gives the page a slot of its own with the same content, so that the old slot stays as the journal knows it.</summary>
+    /// <summary>Gives the page a slot of its own with the same content, so that the old slot stays as the journal
+    /// knows it.</summary>
     public BlockStatus MovePage(BufferCluster cluster, int page)
     {
         var from = cluster[page];
@@ -383,7 +387,8 @@ internal sealed class ClusterStore
     private static int SlotOf(ReadOnlySpan<BufferCluster> clusters, int page) =>
         clusters[page / BufferCluster.Pages][page % BufferCluster.Pages];
 
-    /// <summary>Whether so many slots in a row are one piece of memory, or all in the file and not more than the scratch holds.</summary>
+    /// <summary>Whether so many slots in a row are one piece of memory, or all in the file and not more than the
+    /// scratch holds.</summary>
     private bool IsOneRun(int slot, int count) => _slots.IsInMemory(slot)
         ? _slots.TryGetMemory(slot, count, out _)
         : count <= BufferCluster.Pages;

@@ -12,7 +12,8 @@ public sealed class VirtCheckpointMachine(VirtMachine machine) : ICheckpointMach
 {
     private bool _standsForUs;
 
-    /// <summary>Whether <see cref="Resume"/> also starts a machine that has not been started yet: the secondary's.</summary>
+    /// <summary>Whether <see cref="Resume"/> also starts a machine that has not been started yet: the
+    /// secondary's.</summary>
     public bool StartsOnResume { get; init; }
 
     public GuestRam Ram => machine.Ram;

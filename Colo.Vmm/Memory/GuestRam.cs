@@ -81,7 +81,8 @@ public sealed unsafe class GuestRam : IDisposable
         return true;
     }
 
-    /// <summary>Copies bytes into RAM through the gate. False, and nothing written, when any byte lies outside RAM.</summary>
+    /// <summary>Copies bytes into RAM through the gate. False, and nothing written, when any byte lies outside
+    /// RAM.</summary>
     public bool TryWrite(ulong address, ReadOnlySpan<byte> source)
     {
         if (!TryGetWriteSpan(address, source.Length, out Span<byte> span))
@@ -208,7 +209,8 @@ public sealed unsafe class GuestRam : IDisposable
         Volatile.Read(ref _spareDirty)?.Warm();
     }
 
-    /// <summary>Adds a page to the dirty log without a write, for example because its content was loaded from elsewhere.</summary>
+    /// <summary>Adds a page to the dirty log without a write, for example because its content was loaded from
+    /// elsewhere.</summary>
     public void MarkDirty(int pageIndex)
     {
         RequirePage(pageIndex);
@@ -262,7 +264,8 @@ public sealed unsafe class GuestRam : IDisposable
 
     internal bool IsCodePage(int page) => _codePages[page] != 0;
 
-    /// <summary>From now on a store to the page must come through <see cref="DropCode"/>: no hart may write it directly.</summary>
+    /// <summary>From now on a store to the page must come through <see cref="DropCode"/>: no hart may write it
+    /// directly.</summary>
     internal void MarkCodePage(int page)
     {
         if (Volatile.Read(ref _codePages[page]) == 0)

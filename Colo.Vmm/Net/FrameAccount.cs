@@ -1,8 +1,8 @@
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// The frames that a comparer holds: how much memory they take, and how each of them ends. Every way out of the comparer goes
-/// through here, so the sum is right and every frame has a fate (S13, S14).
+/// The frames that a comparer holds: how much memory they take, and how each of them ends. Every way out of the
+/// comparer goes through here, so the sum is right and every frame has a fate (S13, S14).
 /// </summary>
 internal sealed class FrameAccount(IReleaseSink sink, ComparerCounters counters)
 {

@@ -1,14 +1,16 @@
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// Decides which of the primary guest's frames may leave. Each flow is a queue of the primary's frames, in the order it sent them, and of
-/// the secondary's answers; the head of the primary's queue is released with a <see cref="ReleasePermit"/>, held, or makes the comparer ask for a
-/// checkpoint.
-/// <para>Promises: no frame is released without a permit (S1); no acknowledgement leaves before the secondary has given it (S6); every
-/// frame has a fate and no frame of the primary is dropped because a queue is full (S13); memory is bounded, and at the bound the caller is
-/// told (S14); one checkpoint is asked for, however many reasons there are (L3); frames match only within one epoch (design section 7).</para>
-/// <para>Frames of an epoch that is captured but not committed wait: until the commit is known the survivor might still be the replica that
-/// runs the epoch before. When the secondary is silent the frames age, those of both sides, and a checkpoint is asked for.</para>
+/// Decides which of the primary guest's frames may leave. Each flow is a queue of the primary's frames, in the
+/// order it sent them, and of the secondary's answers; the head of the primary's queue is released with a
+/// <see cref="ReleasePermit"/>, held, or makes the comparer ask for a checkpoint.
+/// <para>Promises: no frame is released without a permit (S1); no acknowledgement leaves before the secondary has
+/// given it (S6); every frame has a fate and no frame of the primary is dropped because a queue is full (S13);
+/// memory is bounded, and at the bound the caller is told (S14); one checkpoint is asked for, however many reasons
+/// there are (L3); frames match only within one epoch (design section 7).</para>
+/// <para>Frames of an epoch that is captured but not committed wait: until the commit is known the survivor might
+/// still be the replica that runs the epoch before. When the secondary is silent the frames age, those of both
+/// sides, and a checkpoint is asked for.</para>
 /// <para>Not thread safe. Times are monotonic and the host's, never the guest's (defect H8 of QEMU).</para>
 /// </summary>
 public sealed class PacketComparer
@@ -65,8 +67,8 @@ public sealed class PacketComparer
     public int ConnectionCount => table.Count;
 
     /// <summary>
-    /// A frame that the primary guest sent, tagged with the last captured epoch. Takes the caller's reference. False only at the memory bound: the
-    /// caller keeps the frame, stops the guest's sending and tries again later.
+    /// A frame that the primary guest sent, tagged with the last captured epoch. Takes the caller's reference.
+    /// False only at the memory bound: the caller keeps the frame, stops the guest's sending and tries again later.
     /// </summary>
     [HotPath]
     public bool Primary(PooledFrame frame, FrameEpoch epoch, TimeSpan now)
@@ -110,7 +112,8 @@ public sealed class PacketComparer
         return true;
     }
 
-    /// <summary>A frame that the secondary guest sent, tagged with the epoch it had loaded. Takes the caller's reference.</summary>
+    /// <summary>A frame that the secondary guest sent, tagged with the epoch it had loaded. Takes the caller's
+    /// reference.</summary>
     [HotPath]
     public void Secondary(PooledFrame frame, FrameEpoch epoch, TimeSpan now)
     {
@@ -181,7 +184,8 @@ public sealed class PacketComparer
         }
     }
 
-    /// <summary>The state of <paramref name="epoch"/> was captured: from now on the primary's frames carry it. Releases nothing (H1).</summary>
+    /// <summary>The state of <paramref name="epoch"/> was captured: from now on the primary's frames carry it.
+    /// Releases nothing (H1).</summary>
     public void CheckpointCaptured(FrameEpoch epoch)
     {
         if (epoch <= captured)
@@ -239,8 +243,8 @@ public sealed class PacketComparer
     }
 
     /// <summary>
-    /// The owner gives solo up before it asks for a pair: frames tagged <paramref name="epoch"/>, the capture of the joining checkpoint, wait
-    /// for its commit.
+    /// The owner gives solo up before it asks for a pair: frames tagged <paramref name="epoch"/>, the capture of
+    /// the joining checkpoint, wait for its commit.
     /// </summary>
     public void EnterPair(FrameEpoch epoch)
     {
@@ -273,7 +277,8 @@ public sealed class PacketComparer
         }
     }
 
-    /// <summary>For an operator who asks why nothing moves: the oldest waiting frame of each busy connection, at most eight of them.</summary>
+    /// <summary>For an operator who asks why nothing moves: the oldest waiting frame of each busy connection, at
+    /// most eight of them.</summary>
     public string DescribeWaiting()
     {
         List<string> lines = [];

@@ -10,8 +10,9 @@ public enum FrameOwner
 }
 
 /// <summary>
-/// A frame in a buffer of a <see cref="FramePool"/>, counted by references: 1 when rented; the last <see cref="Release"/> gives the
-/// buffer back. The links and the parsed numbers are the comparer's, in here so that queueing a frame allocates nothing.
+/// A frame in a buffer of a <see cref="FramePool"/>, counted by references: 1 when rented; the last
+/// <see cref="Release"/> gives the buffer back. The links and the parsed numbers are the comparer's, in here so
+/// that queueing a frame allocates nothing.
 /// </summary>
 public sealed class PooledFrame
 {

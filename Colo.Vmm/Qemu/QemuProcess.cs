@@ -52,6 +52,9 @@ public sealed class QemuProcess : IDisposable
 
     public int Id => process.Id;
 
+    /// <summary>The process is there and no zombie.</summary>
+    public bool Lives => TicksOf(Id) == startTicks;
+
     /// <summary>Starts a QEMU; its messages are appended to the folder's log.</summary>
     /// <exception cref="IOException">The program cannot be started.</exception>
     public static QemuProcess Start(string binary, IReadOnlyList<string> arguments, QemuFolder folder)

@@ -49,6 +49,12 @@ internal sealed class QemuHost : IAsyncDisposable
     /// <summary>How the next pair is made, and how the present one goes on.</summary>
     public QemuPairSettings Settings { get; set; }
 
+    /// <summary>Whether the bitmap of what the guest wrote since the disks were last equal is there; it ends with the QEMU.</summary>
+    public bool HasGap { get; set; }
+
+    /// <summary>The process is there, as far as the kernel knows now; true when there is none to be asked.</summary>
+    public bool GuestLives => guest is not { } asked || asked.Lives;
+
     private QemuGuest Guest => guest ?? throw new IOException("no QEMU runs here");
 
     public VmGauges Inspect()
@@ -364,7 +370,7 @@ internal sealed class QemuHost : IAsyncDisposable
             gauges = new VmGauges { Machine = "running" };
         }
 
-        inPair = false;
+        (inPair, HasGap) = (false, false);
         (pairRuns, replicaTold, standsAtCheckpoint) = (null, false, false);
         if (old is not null)
         {

@@ -18,8 +18,8 @@ internal sealed class QemuRelay : IDisposable
     /// <param name="local">Connected to QEMU.</param>
     /// <param name="link">Connected to the peer.</param>
     /// <param name="passesFrames">The link brings frames of a comparer; asked for each whether it is let through.</param>
-    /// <param name="ended">Told once.</param>
-    public QemuRelay(Socket local, DataLink link, Func<bool>? passesFrames, Action ended)
+    /// <param name="ended">Told once; true when it was the local QEMU that closed.</param>
+    public QemuRelay(Socket local, DataLink link, Func<bool>? passesFrames, Action<bool> ended)
     {
         this.local = local;
         this.link = link;
@@ -58,61 +58,95 @@ internal sealed class QemuRelay : IDisposable
         local.Dispose();
     }
 
-    private async Task RunAsync(Action ended)
+    private async Task RunAsync(Action<bool> ended)
     {
         await using var stream = new NetworkStream(local, ownsSocket: true);
-        await Task.WhenAny(
-            CopyAsync(stream, link.Stream),
-            passesFrames is null ? CopyAsync(link.Stream, stream) : CopyFramesAsync(link.Stream, stream, passesFrames)).ConfigureAwait(false);
+        Task<bool> outgoing = CopyAsync(stream, link.Stream);
+        Task<bool> incoming = passesFrames is null
+            ? CopyAsync(link.Stream, stream)
+            : CopyFramesAsync(link.Stream, stream, passesFrames);
+        Task<bool> first = await Task.WhenAny(outgoing, incoming).ConfigureAwait(false);
+        bool byReader = await first.ConfigureAwait(false);
         Dispose();
-        ended();
+
+        // Whoever could not be read from, or not be written to, has closed.
+        ended(first == outgoing ? byReader : !byReader);
     }
 
-    private static async Task CopyAsync(Stream from, Stream to)
+    /// <returns>True when the source ended, false when the target did.</returns>
+    private static async Task<bool> CopyAsync(Stream from, Stream to)
     {
         byte[] buffer = new byte[BufferBytes];
+        while (true)
+        {
+            int length = await TryReadAsync(from, buffer).ConfigureAwait(false);
+            if (length <= 0)
+            {
+                return true;
+            }
+
+            if (!await TryWriteAsync(to, buffer.AsMemory(0, length)).ConfigureAwait(false))
+            {
+                return false;
+            }
+        }
+    }
+
+    private static async Task<int> TryReadAsync(Stream from, Memory<byte> buffer)
+    {
         try
         {
-            int length;
-            while ((length = await from.ReadAsync(buffer).ConfigureAwait(false)) > 0)
-            {
-                await to.WriteAsync(buffer.AsMemory(0, length)).ConfigureAwait(false);
-                await to.FlushAsync().ConfigureAwait(false);
-            }
+            return await from.ReadAsync(buffer).ConfigureAwait(false);
         }
         catch (Exception problem) when (problem is IOException or ObjectDisposedException or SocketException)
         {
-            // The other end is gone; that is all there is to know.
+            return -1;
+        }
+    }
+
+    private static async Task<bool> TryWriteAsync(Stream to, ReadOnlyMemory<byte> bytes)
+    {
+        try
+        {
+            await to.WriteAsync(bytes).ConfigureAwait(false);
+            await to.FlushAsync().ConfigureAwait(false);
+            return true;
+        }
+        catch (Exception problem) when (problem is IOException or ObjectDisposedException or SocketException)
+        {
+            return false;
         }
     }
 
     /// <summary>Frames as QEMU's filters send them without a virtio header: a length of four bytes, big endian, and so many bytes.</summary>
-    private static async Task CopyFramesAsync(Stream from, Stream to, Func<bool> passes)
+    private static async Task<bool> CopyFramesAsync(Stream from, Stream to, Func<bool> passes)
     {
         const int HeadBytes = 4;
         const int FrameBytesMax = 4096 + 65536;
-        byte[] buffer = new byte[HeadBytes + HeadBytes + FrameBytesMax];
-        try
+        byte[] buffer = new byte[HeadBytes + FrameBytesMax];
+        while (true)
         {
-            while (true)
+            try
             {
                 await from.ReadExactlyAsync(buffer.AsMemory(0, HeadBytes)).ConfigureAwait(false);
                 uint length = BinaryPrimitives.ReadUInt32BigEndian(buffer);
                 if (length > FrameBytesMax)
                 {
-                    return;
+                    return true;
                 }
 
                 await from.ReadExactlyAsync(buffer.AsMemory(HeadBytes, (int)length)).ConfigureAwait(false);
-                if (passes())
-                {
-                    await to.WriteAsync(buffer.AsMemory(0, HeadBytes + (int)length)).ConfigureAwait(false);
-                }
             }
-        }
-        catch (Exception problem) when (problem is IOException or ObjectDisposedException or SocketException)
-        {
-            // The other end is gone; that is all there is to know.
+            catch (Exception problem) when (problem is IOException or ObjectDisposedException or SocketException)
+            {
+                return true;
+            }
+
+            int whole = HeadBytes + (int)BinaryPrimitives.ReadUInt32BigEndian(buffer);
+            if (passes() && !await TryWriteAsync(to, buffer.AsMemory(0, whole)).ConfigureAwait(false))
+            {
+                return false;
+            }
         }
     }
 }

@@ -16,19 +16,24 @@ namespace Colo.Actors.Vm.Qemu;
 internal sealed class QemuSession : IDisposable
 {
     private const int TetherChannel = 1;
+    // A QEMU that dies closes its sockets a moment before it is seen to have ended.
+    private static readonly TimeSpan LocalGrace = TimeSpan.FromMilliseconds(50);
+
     private static readonly TimeSpan ConnectRetry = TimeSpan.FromMilliseconds(20);
 
     private readonly QemuVmOptions options;
     private readonly Action<Message> report;
+    private readonly Func<bool> guestLives;
     private readonly CancellationTokenSource ending = new();
     private readonly Lock gate = new();
     private readonly List<IDisposable> relays = [];
     private int reported;
 
-    public QemuSession(QemuVmOptions options, HostId peer, Term term, int attempt, Action<Message> report)
+    public QemuSession(QemuVmOptions options, HostId peer, Term term, int attempt, Action<Message> report, Func<bool> guestLives)
     {
         this.options = options;
         this.report = report;
+        this.guestLives = guestLives;
         (Peer, Term, Attempt) = (peer, term, attempt);
         Ending = ending.Token;
     }
@@ -135,10 +140,13 @@ internal sealed class QemuSession : IDisposable
         }
     }
 
-    /// <summary>Something that QEMU reported ends the session.</summary>
+    /// <summary>
+    /// A link ended, or QEMU reported something that ends the session. When the local QEMU has died, its links end too, but then it is not the
+    /// peer that is lost: to say so would make this host ask for a term that it cannot use.
+    /// </summary>
     public void Lost(ReplicationChannel channel)
     {
-        if (!Ending.IsCancellationRequested && Interlocked.Exchange(ref reported, 1) == 0)
+        if (guestLives() && !Ending.IsCancellationRequested && Interlocked.Exchange(ref reported, 1) == 0)
         {
             report(new ReplicationLinkLost(new HostIdentity(Peer, default), channel));
         }
@@ -165,8 +173,23 @@ internal sealed class QemuSession : IDisposable
 
     private void Join(Socket local, DataLink link, Func<bool>? passesFrames, ReplicationChannel channel)
     {
-        var relay = new QemuRelay(local, link, passesFrames, () => Lost(channel));
+        var relay = new QemuRelay(local, link, passesFrames, byLocal => _ = EndedAsync(byLocal, channel));
         Keep(relay);
+    }
+
+    private async Task EndedAsync(bool byLocal, ReplicationChannel channel)
+    {
+        if (byLocal && channel == ReplicationChannel.Disk)
+        {
+            return; // QEMU let go of the peer's disk: a copy that ended; a failing one is told by the copy
+        }
+
+        if (byLocal)
+        {
+            await Task.Delay(LocalGrace, options.Time).ConfigureAwait(false);
+        }
+
+        Lost(channel);
     }
 
     private void Keep(IDisposable relay)

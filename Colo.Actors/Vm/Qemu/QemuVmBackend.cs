@@ -149,7 +149,7 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
     private void Connect(Effect.ConnectReplication connect)
     {
         Disconnect();
-        var next = new QemuSession(options, connect.Peer, connect.Term, ++attempts, report);
+        var next = new QemuSession(options, connect.Peer, connect.Term, ++attempts, report, () => host.GuestLives);
         lock (gate)
         {
             session = next;
@@ -214,7 +214,8 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
         }
 
         string? problem = await host.RunAsync(
-            QemuPlans.CopyDisks(options.Guest, options.Folder, host.Settings, copying.Attempt, plan == DiskCopyPlan.Bitmaps), copying.Ending)
+            QemuPlans.CopyDisks(options.Guest, options.Folder, host.Settings, copying.Attempt, plan == DiskCopyPlan.Bitmaps && host.HasGap),
+            copying.Ending)
             .ConfigureAwait(false);
         report(problem is null ? new DiskCopyDone() : new ResyncChannelFailed(problem));
     }
@@ -258,6 +259,7 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
             return problem;
         }
 
+        host.HasGap = true;
         try
         {
             for (int nic = 0; nic < guest.Nics.Count; nic++)

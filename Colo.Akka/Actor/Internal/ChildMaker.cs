@@ -1,4 +1,3 @@
-
 namespace Akka.Actor.Internal;
 
 /// <summary>Makes and starts children of a cell.</summary>

@@ -25,8 +25,8 @@ public enum ReplicaState
 ///     +-------- abort: discard, resume -------------------------+------------------------+  TryCommit
 ///     +-------- vmstate-loaded, resume &lt;-- Apply (rolls forward only) &lt;-- vmstate-received
 /// </code>
-/// Promises S5: until TryCommit has said yes, nothing that arrives changes the guest; after it, the guest's truth is the
-/// new state, whatever happens to the link. A silent peer is not noticed here; the owner closes the link.
+/// Promises S5: until TryCommit has said yes, nothing that arrives changes the guest; after it, the guest's truth
+/// is the new state, whatever happens to the link. A silent peer is not noticed here; the owner closes the link.
 /// Threads: one for control, one for each page channel. Sources: design, section 7; reliability, C.2.
 /// </summary>
 public sealed class SecondaryCheckpointReceiver : IDisposable
@@ -104,7 +104,8 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
     /// <summary>Pages that the guest has written since the last checkpoint, kept in their older version.</summary>
     public int ChangedPages => _intake.Image.SavedPageCount;
 
-    /// <summary>Bytes held beside guest RAM for page content: staged pages, older versions of changed ones, spare buffers.</summary>
+    /// <summary>Bytes held beside guest RAM for page content: staged pages, older versions of changed ones, spare
+    /// buffers.</summary>
     public long ExtraMemoryBytes => (long)_machine.Ram.SavedPages.AliveCount * FrameLimits.PageSize;
 
     /// <summary>The most that <see cref="ExtraMemoryBytes"/> has been.</summary>
@@ -113,7 +114,8 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
     /// <summary>Staged pages that are in the spill file.</summary>
     public int SpilledPages => _intake.Room.PagesInFile;
 
-    /// <summary>Why there is no spill file though one was asked for; staged pages stay in memory then. Null: there is.</summary>
+    /// <summary>Why there is no spill file though one was asked for; staged pages stay in memory then. Null: there
+    /// is.</summary>
     public string? SpillProblem { get; private set; }
 
     /// <summary>How long the last flip took, and how many pages it wrote.</summary>
@@ -387,7 +389,8 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
         return LinkFailure.None;
     }
 
-    /// <summary>Everything that was announced on this channel is here: wait for the pages, verify, commit, flip.</summary>
+    /// <summary>Everything that was announced on this channel is here: wait for the pages, verify, commit,
+    /// flip.</summary>
     private LinkFailure Finish()
     {
         if (!_intake.WaitForEnd(_isLost))

@@ -130,8 +130,9 @@ internal static class CheckpointSuite
     }
 
     /// <summary>
-    /// Microseconds to copy the bytes through sockets from one place in memory to another, and do nothing else. Both places
-    /// are as large as the bytes are many, as the pages' are: a copy from and to one small buffer would never leave the cache.
+    /// Microseconds to copy the bytes through sockets from one place in memory to another, and do nothing else.
+    /// Both places are as large as the bytes are many, as the pages' are: a copy from and to one small buffer would
+    /// never leave the cache.
     /// </summary>
     private static double PlainCopy(int channels, long bytes)
     {

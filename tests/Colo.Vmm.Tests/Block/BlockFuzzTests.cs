@@ -6,7 +6,8 @@ using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Tests.Block;
 
-/// <summary>Peers that lie: nothing may throw out of a connection, hang it, or take memory by a length on the wire.</summary>
+/// <summary>Peers that lie: nothing may throw out of a connection, hang it, or take memory by a length on the
+/// wire.</summary>
 public sealed class BlockFuzzTests
 {
     private static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);

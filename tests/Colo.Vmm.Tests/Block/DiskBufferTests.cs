@@ -2,7 +2,8 @@ using Colo.Vmm.Block;
 
 namespace Colo.Vmm.Tests.Block;
 
-/// <summary>The secondary's cases of QEMU's replication test with exact comparison, and the edges of the buffer.</summary>
+/// <summary>The secondary's cases of QEMU's replication test with exact comparison, and the edges of the
+/// buffer.</summary>
 public sealed class DiskBufferTests
 {
     private const int Size = 64 * 65536;

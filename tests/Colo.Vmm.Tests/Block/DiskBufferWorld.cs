@@ -63,8 +63,8 @@ internal sealed class DiskBufferWorld
     public void RunToCrashInMerge()
     {
         RunPair(_random.Next(120));
-        _power.FailFrom = _power.Operations + _random.Next(40);
         var expected = TakeOver();
+        _power.FailFrom = _power.Operations + _random.Next(40);
         _ = _buffer.Merge();
         _disk.Crash();
         _file.Crash();
@@ -141,7 +141,8 @@ internal sealed class DiskBufferWorld
         _file.Crash();
         if (DiskBufferRecovery.Inspect(_file) == DiskBufferState.Running)
         {
-            // The cut came before the journal was complete: the guest had flushed nothing, and the disk is known to be stale.
+            // The cut came before the journal was complete: the guest had flushed nothing, and the disk is known to
+            // be stale.
             return;
         }
 

@@ -3,7 +3,8 @@ using Colo.Vmm.Block;
 
 namespace Colo.Vmm.Tests.Block;
 
-/// <summary>Freezes the bytes of docs/protocol-disk.md: a change here is another version of the link or the file.</summary>
+/// <summary>Freezes the bytes of docs/protocol-disk.md: a change here is another version of the link or the
+/// file.</summary>
 public sealed class DiskGoldenTests
 {
     private const int DiskSize = 0x3_0000;
@@ -98,7 +99,8 @@ public sealed class DiskGoldenTests
             + "0000000000000000 0000000000000000",
             file.Snapshot().AsSpan(4096, 64));
 
-        // Two sectors with data and, on another page, one with zeroes: that one needs no slot, but had one for a moment.
+        // Two sectors with data and, on another page, one with zeroes: that one needs no slot, but had one for a
+        // moment.
         var written = new byte[1024];
         written.AsSpan().Fill(0x22);
         Assert.Equal(BlockStatus.Ok, buffer.PrimaryWrite(9, 0x1400, written));

@@ -3,7 +3,8 @@ using Colo.Vmm.Checkpoint.Primary;
 
 namespace Colo.Vmm.Tests.Checkpoint;
 
-/// <summary>Freezes the bytes of docs/protocol-checkpoint.md: a change here is another version of the protocol.</summary>
+/// <summary>Freezes the bytes of docs/protocol-checkpoint.md: a change here is another version of the
+/// protocol.</summary>
 public sealed class CheckpointGoldenTests
 {
     [Fact]

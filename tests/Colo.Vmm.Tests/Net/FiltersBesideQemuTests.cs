@@ -5,8 +5,9 @@ using Colo.Vmm.Net;
 namespace Colo.Vmm.Tests.Net;
 
 /// <summary>
-/// Our packet streams with a real filter-mirror and filter-redirector at the other end. In the QEMU two stream back ends are joined by a hub,
-/// so that it needs no guest: what goes into <c>left</c> comes out of <c>right</c>, unless a filter on <c>left</c> takes it.
+/// Our packet streams with a real filter-mirror and filter-redirector at the other end. In the QEMU two stream back
+/// ends are joined by a hub, so that it needs no guest: what goes into <c>left</c> comes out of <c>right</c>,
+/// unless a filter on <c>left</c> takes it.
 /// </summary>
 [Trait("Category", "e2e")]
 public sealed class FiltersBesideQemuTests

@@ -3,8 +3,8 @@ using System.Net.Sockets;
 namespace Colo.Vmm.Tests.Net;
 
 /// <summary>
-/// A real colo-compare in a QEMU without a machine: three packet sockets and the notify socket, over which it asks for checkpoints and is told
-/// of them.
+/// A real colo-compare in a QEMU without a machine: three packet sockets and the notify socket, over which it asks
+/// for checkpoints and is told of them.
 /// </summary>
 internal sealed class QemuCompareProcess : IDisposable
 {

@@ -5,7 +5,8 @@ using System.Text.Json.Nodes;
 
 namespace Colo.Vmm.Tests.Net;
 
-/// <summary>A QEMU without a machine whose sockets are Unix sockets in a directory of its own; it is ended by its id.</summary>
+/// <summary>A QEMU without a machine whose sockets are Unix sockets in a directory of its own; it is ended by its
+/// id.</summary>
 internal sealed class QemuProcess : IDisposable
 {
     private const string Program = "qemu-system-x86_64";
@@ -16,7 +17,8 @@ internal sealed class QemuProcess : IDisposable
     private readonly StreamReader replies;
     private readonly HashSet<string> taken = [];
 
-    /// <summary>Starts it with what <paramref name="arguments"/> makes of the directory, and waits until all its objects exist.</summary>
+    /// <summary>Starts it with what <paramref name="arguments"/> makes of the directory, and waits until all its
+    /// objects exist.</summary>
     public QemuProcess(Func<string, string> arguments)
     {
         var line = "-machine none -nodefaults -display none " + arguments(directory)
@@ -30,7 +32,8 @@ internal sealed class QemuProcess : IDisposable
             Directory.Delete(directory, recursive: true);
             throw new InvalidOperationException($"cannot start {Program}: install qemu-system-x86 ({error.Message})");
         }
-        // The greeting says that the objects exist and the main loop runs; a packet socket that is connected before loses frames.
+        // The greeting says that the objects exist and the main loop runs; a packet socket that is connected before
+        // loses frames.
         monitor = Open("qmp");
         monitor.ReceiveTimeout = (int)s_hangBound.TotalMilliseconds;
         replies = new StreamReader(new NetworkStream(monitor));
@@ -49,8 +52,8 @@ internal sealed class QemuProcess : IDisposable
     }
 
     /// <summary>
-    /// Connects to a packet socket that it listens on; returns when QEMU has taken the connection. One that only waits to be taken looks
-    /// connected from here, but what QEMU sends to it meanwhile is lost.
+    /// Connects to a packet socket that it listens on; returns when QEMU has taken the connection. One that only
+    /// waits to be taken looks connected from here, but what QEMU sends to it meanwhile is lost.
     /// </summary>
     public Socket Connect(string name)
     {

@@ -4,7 +4,7 @@ using Akka.Actor.Setup;
 using Akka.Remote.Transport;
 using Akka.Remote.Transport.InMemory;
 
-namespace Colo.Akka.Tests.Remote;
+namespace Colo.Akka.Tests.EmbeddedOnly.Remote;
 
 /// <summary>An in-memory network whose ways can be cut and mended.</summary>
 internal sealed class CutNetwork : IDisposable

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace Colo.Akka.Tests.Remote;
+namespace Colo.Akka.Tests.EmbeddedOnly.Remote;
 
 /// <summary>Runs actions on one thread in the order of their time, those of the same time in the order they came.</summary>
 internal sealed class OrderedTimer : IDisposable

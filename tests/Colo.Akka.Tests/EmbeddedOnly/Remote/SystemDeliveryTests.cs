@@ -1,7 +1,7 @@
 using Akka.Remote.Serialization.Proto;
 using Akka.Remote.Transport;
 
-namespace Colo.Akka.Tests.Remote;
+namespace Colo.Akka.Tests.EmbeddedOnly.Remote;
 
 public class SystemDeliveryTests
 {

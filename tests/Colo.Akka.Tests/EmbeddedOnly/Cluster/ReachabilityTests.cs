@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using Akka.Cluster;
 
-namespace Colo.Akka.Tests.Cluster;
+namespace Colo.Akka.Tests.EmbeddedOnly.Cluster;
 
 public class ReachabilityTests
 {

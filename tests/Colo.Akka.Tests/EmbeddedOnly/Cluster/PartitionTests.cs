@@ -1,9 +1,10 @@
 using Akka.Actor;
 using Akka.Coordination;
-using Colo.Akka.Tests.Remote;
+using Colo.Akka.Tests.Cluster;
+using Colo.Akka.Tests.EmbeddedOnly.Remote;
 using ClusterOf = Akka.Cluster.Cluster;
 
-namespace Colo.Akka.Tests.Cluster;
+namespace Colo.Akka.Tests.EmbeddedOnly.Cluster;
 
 public class PartitionTests
 {
@@ -67,7 +68,7 @@ public class PartitionTests
                 acquire-lease-delay-for-minority = 2s
               }
             }
-            test-lease.lease-class = "Colo.Akka.Tests.Cluster.MemoryLease, Colo.Akka.Tests"
+            test-lease.lease-class = "Colo.Akka.Tests.EmbeddedOnly.Cluster.MemoryLease, Colo.Akka.Tests"
             """,
             nodes: 3, left: 1, leftSurvives: false, rightSurvives: true);
     }

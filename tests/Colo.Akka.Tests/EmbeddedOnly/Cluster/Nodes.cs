@@ -3,7 +3,7 @@ using Akka.Actor;
 using Akka.Cluster;
 using Akka.Util;
 
-namespace Colo.Akka.Tests.Cluster;
+namespace Colo.Akka.Tests.EmbeddedOnly.Cluster;
 
 /// <summary>Builds members for tests: node 3 is at 10.0.0.3 with uid 3.</summary>
 internal static class Nodes

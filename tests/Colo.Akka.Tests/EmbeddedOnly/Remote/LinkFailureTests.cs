@@ -1,8 +1,9 @@
 using Akka.Actor;
 using Akka.Event;
 using Akka.Remote;
+using Colo.Akka.Tests.Remote;
 
-namespace Colo.Akka.Tests.Remote;
+namespace Colo.Akka.Tests.EmbeddedOnly.Remote;
 
 public class LinkFailureTests
 {

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using Akka.Cluster;
 using Akka.Cluster.SBR;
 
-namespace Colo.Akka.Tests.Cluster;
+namespace Colo.Akka.Tests.EmbeddedOnly.Cluster;
 
 public class DowningStrategyTests
 {

@@ -6,8 +6,9 @@ using Akka.Event;
 using Akka.Remote.Serialization.Proto;
 using Akka.Remote.Transport;
 using Google.Protobuf;
+using Colo.Akka.Tests.Remote;
 
-namespace Colo.Akka.Tests.Remote;
+namespace Colo.Akka.Tests.EmbeddedOnly.Remote;
 
 public class HostileBytesTests
 {

@@ -1,7 +1,7 @@
 using Akka.Configuration;
 using Akka.Remote;
 
-namespace Colo.Akka.Tests.Remote;
+namespace Colo.Akka.Tests.EmbeddedOnly.Remote;
 
 public class FailureDetectorTests
 {

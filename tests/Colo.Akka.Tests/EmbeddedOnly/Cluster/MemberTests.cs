@@ -1,6 +1,6 @@
 using Akka.Cluster;
 
-namespace Colo.Akka.Tests.Cluster;
+namespace Colo.Akka.Tests.EmbeddedOnly.Cluster;
 
 public class MemberTests
 {
