@@ -8,7 +8,8 @@ namespace Colo.Host.Cli;
 internal static class ExplainCommand
 {
     private static readonly string[] Groups =
-        ["life cycle", "heartbeat and term", "checkpoint", "packet", "disk", "fail-over", "operator", "drill", "invariant"];
+        ["life cycle", "heartbeat and term", "checkpoint", "packet", "disk", "fail-over", "operator", "drill",
+            "invariant"];
 
     private static readonly Argument<string?> Code = new("CODE")
     {
@@ -16,7 +17,8 @@ internal static class ExplainCommand
         Arity = ArgumentArity.ZeroOrOne,
     };
 
-    public static Command Build() => ClientCommand.Offline("explain", "What an event means and what to do", RunAsync, Code);
+    public static Command Build() =>
+        ClientCommand.Offline("explain", "What an event means and what to do", RunAsync, Code);
 
     private static Task<int> RunAsync(ParseResult parsed, ClientContext context, CancellationToken cancellation)
     {
@@ -31,7 +33,8 @@ internal static class ExplainCommand
             entry => entry[0] == number || entry[1].Equals(wanted, StringComparison.OrdinalIgnoreCase));
         if (cells is null)
         {
-            throw new ClientException(ExitCode.Usage, $"'{wanted}' is no event; expected a code like 2001 or a name like PeerLost");
+            throw new ClientException(
+                ExitCode.Usage, $"'{wanted}' is no event; expected a code like 2001 or a name like PeerLost");
         }
 
         string? next = cells[3] == "-" ? null : cells[3];
@@ -40,7 +43,8 @@ internal static class ExplainCommand
         string group = Groups[((int)code / 1000) - 1];
         if (context.Json)
         {
-            context.WriteJson(new { version = 1, code = (int)code, name = cells[1], group, severity, meaning = cells[2], next });
+            context.WriteJson(
+                new { version = 1, code = (int)code, name = cells[1], group, severity, meaning = cells[2], next });
         }
         else
         {
@@ -48,7 +52,8 @@ internal static class ExplainCommand
             context.Output.WriteLine();
             context.Output.WriteLine($"what    {cells[2]}");
             context.Output.WriteLine($"next    {next ?? "nothing to do"}");
-            context.Output.WriteLine($"see     `colo events --code {cells[0]}` for when it happened; docs/events.md has all codes");
+            context.Output.WriteLine(
+                $"see     `colo events --code {cells[0]}` for when it happened; docs/events.md has all codes");
         }
 
         return Task.FromResult(ExitCode.Done);
@@ -58,7 +63,9 @@ internal static class ExplainCommand
     {
         if (context.Json)
         {
-            context.WriteJson(new { version = 1, events = Entries().Select(cells => new { code = cells[0], name = cells[1], meaning = cells[2] }) });
+            context.WriteJson(
+                new { version = 1,
+                events = Entries().Select(cells => new { code = cells[0], name = cells[1], meaning = cells[2] }) });
             return;
         }
 

@@ -11,22 +11,29 @@ public sealed class TransitionTests
     {
         string folder = Directory.CreateTempSubdirectory("colo-hooks-").FullName;
         string script = Path.Combine(folder, "hook");
-        await File.WriteAllTextAsync(script, $"#!/bin/sh\nprintf '%s|' \"$@\" > {folder}/$2.tmp && mv {folder}/$2.tmp {folder}/$2.out\n");
+        await File.WriteAllTextAsync(
+            script, $"#!/bin/sh\nprintf '%s|' \"$@\" > {folder}/$2.tmp && mv {folder}/$2.tmp {folder}/$2.out\n");
         using (var chmod = System.Diagnostics.Process.Start("chmod", ["700", script]))
         {
             await chmod.WaitForExitAsync();
         }
 
-        string hooks = string.Join(", ", ((string[])["on-peer-lost", "on-takeover", "on-pair", "on-evicted", "on-solo"]).Select(hook => $"{hook} = [\"{script}\", \"first\"]"));
-        await using (var cluster = new LoopbackCluster(["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"), $"hooks {{ {hooks} }}"))
+        string hooks = string.Join(
+            ", ", ((string[])["on-peer-lost", "on-takeover", "on-pair", "on-evicted", "on-solo"])
+            .Select(hook => $"{hook} = [\"{script}\", \"first\"]"));
+        await using (
+            var cluster = new LoopbackCluster(
+            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"), $"hooks {{ {hooks} }}"))
         {
             await cluster.StartAsync();
             await cluster["node-b"].WhenAsync("web", EventCode.PairEstablished);
             Assert.StartsWith("first|on-pair|web|2|", await WhenAsync(folder, "on-pair"), StringComparison.Ordinal);
             await cluster["node-a"].StopAsync();
             await cluster["node-b"].WhenAsync("web", EventCode.TookOver);
-            Assert.StartsWith("first|on-peer-lost|web|2|node-a#1", await WhenAsync(folder, "on-peer-lost"), StringComparison.Ordinal);
-            Assert.StartsWith("first|on-takeover|web|3|", await WhenAsync(folder, "on-takeover"), StringComparison.Ordinal);
+            Assert.StartsWith(
+                "first|on-peer-lost|web|2|node-a#1", await WhenAsync(folder, "on-peer-lost"), StringComparison.Ordinal);
+            Assert.StartsWith(
+                "first|on-takeover|web|3|", await WhenAsync(folder, "on-takeover"), StringComparison.Ordinal);
         }
 
         Directory.Delete(folder, recursive: true);
@@ -36,23 +43,29 @@ public sealed class TransitionTests
     public async Task A_gateway_that_answers_is_reported_and_asked_about_in_health()
     {
         // 127.0.0.1 answers to every host that can send ICMP echo at all (root, or a ping program).
-        await using var cluster = new LoopbackCluster(["node-a"], extra: "heartbeat { gateway { address = \"127.0.0.1\", timeout = 30s } }");
+        await using var cluster = new LoopbackCluster(
+            ["node-a"], extra: "heartbeat { gateway { address = \"127.0.0.1\", timeout = 30s } }");
         await cluster.StartAsync();
         LoopbackNode a = cluster["node-a"];
-        await a.WhenAsync("/health", page => page.GetProperty("checks").EnumerateArray().Any(check => check.GetProperty("name").GetString() == "gateway"));
+        await a.WhenAsync(
+            "/health", page =>
+            page.GetProperty("checks").EnumerateArray()
+            .Any(check => check.GetProperty("name").GetString() == "gateway"));
     }
 
     [Fact]
     public void A_host_cut_off_from_the_gateway_says_so_and_a_peer_that_reaches_it_is_told_apart()
     {
         var a = new HostIdentity(new HostId("a"), new Incarnation(1));
-        var monitor = new Colo.Actors.Heartbeat.HeartbeatMonitor([a.Host], 1, new Colo.Actors.Heartbeat.HeartbeatOptions());
+        var monitor = new Colo.Actors.Heartbeat.HeartbeatMonitor(
+            [a.Host], 1, new Colo.Actors.Heartbeat.HeartbeatOptions());
         var findings = new List<Colo.Actors.Heartbeat.HeartbeatFinding>();
         Instant Ms(int ms) => Instant.Zero + TimeSpan.FromMilliseconds(ms + 1);
         monitor.Decide(Ms(0), new Colo.Actors.Heartbeat.GatewayAnswered(), findings);
         for (int at = 0; at <= 1200; at += 50)
         {
-            monitor.Decide(Ms(at), new Colo.Actors.Heartbeat.HeartbeatReceived(a, 0, ReachesGateway: true, 1), findings);
+            monitor.Decide(
+                Ms(at), new Colo.Actors.Heartbeat.HeartbeatReceived(a, 0, ReachesGateway: true, 1), findings);
             monitor.Decide(Ms(at), new Colo.Actors.Heartbeat.HeartbeatTick(), findings);
         }
 
