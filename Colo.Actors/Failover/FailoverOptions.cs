@@ -14,6 +14,9 @@ public sealed record FailoverOptions
     /// <summary>Size of the replicated disks; 0 when there are none.</summary>
     public long DiskSizeBytes { get; init; }
 
+    /// <summary>The last term in which this host's disk was part of the VM's history, as the host remembers it over restarts; zero: unknown.</summary>
+    public Term LastInStep { get; init; } = Term.Zero;
+
     /// <summary>First wait after "unknown" from the arbiter; doubles up to <see cref="ArbiterRetryMax"/>. Default 50 ms.</summary>
     public TimeSpan ArbiterRetry { get; init; } = TimeSpan.FromMilliseconds(50);
 

@@ -71,6 +71,13 @@ public sealed class HeartbeatMonitor
         return youngest;
     }
 
+    /// <summary>Every peer as it stands now.</summary>
+    public IReadOnlyList<PeerGlance> Describe(Instant now) =>
+    [
+        .. _peers.Select(entry => new PeerGlance(
+            entry.Key, entry.Value.Identity, AgeOf(entry.Key, now), entry.Value.Lost, [.. entry.Value.Up], entry.Value.ReachesGateway)),
+    ];
+
     public void Decide(Instant now, Message message, IList<HeartbeatFinding> findings)
     {
         switch (message)
@@ -208,20 +215,24 @@ public sealed class HeartbeatMonitor
 
     private void NoteStall(Instant now, IList<HeartbeatFinding> findings)
     {
-        if (_lastTick is { } last && now - last > _options.Interval + _options.StallThreshold)
+        TimeSpan late = _lastTick is { } last ? now - last - _options.Interval : TimeSpan.Zero;
+        if (late > _options.Interval / 2)
         {
-            TimeSpan stall = now - last - _options.Interval;
+            // For that time nobody here listened: it is nobody's silence.
             foreach (Peer peer in _peers.Values)
             {
                 foreach (PhiDetector detector in peer.Detectors)
                 {
-                    detector.Forgive(stall, now);
+                    detector.Forgive(late, now);
                 }
             }
+        }
 
-            _extra = stall < _options.LostAtMost ? stall : _options.LostAtMost;
+        if (late > _options.StallThreshold)
+        {
+            _extra = late < _options.LostAtMost ? late : _options.LostAtMost;
             _extraUntil = now + _options.StallMemory;
-            findings.Add(new HeartbeatFinding.Stalled(stall));
+            findings.Add(new HeartbeatFinding.Stalled(late));
         }
 
         _lastTick = now;

@@ -11,7 +11,11 @@ public abstract record Message;
 public abstract record PeerMessage(HostIdentity From, Term Term) : Message;
 
 /// <summary>An order of the operator. Always answered by exactly one <see cref="Effect.CompleteCommand"/> per sending.</summary>
-public abstract record OperatorCommand(CommandId Id) : Message, IFailoverInput;
+public abstract record OperatorCommand(CommandId Id) : Message, IFailoverInput
+{
+    /// <summary>The term that the operator saw: in another one the command is refused, so that an old page cannot act on a new pair.</summary>
+    public Term? ExpectedTerm { get; init; }
+}
 
 /// <summary>Messages that <c>FailoverController</c> takes.</summary>
 public interface IFailoverInput;

@@ -33,6 +33,9 @@ public sealed record StopCommand(CommandId Id) : OperatorCommand(Id);
 /// <summary>Change the replication mode of a running VM.</summary>
 public sealed record SetModeCommand(CommandId Id, Checkpoint.ReplicationMode Mode) : OperatorCommand(Id);
 
+/// <summary>Other hosts may hold this VM from now on. A present member of the pair that is not among them stays until it is lost or drained.</summary>
+public sealed record SetCandidatesCommand(CommandId Id, IReadOnlyList<HostId> Candidates) : OperatorCommand(Id);
+
 /// <summary>The four ways in which a command ends; "unknown" is one of them.</summary>
 public enum CommandResult
 {

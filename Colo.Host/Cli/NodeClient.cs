@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
+using Colo.Host.Cluster;
 using Colo.Host.Node;
 
 namespace Colo.Host.Cli;
@@ -44,6 +45,38 @@ internal sealed class NodeClient : IDisposable
     /// <summary>The events after a number that the node still knows, oldest first.</summary>
     public Task<IReadOnlyList<LoggedEvent>> EventsAsync(long after, CancellationToken cancellation) =>
         ReadAsync<IReadOnlyList<LoggedEvent>>($"events?follow=false&after={after}", cancellation);
+
+    public Task<ClusterStatusView> StatusAsync(CancellationToken cancellation) => ReadAsync<ClusterStatusView>("status", cancellation);
+
+    /// <summary>The checks; a failed one is an answer, too.</summary>
+    public async Task<HealthView> HealthAsync(CancellationToken cancellation)
+    {
+        using HttpResponseMessage response = await SendAsync(HttpMethod.Get, "health", null, ReadTimeout, cancellation).ConfigureAwait(false);
+        return response.IsSuccessStatusCode || response.StatusCode == HttpStatusCode.ServiceUnavailable
+            ? await BodyOfAsync<HealthView>(response, cancellation).ConfigureAwait(false)
+            : throw await FailureOfAsync(response, cancellation).ConfigureAwait(false);
+    }
+
+    /// <summary>Any other resource of the node.</summary>
+    public Task<T> GetAsync<T>(string path, CancellationToken cancellation) => ReadAsync<T>(path, cancellation);
+
+    /// <summary>A text of the node.</summary>
+    public async Task<string> TextAsync(string path, CancellationToken cancellation)
+    {
+        using HttpResponseMessage response = await OpenAsync(path, null, cancellation).ConfigureAwait(false);
+        return await response.Content.ReadAsStringAsync(cancellation).ConfigureAwait(false);
+    }
+
+    /// <summary>Gives any other order and waits for its end.</summary>
+    /// <returns>The node's sentence.</returns>
+    /// <exception cref="ClientException">Refused, failed, or the result is not known.</exception>
+    public async Task<string> OrderAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellation)
+    {
+        using HttpResponseMessage response = await SendAsync(method, path, content, CommandTimeout, cancellation).ConfigureAwait(false);
+        return response.IsSuccessStatusCode
+            ? TextOf(await BodyOfAsync<JsonElement>(response, cancellation).ConfigureAwait(false), "text") ?? string.Empty
+            : throw await FailureOfAsync(response, cancellation).ConfigureAwait(false);
+    }
 
     /// <summary>Whether the VM has this role here, and the VM as it is.</summary>
     public async Task<(bool Holds, VmView Vm)> IsAsync(string vm, string role, CancellationToken cancellation)
@@ -134,8 +167,8 @@ internal sealed class NodeClient : IDisposable
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         limit.CancelAfter(timeout);
         // A change whose answer is lost may have happened.
-        int lost = method == HttpMethod.Post ? ExitCode.Unknown : ExitCode.Unreachable;
-        string ending = method == HttpMethod.Post ? "; the result is unknown, look at `colo status` and `colo events`" : string.Empty;
+        int lost = method != HttpMethod.Get ? ExitCode.Unknown : ExitCode.Unreachable;
+        string ending = method != HttpMethod.Get ? "; the result is unknown, look at `colo status` and `colo events`" : string.Empty;
         try
         {
             return await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token).ConfigureAwait(false);
@@ -177,6 +210,10 @@ internal sealed class NodeClient : IDisposable
             using Stream body = await response.Content.ReadAsStreamAsync(cancellation).ConfigureAwait(false);
             using JsonDocument problem = await JsonDocument.ParseAsync(body, default, cancellation).ConfigureAwait(false);
             text = TextOf(problem.RootElement, "detail") ?? TextOf(problem.RootElement, "title") ?? text;
+            if (problem.RootElement.TryGetProperty("errors", out JsonElement errors) && errors.ValueKind == JsonValueKind.Array)
+            {
+                text += string.Concat(errors.EnumerateArray().Select(error => $"{Environment.NewLine}  {error}"));
+            }
         }
         catch (Exception e) when (e is JsonException or HttpRequestException or IOException)
         {

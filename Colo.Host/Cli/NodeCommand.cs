@@ -10,18 +10,13 @@ namespace Colo.Host.Cli;
 /// <summary>The command <c>colo node</c>: runs a node until it is told to stop, then hands its guests over first.</summary>
 internal static class NodeCommand
 {
-    private static readonly TimeSpan DrainLimit = TimeSpan.FromSeconds(20);
-
     /// <summary>What the actor engine is told when the node's file says nothing else; the machine has a thread of its own.</summary>
-    private static readonly Config Engine = ConfigurationFactory.ParseString("""
+    internal static readonly Config Engine = ConfigurationFactory.ParseString("""
         akka {
           loglevel = WARNING
           log-dead-letters = off
         }
         colo.machine-dispatcher {
-          type = PinnedDispatcher
-        }
-        colo.heartbeat-dispatcher {
           type = PinnedDispatcher
         }
         """);
@@ -54,7 +49,10 @@ internal static class NodeCommand
         // Links and timers must not wait for the pool to grow by one thread each half second.
         ThreadPool.SetMinThreads(16, 16);
         void Log(string line) => Console.WriteLine($"{DateTimeOffset.UtcNow:HH:mm:ss.fff} {options.Name} {line}");
-        await using var node = new NodeRuntime(options, loader.Config.WithFallback(Engine), TimeProvider.System, Log);
+        await using var node = new NodeRuntime(options, loader.Config.WithFallback(Engine), TimeProvider.System, Log)
+        {
+            ConfigEntries = EffectiveKeys.Of(loader),
+        };
         await using WebApplication web = Management(options, node);
         await web.StartAsync(cancellation).ConfigureAwait(false);
         _ = PrintEventsAsync(node, Log, cancellation);
@@ -68,7 +66,7 @@ internal static class NodeCommand
         if (ended == stop.Task)
         {
             Log("stopping: handing the guests over");
-            await node.DrainAsync(DrainLimit).ConfigureAwait(false);
+            await node.StopGuestsAsync(options.StopLimit).ConfigureAwait(false);
         }
 
         await web.StopAsync(CancellationToken.None).ConfigureAwait(false);
@@ -81,7 +79,7 @@ internal static class NodeCommand
         stop.TrySetResult();
     }
 
-    private static WebApplication Management(NodeOptions options, NodeRuntime node)
+    internal static WebApplication Management(NodeOptions options, NodeRuntime node)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();

@@ -91,6 +91,35 @@ internal sealed class KeyReader
         return path;
     }
 
+    /// <summary>An IP address; null when it is not set.</summary>
+    public IPAddress? Address(string key)
+    {
+        string text = Text(key);
+        if (text.Length == 0)
+        {
+            return null;
+        }
+
+        if (!IPAddress.TryParse(text, out IPAddress? address))
+        {
+            Wrong(key, $"is '{text}', expected an IP address");
+        }
+
+        return address;
+    }
+
+    /// <summary>A text, or a list of texts; empty when it is not set.</summary>
+    public IReadOnlyList<string> Words(string key)
+    {
+        if (config.GetValue(key) is { } value && value.IsArray())
+        {
+            return Texts(key);
+        }
+
+        string text = Text(key);
+        return text.Length == 0 ? [] : [text];
+    }
+
     public bool Flag(string key) => Guard(key, () => config.GetBoolean(key), false, "on or off");
 
     public TimeSpan Duration(string key)

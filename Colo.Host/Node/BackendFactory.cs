@@ -21,6 +21,11 @@ internal static class BackendFactory
         NodeRuntime node, VmDefinition vm, VmRecord record, Action<Message> report, LinkRegistry registry, PeerLinks links,
         LinkSecurity? security, TimeProvider time, Action<string> log)
     {
+        if (vm.Backend == VmBackendKind.Qemu)
+        {
+            return QemuBackendFactory.Create(node, vm, record, report, registry, links, security, time, log);
+        }
+
         (string kernel, string initrd) = vm.Guest.Length > 0 ? GuestImages.Find(vm.Guest) : (vm.Kernel, vm.Initrd);
         return new EmbeddedVmBackend(
             new EmbeddedVmOptions
@@ -70,7 +75,7 @@ internal static class BackendFactory
             vm.ResyncBytesPerSecond);
     }
 
-    private static string TapName(VmDefinition vm, VmNic nic, int index)
+    internal static string TapName(VmDefinition vm, VmNic nic, int index)
     {
         string name = nic.Tap.Length > 0 ? nic.Tap : $"{vm.Name}{index}";
         return name.Length > 15 ? name[^15..] : name;
