@@ -247,9 +247,7 @@ public sealed class DiskBufferTests
         var data = Filled(4096, 0x22);
         Round(0);
         Round(1);
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        Round(2);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Allocations.None(() => Round(2));
 
         void Round(int shift)
         {
