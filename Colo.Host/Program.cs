@@ -55,6 +55,7 @@ internal static class Program
             NodeCommand.Build(),
             DemoCommand.Build(),
             DemoCommand.BuildClient(),
+            LabCommands.BuildBench(),
             StatusCommand.Build(),
             StatusCommand.BuildList(),
             EventsCommand.Build(),

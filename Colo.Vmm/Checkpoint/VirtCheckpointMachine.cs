@@ -43,4 +43,6 @@ public sealed class VirtCheckpointMachine(VirtMachine machine) : ICheckpointMach
     public string? CheckDevices(ReadOnlySpan<byte> state) => machine.CheckDevices(state);
 
     public string? RestoreDevices(ReadOnlySpan<byte> state) => machine.RestoreDevices(state).Error;
+
+    public void AdvanceClock(TimeSpan elapsed) => machine.AdvanceClock(elapsed);
 }

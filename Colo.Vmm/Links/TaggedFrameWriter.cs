@@ -97,6 +97,7 @@ public sealed class TaggedFrameWriter : IDisposable
 
     private void SendLoop()
     {
+        HostThread.Hurry();
         while (true)
         {
             int length;

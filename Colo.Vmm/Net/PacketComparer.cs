@@ -171,12 +171,16 @@ public sealed class PacketComparer
         {
             return;
         }
-        var isLate = primaryFragments.HasOlderThan(deadline, committed) || secondaryFragments.HasOlderThan(deadline, committed)
+        var isLate = primaryFragments.HasOlderThan(deadline, committed)
             || (unplaced.PrimaryQueue.First is { } first && first.Epoch == committed && first.Arrival < deadline);
+        // What only the secondary has sent holds nobody up: it may simply be faster. It tells of a difference when it stays alone for long.
+        var ahead = now - options.AheadTimeout;
+        var isAheadLate = commitTime < ahead;
+        isLate |= isAheadLate && secondaryFragments.HasOlderThan(ahead, committed);
         for (var connection = table.FirstBusy; connection is not null && !isLate; connection = connection.NextBusy)
         {
             isLate = HasLate(connection.PrimaryQueue.First, deadline, onlyFirst: true)
-                || HasLate(connection.SecondaryQueue.First, deadline, onlyFirst: false);
+                || (isAheadLate && HasLate(connection.SecondaryQueue.First, ahead, onlyFirst: false));
         }
         if (isLate)
         {

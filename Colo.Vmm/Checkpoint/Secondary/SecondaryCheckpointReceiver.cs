@@ -46,6 +46,7 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
     private CheckpointStamp _stamp;
     private CheckpointStamp _committed;
     private VmStateSize _size;
+    private long _capturedAt;
     private int _wanted;
     private volatile ReplicaState _replica;
     private TimeSpan _lastApplyTime;
@@ -279,16 +280,18 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
         {
             (Phase.Idle, FrameType.CheckpointRequest) => OnRequest(header.Stamp),
             (Phase.Idle, FrameType.LiveStart) => OnLiveStart(header.Stamp, wantsHashes: payload[0] == 1),
-            (Phase.Requested, FrameType.VmStateSend) => Enter(Phase.Sending),
+            (Phase.Requested, FrameType.VmStateSend) => OnSend(),
             (Phase.Sending, FrameType.VmStateSize) => OnSize(payload),
             (Phase.Sized, FrameType.VmStateData) => OnData(payload),
             _ => LinkFailure.UnexpectedFrame,
         };
     }
 
-    private LinkFailure Enter(Phase phase)
+    private LinkFailure OnSend()
     {
-        _phase = phase;
+        // The primary says this as soon as it runs again after the capture.
+        _capturedAt = _time.GetTimestamp();
+        _phase = Phase.Sending;
         return LinkFailure.None;
     }
 
@@ -445,6 +448,7 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
 
         _replica = ReplicaState.Replica;
         Volatile.Write(ref _wanted, 0);
+        _machine.AdvanceClock(_time.GetElapsedTime(_capturedAt));
         _hooks.Loaded(_stamp);
         _machine.Resume();
         _link.Control.TryWrite(FrameType.VmStateLoaded, _stamp, []);
