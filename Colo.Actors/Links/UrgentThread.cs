@@ -12,7 +12,8 @@ internal static partial class UrgentThread
     private const int Nice = -15;
 
     /// <summary>False when the system does not permit it; everything works then too, later under load.</summary>
-    public static bool Raise() => SetPriority(Process, 0, Nice) == 0; // 0: Linux takes the calling thread, not the process
+    public static bool Raise() =>
+        SetPriority(Process, 0, Nice) == 0; // 0: Linux takes the calling thread, not the process
 
     [LibraryImport("libc", EntryPoint = "setpriority")]
     private static partial int SetPriority(int which, int who, int priority);
