@@ -81,8 +81,8 @@ public sealed class VirtMachine : IDisposable
             {
                 _started = true;
                 _running = true;
-                _loop.Start();
                 _loop.Resume();
+                _loop.Start();
             }
         }
     }
@@ -204,6 +204,23 @@ public sealed class VirtMachine : IDisposable
     {
         RequirePaused();
         return _codec.Restore(state);
+    }
+
+    /// <summary>
+    /// Moves guest time on, so that it has passed while the machine stood. Only while paused; without effect on a clock that
+    /// counts instructions.
+    /// </summary>
+    public void AdvanceClock(TimeSpan elapsed)
+    {
+        RequirePaused();
+        _board.Clock.Advance(elapsed);
+    }
+
+    /// <summary>As <see cref="AdvanceClock"/>, by as much as has passed since the machine was paused.</summary>
+    public void CatchUpClock()
+    {
+        RequirePaused();
+        _board.Clock.CatchUp();
     }
 
     /// <summary>What <see cref="RestoreDevices"/> would say against the state; null: nothing. Changes nothing.</summary>
