@@ -45,6 +45,9 @@ public sealed record VmDefinition
 
     public required long ResyncBytesPerSecond { get; init; }
 
+    /// <summary>Whether the guest answers, asked from the host that runs it; null: not asked.</summary>
+    public VmCheck? Check { get; init; }
+
     /// <summary>What only QEMU guests have; null for the embedded machine.</summary>
     public VmQemu? Qemu { get; init; }
 }
@@ -80,12 +83,18 @@ public enum VmDiskMode
 /// <summary>A disk of a VM: a raw image on this node.</summary>
 public sealed record VmDisk(string Path, VmDiskMode Mode, bool ReadOnly, string Serial)
 {
+    /// <summary>A missing file is made with this length when the VM is created; 0: the file must be there.</summary>
+    public long SizeBytes { get; init; }
+
     /// <summary>QEMU: the image's format.</summary>
     public string Format { get; init; } = "raw";
 
     /// <summary>QEMU: the device that the guest sees.</summary>
     public string Device { get; init; } = "virtio-blk-pci";
 }
+
+/// <summary>An ICMP echo to the guest every <paramref name="Interval"/>; so many without answer count as silence.</summary>
+public sealed record VmCheck(System.Net.IPAddress Address, TimeSpan Interval, int Misses);
 
 /// <summary>A NIC of a VM.</summary>
 /// <param name="Bridge">Bridge of the host that the TAP joins; empty: none.</param>

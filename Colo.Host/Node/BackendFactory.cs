@@ -49,11 +49,13 @@ internal static class BackendFactory
                     Console = record.Console,
                     TimeProvider = time,
                 },
-                Comparer = new ComparerOptions { CompareTimeout = vm.CompareTimeout, QueueFramesMax = vm.CompareQueuePackets },
+                Comparer = ComparerOf(vm),
                 PageChannels = vm.PageChannels,
                 SecondaryOptions = new SecondaryCheckpointOptions
                 {
                     WantCheckpointPages = (int)Math.Clamp(vm.CheckpointMemoryLimitBytes / 4096, 1, vm.MemoryBytes / 4096),
+                    MemoryPagesMax = (int)Math.Clamp(vm.CheckpointMemoryLimitBytes / 4096, 1, vm.MemoryBytes / 4096),
+                    SpillPath = Path.Combine(node.Options.StateDirectory, $"{vm.Name}.staged"),
                 },
                 PeerAddress = links.DataAddress,
                 Security = security,
@@ -62,6 +64,17 @@ internal static class BackendFactory
                 Log = log,
             },
             report);
+    }
+
+    private static ComparerOptions ComparerOf(VmDefinition vm)
+    {
+        var defaults = new ComparerOptions();
+        return defaults with
+        {
+            CompareTimeout = vm.CompareTimeout,
+            AheadTimeout = vm.CompareTimeout > defaults.AheadTimeout ? vm.CompareTimeout : defaults.AheadTimeout,
+            QueueFramesMax = vm.CompareQueuePackets,
+        };
     }
 
     private static ReplicatedDiskOptions ReplicatedOf(NodeRuntime node, VmDefinition vm, VmDisk disk, int index)

@@ -23,6 +23,7 @@ internal sealed class MachineClock : ISettableClock, IStatefulDevice
     private ulong _base;
     private ulong _retiredAtBase;
     private long _startTimestamp;
+    private long _stopTimestamp;
     private bool _running;
     private ulong _wallFloor;
 
@@ -80,7 +81,29 @@ internal sealed class MachineClock : ISettableClock, IStatefulDevice
         if (_running)
         {
             _base = _mode == ClockMode.RealTime ? ReadTime() : _base;
+            _stopTimestamp = _timeProvider.GetTimestamp();
             _running = false;
+        }
+    }
+
+    /// <summary>In real time and while stopped: counts the given time as passed.</summary>
+    public void Advance(TimeSpan elapsed)
+    {
+        if (_mode == ClockMode.RealTime && !_running && elapsed > TimeSpan.Zero)
+        {
+            // A guest tick and a TimeSpan tick are both 100 ns.
+            _base += (ulong)elapsed.Ticks;
+        }
+    }
+
+    /// <summary>In real time and while stopped: counts the time since the stop as passed.</summary>
+    public void CatchUp()
+    {
+        if (_mode == ClockMode.RealTime && !_running && _stopTimestamp != 0)
+        {
+            long now = _timeProvider.GetTimestamp();
+            Advance(_timeProvider.GetElapsedTime(_stopTimestamp, now));
+            _stopTimestamp = now;
         }
     }
 

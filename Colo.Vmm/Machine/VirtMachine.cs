@@ -81,8 +81,8 @@ public sealed class VirtMachine : IDisposable
             {
                 _started = true;
                 _running = true;
-                _loop.Start();
                 _loop.Resume();
+                _loop.Start();
             }
         }
     }
@@ -124,6 +124,31 @@ public sealed class VirtMachine : IDisposable
         Report(new MachineEvent.Resumed());
     }
 
+    /// <summary>Does something while the machine stands, without the events of a pause; for a few microseconds of looking.</summary>
+    internal T WhileStanding<T>(Func<T> action)
+    {
+        lock (_control)
+        {
+            bool wasRunning = _running && !Completion.IsCompleted;
+            if (wasRunning)
+            {
+                _loop.Pause();
+            }
+
+            try
+            {
+                return action();
+            }
+            finally
+            {
+                if (wasRunning)
+                {
+                    _loop.Resume();
+                }
+            }
+        }
+    }
+
     /// <summary>Power-on again: devices reset, files loaded again. A machine that stood goes on standing.</summary>
     public void Reset()
     {
@@ -145,8 +170,12 @@ public sealed class VirtMachine : IDisposable
         Report(new MachineEvent.Reset(ByGuest: false));
     }
 
-    /// <summary>Asks the guest to power down; what it does is its own affair.</summary>
-    public void RequestPowerdown() => Report(new MachineEvent.PowerdownRequested());
+    /// <summary>Presses the power button; what the guest does about it is its own affair.</summary>
+    public void RequestPowerdown()
+    {
+        _board.PowerButton?.Press();
+        Report(new MachineEvent.PowerdownRequested());
+    }
 
     /// <summary>Ends the machine at once.</summary>
     public void Shutdown()
@@ -175,6 +204,23 @@ public sealed class VirtMachine : IDisposable
     {
         RequirePaused();
         return _codec.Restore(state);
+    }
+
+    /// <summary>
+    /// Moves guest time on, so that it has passed while the machine stood. Only while paused; without effect on a clock that
+    /// counts instructions.
+    /// </summary>
+    public void AdvanceClock(TimeSpan elapsed)
+    {
+        RequirePaused();
+        _board.Clock.Advance(elapsed);
+    }
+
+    /// <summary>As <see cref="AdvanceClock"/>, by as much as has passed since the machine was paused.</summary>
+    public void CatchUpClock()
+    {
+        RequirePaused();
+        _board.Clock.CatchUp();
     }
 
     /// <summary>What <see cref="RestoreDevices"/> would say against the state; null: nothing. Changes nothing.</summary>

@@ -56,6 +56,8 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
         }
     }
 
+    public void RequestPowerdown() => guest?.Machine.RequestPowerdown();
+
     public VmGauges Inspect()
     {
         GuestMachine? machine = guest;
@@ -71,6 +73,9 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
                 LastCheckpoint = last.RequestTime + last.PauseTime + last.SendTime + last.AcknowledgeTime,
                 CheckpointBytes = last.BytesSent,
                 CheckpointPages = last.DirtyPages,
+                Timing = new CheckpointTiming(
+                    (long)last.Stamp.Epoch, last.RequestTime, last.PauseTime, last.SendTime, last.AcknowledgeTime, last.LoadTime,
+                    last.DirtyPages, last.BytesSent),
             };
         }
 

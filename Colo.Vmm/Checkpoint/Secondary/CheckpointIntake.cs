@@ -21,10 +21,10 @@ internal sealed class CheckpointIntake
     private ulong _aborted;
     private long _droppedChunks;
 
-    public CheckpointIntake(GuestRam ram, int channels, LinkFeatures features, int stagedPagesMax)
+    public CheckpointIntake(GuestRam ram, int channels, LinkFeatures features, StagingRoom room)
     {
         _ram = ram;
-        _room = new StagingRoom(ram.SavedPages, stagedPagesMax);
+        _room = room;
         _collecting = new StagedPages(ram.PageCount, _room);
         _spare = new StagedPages(ram.PageCount, _room);
         Image = new CommittedImage(ram);
@@ -89,7 +89,8 @@ internal sealed class CheckpointIntake
         UnlockAll();
     }
 
-    /// <summary>Waits until every channel has ended the checkpoint; false when <paramref name="isLost"/> says so first.</summary>
+    /// <summary>Waits until every channel has ended the checkpoint; false when <paramref name="isLost"/> says so
+    /// first.</summary>
     public bool WaitForEnd(Func<bool> isLost)
     {
         lock (_endGate)
@@ -142,7 +143,8 @@ internal sealed class CheckpointIntake
         return reason;
     }
 
-    /// <summary>The commit: what was collected is the truth now, and what arrives later belongs to the next checkpoint.</summary>
+    /// <summary>The commit: what was collected is the truth now, and what arrives later belongs to the next
+    /// checkpoint.</summary>
     public void Seal()
     {
         LockAll();
@@ -174,7 +176,7 @@ internal sealed class CheckpointIntake
             }
 
             var written = Image.Apply(pages);
-            error = machine.RestoreDevices(devices);
+            error = written < 0 ? "a staged page can't be read from the spill file" : machine.RestoreDevices(devices);
             if (error is not null)
             {
                 return -1;
@@ -210,8 +212,9 @@ internal sealed class CheckpointIntake
     }
 
     /// <summary>
-    /// All memory will come again, with this epoch, and until a checkpoint is committed there is no image. What is still
-    /// on its way with a lower epoch is dropped: it could overwrite a page that the primary has found equal here.
+    /// All memory will come again, with this epoch, and until a checkpoint is committed there is no image. What is
+    /// still on its way with a lower epoch is dropped: it could overwrite a page that the primary has found equal
+    /// here.
     /// </summary>
     public void StartOver(ulong epoch)
     {
@@ -232,6 +235,18 @@ internal sealed class CheckpointIntake
         }
 
         UnlockAll();
+    }
+
+    /// <summary>Moves staged pages to the spill file when the guest's older versions need their memory. Any
+    /// thread.</summary>
+    public void Relieve()
+    {
+        if (_room.IsOverMemory)
+        {
+            LockAll();
+            _collecting.Relieve();
+            UnlockAll();
+        }
     }
 
     private void Discard()

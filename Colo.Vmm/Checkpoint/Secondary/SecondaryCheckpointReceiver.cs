@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Colo.Vmm.Block;
 
 namespace Colo.Vmm.Checkpoint.Secondary;
 
@@ -24,8 +25,8 @@ public enum ReplicaState
 ///     +-------- abort: discard, resume -------------------------+------------------------+  TryCommit
 ///     +-------- vmstate-loaded, resume &lt;-- Apply (rolls forward only) &lt;-- vmstate-received
 /// </code>
-/// Promises S5: until TryCommit has said yes, nothing that arrives changes the guest; after it, the guest's truth is the
-/// new state, whatever happens to the link. A silent peer is not noticed here; the owner closes the link.
+/// Promises S5: until TryCommit has said yes, nothing that arrives changes the guest; after it, the guest's truth
+/// is the new state, whatever happens to the link. A silent peer is not noticed here; the owner closes the link.
 /// Threads: one for control, one for each page channel. Sources: design, section 7; reliability, C.2.
 /// </summary>
 public sealed class SecondaryCheckpointReceiver : IDisposable
@@ -45,6 +46,7 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
     private CheckpointStamp _stamp;
     private CheckpointStamp _committed;
     private VmStateSize _size;
+    private long _capturedAt;
     private int _wanted;
     private volatile ReplicaState _replica;
     private TimeSpan _lastApplyTime;
@@ -75,7 +77,10 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
         _time = time;
         _stagedMax = options.StagedPagesMax ?? machine.Ram.PageCount;
         _wantPages = options.WantCheckpointPages ?? Math.Max(1, Math.Min(_stagedMax, machine.Ram.PageCount / 4));
-        _intake = new CheckpointIntake(machine.Ram, link.PageChannelCount, link.Features, _stagedMax);
+        var room = new StagingRoom(
+            machine.Ram.SavedPages, _stagedMax, options.MemoryPagesMax ?? Math.Max(1, machine.Ram.PageCount / 4),
+            OpenSpill(options.SpillPath));
+        _intake = new CheckpointIntake(machine.Ram, link.PageChannelCount, link.Features, room);
         _isLost = () => _link.Failure != LinkFailure.None;
         _threads = new Thread[1 + link.PageChannelCount];
     }
@@ -100,11 +105,19 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
     /// <summary>Pages that the guest has written since the last checkpoint, kept in their older version.</summary>
     public int ChangedPages => _intake.Image.SavedPageCount;
 
-    /// <summary>Bytes held beside guest RAM for page content: staged pages, older versions of changed ones, spare buffers.</summary>
+    /// <summary>Bytes held beside guest RAM for page content: staged pages, older versions of changed ones, spare
+    /// buffers.</summary>
     public long ExtraMemoryBytes => (long)_machine.Ram.SavedPages.AliveCount * FrameLimits.PageSize;
 
     /// <summary>The most that <see cref="ExtraMemoryBytes"/> has been.</summary>
     public long ExtraMemoryBytesPeak => (long)_machine.Ram.SavedPages.PeakAliveCount * FrameLimits.PageSize;
+
+    /// <summary>Staged pages that are in the spill file.</summary>
+    public int SpilledPages => _intake.Room.PagesInFile;
+
+    /// <summary>Why there is no spill file though one was asked for; staged pages stay in memory then. Null: there
+    /// is.</summary>
+    public string? SpillProblem { get; private set; }
 
     /// <summary>How long the last flip took, and how many pages it wrote.</summary>
     public TimeSpan LastApplyTime => _lastApplyTime;
@@ -147,11 +160,13 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
     }
 
     /// <summary>
-    /// Asks for a checkpoint when staged and changed pages have reached their bound; once for each checkpoint. Called
+    /// Asks for a checkpoint when staged and changed pages have reached their bound; once for each checkpoint. Moves
+    /// staged pages to the spill file when the guest's older versions need the memory. Called
     /// by the owner's timer, because the guest changes pages without our doing anything. Any thread.
     /// </summary>
     public void CheckBounds()
     {
+        _intake.Relieve();
         if (_replica != ReplicaState.Replica || _intake.Room.InUse + _intake.Image.SavedPageCount < _wantPages
             || Interlocked.Exchange(ref _wanted, 1) != 0)
         {
@@ -177,6 +192,32 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
         }
 
         _intake.Image.Dispose();
+        _intake.Room.Dispose();
+    }
+
+    private OsFile? OpenSpill(string? path)
+    {
+        if (path is null)
+        {
+            return null;
+        }
+
+        try
+        {
+            var file = new OsFile(path, FileMode.Create);
+            if (!OperatingSystem.IsWindows())
+            {
+                // Open but without a name, it is gone with the process, however that ends.
+                File.Delete(path);
+            }
+
+            return file;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            SpillProblem = $"spill file {path}: {error.Message}";
+            return null;
+        }
     }
 
     private void ReadControl()
@@ -239,16 +280,18 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
         {
             (Phase.Idle, FrameType.CheckpointRequest) => OnRequest(header.Stamp),
             (Phase.Idle, FrameType.LiveStart) => OnLiveStart(header.Stamp, wantsHashes: payload[0] == 1),
-            (Phase.Requested, FrameType.VmStateSend) => Enter(Phase.Sending),
+            (Phase.Requested, FrameType.VmStateSend) => OnSend(),
             (Phase.Sending, FrameType.VmStateSize) => OnSize(payload),
             (Phase.Sized, FrameType.VmStateData) => OnData(payload),
             _ => LinkFailure.UnexpectedFrame,
         };
     }
 
-    private LinkFailure Enter(Phase phase)
+    private LinkFailure OnSend()
     {
-        _phase = phase;
+        // The primary says this as soon as it runs again after the capture.
+        _capturedAt = _time.GetTimestamp();
+        _phase = Phase.Sending;
         return LinkFailure.None;
     }
 
@@ -349,7 +392,8 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
         return LinkFailure.None;
     }
 
-    /// <summary>Everything that was announced on this channel is here: wait for the pages, verify, commit, flip.</summary>
+    /// <summary>Everything that was announced on this channel is here: wait for the pages, verify, commit,
+    /// flip.</summary>
     private LinkFailure Finish()
     {
         if (!_intake.WaitForEnd(_isLost))
@@ -404,6 +448,7 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
 
         _replica = ReplicaState.Replica;
         Volatile.Write(ref _wanted, 0);
+        _machine.AdvanceClock(_time.GetElapsedTime(_capturedAt));
         _hooks.Loaded(_stamp);
         _machine.Resume();
         _link.Control.TryWrite(FrameType.VmStateLoaded, _stamp, []);

@@ -3,8 +3,9 @@ using Colo.Vmm.Tests.Net;
 namespace Colo.Benchmarks.Packets;
 
 /// <summary>
-/// Our comparer and QEMU's colo-compare on the same equal-stream trace, each in its own process behind the same three Unix sockets. At most 512
-/// frames are under way on each input, half of QEMU's queue bound, because QEMU drops what is beyond it.
+/// Our comparer and QEMU's colo-compare on the same equal-stream trace, each in its own process behind the same
+/// three Unix sockets. At most 512 frames are under way on each input, half of QEMU's queue bound, because QEMU
+/// drops what is beyond it.
 /// </summary>
 internal static class PacketsSuite
 {
@@ -22,7 +23,7 @@ internal static class PacketsSuite
             var ours = Measure(
                 report, "colo", name, new TraceDriver(payload, connections, own.Primary, own.Secondary, own.Output),
                 () => own.ProcessorTime, frames);
-            report.Add(new Figure($"ratio of rates, {name}", "x", ours.Rate / theirs.Rate, ours.Rate / theirs.Rate, ours.Rate / theirs.Rate));
+            report.AtLeast($"ratio of rates, {name}", 3, ours.Rate / theirs.Rate);
             var cpu = theirs.Cpu / ours.Cpu;
             report.Add(new Figure($"ratio of CPU, {name}", "x", cpu, cpu, cpu));
         }
