@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Colo.Vmm.Cpu.Compiled;
 using Colo.Vmm.Cpu.Decode;
 using Colo.Vmm.Cpu.Interpret;
 
@@ -20,7 +21,7 @@ internal sealed unsafe class Executor(
     private int _trapsInARow;
 
     /// <summary>The compiling tier, or null.</summary>
-    public ICodeTier? Tier { get; set; }
+    public CompiledTier? Tier { get; set; }
 
     public HartStop Run(long budget)
     {
@@ -86,12 +87,12 @@ internal sealed unsafe class Executor(
 
         while (true)
         {
-            if (--block->Heat == 0)
+            if (block->Region == 0 && --block->Heat == 0)
             {
                 Tier?.BlockIsHot(block);
             }
 
-            if (block->Region != 0 && EnterRegion(c, block))
+            if (block->Region != 0 && Tier!.Enter(block->Region, c))
             {
                 if (Volatile.Read(ref c->Pending) != 0 || c->Remaining <= 0)
                 {
@@ -212,14 +213,6 @@ internal sealed unsafe class Executor(
         c->Pc = blockPc;
         next = op[1].Handler(op + 1, c);
         return SlowResult.Next;
-    }
-
-    /// <summary>True when the region made progress; false when the interpreter has to do this block.</summary>
-    private bool EnterRegion(HartContext* c, CodeBlock* block)
-    {
-        long before = c->Remaining;
-        Tier!.Enter(block->Region, c);
-        return c->Remaining != before;
     }
 
     private HartStop FetchFault()

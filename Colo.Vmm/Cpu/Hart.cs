@@ -17,10 +17,17 @@ public sealed unsafe class Hart : IDisposable, IRamClient
     private readonly CodeCache _code;
     private readonly Executor _executor;
     private readonly CompiledTier? _tier;
+    private readonly RegionLibrary? _ownLibrary;
     private readonly HartOptions _options;
     private HartContext* _context;
 
     public Hart(int hartId, GuestRam ram, ISystemBus bus, IGuestClock clock, HartOptions options)
+        : this(hartId, ram, bus, clock, options, null)
+    {
+    }
+
+    /// <param name="library">Compiler shared by the harts of a machine; null: the hart has one of its own.</param>
+    internal Hart(int hartId, GuestRam ram, ISystemBus bus, IGuestClock clock, HartOptions options, RegionLibrary? library)
     {
         ArgumentNullException.ThrowIfNull(ram);
         ArgumentNullException.ThrowIfNull(bus);
@@ -40,7 +47,8 @@ public sealed unsafe class Hart : IDisposable, IRamClient
         _executor = new Executor(_context, _mmu, _csrs, traps, _code, new SlowPath(_context, ram, _mmu, traps, system));
         if (options.Tier != CodeTierMode.Interpreter)
         {
-            _tier = new CompiledTier(ram, _code, _context, options);
+            _ownLibrary = library is null ? new RegionLibrary(ram) : null;
+            _tier = new CompiledTier(ram, _code, _context, options, library ?? _ownLibrary!);
             _executor.Tier = _tier;
         }
 
@@ -240,6 +248,7 @@ public sealed unsafe class Hart : IDisposable, IRamClient
         {
             _ram.RemoveClient(this);
             _tier?.Dispose();
+            _ownLibrary?.Dispose();
             _code.Dispose();
             _mmu.Dispose();
             _context = null;

@@ -66,6 +66,9 @@ internal unsafe struct HartContext
 
     public PrivilegeMode Privilege;
 
+    /// <summary>Why compiled code was left last: a <see cref="Compiled.RegionExit"/>.</summary>
+    public int RegionExit;
+
     /// <summary>Registers off the hot path. X, F, Pc and the other fields above are not kept here.</summary>
     public HartState Cold;
 

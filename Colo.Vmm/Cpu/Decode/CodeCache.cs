@@ -141,6 +141,9 @@ internal sealed unsafe class CodeCache : IDisposable
     /// <summary>Notes that a page's code is stale. Any thread; done by <see cref="DropWritten"/>.</summary>
     public void NoteWritten(int page) => _written.Enqueue(page);
 
+    /// <summary>Makes the hart look at what was noted or finished for it. Any thread.</summary>
+    public void Attend() => Interlocked.Or(ref _mmu.Context->Pending, HartContext.PendingCode);
+
     /// <summary>Drops the code of all pages noted. On the hart's thread, between blocks.</summary>
     public void DropWritten()
     {
