@@ -7,32 +7,18 @@ using Colo.Actors.Protocol;
 
 namespace Colo.Actors.Vm;
 
-/// <summary>
-/// All cores of one VM on one host behind one door. Routes each message to its core by the message's type, and carries what the cores tell each
-/// other (<see cref="Effect.Tell"/>) before it returns, so that no message from outside comes between a decision and its consequence in
-/// another core. That is the contract which the cores rely on: whoever drives them, actor or simulation, drives them through this class,
-/// from one mailbox.
-/// </summary>
-public sealed class VmProtocol
+/// <summary>The cores of a VM on the embedded machine, whose checkpoints Colo drives itself.</summary>
+public sealed class VmProtocol : VmProtocolLoop
 {
-    /// <summary>A decision's tells are a handful; more means that two cores talk in circles.</summary>
-    private const int TellsMax = 1_000;
-
-    private readonly EffectList _raw = new();
-    private readonly Queue<Effect> _pending = new();
-    private VmStatus? _reported;
-
     public VmProtocol(
         VmId vm, HostIdentity self, FailoverOptions failover, CheckpointOptions checkpoint, ResyncOptions resync)
+        : base(new FailoverController(vm, self, failover))
     {
-        Failover = new FailoverController(vm, self, failover);
         Primary = new PrimaryCheckpointCore(self, checkpoint);
         Secondary = new SecondaryCheckpointCore(self);
         Disk = new DiskReplicationCore(self);
         Resync = new ResyncWorkerCore(resync);
     }
-
-    public FailoverController Failover { get; }
 
     public PrimaryCheckpointCore Primary { get; }
 
@@ -42,45 +28,9 @@ public sealed class VmProtocol
 
     public ResyncWorkerCore Resync { get; }
 
-    public VmStatus Status => Failover.Status(Epoch.Max(Primary.Epoch, Secondary.Committed));
+    public override long Refused => Failover.Refused + Primary.Refused + Secondary.Refused;
 
-    /// <summary>For the heartbeat: term of the newest record that this host knows.</summary>
-    public Term KnownTerm => Failover.Record?.Term ?? Term.Zero;
-
-    /// <summary>For the heartbeat: false only when there is certainly no state of the guest's memory on this host.</summary>
-    public bool HoldsGuest => Failover.State is not (FailoverState.Starting or FailoverState.ColdStarting or FailoverState.Parked
-        or FailoverState.Off);
-
-    /// <summary>Messages of wrong terms or senders that were refused (S3).</summary>
-    public long Refused => Failover.Refused + Primary.Refused + Secondary.Refused;
-
-    /// <summary>
-    /// Takes one message and appends what is to be done. <see cref="Effect.Tell"/> never appears among the effects; a timer comes back as
-    /// <see cref="TimerFired"/> through this method.
-    /// </summary>
-    public void Decide(Instant now, Message message, EffectList effects)
-    {
-        Run(CoreOf(message), now, message);
-        for (int tells = 0; _pending.TryDequeue(out Effect? effect);)
-        {
-            if (effect is Effect.Tell tell)
-            {
-                Invariant.Require(++tells <= TellsMax, "S14", "tells of one decision", tells, TellsMax);
-                Run(tell.To, now, tell.Message);
-            }
-            else
-            {
-                effects.Add(effect);
-            }
-        }
-
-        VmStatus status = Status;
-        if (status != _reported)
-        {
-            _reported = status;
-            effects.Add(new Effect.ReportStatus(status));
-        }
-    }
+    protected override Epoch NewestEpoch => Epoch.Max(Primary.Epoch, Secondary.Committed);
 
     public static CoreName CoreOf(Message message) => message switch
     {
@@ -102,7 +52,9 @@ public sealed class VmProtocol
         _ => throw new ArgumentException($"{timer} belongs to no core of a VM", nameof(timer)),
     };
 
-    private IProtocolCore Core(CoreName name) => name switch
+    protected override IProtocolCore Route(Message message) => Core(CoreOf(message));
+
+    protected override IProtocolCore Core(CoreName name) => name switch
     {
         CoreName.Failover => Failover,
         CoreName.PrimaryCheckpoint => Primary,
@@ -111,24 +63,4 @@ public sealed class VmProtocol
         CoreName.Resync => Resync,
         _ => throw new System.Diagnostics.UnreachableException(),
     };
-
-    /// <summary>
-    /// The effects of a told core come where the tell stood, before the rest of the teller's own: order is part of the contract, for example
-    /// "end the session" before "discard the guest".
-    /// </summary>
-    private void Run(CoreName core, Instant now, Message message)
-    {
-        _raw.Clear();
-        Core(core).Decide(now, message, _raw);
-        int rest = _pending.Count;
-        foreach (Effect effect in _raw)
-        {
-            _pending.Enqueue(effect);
-        }
-
-        for (; rest > 0; rest--)
-        {
-            _pending.Enqueue(_pending.Dequeue());
-        }
-    }
 }

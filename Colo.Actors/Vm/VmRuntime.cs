@@ -10,7 +10,7 @@ public sealed record VmRuntime
     public required VmId Vm { get; init; }
 
     /// <summary>The decisions; belongs to this VM alone.</summary>
-    public required VmProtocol Protocol { get; init; }
+    public required VmProtocolLoop Protocol { get; init; }
 
     /// <summary>Opens the machine's side; the argument takes its reports, from any thread.</summary>
     public required Func<Action<Message>, IVmBackend> OpenBackend { get; init; }

@@ -215,9 +215,17 @@ internal sealed class InternalEventFilterApplier(TestKitBase testkit, ActorSyste
 
     private async Task Reached(int count)
     {
-        while (Matched() < count)
+        while (true)
         {
-            await Task.WhenAny(filters.Select(f => f.AwaitMatches(f.Matched + 1))).ConfigureAwait(false);
+            // One look decides both whether to wait and for what. A second look could already count an event that
+            // the first did not, and the wait would be for one more than is to come.
+            var seen = Array.ConvertAll(filters, f => f.Matched);
+            if (seen.Sum() >= count)
+            {
+                return;
+            }
+
+            await Task.WhenAny(filters.Select((f, i) => f.AwaitMatches(seen[i] + 1))).ConfigureAwait(false);
         }
     }
 

@@ -41,9 +41,15 @@ public class EventStream : LoggingBus
     }
 
     /// <summary>Starts the actor that watches the subscribers.</summary>
-    public void StartUnsubscriber(ActorSystemImpl system) =>
+    public void StartUnsubscriber(ActorSystemImpl system)
+    {
         _unsubscriber = system.SystemActorOf(
             Props.Create<EventStreamUnsubscriber>(this), "eventStreamUnsubscriber");
+        foreach (var logger in Loggers())
+        {
+            _unsubscriber.Tell(new EventStreamUnsubscriber.Follow(logger), ActorRefs.NoSender);
+        }
+    }
 
     internal void MuteDeadLetterLog() => _deadLettersMuted = true;
 
@@ -76,7 +82,7 @@ internal sealed class EventStreamUnsubscriber(EventStream stream) : ActorBase
                 Context.Watch(follow.Subscriber);
                 return true;
             case Terminated terminated:
-                stream.Unsubscribe(terminated.ActorRef);
+                stream.RemoveLogger(terminated.ActorRef);
                 return true;
             default:
                 return message is Follow;

@@ -49,6 +49,8 @@ internal static class BackendFactory
                 SecondaryOptions = new SecondaryCheckpointOptions
                 {
                     WantCheckpointPages = (int)Math.Clamp(vm.CheckpointMemoryLimitBytes / 4096, 1, vm.MemoryBytes / 4096),
+                    MemoryPagesMax = (int)Math.Clamp(vm.CheckpointMemoryLimitBytes / 4096, 1, vm.MemoryBytes / 4096),
+                    SpillPath = Path.Combine(node.Options.StateDirectory, $"{vm.Name}.staged"),
                 },
                 PeerAddress = links.DataAddress,
                 Security = security,

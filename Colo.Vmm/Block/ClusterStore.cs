@@ -81,6 +81,42 @@ internal sealed class ClusterStore
         return BlockStatus.Ok;
     }
 
+    /// <summary>The same for whole clusters that hold nothing yet and are neighbours on the disk: as few reads as their slots allow.</summary>
+    public BlockStatus KeepFromDisk(ReadOnlySpan<BufferCluster> fresh)
+    {
+        var status = BlockStatus.Ok;
+        for (var i = 0; i < fresh.Length && status == BlockStatus.Ok; i++)
+        {
+            status = AllocatePages(fresh[i], 0, BufferCluster.Sectors, out _);
+        }
+
+        var pages = fresh.Length * BufferCluster.Pages;
+        for (var at = 0; at < pages && status == BlockStatus.Ok;)
+        {
+            var slot = SlotOf(fresh, at);
+            var count = 1;
+            while (at + count < pages && SlotOf(fresh, at + count) == slot + count && IsOneRun(slot, count + 1))
+            {
+                count++;
+            }
+
+            status = KeepPages(fresh, at, slot, count);
+            at += count;
+        }
+
+        foreach (var cluster in fresh)
+        {
+            // After a failure nothing is believed kept; the slots go back.
+            cluster.Present = status == BlockStatus.Ok ? UInt128.MaxValue : default;
+            for (var page = 0; page < BufferCluster.Pages; page++)
+            {
+                DropSlotIfZero(cluster, page);
+            }
+        }
+
+        return status;
+    }
+
     /// <summary>Puts the caller's data into the cluster, over what is there.</summary>
     public BlockStatus Put(BufferCluster cluster, int first, ReadOnlySpan<byte> data)
     {
@@ -342,6 +378,34 @@ internal sealed class ClusterStore
 
     private byte[] Scratch(long index) =>
         _scratch[BufferGeneration.StripeOf(index)] ??= GC.AllocateUninitializedArray<byte>(BufferCluster.Size, true);
+
+    private static int SlotOf(ReadOnlySpan<BufferCluster> clusters, int page) =>
+        clusters[page / BufferCluster.Pages][page % BufferCluster.Pages];
+
+    /// <summary>Whether so many slots in a row are one piece of memory, or all in the file and not more than the scratch holds.</summary>
+    private bool IsOneRun(int slot, int count) => _slots.IsInMemory(slot)
+        ? _slots.TryGetMemory(slot, count, out _)
+        : count <= BufferCluster.Pages;
+
+    /// <summary>Reads pages whose slots are neighbours, and notes which of them are zeroes.</summary>
+    private BlockStatus KeepPages(ReadOnlySpan<BufferCluster> clusters, int first, int slot, int count)
+    {
+        var inMemory = _slots.TryGetMemory(slot, count, out var memory);
+        var target = inMemory ? memory : Scratch(clusters[0].Index).AsSpan(0, count * SlotStore.SlotSize);
+        var status = _disk.Read(DiskOffset(clusters[0].Index, first * BufferCluster.SectorsPerPage), target);
+        var anyData = false;
+        for (var i = 0; i < count && status == BlockStatus.Ok; i++)
+        {
+            var (cluster, page) = (clusters[(first + i) / BufferCluster.Pages], (first + i) % BufferCluster.Pages);
+            var content = target.Slice(i * SlotStore.SlotSize, SlotStore.SlotSize);
+            var sectors = BufferCluster.Mask(page * BufferCluster.SectorsPerPage, BufferCluster.SectorsPerPage);
+            var isZero = !content.ContainsAnyExcept((byte)0);
+            cluster.Zero = isZero ? cluster.Zero | sectors : cluster.Zero & ~sectors;
+            anyData |= !isZero;
+        }
+
+        return status == BlockStatus.Ok && anyData && !inMemory ? _file.Write(SlotStore.FileOffset(slot), target) : status;
+    }
 
     private BlockStatus KeepRun(BufferCluster cluster, int first, int count)
     {

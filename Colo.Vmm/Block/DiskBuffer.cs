@@ -133,20 +133,18 @@ public sealed class DiskBuffer : IDisposable
             return Fail(DiskBufferError.ProtocolViolation, BlockStatus.OutOfRange);
         }
 
-        foreach (var piece in new ClusterPieces(offset, data.Length))
+        // As many clusters at once as there are stripes: one write of the disk for all of them.
+        while (!data.IsEmpty)
         {
-            lock (_chain.StripeOf(piece.Index))
+            var length = (int)Math.Min(data.Length, GenerationChain.SpanEnd(offset) - offset);
+            var status = WriteSpan(epoch, offset, data[..length]);
+            if (status != BlockStatus.Ok)
             {
-                var status = CheckPrimary(epoch);
-                status = status == BlockStatus.Ok ? _chain.KeepOld(piece.Index, piece.Mask) : status;
-                status = status == BlockStatus.Ok
-                    ? _disk.Write(piece.DiskOffset, data.Slice(piece.At, piece.Length))
-                    : status;
-                if (status != BlockStatus.Ok)
-                {
-                    return Fail(DiskBufferError.ReplicationFailed, status);
-                }
+                return Fail(DiskBufferError.ReplicationFailed, status);
             }
+
+            offset += length;
+            data = data[length..];
         }
 
         CheckPressure();
@@ -198,9 +196,8 @@ public sealed class DiskBuffer : IDisposable
             lock (_chain.StripeOf(piece.Index))
             {
                 var status = CheckPrimary(epoch);
-                status = status == BlockStatus.Ok
-                    ? _chain.KeepOriginal(piece.Index, piece.First, original.Slice(piece.At, piece.Length))
-                    : status;
+                var part = original.Slice(piece.At, piece.Length);
+                status = status == BlockStatus.Ok ? _chain.KeepOriginal(piece.Index, piece.First, part) : status;
                 if (status != BlockStatus.Ok)
                 {
                     return Fail(DiskBufferError.ReplicationFailed, status);
@@ -276,9 +273,7 @@ public sealed class DiskBuffer : IDisposable
             }
 
             LoadedEpoch = epoch;
-
             Volatile.Write(ref _pressed, AbovePressure ? _pressed : 0);
-
             return BlockStatus.Ok;
         }
         finally
@@ -328,16 +323,6 @@ public sealed class DiskBuffer : IDisposable
             }
 
             return BlockStatus.Ok;
-        }
-    }
-
-    /// <summary>Sets the bits of everything that the merge changes: there the lost primary's disk has other content. Between
-    /// <see cref="Failover"/> and the end of the merge.</summary>
-    public void MarkHeld(DirtyBitmap bitmap)
-    {
-        lock (_control)
-        {
-            _merge?.MarkClusters(bitmap, SizeBytes);
         }
     }
 
@@ -537,6 +522,21 @@ public sealed class DiskBuffer : IDisposable
         return _stage != DiskBufferStage.Running ? BlockStatus.IoError
             : epoch == OpenEpoch ? BlockStatus.Ok
             : Fail(DiskBufferError.ProtocolViolation, BlockStatus.NotSupported);
+    }
+
+    private BlockStatus WriteSpan(ulong epoch, long offset, ReadOnlySpan<byte> data)
+    {
+        _chain.EnterSpan(offset, data.Length);
+        try
+        {
+            var status = CheckPrimary(epoch);
+            status = status == BlockStatus.Ok ? _chain.KeepOld(offset, data.Length) : status;
+            return status == BlockStatus.Ok ? _disk.Write(offset, data) : status;
+        }
+        finally
+        {
+            _chain.LeaveSpan(offset, data.Length);
+        }
     }
 
     private BlockStatus WritePiece(long index, int first, ReadOnlySpan<byte> data) => _stage switch

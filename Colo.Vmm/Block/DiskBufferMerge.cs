@@ -29,16 +29,6 @@ internal sealed class DiskBufferMerge
 
     public long EntryCount { get; private set; }
 
-    /// <summary>Sets the bit of every cluster.</summary>
-    public void MarkClusters(DirtyBitmap bitmap, long sizeBytes)
-    {
-        foreach (var cluster in _clusters)
-        {
-            var offset = cluster.Index * BufferCluster.Size;
-            _ = bitmap.Mark(offset, Math.Min(BufferCluster.Size, sizeBytes - offset));
-        }
-    }
-
     /// <summary>Lists in the file what will be merged. Durable, with everything else that the disk holds, on Ok.</summary>
     public BlockStatus WriteJournal(long indexOffset)
     {

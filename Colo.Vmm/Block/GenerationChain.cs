@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Colo.Vmm.Block;
 
 /// <summary>
@@ -7,6 +9,8 @@ namespace Colo.Vmm.Block;
 /// </summary>
 internal sealed class GenerationChain(IStorageFile disk, ClusterStore store)
 {
+    private const long SpanBytes = (long)BufferGeneration.Stripes * BufferCluster.Size;
+
     public static readonly byte[] Zeroes = new byte[BufferCluster.Size];
     private readonly Lock[] _stripes = CreateStripes();
     private readonly List<BufferGeneration> _generations = [];
@@ -33,6 +37,37 @@ internal sealed class GenerationChain(IStorageFile disk, ClusterStore store)
     {
         var cluster = store.FindOrAdd(_generations[^1], index);
         return cluster is null ? BlockStatus.NoSpace : store.KeepFromDisk(cluster, mask & ~cluster.Present);
+    }
+
+    /// <summary>The same for a span of which no two clusters share a stripe. Clusters that are new as a whole are read together.</summary>
+    public BlockStatus KeepOld(long offset, int length)
+    {
+        ClusterSpan fresh = default;
+        var count = 0;
+        foreach (var piece in new ClusterPieces(offset, length))
+        {
+            var cluster = store.FindOrAdd(_generations[^1], piece.Index);
+            if (cluster is null)
+            {
+                return BlockStatus.NoSpace;
+            }
+
+            if (piece.Length == BufferCluster.Size && cluster.Present == 0)
+            {
+                fresh[count++] = cluster;
+                continue;
+            }
+
+            var status = store.KeepFromDisk(fresh[..count]);
+            count = 0;
+            status = status == BlockStatus.Ok ? store.KeepFromDisk(cluster, piece.Mask & ~cluster.Present) : status;
+            if (status != BlockStatus.Ok)
+            {
+                return status;
+            }
+        }
+
+        return store.KeepFromDisk(fresh[..count]);
     }
 
     /// <summary>The same with content that somebody else read from the disk.</summary>
@@ -188,6 +223,28 @@ internal sealed class GenerationChain(IStorageFile disk, ClusterStore store)
         _generations.Clear();
     }
 
+    /// <summary>Where a span that begins here has to end at the latest, so that no two of its clusters share a stripe.</summary>
+    public static long SpanEnd(long offset) => ((offset / SpanBytes) + 1) * SpanBytes;
+
+    /// <summary>Locks the stripes of all clusters of a span, in the order in which everybody takes several of them.</summary>
+    public void EnterSpan(long offset, int length)
+    {
+        var (first, last) = StripesOf(offset, length);
+        for (var stripe = first; stripe <= last; stripe++)
+        {
+            _stripes[stripe].Enter();
+        }
+    }
+
+    public void LeaveSpan(long offset, int length)
+    {
+        var (first, last) = StripesOf(offset, length);
+        for (var stripe = first; stripe <= last; stripe++)
+        {
+            _stripes[stripe].Exit();
+        }
+    }
+
     public void EnterAll()
     {
         foreach (var stripe in _stripes)
@@ -203,6 +260,7 @@ internal sealed class GenerationChain(IStorageFile disk, ClusterStore store)
             stripe.Exit();
         }
     }
+
     private static long DiskOffset(long index, int sector) =>
         (index * BufferCluster.Size) + ((long)sector * BlockRange.SectorSize);
 
@@ -249,6 +307,10 @@ internal sealed class GenerationChain(IStorageFile disk, ClusterStore store)
         return BlockStatus.Ok;
     }
 
+    private static (int First, int Last) StripesOf(long offset, int length) =>
+        (BufferGeneration.StripeOf(offset / BufferCluster.Size),
+            BufferGeneration.StripeOf((offset + length - 1) / BufferCluster.Size));
+
     private static Lock[] CreateStripes()
     {
         var stripes = new Lock[BufferGeneration.Stripes];
@@ -258,5 +320,11 @@ internal sealed class GenerationChain(IStorageFile disk, ClusterStore store)
         }
 
         return stripes;
+    }
+
+    [InlineArray(BufferGeneration.Stripes)]
+    private struct ClusterSpan
+    {
+        private BufferCluster _first;
     }
 }

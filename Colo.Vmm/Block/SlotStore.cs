@@ -9,7 +9,8 @@ internal sealed class SlotStore
 {
     public const int SlotSize = 4096;
     public const long DataOffset = 64 * 1024;
-    private const int SlotsPerChunkShift = 8;
+    // 4 MiB: large enough that the slots of one large write are mostly in one piece.
+    private const int SlotsPerChunkShift = 10;
     private const int SlotsPerChunk = 1 << SlotsPerChunkShift;
 
     private readonly Lock _lock = new();
@@ -67,8 +68,9 @@ internal sealed class SlotStore
             _used++;
             if (slot < _memorySlots)
             {
-                _chunks[slot >> SlotsPerChunkShift] ??=
-                    GC.AllocateUninitializedArray<byte>(SlotsPerChunk * SlotSize, pinned: true);
+                var chunk = slot >> SlotsPerChunkShift;
+                var slots = Math.Min(SlotsPerChunk, _memorySlots - (chunk << SlotsPerChunkShift));
+                _chunks[chunk] ??= GC.AllocateUninitializedArray<byte>(slots * SlotSize, pinned: true);
             }
 
             return slot;

@@ -8,6 +8,7 @@ using Colo.Vmm.Devices.Uart;
 using Colo.Vmm.Devices.Virtio;
 using Colo.Vmm.Devices.VirtioBlock;
 using Colo.Vmm.Devices.VirtioConsole;
+using Colo.Vmm.Devices.VirtioInput;
 using Colo.Vmm.Devices.VirtioNet;
 using Colo.Vmm.Devices.VirtioRng;
 using Colo.Vmm.Memory;
@@ -82,6 +83,9 @@ internal sealed class Board : IDisposable
     public IReadOnlyList<BlockDevice> Disks { get; private set; } = [];
 
     public IReadOnlyList<NetDevice> Nics { get; private set; } = [];
+
+    /// <summary>Null when the machine has none.</summary>
+    public InputDevice? PowerButton { get; private set; }
 
     /// <summary>The devices in the order of their sections in the saved state.</summary>
     public IReadOnlyList<IStatefulDevice> Stateful => _stateful;
@@ -249,6 +253,12 @@ internal sealed class Board : IDisposable
         if (Options.VirtioConsole is { } console)
         {
             functions.Add(new ConsoleDevice(console));
+        }
+
+        if (Options.PowerButton && functions.Count < MemoryMap.VirtioSlotCount)
+        {
+            PowerButton = new InputDevice();
+            functions.Add(PowerButton);
         }
 
         var slots = new List<VirtioMmioDevice>();

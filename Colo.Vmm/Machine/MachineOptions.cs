@@ -45,6 +45,9 @@ public sealed record MachineOptions
     /// <summary>Whether there is a virtio entropy device.</summary>
     public bool Entropy { get; init; } = true;
 
+    /// <summary>Whether there is a power button, a virtio input device; left out when no slot is free for it.</summary>
+    public bool PowerButton { get; init; } = true;
+
     /// <summary>Seed of all randomness that the machine gives to the guest; null: the host's. Set for reproducible runs.</summary>
     public ulong? Seed { get; init; }
 

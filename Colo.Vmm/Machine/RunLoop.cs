@@ -136,6 +136,8 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
     {
         try
         {
+            // Whether Resume came before this thread's first look or comes later: the clock begins to run in one place only.
+            Park();
             while (!_stopRequested && Step())
             {
             }

@@ -81,8 +81,8 @@ public sealed class VirtMachine : IDisposable
             {
                 _started = true;
                 _running = true;
-                _loop.Start();
                 _loop.Resume();
+                _loop.Start();
             }
         }
     }
@@ -145,8 +145,12 @@ public sealed class VirtMachine : IDisposable
         Report(new MachineEvent.Reset(ByGuest: false));
     }
 
-    /// <summary>Asks the guest to power down; what it does is its own affair.</summary>
-    public void RequestPowerdown() => Report(new MachineEvent.PowerdownRequested());
+    /// <summary>Presses the power button; what the guest does about it is its own affair.</summary>
+    public void RequestPowerdown()
+    {
+        _board.PowerButton?.Press();
+        Report(new MachineEvent.PowerdownRequested());
+    }
 
     /// <summary>Ends the machine at once.</summary>
     public void Shutdown()

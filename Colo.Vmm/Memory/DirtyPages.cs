@@ -104,6 +104,15 @@ public sealed class DirtyPages
 
     public void Clear() => Array.Clear(_words);
 
+    /// <summary>Reads one word of each cache line, for <see cref="GuestRam.WarmForCapture"/>.</summary>
+    internal void Warm()
+    {
+        for (int i = 0; i < _words.Length; i += 8)
+        {
+            _ = Volatile.Read(ref _words[i]);
+        }
+    }
+
     /// <summary>Adds a page; may be called by several threads at once.</summary>
     internal void Mark(int page)
     {

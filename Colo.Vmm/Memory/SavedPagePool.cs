@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
+
 namespace Colo.Vmm.Memory;
 
 /// <summary>
@@ -34,6 +37,18 @@ internal sealed class SavedPagePool
         }
     }
 
+    /// <summary>Buffers that are rented.</summary>
+    public int RentedCount
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _alive - _count;
+            }
+        }
+    }
+
     /// <summary>The most that <see cref="AliveCount"/> has been.</summary>
     public int PeakAliveCount
     {
@@ -46,21 +61,31 @@ internal sealed class SavedPagePool
         }
     }
 
-    public byte[] Rent()
+    public byte[] Rent() => TryRent(int.MaxValue, out byte[]? page) ? page : throw new UnreachableException();
+
+    /// <summary>A buffer, but none that would make more than <paramref name="aliveMax"/> exist.</summary>
+    public bool TryRent(int aliveMax, [NotNullWhen(true)] out byte[]? page)
     {
         lock (_lock)
         {
             if (_count > 0)
             {
-                byte[] page = _free[--_count];
+                page = _free[--_count];
                 _free[_count] = null!;
-                return page;
+                return true;
+            }
+
+            if (_alive >= aliveMax)
+            {
+                page = null;
+                return false;
             }
 
             _peakAlive = Math.Max(_peakAlive, ++_alive);
         }
 
-        return GC.AllocateUninitializedArray<byte>(GuestRam.PageSize);
+        page = GC.AllocateUninitializedArray<byte>(GuestRam.PageSize);
+        return true;
     }
 
     public void Return(byte[] page)

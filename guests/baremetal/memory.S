@@ -5,7 +5,7 @@ main:
     CASE(1); li t0, 0x1122334455667788; sd t0, 3(s0); ld t1, 3(s0); bne t0, t1, fail; lhu t1, 5(s0); EXPECT(t1, 0x5566)
     CASE(2); li t2, 4093; add t2, t2, s0; sd t0, 0(t2); ld t1, 0(t2); bne t0, t1, fail; lbu t1, 3(t2); EXPECT(t1, 0x55)
     CASE(3); addi t2, s0, 2; TRY(lr.w t1, (t2)); EXPECT_TRAP(4); bne s11, t2, fail
-    CASE(4); TRY(amoadd.w t1, t0, (t2)); EXPECT_TRAP(6)
+    CASE(4); TRY(amoadd.w t1, t0, (t2)); EXPECT_TRAP(AMO_MISALIGNED)
     CASE(5); TRY(ld t1, 0(zero)); EXPECT_TRAP(5); TRY(sd t1, 8(zero)); EXPECT_TRAP(7); EXPECT(s11, 8)
     CASE(6); la s9, 1f; jr zero
 1:           EXPECT_TRAP(1); bnez s11, fail

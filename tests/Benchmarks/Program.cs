@@ -43,6 +43,7 @@ internal static class Program
 
         var report = new Report(args[0]);
         suite(report);
+        report.Summarize();
         if (json >= 0)
         {
             report.WriteJson(args[json + 1]);

@@ -31,9 +31,28 @@ internal sealed class Report(string suite)
     public void Add(Figure figure)
     {
         _figures.Add(figure);
+        var digits = figure.Target is null ? "N1" : "N3";
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{figure.Name,-44} {figure.Median,16:N1} {figure.Unit,-10} ({figure.Lowest:N1} to {figure.Highest:N1})"));
+            $"{figure.Name,-44} {figure.Median.ToString(digits, CultureInfo.InvariantCulture),16} {figure.Unit,-10} {Remark(figure)}"));
+    }
+
+    /// <summary>A ratio that the project has promised to be at least <paramref name="target"/>.</summary>
+    public void AtLeast(string name, double target, params ReadOnlySpan<double> ratios) =>
+        AddRatio(name, ratios, string.Create(CultureInfo.InvariantCulture, $"at least {target}"), median => median >= target);
+
+    /// <summary>A ratio that the project has promised to be at most <paramref name="target"/>.</summary>
+    public void AtMost(string name, double target, params ReadOnlySpan<double> ratios) =>
+        AddRatio(name, ratios, string.Create(CultureInfo.InvariantCulture, $"at most {target}"), median => median <= target);
+
+    /// <summary>Which of the promised ratios were met; called once, at the end.</summary>
+    public void Summarize()
+    {
+        var asked = _figures.Where(figure => figure.Hit is not null).ToArray();
+        if (asked.Length > 0)
+        {
+            Console.WriteLine($"{asked.Count(figure => figure.Hit == true)} of {asked.Length} targets hit");
+        }
     }
 
     public void WriteJson(string path)
@@ -48,7 +67,18 @@ internal sealed class Report(string suite)
         };
         File.WriteAllText(path, JsonSerializer.Serialize(document, JsonSerializerOptions.Web));
     }
-}
 
-/// <summary>One measured value.</summary>
-internal sealed record Figure(string Name, string Unit, double Median, double Lowest, double Highest);
+    private static string Remark(Figure figure) => figure.Target is null
+        ? string.Create(CultureInfo.InvariantCulture, $"({figure.Lowest:N1} to {figure.Highest:N1})")
+        : string.Create(
+            CultureInfo.InvariantCulture,
+            $"({figure.Lowest:N3} to {figure.Highest:N3}) {figure.Target}: {(figure.Hit == true ? "hit" : "MISS")}");
+
+    private void AddRatio(string name, ReadOnlySpan<double> ratios, string target, Func<double, bool> isHit)
+    {
+        var sorted = ratios.ToArray();
+        Array.Sort(sorted);
+        var median = sorted[sorted.Length / 2];
+        Add(new Figure(name, "x", median, sorted[0], sorted[^1], target, isHit(median)));
+    }
+}

@@ -18,6 +18,9 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
     private readonly GuestMachine guest;
     private readonly GuestNetwork network;
     private readonly DiskSet disks;
+    // Its guest changes pages without a message passing here; a few of these intervals' writes are what the bound may be missed by.
+    private static readonly TimeSpan BoundsInterval = TimeSpan.FromMilliseconds(100);
+
     private readonly object gate = new();
     private readonly DataLink?[] pages;
     private readonly List<DataLink> taken = [];
@@ -25,6 +28,7 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
     private DataLink? mirror;
     private DataLink? compare;
     private SecondaryCheckpointReceiver? receiver;
+    private ITimer? bounds;
     private bool started;
     private bool ended;
     private ulong? asked;
@@ -169,6 +173,7 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
             System.Threading.Monitor.PulseAll(gate);
         }
 
+        bounds?.Dispose();
         receiver?.Dispose();
         network.StopSecondary(this);
         foreach (DataLink link in taken)
@@ -198,6 +203,13 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
             }
 
             receiver = new SecondaryCheckpointReceiver(guest, link, setup.SecondaryOptions, this, setup.Time);
+            bounds = setup.Time.CreateTimer(
+                static state => ((SecondaryCheckpointReceiver)state!).CheckBounds(), receiver, BoundsInterval, BoundsInterval);
+        }
+
+        if (receiver.SpillProblem is { } problem)
+        {
+            setup.Log($"{problem}; staged pages stay in memory");
         }
 
         network.StartSecondary(this, mirror!.Stream, compare!.Stream, () => LinkLost(ReplicationChannel.Mirror));

@@ -56,7 +56,8 @@ internal sealed class LoggerSet(ActorSystemImpl system)
 
     /// <summary>
     /// Waits for the answer, as a logger may subscribe to more than log events in its start. Where nothing may block,
-    /// the events queue up behind InitializeLogger.
+    /// the events queue up behind InitializeLogger. So they do for a logger that a busy machine lets start late: it has
+    /// said nothing wrong, and is only dropped when it has stopped or answers something else.
     /// </summary>
     private void Add(Type type, string name, LogLevel level)
     {
@@ -67,16 +68,7 @@ internal sealed class LoggerSet(ActorSystemImpl system)
         var answer = logger.Ask(new InitializeLogger(system.EventStream), timeout);
         system.EventStream.AddLogger(logger, level);
         answer.ContinueWith(
-            task =>
-            {
-                if (task.IsFaulted || task.Result is not LoggerInitialized)
-                {
-                    system.EventStream.RemoveLogger(logger);
-                    system.EventStream.Publish(new Warning(
-                        task.Exception?.InnerException, "LoggingBus", typeof(LoggingBus),
-                        $"Logger {name} [{loggerName}] did not respond with LoggerInitialized within {timeout}"));
-                }
-            },
+            task => Judge(task, logger, $"Logger {name} [{loggerName}] did not respond with LoggerInitialized within {timeout}"),
             CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         if (system.Hooks is null && !system.Settings.LoggerAsyncStart)
         {
@@ -84,4 +76,20 @@ internal sealed class LoggerSet(ActorSystemImpl system)
         }
     }
 
+    private void Judge(Task<object> answer, IActorRef logger, string complaint)
+    {
+        if (answer.IsCompletedSuccessfully && answer.Result is LoggerInitialized)
+        {
+            return;
+        }
+
+        var isLate = answer.Exception?.InnerException is AskTimeoutException && !((IInternalActorRef)logger).IsTerminated;
+        if (!isLate)
+        {
+            system.EventStream.RemoveLogger(logger);
+        }
+
+        system.EventStream.Publish(
+            new Warning(answer.Exception?.InnerException, "LoggingBus", typeof(LoggingBus), complaint));
+    }
 }

@@ -223,6 +223,8 @@ public sealed class PrimaryCheckpointSender : IDisposable
     private void Capture(CheckpointRun run)
     {
         _devices.ResetWrittenCount();
+        _machine.Ram.WarmForCapture();
+        _ledger.Pending.Warm();
         run.BeginPause();
         _machine.Pause();
         try

@@ -21,10 +21,10 @@ internal sealed class CheckpointIntake
     private ulong _aborted;
     private long _droppedChunks;
 
-    public CheckpointIntake(GuestRam ram, int channels, LinkFeatures features, int stagedPagesMax)
+    public CheckpointIntake(GuestRam ram, int channels, LinkFeatures features, StagingRoom room)
     {
         _ram = ram;
-        _room = new StagingRoom(ram.SavedPages, stagedPagesMax);
+        _room = room;
         _collecting = new StagedPages(ram.PageCount, _room);
         _spare = new StagedPages(ram.PageCount, _room);
         Image = new CommittedImage(ram);
@@ -174,7 +174,7 @@ internal sealed class CheckpointIntake
             }
 
             var written = Image.Apply(pages);
-            error = machine.RestoreDevices(devices);
+            error = written < 0 ? "a staged page can't be read from the spill file" : machine.RestoreDevices(devices);
             if (error is not null)
             {
                 return -1;
@@ -232,6 +232,17 @@ internal sealed class CheckpointIntake
         }
 
         UnlockAll();
+    }
+
+    /// <summary>Moves staged pages to the spill file when the guest's older versions need their memory. Any thread.</summary>
+    public void Relieve()
+    {
+        if (_room.IsOverMemory)
+        {
+            LockAll();
+            _collecting.Relieve();
+            UnlockAll();
+        }
     }
 
     private void Discard()

@@ -100,7 +100,8 @@ internal sealed class CommittedImage : IDisposable
     /// <summary>
     /// Makes RAM the image that consists of this one and the staged pages: pages that the guest wrote get their old
     /// content back, staged pages their new content. The machine is paused. May be repeated after an interruption,
-    /// because nothing is let go before <see cref="Begin"/>. Returns the number of pages written.
+    /// because nothing is let go before <see cref="Begin"/>. Returns the number of pages written, or -1 when a staged page
+    /// can't be read.
     /// </summary>
     public int Apply(StagedPages staged)
     {
@@ -110,9 +111,16 @@ internal sealed class CommittedImage : IDisposable
         _staged = null;
         var loaded = 0;
         var cursor = 0;
+        Span<byte> scratch = stackalloc byte[FrameLimits.PageSize];
         while (staged.Members.NextSet(ref cursor, out var page))
         {
-            if (staged.TryGet(page, out var content))
+            var found = staged.Read(page, scratch, out var content);
+            if (found == StagedRead.Failed)
+            {
+                return -1;
+            }
+
+            if (found == StagedRead.Found)
             {
                 _ram.LoadPage(page, content.IsEmpty ? s_zeroPage : content);
                 loaded++;

@@ -126,22 +126,27 @@ internal sealed class PageStager
     /// <summary>The newest version of a page that the primary may have made its delta against.</summary>
     private bool TryReadBase(int page, StagedPages target, StagedPages? sealedPages)
     {
-        if (target.TryGet(page, out var content)
-            || (sealedPages is not null && sealedPages.TryGet(page, out content)))
+        var found = target.Read(page, _page, out var content);
+        if (found == StagedRead.Absent && sealedPages is not null)
         {
-            if (content.IsEmpty)
-            {
-                Array.Clear(_page);
-            }
-            else
-            {
-                content.CopyTo(_page);
-            }
-
-            return true;
+            found = sealedPages.Read(page, _page, out content);
         }
 
-        return _image.TryRead(page, _page);
+        if (found != StagedRead.Found)
+        {
+            return found == StagedRead.Absent && _image.TryRead(page, _page);
+        }
+
+        if (content.IsEmpty)
+        {
+            Array.Clear(_page);
+        }
+        else
+        {
+            content.CopyTo(_page);
+        }
+
+        return true;
     }
 
     private bool TryDecompress(PageChunk chunk, out ReadOnlySpan<byte> body)

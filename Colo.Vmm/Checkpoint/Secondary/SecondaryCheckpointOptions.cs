@@ -15,6 +15,18 @@ public sealed record SecondaryCheckpointOptions
     /// </summary>
     public int? WantCheckpointPages { get; init; }
 
+    /// <summary>
+    /// Most pages of memory for staged pages and the older versions of changed ones together, while there is a
+    /// <see cref="SpillPath"/> to put staged pages beyond it. Null: a quarter of the guest's pages.
+    /// </summary>
+    public int? MemoryPagesMax { get; init; }
+
+    /// <summary>
+    /// File for staged pages that <see cref="MemoryPagesMax"/> leaves no memory for. It is made anew, has no name once it
+    /// is open where the system allows that, and nothing in it outlives the process. Null: everything stays in memory.
+    /// </summary>
+    public string? SpillPath { get; init; }
+
     /// <summary>Most bytes of device state accepted; 64 MiB unless said otherwise.</summary>
     public int DeviceStateMax { get; init; } = 64 * 1024 * 1024;
 
@@ -36,6 +48,11 @@ public sealed record SecondaryCheckpointOptions
         if (WantCheckpointPages is { } wanted && (wanted < 1 || wanted > (StagedPagesMax ?? pageCount)))
         {
             errors.Add($"{nameof(WantCheckpointPages)} is {wanted}, expected 1 to {StagedPagesMax ?? pageCount}");
+        }
+
+        if (MemoryPagesMax < 1 || MemoryPagesMax > pageCount)
+        {
+            errors.Add($"{nameof(MemoryPagesMax)} is {MemoryPagesMax}, expected 1 to {pageCount}");
         }
 
         if (DeviceStateMax is < 0 or > FrameLimits.DeviceStateMax)

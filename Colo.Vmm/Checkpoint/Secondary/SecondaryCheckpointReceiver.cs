@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Colo.Vmm.Block;
 
 namespace Colo.Vmm.Checkpoint.Secondary;
 
@@ -75,7 +76,10 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
         _time = time;
         _stagedMax = options.StagedPagesMax ?? machine.Ram.PageCount;
         _wantPages = options.WantCheckpointPages ?? Math.Max(1, Math.Min(_stagedMax, machine.Ram.PageCount / 4));
-        _intake = new CheckpointIntake(machine.Ram, link.PageChannelCount, link.Features, _stagedMax);
+        var room = new StagingRoom(
+            machine.Ram.SavedPages, _stagedMax, options.MemoryPagesMax ?? Math.Max(1, machine.Ram.PageCount / 4),
+            OpenSpill(options.SpillPath));
+        _intake = new CheckpointIntake(machine.Ram, link.PageChannelCount, link.Features, room);
         _isLost = () => _link.Failure != LinkFailure.None;
         _threads = new Thread[1 + link.PageChannelCount];
     }
@@ -105,6 +109,12 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
 
     /// <summary>The most that <see cref="ExtraMemoryBytes"/> has been.</summary>
     public long ExtraMemoryBytesPeak => (long)_machine.Ram.SavedPages.PeakAliveCount * FrameLimits.PageSize;
+
+    /// <summary>Staged pages that are in the spill file.</summary>
+    public int SpilledPages => _intake.Room.PagesInFile;
+
+    /// <summary>Why there is no spill file though one was asked for; staged pages stay in memory then. Null: there is.</summary>
+    public string? SpillProblem { get; private set; }
 
     /// <summary>How long the last flip took, and how many pages it wrote.</summary>
     public TimeSpan LastApplyTime => _lastApplyTime;
@@ -147,11 +157,13 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
     }
 
     /// <summary>
-    /// Asks for a checkpoint when staged and changed pages have reached their bound; once for each checkpoint. Called
+    /// Asks for a checkpoint when staged and changed pages have reached their bound; once for each checkpoint. Moves
+    /// staged pages to the spill file when the guest's older versions need the memory. Called
     /// by the owner's timer, because the guest changes pages without our doing anything. Any thread.
     /// </summary>
     public void CheckBounds()
     {
+        _intake.Relieve();
         if (_replica != ReplicaState.Replica || _intake.Room.InUse + _intake.Image.SavedPageCount < _wantPages
             || Interlocked.Exchange(ref _wanted, 1) != 0)
         {
@@ -177,6 +189,32 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
         }
 
         _intake.Image.Dispose();
+        _intake.Room.Dispose();
+    }
+
+    private OsFile? OpenSpill(string? path)
+    {
+        if (path is null)
+        {
+            return null;
+        }
+
+        try
+        {
+            var file = new OsFile(path, FileMode.Create);
+            if (!OperatingSystem.IsWindows())
+            {
+                // Open but without a name, it is gone with the process, however that ends.
+                File.Delete(path);
+            }
+
+            return file;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            SpillProblem = $"spill file {path}: {error.Message}";
+            return null;
+        }
     }
 
     private void ReadControl()

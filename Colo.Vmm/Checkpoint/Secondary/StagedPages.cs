@@ -5,16 +5,19 @@ namespace Colo.Vmm.Checkpoint.Secondary;
 
 /// <summary>
 /// The pages received for one checkpoint and not yet in the guest's RAM; the last version of a page replaces the one
-/// before. Channels may put pages at the same time as long as each page has one channel.
+/// before. A page is in a buffer, in the spill file, or only a mark. Channels may put pages at the same time as long as
+/// each page has one channel.
 /// </summary>
 internal sealed class StagedPages
 {
     // Marks in the table; compared by reference.
     private static readonly byte[] s_zero = [];
     private static readonly byte[] s_inRam = new byte[1];
+    private static readonly byte[] s_spilled = new byte[2];
 
     private readonly StagingRoom _room;
     private readonly byte[]?[] _contentOfPage;
+    private readonly int[] _slotOfPage;
     private readonly DirtyPages _members;
     private long _count;
     private long _setDigest;
@@ -24,6 +27,7 @@ internal sealed class StagedPages
     {
         _room = room;
         _contentOfPage = new byte[]?[pageCount];
+        _slotOfPage = room.HasFile ? new int[pageCount] : [];
         _members = new DirtyPages(pageCount);
     }
 
@@ -42,21 +46,20 @@ internal sealed class StagedPages
 
     public bool TryPut(int page, ReadOnlySpan<byte> content)
     {
-        var buffer = _contentOfPage[page];
-        if (!IsBuffer(buffer))
+        var present = _contentOfPage[page];
+        if (IsBuffer(present))
         {
-            if (!_room.TryRent(out buffer))
-            {
-                Volatile.Write(ref _overflowed, 1);
-                return false;
-            }
-
-            NoteMember(page);
+            content.CopyTo(present);
+            return true;
         }
 
-        content.CopyTo(buffer);
-        Volatile.Write(ref _contentOfPage[page], buffer);
-        return true;
+        if (ReferenceEquals(present, s_spilled) ? _room.Overwrite(_slotOfPage[page], content) : TryPutNew(page, content))
+        {
+            return true;
+        }
+
+        Volatile.Write(ref _overflowed, 1);
+        return false;
     }
 
     public void PutZero(int page) => Mark(page, s_zero);
@@ -65,13 +68,51 @@ internal sealed class StagedPages
     public void NoteInRam(int page) => Mark(page, s_inRam);
 
     /// <summary>
-    /// The staged bytes of a page; an empty span for a page of zeros. False when it is not staged, or is in RAM already.
+    /// The staged bytes of a page; an empty span for a page of zeros. <paramref name="scratch"/> holds one page and is
+    /// what <paramref name="content"/> points to when the page was in the file.
     /// </summary>
-    public bool TryGet(int page, out ReadOnlySpan<byte> content)
+    public StagedRead Read(int page, Span<byte> scratch, out ReadOnlySpan<byte> content)
     {
-        var buffer = Volatile.Read(ref _contentOfPage[page]);
-        content = buffer;
-        return buffer is not null && !ReferenceEquals(buffer, s_inRam);
+        var present = Volatile.Read(ref _contentOfPage[page]);
+        content = present;
+        if (present is null || ReferenceEquals(present, s_inRam))
+        {
+            return StagedRead.Absent;
+        }
+
+        if (!ReferenceEquals(present, s_spilled))
+        {
+            return StagedRead.Found;
+        }
+
+        content = scratch[..FrameLimits.PageSize];
+        return _room.ReadSpilled(_slotOfPage[page], scratch[..FrameLimits.PageSize])
+            ? StagedRead.Found
+            : StagedRead.Failed;
+    }
+
+    /// <summary>Moves pages to the file while the room has too little memory; nobody else may be using the object.</summary>
+    public void Relieve()
+    {
+        var cursor = 0;
+        while (_room.IsOverMemory && _members.NextSet(ref cursor, out var page))
+        {
+            var content = _contentOfPage[page];
+            if (!IsBuffer(content))
+            {
+                continue;
+            }
+
+            var slot = _room.Spill(content);
+            if (slot < 0)
+            {
+                return;
+            }
+
+            _slotOfPage[page] = slot;
+            _contentOfPage[page] = s_spilled;
+            _room.Return(content);
+        }
     }
 
     /// <summary>Forgets everything; nobody else may be using the object.</summary>
@@ -80,11 +121,7 @@ internal sealed class StagedPages
         var cursor = 0;
         while (_members.NextSet(ref cursor, out var page))
         {
-            if (IsBuffer(_contentOfPage[page]))
-            {
-                _room.Return(_contentOfPage[page]!);
-            }
-
+            LetGo(page, _contentOfPage[page]);
             _contentOfPage[page] = null;
         }
 
@@ -96,14 +133,56 @@ internal sealed class StagedPages
 
     private static bool IsBuffer([NotNullWhen(true)] byte[]? content) => content is { Length: FrameLimits.PageSize };
 
+    private bool TryPutNew(int page, ReadOnlySpan<byte> content)
+    {
+        if (!_room.TryEnter())
+        {
+            return false;
+        }
+
+        byte[] present;
+        if (_room.TryRent(out var buffer))
+        {
+            content.CopyTo(buffer);
+            present = buffer;
+        }
+        else
+        {
+            var slot = _room.Spill(content);
+            if (slot < 0)
+            {
+                _room.Leave();
+                return false;
+            }
+
+            _slotOfPage[page] = slot;
+            present = s_spilled;
+        }
+
+        NoteMember(page);
+        Volatile.Write(ref _contentOfPage[page], present);
+        return true;
+    }
+
     private void Mark(int page, byte[] mark)
     {
         var old = _contentOfPage[page];
         NoteMember(page);
         Volatile.Write(ref _contentOfPage[page], mark);
-        if (IsBuffer(old))
+        LetGo(page, old);
+    }
+
+    private void LetGo(int page, byte[]? content)
+    {
+        if (IsBuffer(content))
         {
-            _room.Return(old);
+            _room.Return(content);
+            _room.Leave();
+        }
+        else if (ReferenceEquals(content, s_spilled))
+        {
+            _room.FreeSpilled(_slotOfPage[page]);
+            _room.Leave();
         }
     }
 

@@ -6,7 +6,7 @@ namespace Colo.Vmm.Devices.Virtio;
 /// </summary>
 internal interface IVirtioFunction
 {
-    /// <summary>Device id of virtio 1.2 chapter 5: 1 net, 2 block, 3 console, 4 entropy.</summary>
+    /// <summary>Device id of virtio 1.2 chapter 5: 1 net, 2 block, 3 console, 4 entropy, 18 input.</summary>
     uint DeviceId { get; }
 
     /// <summary>Feature bits of this kind of device; the transport adds its own.</summary>
@@ -16,6 +16,11 @@ internal interface IVirtioFunction
 
     /// <summary>The configuration space as it stands now.</summary>
     ReadOnlySpan<byte> Config { get; }
+
+    /// <summary>The driver writes a byte of the configuration space; nothing for devices whose space is read only.</summary>
+    void WriteConfig(int offset, byte value)
+    {
+    }
 
     /// <summary>Requests that have been taken from a queue and not been answered yet; zero when drained.</summary>
     int RequestsInFlight { get; }

@@ -132,6 +132,12 @@ internal sealed class VirtioMmioDevice : IMmioDevice, IServicedDevice, IStateful
 
     public void Write(ulong offset, int size, ulong value)
     {
+        if (_function is not null && offset >= ConfigBase)
+        {
+            WriteConfig(_function, (int)(offset - ConfigBase), size, value);
+            return;
+        }
+
         if (size != 4 || _function is null)
         {
             return;
@@ -255,6 +261,14 @@ internal sealed class VirtioMmioDevice : IMmioDevice, IServicedDevice, IStateful
         }
 
         return value;
+    }
+
+    private static void WriteConfig(IVirtioFunction function, int offset, int size, ulong value)
+    {
+        for (int i = 0; i < size; i++)
+        {
+            function.WriteConfig(offset + i, (byte)(value >> (8 * i)));
+        }
     }
 
     private void WriteDriverFeatures(uint word)

@@ -11,7 +11,7 @@ internal sealed class BenchPair : IDisposable, IPrimaryCheckpointHooks, ISeconda
 {
     private ulong _epoch;
 
-    public BenchPair(int pages, int channels, PrimaryCheckpointOptions options)
+    public BenchPair(int pages, int channels, PrimaryCheckpointOptions options, string? spillPath = null)
     {
         Primary = new BenchMachine(pages);
         Secondary = new BenchMachine(pages);
@@ -21,7 +21,7 @@ internal sealed class BenchPair : IDisposable, IPrimaryCheckpointHooks, ISeconda
         var open = Task.Run(() => Open(own with { Role = LinkRole.Secondary }, ends.Select(e => e.Second)));
         var link = Open(own, ends.Select(e => e.First));
         Receiver = new SecondaryCheckpointReceiver(
-            Secondary, open.GetAwaiter().GetResult(), new SecondaryCheckpointOptions(), this, TimeProvider.System);
+            Secondary, open.GetAwaiter().GetResult(), new SecondaryCheckpointOptions { SpillPath = spillPath }, this, TimeProvider.System);
         Sender = new PrimaryCheckpointSender(Primary, link, options, this, TimeProvider.System);
         Receiver.Start(isReplica: true);
         Sender.WaitUntilReady(CancellationToken.None);
@@ -78,7 +78,14 @@ internal sealed class BenchPair : IDisposable, IPrimaryCheckpointHooks, ISeconda
     {
     }
 
-    public bool TryCommit(CheckpointStamp stamp) => true;
+    /// <summary>Pages that were in the spill file when the last checkpoint was whole.</summary>
+    public int SpilledAtCommit { get; private set; }
+
+    public bool TryCommit(CheckpointStamp stamp)
+    {
+        SpilledAtCommit = Receiver.SpilledPages;
+        return true;
+    }
 
     public void Loaded(CheckpointStamp stamp)
     {

@@ -32,7 +32,8 @@ internal static class BufferBenchmark
                 "MB/s",
                 () => Buffered(buffer, offsets, data),
                 () => Raw(raw, offsets, data),
-                rounds: 7);
+                rounds: 7,
+                target: 0.5);
         }
     }
 

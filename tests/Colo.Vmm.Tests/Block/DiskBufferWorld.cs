@@ -284,12 +284,14 @@ internal sealed class DiskBufferWorld
         {
             0 => _random.Next(1, 300),
             < 4 => 8,
+            4 => 128 * _random.Next(1, 5),
             _ => _random.Next(1, 20),
         };
         var first = _random.Next(sectors);
-        if (count == 8)
+        if (count is 8 or >= 128 && count % 128 == 0)
         {
-            first &= ~7;
+            // Whole pages and whole clusters take other ways than parts of them.
+            first -= first % Math.Min(count, 128);
         }
 
         count = Math.Min(count, sectors - first);

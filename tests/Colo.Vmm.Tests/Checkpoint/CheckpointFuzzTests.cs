@@ -48,7 +48,7 @@ public sealed class CheckpointFuzzTests
         using var ram = new GuestRam(0x8000_0000, Pages * 4096);
         var image = new CommittedImage(ram);
         image.Begin();
-        var room = new StagingRoom(ram.SavedPages, Pages);
+        var room = new StagingRoom(ram.SavedPages, Pages, Pages, file: null);
         var staged = new StagedPages(Pages, room);
         var features = LinkFeatures.Compression | LinkFeatures.Delta;
         var stager = new PageStager(ram, image, 0, 1, features);

@@ -105,6 +105,87 @@ public sealed class CheckpointRoundTripTests
         }
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(16)]
+    [InlineData(400)]
+    public void Pages_beyond_the_memory_bound_are_staged_in_a_file_that_has_no_name(int memoryPages)
+    {
+        var folder = Directory.CreateTempSubdirectory("colo-staged-");
+        try
+        {
+            var options = new SecondaryCheckpointOptions
+            {
+                MemoryPagesMax = memoryPages, SpillPath = Path.Combine(folder.FullName, "staged"),
+            };
+            var mostSpilled = 0;
+            using var pair = new CheckpointPair(channels: 2, secondary: options);
+            pair.CommitDecision = _ =>
+            {
+                mostSpilled = Math.Max(mostSpilled, pair.Receiver.SpilledPages);
+                return true;
+            };
+            Assert.Null(pair.Receiver.SpillProblem);
+            Assert.Empty(folder.GetFiles());
+            pair.StartAsReplica();
+            pair.Primary.StartThread();
+            for (ulong epoch = 1; epoch <= 20; epoch++)
+            {
+                pair.Secondary.Step(100);
+                pair.Receiver.CheckBounds();
+                Assert.Equal(CheckpointStatus.Loaded, pair.Run(epoch).Status);
+                Assert.Equal(0, pair.Receiver.SpilledPages);
+            }
+
+            Assert.Equal(0, pair.Mismatches);
+            Assert.True(memoryPages == 400 || mostSpilled > 0, "nothing went to the file");
+        }
+        finally
+        {
+            folder.Delete();
+        }
+    }
+
+    [Fact]
+    public void With_a_file_the_memory_beside_the_guests_is_bounded_though_both_sides_write_other_pages()
+    {
+        const int pages = 2048;
+        var folder = Directory.CreateTempSubdirectory("colo-staged-");
+        var options = new SecondaryCheckpointOptions { SpillPath = Path.Combine(folder.FullName, "staged") };
+        using var pair = new CheckpointPair(pages, secondary: options);
+        folder.Delete();
+        pair.StartAsReplica(bootSteps: 0);
+        for (ulong epoch = 1; epoch <= 3; epoch++)
+        {
+            for (var page = 0; page < pages / 4; page++)
+            {
+                pair.Primary.WriteAt(page * 2 * 4096, BitConverter.GetBytes(epoch + (ulong)page));
+                pair.Secondary.WriteAt((page * 2 + 1) * 4096, BitConverter.GetBytes(epoch + (ulong)page));
+            }
+
+            Assert.Equal(CheckpointStatus.Loaded, pair.Run(epoch).Status);
+        }
+
+        Assert.Equal(0, pair.Mismatches);
+        Assert.Equal(pages / 4 * 4096, pair.Receiver.ExtraMemoryBytesPeak);
+    }
+
+    [Fact]
+    public void A_spill_file_that_can_not_be_made_leaves_the_pages_in_memory_and_says_so()
+    {
+        using var pair = new CheckpointPair(secondary: new SecondaryCheckpointOptions
+        {
+            MemoryPagesMax = 1, SpillPath = "/proc/no/such/folder/staged",
+        });
+        pair.StartAsReplica();
+        pair.Primary.Step(200);
+
+        Assert.Equal(CheckpointStatus.Loaded, pair.Run(1).Status);
+
+        Assert.Contains("/proc/no/such/folder/staged", pair.Receiver.SpillProblem, StringComparison.Ordinal);
+        Assert.Equal(0, pair.Mismatches);
+    }
+
     [Fact]
     public void Hot_pages_travel_as_deltas_and_rewritten_equal_pages_not_at_all()
     {

@@ -2,18 +2,19 @@ using Colo.Vmm.Block;
 using Colo.Vmm.Devices.Virtio;
 using Colo.Vmm.Devices.VirtioBlock;
 using Colo.Vmm.Devices.VirtioConsole;
+using Colo.Vmm.Devices.VirtioInput;
 using Colo.Vmm.Devices.VirtioNet;
 using Colo.Vmm.Devices.VirtioRng;
 
 namespace Colo.Vmm.Tests.Devices;
 
 /// <summary>
-/// A quarter of a million hostile descriptors for each of four devices: whatever the rings say, nothing is thrown, and after
+/// A million hostile descriptors for each of five devices: whatever the rings say, nothing is thrown, and after
 /// a reset the device works.
 /// </summary>
 public class HostileRingTests
 {
-    private const int DescriptorsPerDevice = 250_000;
+    private const int DescriptorsPerDevice = 1_000_000;
     private const int Batch = 64;
 
     [Theory]
@@ -21,6 +22,7 @@ public class HostileRingTests
     [InlineData("block")]
     [InlineData("rng")]
     [InlineData("console")]
+    [InlineData("input")]
     public void Rings_full_of_noise_never_throw(string kind)
     {
         int seed = kind.GetHashCode(StringComparison.Ordinal);
@@ -32,6 +34,7 @@ public class HostileRingTests
         {
             "net" => new NetDevice(backend, [2, 0, 0, 0, 0, 1], 1500, offerChecksum: true),
             "block" => new BlockDevice(disk, "fuzz"),
+            "input" => new InputDevice(),
             "rng" => new RngDevice(new SeededEntropy(1)),
             _ => new ConsoleDevice(console),
         };
@@ -44,6 +47,7 @@ public class HostileRingTests
                 Scramble(driver, random, function.QueueCount);
                 backend.Deliver(new byte[random.Next(1, 3000)]);
                 console.Type("typed");
+                (function as InputDevice)?.Press();
                 for (int queue = 0; queue < function.QueueCount; queue++)
                 {
                     driver.Kick(queue);

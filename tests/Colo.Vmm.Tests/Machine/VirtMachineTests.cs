@@ -22,6 +22,17 @@ public class VirtMachineTests
         Assert.False(machine.IsRunning);
     }
 
+    /// <summary>Once the clock stood for ever when Resume overtook the start of the machine's thread.</summary>
+    [Fact]
+    public async Task Guest_time_runs_from_the_start()
+    {
+        // x6 = 1000; read time into x5 until it is not below x6; power off.
+        using VirtMachine machine = New(Options, [Addi(6, 0, 1000), 0xc010_22f3, 0xfe62_eee3, .. PowerOff]);
+        machine.Start();
+        MachineExit exit = await machine.Completion.WaitAsync(HangLimit);
+        Assert.Equal(MachineExitReason.GuestShutdown, exit.Reason);
+    }
+
     [Theory]
     [InlineData(LoopForEver)]
     [InlineData(Wfi)]
