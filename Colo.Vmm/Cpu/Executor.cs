@@ -25,6 +25,43 @@ internal sealed unsafe class Executor(
 
     public HartStop Run(long budget)
     {
+        // Before the first look at what is pending: whoever finds this 0 after asking knows that it will be seen.
+        Interlocked.Exchange(ref context->Running, 1);
+        HartStop stop = RunUntilStop(budget);
+        Volatile.Write(ref context->Running, 0);
+        return stop;
+    }
+
+    /// <summary>Does what other harts have asked for. On the hart's thread, between instructions.</summary>
+    public void ServeFences()
+    {
+        int asked = Volatile.Read(ref context->FencesAsked);
+        if (asked == context->FencesDone)
+        {
+            return;
+        }
+
+        HartFence kinds = (HartFence)Interlocked.Exchange(ref context->FenceKinds, 0);
+        if ((kinds & HartFence.Translations) != 0)
+        {
+            mmu.FlushAll();
+            code.FlushJumps();
+        }
+        else if ((kinds & HartFence.Writes) != 0)
+        {
+            mmu.FlushWrites();
+        }
+
+        if ((kinds & HartFence.Code) != 0)
+        {
+            code.DropWritten();
+        }
+
+        Volatile.Write(ref context->FencesDone, asked);
+    }
+
+    private HartStop RunUntilStop(long budget)
+    {
         HartContext* c = context;
         ulong retired = c->InstructionsRetired;
         c->Remaining = Math.Max(budget, 0);
@@ -51,6 +88,11 @@ internal sealed unsafe class Executor(
     private HartStop Attend(HartContext* c)
     {
         int pending = Interlocked.Exchange(ref c->Pending, 0);
+        if ((pending & HartContext.PendingFence) != 0)
+        {
+            ServeFences();
+        }
+
         if ((pending & HartContext.PendingCode) != 0)
         {
             code.DropWritten();

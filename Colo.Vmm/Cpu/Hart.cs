@@ -39,7 +39,7 @@ public sealed unsafe class Hart : IDisposable, IRamClient
         _mmu = new Mmu(ram, bus);
         _context = _mmu.Context;
         _csrs = new CsrFile(_context, _mmu, clock, options, hartId);
-        _code = new CodeCache(ram, _mmu);
+        _code = new CodeCache(ram, _mmu, this);
         _csrs.TranslationChanged = _code.FlushJumps;
         _mmu.StoreToCodePage = _code.PrepareStore;
         TrapUnit traps = new(_context, _mmu, _csrs);
@@ -239,8 +239,31 @@ public sealed unsafe class Hart : IDisposable, IRamClient
         _code.FlushJumps();
     }
 
-    /// <summary>Remote fence.i: drops all decoded and compiled code. On the hart's thread or while paused.</summary>
-    public void FlushCode() => _code.DropAll();
+    /// <summary>
+    /// Asks the hart to forget things before it executes another instruction. Any thread; the answer is awaited with the
+    /// number returned.
+    /// </summary>
+    internal int RequestFence(HartFence kinds)
+    {
+        Interlocked.Or(ref _context->FenceKinds, (int)kinds);
+        int number = Interlocked.Increment(ref _context->FencesAsked);
+        Interlocked.Or(ref _context->Pending, HartContext.PendingFence);
+        return number;
+    }
+
+    /// <summary>Waits for a fence asked of this hart. <paramref name="waiting"/> is the hart whose thread this is: it answers meanwhile.</summary>
+    internal void AwaitFence(int number, Hart waiting)
+    {
+        var spin = default(SpinWait);
+        while (Volatile.Read(ref _context->Running) != 0 && Volatile.Read(ref _context->FencesDone) - number < 0)
+        {
+            waiting.ServeFences();
+            spin.SpinOnce(sleep1Threshold: -1);
+        }
+    }
+
+    /// <summary>Does what other harts have asked for. On the hart's thread.</summary>
+    internal void ServeFences() => _executor.ServeFences();
 
     public void Dispose()
     {
@@ -257,7 +280,20 @@ public sealed unsafe class Hart : IDisposable, IRamClient
 
     void IRamClient.FlushWriteTlb() => _mmu.FlushWrites();
 
-    void IRamClient.RevokeWrite(int pageIndex) => _mmu.FlushWritesTo(_ram.HostPage(pageIndex));
+    void IRamClient.RevokeWrite(int pageIndex, IRamClient by)
+    {
+        if (ReferenceEquals(by, this))
+        {
+            _mmu.FlushWritesTo(_ram.HostPage(pageIndex));
+        }
+        else if (_mmu.HoldsWriteTo(_ram.HostPage(pageIndex)))
+        {
+            // A store that has found its permission may still be under way on the other thread.
+            AwaitFence(RequestFence(HartFence.Writes), (Hart)by);
+        }
+    }
+
+    void IRamClient.ServeOthers() => ServeFences();
 
     void IRamClient.CodePageWritten(int pageIndex)
     {

@@ -26,6 +26,7 @@ internal sealed unsafe class CodeCache : IDisposable
 
     private readonly GuestRam _ram;
     private readonly Mmu _mmu;
+    private readonly IRamClient _owner;
     private readonly BlockBuilder _builder;
     private readonly CodeArena _arena = new();
     private readonly ConcurrentQueue<int> _written = new();
@@ -33,8 +34,9 @@ internal sealed unsafe class CodeCache : IDisposable
     private CodeBlock** _buckets;
     private CodePage** _pages;
 
-    public CodeCache(GuestRam ram, Mmu mmu)
+    public CodeCache(GuestRam ram, Mmu mmu, IRamClient owner)
     {
+        _owner = owner;
         _ram = ram;
         _mmu = mmu;
         _builder = new BlockBuilder(ram);
@@ -249,6 +251,8 @@ internal sealed unsafe class CodeCache : IDisposable
 
     private CodeBlock* Build(ulong pc, int page, int offset)
     {
+        // Before the bytes are read: from now on no store to the page goes unnoticed.
+        MarkCode(page);
         if (!TryDecode(pc, page, offset, CodeBlock.CountMax))
         {
             return null;
@@ -284,7 +288,9 @@ internal sealed unsafe class CodeCache : IDisposable
             return false;
         }
 
-        _builder.DecodeCrossing(page, (int)((ulong)(second - _ram.Host) >> GuestRam.PageShift));
+        int secondPage = (int)((ulong)(second - _ram.Host) >> GuestRam.PageShift);
+        MarkCode(secondPage);
+        _builder.DecodeCrossing(page, secondPage);
         return true;
     }
 
@@ -307,6 +313,7 @@ internal sealed unsafe class CodeCache : IDisposable
             return block;
         }
 
+        MarkCode(page);
         _builder.DecodeCrossing(block->Page, page);
         int region = block->Region;
         CodeBlock* next = block->NextInPage;
@@ -317,7 +324,6 @@ internal sealed unsafe class CodeCache : IDisposable
         block->Region = region;
         block->Heat = HeatThreshold;
         block->DropCount = DropCount;
-        MarkCode(page);
         return block;
     }
 
@@ -344,7 +350,7 @@ internal sealed unsafe class CodeCache : IDisposable
             _pages[page] = (CodePage*)NativeMemory.AllocZeroed((nuint)sizeof(CodePage));
         }
 
-        _ram.MarkCodePage(page);
+        _ram.MarkCodePage(page, _owner);
         return _pages[page];
     }
 
