@@ -63,6 +63,9 @@ public sealed unsafe class Hart : IDisposable, IRamClient
 
     public ulong InstructionsRetired => _context->InstructionsRetired;
 
+    /// <summary>What the compiling tier has done; null when there is none. Any thread.</summary>
+    internal RegionCounters? TierCounters => _tier?.Counters;
+
     /// <summary>The deadline of stimecmp in mtime ticks, or <see cref="ulong.MaxValue"/> when Sstc is off or it has fired.</summary>
     public ulong NextTimerDeadline =>
         _csrs.SstcEnabled && (_csrs.Mip & CsrFile.InterruptStip) == 0 ? _context->Cold.Stimecmp : ulong.MaxValue;

@@ -250,7 +250,7 @@ internal sealed class RegionCompiler
         }
         else if (jump.Op.Rs1 == 1)
         {
-            foreach (int site in ReturnSites().Take(4))
+            foreach (int site in ReturnSites().Distinct().Take(12))
             {
                 Label other = _il.DefineLabel();
                 _il.Emit(OpCodes.Ldloc, _locals.Pc);

@@ -74,6 +74,29 @@ internal sealed unsafe class CodeCache : IDisposable
     /// <summary>Finds or decodes the block at pc. Null when the fetch faults: cause and value are in the MMU.</summary>
     public CodeBlock* Find(ulong pc)
     {
+        while (true)
+        {
+            // To decode may mean to wait for another hart, and to do meanwhile what others ask for: then nothing that was
+            // translated or found before is valid any more.
+            int fences = _mmu.Context->FencesDone;
+            CodeBlock* block = FindOnce(pc);
+            if (fences == _mmu.Context->FencesDone)
+            {
+                if (block != null && block->SecondPage < 0 && block->Linkable != 0)
+                {
+                    ulong key = pc ^ _mmu.Context->ModeKey;
+                    JumpEntry* entry = _jumps + (key >> 1 & (JumpEntryCount - 1));
+                    entry->Key = key;
+                    entry->Block = block;
+                }
+
+                return block;
+            }
+        }
+    }
+
+    private CodeBlock* FindOnce(ulong pc)
+    {
         byte* host = _mmu.FetchPage(pc);
         if (host == null)
         {
@@ -93,16 +116,7 @@ internal sealed unsafe class CodeCache : IDisposable
             block = CheckCrossing(block, pc);
         }
 
-        block = block == null ? Build(pc, page, offset) : block;
-        if (block != null && block->SecondPage < 0)
-        {
-            ulong key = pc ^ _mmu.Context->ModeKey;
-            JumpEntry* entry = _jumps + (key >> 1 & (JumpEntryCount - 1));
-            entry->Key = key;
-            entry->Block = block;
-        }
-
-        return block;
+        return block == null ? Build(pc, page, offset) : block;
     }
 
     /// <summary>Decodes the one instruction at pc into a block of its own that is used once. Null on a fetch fault.</summary>
@@ -251,12 +265,19 @@ internal sealed unsafe class CodeCache : IDisposable
 
     private CodeBlock* Build(ulong pc, int page, int offset)
     {
-        // Before the bytes are read: from now on no store to the page goes unnoticed.
-        MarkCode(page);
-        if (!TryDecode(pc, page, offset, CodeBlock.CountMax))
+        int fences;
+        do
         {
-            return null;
+            // Before the bytes are read: from now on no store to the page goes unnoticed. A notice that was dealt with while
+            // this waited for another hart may have been of a store that comes after the bytes were read: then once more.
+            fences = _mmu.Context->FencesDone;
+            MarkCode(page);
+            if (!TryDecode(pc, page, offset, CodeBlock.CountMax))
+            {
+                return null;
+            }
         }
+        while (fences != _mmu.Context->FencesDone);
 
         byte* memory = _arena.Allocate(_builder.SizeBytes);
         if (memory == null)
@@ -313,7 +334,14 @@ internal sealed unsafe class CodeCache : IDisposable
             return block;
         }
 
+        int fences = _mmu.Context->FencesDone;
         MarkCode(page);
+        if (fences != _mmu.Context->FencesDone)
+        {
+            // The block may be gone.
+            return null;
+        }
+
         _builder.DecodeCrossing(block->Page, page);
         int region = block->Region;
         CodeBlock* next = block->NextInPage;
@@ -329,11 +357,11 @@ internal sealed unsafe class CodeCache : IDisposable
 
     private void Register(CodeBlock* block)
     {
-        CodePage* info = MarkCode(block->Page);
+        CodePage* info = _pages[block->Page];
         MarkDecoded(block->Page, block->Offset, block->Length);
         if (block->SecondPage >= 0)
         {
-            MarkCode(block->SecondPage)->Decoded[0] |= 1;
+            _pages[block->SecondPage]->Decoded[0] |= 1;
         }
 
         block->NextInPage = info->First;
@@ -343,7 +371,7 @@ internal sealed unsafe class CodeCache : IDisposable
         *bucket = block;
     }
 
-    private CodePage* MarkCode(int page)
+    private void MarkCode(int page)
     {
         if (_pages[page] == null)
         {
@@ -351,7 +379,6 @@ internal sealed unsafe class CodeCache : IDisposable
         }
 
         _ram.MarkCodePage(page, _owner);
-        return _pages[page];
     }
 
     private void DropPage(int page)
