@@ -44,7 +44,7 @@ internal static class Program
     private static RootCommand BuildRoot()
     {
         Command vm = VmRunCommand.Build();
-        foreach (Command command in ActCommands.BuildVm())
+        foreach (Command command in ActCommands.BuildVm().Concat(VmAdminCommands.BuildVm()))
         {
             vm.Add(command);
         }
@@ -55,6 +55,7 @@ internal static class Program
             NodeCommand.Build(),
             DemoCommand.Build(),
             DemoCommand.BuildClient(),
+            LabCommands.BuildBench(),
             StatusCommand.Build(),
             StatusCommand.BuildList(),
             EventsCommand.Build(),
@@ -63,8 +64,14 @@ internal static class Program
             WaitCommand.Build(),
             ExplainCommand.Build(),
             CertCommand.Build(),
+            HistoryCommand.Build(),
+            CheckpointCommand.Build(),
+            CheckCommand.Build(),
+            ConfigCommand.Build(),
+            SupportCommand.Build(),
+            VmAdminCommands.BuildHost(),
         };
-        foreach (Command command in ActCommands.Build())
+        foreach (Command command in ActCommands.Build().Concat(InspectCommands.Build()))
         {
             root.Add(command);
         }

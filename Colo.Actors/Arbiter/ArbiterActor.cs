@@ -13,9 +13,11 @@ internal sealed class ArbiterActor : ReceiveActor
     private readonly VmId vm;
     private readonly IArbiter arbiter;
     private readonly TimeSpan timeout;
+    private readonly TimeProvider time;
 
-    public ArbiterActor(VmId vm, IArbiter arbiter, TimeSpan timeout)
+    public ArbiterActor(VmId vm, IArbiter arbiter, TimeSpan timeout, TimeProvider time)
     {
+        this.time = time;
         this.vm = vm;
         this.arbiter = arbiter;
         this.timeout = timeout;
@@ -32,7 +34,7 @@ internal sealed class ArbiterActor : ReceiveActor
 
     private async Task<ArbiterAnswer> AnswerAsync(ArbiterProposal? proposal)
     {
-        using var limit = new CancellationTokenSource(timeout);
+        using var limit = new CancellationTokenSource(timeout, time);
         ValueTask<ArbiterAnswer> asked = proposal is null
             ? arbiter.ReadAsync(vm, limit.Token)
             : arbiter.CompareAndSetAsync(proposal, limit.Token);

@@ -25,7 +25,8 @@ internal sealed class CommandPhase(
             .On<DrainCommand>(OnDrain, all)
             .On<StartCommand>(OnStart, all)
             .On<StopCommand>(OnStop, all)
-            .On<SetModeCommand>(OnSetMode, all);
+            .On<SetModeCommand>(OnSetMode, all)
+            .On<SetCandidatesCommand>(OnSetCandidates, all);
     }
 
     private void OnProtect(Instant now, ProtectCommand command, EffectList effects)
@@ -219,6 +220,14 @@ internal sealed class CommandPhase(
     {
         context.Tell(CoreName.PrimaryCheckpoint, new SetReplicationMode(command.Mode), effects);
         Done(command, $"{command.Mode}", effects);
+    }
+
+    private void OnSetCandidates(Instant now, SetCandidatesCommand command, EffectList effects)
+    {
+        context.Candidates = command.Candidates;
+        string text = string.Join(", ", command.Candidates);
+        context.Emit(EventCode.PlacementChanged, text, effects);
+        Done(command, text, effects);
     }
 
     private void Done(OperatorCommand command, string text, EffectList effects) =>

@@ -19,6 +19,9 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
 
     public FailoverOptions Options => options;
 
+    /// <summary>Hosts that may hold this VM; the operator may change them.</summary>
+    public IReadOnlyList<HostId> Candidates { get; set; } = options.Candidates;
+
     public FailoverState State { get; private set; } = FailoverState.Starting;
 
     /// <summary>The newest record that this host knows; null before the first.</summary>
@@ -51,8 +54,8 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
     /// <summary>The proposal whose answer is awaited; null when the question is a read, or there is none.</summary>
     public ArbiterProposal? Proposal { get; private set; }
 
-    /// <summary>The last term in which this host's disk was part of the VM's history, in this life of the process.</summary>
-    public Term LastInStep { get; private set; } = Term.Zero;
+    /// <summary>The last term in which this host's disk was part of the VM's history.</summary>
+    public Term LastInStep { get; private set; } = options.LastInStep;
 
     public string WaitsFor { get; private set; } = string.Empty;
 
@@ -88,6 +91,11 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
     public void RetryLater(string reason, EffectList effects)
     {
         Emit(EventCode.ArbiterUnknown, reason, effects);
+        if (_retry == options.ArbiterRetry && State is FailoverState.PrimaryAsking or FailoverState.SecondaryAsking)
+        {
+            Emit(EventCode.HoldingForArbiter, reason, effects);
+        }
+
         StartTimer(TimerName.ArbiterRetry, _retry, effects);
         _retry = _retry * 2 < options.ArbiterRetryMax ? _retry * 2 : options.ArbiterRetryMax;
     }
@@ -169,7 +177,7 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
         if (ProtectionWanted && !Draining)
         {
             DiskLineage disk = new(LastInStep, HasWriteBitmap: false, options.DiskSizeBytes);
-            foreach (HostId candidate in options.Candidates)
+            foreach (HostId candidate in Candidates)
             {
                 if (candidate != self.Host)
                 {

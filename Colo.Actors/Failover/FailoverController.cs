@@ -60,7 +60,7 @@ public sealed class FailoverController : IProtocolCore
             return;
         }
 
-        if (message is OperatorCommand command && !_context.Desk.Accept(command, effects))
+        if (message is OperatorCommand command && !Accept(command, effects))
         {
             return;
         }
@@ -72,6 +72,23 @@ public sealed class FailoverController : IProtocolCore
         }
 
         _table.Dispatch(_context.State, now, message, effects);
+    }
+
+    private bool Accept(OperatorCommand command, EffectList effects)
+    {
+        if (!_context.Desk.Accept(command, effects))
+        {
+            return false;
+        }
+
+        if (command.ExpectedTerm is { } expected && expected != _context.Term)
+        {
+            _context.Desk.Answer(
+                command.Id, CommandResult.Refused, $"the VM is in {_context.Term} on this host, not in {expected}; look again", effects);
+            return false;
+        }
+
+        return true;
     }
 
     /// <summary>
@@ -122,6 +139,7 @@ public sealed class FailoverController : IProtocolCore
         .IgnoreElsewhere<JoinerReady>("the joining attempt is past")
         .IgnoreElsewhere<JoinCheckpointLoaded>("the joining attempt is past")
         .IgnoreElsewhere<SwitchoverCheckpointLoaded>("the switchover is past")
+        .IgnoreElsewhere<GuestHandedOver>("the switchover is past, or was cancelled")
         .IgnoreElsewhere<CheckpointStalled>("the session is past")
         .IgnoreElsewhere<SecondarySettled>("the replica was thrown away meanwhile")
         .IgnoreElsewhere<SecondaryFailed>("the replica was thrown away meanwhile")

@@ -51,6 +51,12 @@ public sealed record JoinCheckpointLoaded(HostIdentity Peer, Epoch Epoch) : Mess
 /// <summary>The last checkpoint before the exchange is loaded; both guests stand at it, paused.</summary>
 public sealed record SwitchoverCheckpointLoaded(Epoch Epoch) : Message, IFailoverInput;
 
+/// <summary>
+/// A machine whose secondary cannot be made primary in place (QEMU) has taken the last checkpoint before a switchover: this host lets go, and the
+/// secondary takes over as if it were lost.
+/// </summary>
+public sealed record GuestHandedOver(string Detail) : Message, IFailoverInput;
+
 /// <summary>The primary's core cannot go on with this peer.</summary>
 public sealed record CheckpointStalled(HostIdentity Peer, string Phase) : Message, IFailoverInput;
 

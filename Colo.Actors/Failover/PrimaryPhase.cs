@@ -30,6 +30,7 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
             .On<ArbiterAnswered>(OnEndAnswered, FailoverState.Ending)
             .On<SwitchoverWanted>((_, wanted, effects) => BeginSwitchover(wanted.Reason, effects), FailoverState.Primary)
             .On<SwitchoverCheckpointLoaded>(OnHandover, FailoverState.SwitchoverOut)
+            .On<GuestHandedOver>(OnHandedOver, FailoverState.SwitchoverOut)
             .On<GatewayChanged>(OnGateway, Enum.GetValues<FailoverState>())
             .On<GuestEnded>(OnGuestEnded, FailoverState.Primary, FailoverState.SwitchoverOut)
             .On<GuestEndAgreed>((_, _, effects) => AskOff(effects), FailoverState.Ending)
@@ -205,6 +206,13 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
         {
             context.Send(peer.Host, new LeaveNotice(context.Self, context.Term, "drain"), effects);
         }
+    }
+
+    private void OnHandedOver(Instant now, GuestHandedOver handed, EffectList effects)
+    {
+        context.Emit(EventCode.SwitchoverDone, handed.Detail, effects);
+        context.Desk.Finish(CommandResult.Done, handed.Detail, effects);
+        context.DiscardAndPark(handed.Detail, effects); // the secondary sees the links close and takes over
     }
 
     private void CancelSwitchover(string reason, EffectList effects)

@@ -79,7 +79,7 @@ internal sealed class SoloPhase(FailoverContext context)
         }
 
         bool welcome = context.ProtectionWanted && !context.ProtectionPaused && !context.Draining && !_merging
-            && context.Options.Candidates.Contains(offer.From.Host);
+            && context.Candidates.Contains(offer.From.Host);
         if (!welcome)
         {
             return;

@@ -7,9 +7,10 @@ namespace Colo.Actors.Heartbeat;
 /// <code>
 /// unknown -> heard -> lost (silence on every link | process gone) -> heard again
 /// </code>
-/// Silence counts when every link is past its detector's deadline; a process that is gone counts at once: refused, or reset on every link that was
-/// up. Promises L2: a host that was stalled itself accuses nobody for that time (the idea of Lifeguard, Dadgar et al. 2018), and tells whether it is
-/// itself that is cut off (gateway). When all peers are silent it says so for each; it decides nothing.
+/// Silence counts when every link is past its detector's deadline; a process that is gone counts at once: refused, or
+/// reset on every link that was up. Promises L2: a host that was stalled itself accuses nobody for that time (the idea
+/// of Lifeguard, Dadgar et al. 2018), and tells whether it is itself that is cut off (gateway). When all peers are
+/// silent it says so for each; it decides nothing.
 /// </summary>
 public sealed class HeartbeatMonitor
 {
@@ -71,6 +72,14 @@ public sealed class HeartbeatMonitor
         return youngest;
     }
 
+    /// <summary>Every peer as it stands now.</summary>
+    public IReadOnlyList<PeerGlance> Describe(Instant now) =>
+    [
+        .. _peers.Select(entry => new PeerGlance(
+            entry.Key, entry.Value.Identity, AgeOf(entry.Key, now), entry.Value.Lost, [.. entry.Value.Up],
+            entry.Value.ReachesGateway)),
+    ];
+
     public void Decide(Instant now, Message message, IList<HeartbeatFinding> findings)
     {
         switch (message)
@@ -92,7 +101,8 @@ public sealed class HeartbeatMonitor
                 OnTick(now, findings);
                 break;
             default:
-                throw new ArgumentException($"{message.GetType().Name} is not for the heartbeat monitor", nameof(message));
+                throw new ArgumentException(
+                    $"{message.GetType().Name} is not for the heartbeat monitor", nameof(message));
         }
     }
 
@@ -138,7 +148,8 @@ public sealed class HeartbeatMonitor
 
     private void OnReset(Instant now, HeartbeatLinkReset reset, IList<HeartbeatFinding> findings)
     {
-        if (!_peers.TryGetValue(reset.Peer, out Peer? peer) || reset.Link < 0 || reset.Link >= _links || !peer.Up[reset.Link])
+        if (!_peers.TryGetValue(reset.Peer, out Peer? peer) || reset.Link < 0 || reset.Link >= _links
+            || !peer.Up[reset.Link])
         {
             return;
         }
@@ -208,20 +219,24 @@ public sealed class HeartbeatMonitor
 
     private void NoteStall(Instant now, IList<HeartbeatFinding> findings)
     {
-        if (_lastTick is { } last && now - last > _options.Interval + _options.StallThreshold)
+        TimeSpan late = _lastTick is { } last ? now - last - _options.Interval : TimeSpan.Zero;
+        if (late > _options.Interval / 2)
         {
-            TimeSpan stall = now - last - _options.Interval;
+            // For that time nobody here listened: it is nobody's silence.
             foreach (Peer peer in _peers.Values)
             {
                 foreach (PhiDetector detector in peer.Detectors)
                 {
-                    detector.Forgive(stall, now);
+                    detector.Forgive(late, now);
                 }
             }
+        }
 
-            _extra = stall < _options.LostAtMost ? stall : _options.LostAtMost;
+        if (late > _options.StallThreshold)
+        {
+            _extra = late < _options.LostAtMost ? late : _options.LostAtMost;
             _extraUntil = now + _options.StallMemory;
-            findings.Add(new HeartbeatFinding.Stalled(stall));
+            findings.Add(new HeartbeatFinding.Stalled(late));
         }
 
         _lastTick = now;
@@ -258,7 +273,8 @@ public sealed class HeartbeatMonitor
 
         _gatewayHeard ??= now; // give it one time-out from the start
         bool reachable = now - _gatewayHeard.Value <= _options.GatewayTimeout;
-        bool peerReaches = _peers.Values.Any(peer => peer.Identity is not null && peer.Lost is null && peer.ReachesGateway);
+        bool peerReaches = _peers.Values.Any(
+            peer => peer.Identity is not null && peer.Lost is null && peer.ReachesGateway);
         if (_gatewayTold != (reachable, peerReaches))
         {
             _gatewayTold = (reachable, peerReaches);

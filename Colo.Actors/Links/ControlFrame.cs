@@ -6,8 +6,9 @@ namespace Colo.Actors.Links;
 /// Frames on a control link, after its LinkOpen; big endian:
 /// <code>
 /// 0  4  length n of what follows the type, at most 64 KiB
-/// 4  1  type: 1 heartbeat, 2 message of a VM's core, 3 question to the witness, 4 its answer
-/// 5  n  protobuf: WireHeartbeat, WirePeerMessage, WireArbiterRequest or WireArbiterReply (peer.proto)
+/// 4  1  type: 1 heartbeat, 2 message of a VM's core, 3 question to the witness, 4 its answer, 5 report, 6 order, 7 its answer
+/// 5  n  protobuf: WireHeartbeat, WirePeerMessage, WireArbiterRequest, WireArbiterReply, WireNodeReport, WireNodeRequest
+///       or WireNodeReply (peer.proto)
 /// </code>
 /// </summary>
 internal static class ControlFrame
@@ -18,6 +19,9 @@ internal static class ControlFrame
     public const byte CoreMessage = 2;
     public const byte ArbiterRequest = 3;
     public const byte ArbiterReply = 4;
+    public const byte NodeReport = 5;
+    public const byte NodeRequest = 6;
+    public const byte NodeReply = 7;
 
     public static byte[] Pack(byte type, ReadOnlySpan<byte> payload)
     {
@@ -32,6 +36,6 @@ internal static class ControlFrame
     public static int ReadLength(ReadOnlySpan<byte> head)
     {
         int length = BinaryPrimitives.ReadInt32BigEndian(head);
-        return length is < 0 or > LengthMax || head[4] is < Heartbeat or > ArbiterReply ? -1 : length;
+        return length is < 0 or > LengthMax || head[4] is < Heartbeat or > NodeReply ? -1 : length;
     }
 }

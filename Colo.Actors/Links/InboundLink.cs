@@ -8,8 +8,9 @@ internal static class InboundLink
     /// <summary>Takes a frame's type and payload; false when the payload makes no sense, which ends the link.</summary>
     public delegate bool FrameReceived(DataLink link, byte type, ReadOnlySpan<byte> payload);
 
+    /// <summary>Blocks until the link ends.</summary>
     /// <returns>A sentence: why the link ended.</returns>
-    public static async Task<string> ReadAsync(DataLink link, FrameReceived received, CancellationToken cancellation)
+    public static string Read(DataLink link, FrameReceived received)
     {
         byte[] head = new byte[ControlFrame.HeadLength];
         byte[] payload = new byte[ControlFrame.LengthMax];
@@ -17,21 +18,21 @@ internal static class InboundLink
         {
             while (true)
             {
-                await link.Stream.ReadExactlyAsync(head, cancellation).ConfigureAwait(false);
+                link.Stream.ReadExactly(head);
                 int length = ControlFrame.ReadLength(head);
                 if (length < 0)
                 {
                     return "bytes that are not a control frame";
                 }
 
-                await link.Stream.ReadExactlyAsync(payload.AsMemory(0, length), cancellation).ConfigureAwait(false);
+                link.Stream.ReadExactly(payload, 0, length);
                 if (!received(link, head[4], payload.AsSpan(0, length)))
                 {
                     return "a control frame that makes no sense";
                 }
             }
         }
-        catch (Exception problem) when (problem is IOException or OperationCanceledException or ObjectDisposedException)
+        catch (Exception problem) when (problem is IOException or ObjectDisposedException)
         {
             return problem.Message;
         }

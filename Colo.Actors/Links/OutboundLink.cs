@@ -1,5 +1,5 @@
+using System.Collections.Concurrent;
 using System.Net;
-using System.Threading.Channels;
 using Colo.Actors.Heartbeat;
 using Colo.Vmm.Links;
 
@@ -26,10 +26,12 @@ internal sealed class OutboundLink : IAsyncDisposable
     private readonly CancellationTokenSource stopping = new();
     private readonly Lock gate = new();
     private readonly Task running;
-    private Channel<byte[]>? queue;
+    private BlockingCollection<byte[]>? queue;
 
     /// <param name="changed">Told each time the link comes up, breaks, or cannot be opened.</param>
-    public OutboundLink(IPEndPoint address, int network, string self, LinkSecurity? security, TimeProvider time, Action<LinkCondition> changed)
+    public OutboundLink(
+        IPEndPoint address, int network, string self, LinkSecurity? security, TimeProvider time,
+        Action<LinkCondition> changed)
     {
         this.address = address;
         this.network = network;
@@ -50,13 +52,13 @@ internal sealed class OutboundLink : IAsyncDisposable
                 return false;
             }
 
-            if (queue.Writer.TryWrite(frame))
+            if (queue.TryAdd(frame))
             {
                 return true;
             }
 
             // The peer does not read. A gap in the order must not happen, so the link ends.
-            queue.Writer.TryComplete();
+            queue.CompleteAdding();
             queue = null;
             return false;
         }
@@ -77,7 +79,8 @@ internal sealed class OutboundLink : IAsyncDisposable
             changed(end);
             try
             {
-                await Task.Delay(wasUp ? TimeSpan.FromMilliseconds(10) : RetryAfter, time, stopping.Token).ConfigureAwait(false);
+                await Task.Delay(wasUp ? TimeSpan.FromMilliseconds(10) : RetryAfter, time, stopping.Token)
+                    .ConfigureAwait(false);
             }
             catch (OperationCanceledException)
             {
@@ -96,8 +99,9 @@ internal sealed class OutboundLink : IAsyncDisposable
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
             limit.CancelAfter(ConnectTimeout);
             link = await LinkConnector.ConnectAsync(
-                address, new LinkOpen(LinkKind.Control, network, string.Empty, 0, self), security, limit.Token).ConfigureAwait(false);
-            Channel<byte[]> frames = Channel.CreateBounded<byte[]>(QueueMax);
+                address, new LinkOpen(LinkKind.Control, network, string.Empty, 0, self), security, limit.Token)
+                    .ConfigureAwait(false);
+            var frames = new BlockingCollection<byte[]>(QueueMax);
             lock (gate)
             {
                 queue = frames;
@@ -105,13 +109,14 @@ internal sealed class OutboundLink : IAsyncDisposable
 
             up = true;
             changed(LinkCondition.Up);
-            await Task.WhenAny(SendAsync(link, frames.Reader), WatchAsync(link)).Unwrap().ConfigureAwait(false);
+            await Task.WhenAny(SendAsync(link, frames), WatchAsync(link)).Unwrap().ConfigureAwait(false);
         }
         catch (Exception problem) when (problem is IOException or OperationCanceledException
             or System.Net.Sockets.SocketException or ObjectDisposedException)
         {
             // The caller tries again, and the heartbeat monitor judges what it means.
-            if ((problem as System.Net.Sockets.SocketException ?? problem.InnerException as System.Net.Sockets.SocketException)
+            if ((problem as System.Net.Sockets.SocketException
+                ?? problem.InnerException as System.Net.Sockets.SocketException)
                 is { SocketErrorCode: System.Net.Sockets.SocketError.ConnectionRefused })
             {
                 end = LinkCondition.Refused;
@@ -121,6 +126,7 @@ internal sealed class OutboundLink : IAsyncDisposable
         {
             lock (gate)
             {
+                queue?.CompleteAdding();
                 queue = null;
             }
 
@@ -130,16 +136,33 @@ internal sealed class OutboundLink : IAsyncDisposable
         return (up, end);
     }
 
-    private async Task SendAsync(DataLink link, ChannelReader<byte[]> frames)
+    /// <summary>Completes when the link can no longer be written to, or the queue has ended.</summary>
+    private Task SendAsync(DataLink link, BlockingCollection<byte[]> frames)
     {
-        while (await frames.WaitToReadAsync(stopping.Token).ConfigureAwait(false))
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        new Thread(() => Send(link, frames, ended)) { IsBackground = true, Name = $"colo tells {address}" }.Start();
+        return ended.Task;
+    }
+
+    private static void Send(DataLink link, BlockingCollection<byte[]> frames, TaskCompletionSource ended)
+    {
+        UrgentThread.Raise();
+        try
         {
-            while (frames.TryRead(out byte[]? frame))
+            foreach (byte[] frame in frames.GetConsumingEnumerable())
             {
-                await link.Stream.WriteAsync(frame, stopping.Token).ConfigureAwait(false);
+                link.Stream.Write(frame);
+                if (frames.Count == 0)
+                {
+                    link.Stream.Flush();
+                }
             }
 
-            await link.Stream.FlushAsync(stopping.Token).ConfigureAwait(false);
+            ended.TrySetResult();
+        }
+        catch (Exception problem) when (problem is IOException or ObjectDisposedException)
+        {
+            ended.TrySetException(problem);
         }
     }
 

@@ -8,18 +8,21 @@ namespace Colo.Actors.Links;
 
 /// <summary>
 /// The control links of a node: one to each peer over each network that both share, for what this node says, and those
-/// that peers have opened here, for what they say. A message takes the first network that is up.
+/// that peers have opened here, for what they say. A message takes the first network that is up. Every link has threads
+/// of its own, because a heartbeat that waits for a thread of the pool would make a healthy host look dead.
 /// </summary>
 public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
 {
     private readonly HostIdentity self;
     private readonly IPeerLinkEvents events;
-    private readonly CancellationTokenSource stopping = new();
+    private volatile bool stopped;
     private readonly SortedDictionary<string, OutboundLink[]> outbound = new(StringComparer.Ordinal);
+    private readonly List<DataLink> inbound = [];
     private readonly SortedDictionary<string, PeerEndpoint> peers = new(StringComparer.Ordinal);
 
     public PeerLinks(
-        HostIdentity self, IReadOnlyList<PeerEndpoint> peers, LinkSecurity? security, TimeProvider time, IPeerLinkEvents events)
+        HostIdentity self, IReadOnlyList<PeerEndpoint> peers, LinkSecurity? security, TimeProvider time,
+        IPeerLinkEvents events)
     {
         this.self = self;
         this.events = events;
@@ -29,7 +32,8 @@ public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
             outbound[peer.Host.Name] =
             [
                 .. peer.Networks.Select((address, network) => new OutboundLink(
-                    address, network, self.Host.Name, security, time, condition => events.LinkChanged(peer.Host, network, condition))),
+                    address, network, self.Host.Name, security, time, condition =>
+                        events.LinkChanged(peer.Host, network, condition))),
             ];
         }
     }
@@ -61,21 +65,44 @@ public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
     public bool Answer(HostId to, WireArbiterReply reply) =>
         SendFirst(to, ControlFrame.Pack(ControlFrame.ArbiterReply, reply.ToByteArray()));
 
+    /// <summary>Tells one peer about this node; false when there is no link to it now.</summary>
+    public bool Report(HostId to, WireNodeReport report) =>
+        SendFirst(to, ControlFrame.Pack(ControlFrame.NodeReport, report.ToByteArray()));
+
+    /// <summary>Gives an order to a peer's management; false when there is no link to it now.</summary>
+    public bool Ask(HostId to, WireNodeRequest request) =>
+        SendFirst(to, ControlFrame.Pack(ControlFrame.NodeRequest, request.ToByteArray()));
+
+    /// <summary>Answers an order of a peer's management.</summary>
+    public bool Answer(HostId to, WireNodeReply reply) =>
+        SendFirst(to, ControlFrame.Pack(ControlFrame.NodeReply, reply.ToByteArray()));
+
     /// <summary>Whether a control link of this peer is wanted.</summary>
     public bool Knows(string peer) => peers.ContainsKey(peer);
 
     /// <summary>Takes over a control link that a peer has opened.</summary>
-    public void Take(DataLink link) => _ = ReadAsync(link);
+    public void Take(DataLink link)
+    {
+        lock (inbound)
+        {
+            inbound.Add(link);
+        }
+
+        new Thread(() => Read(link)) { IsBackground = true, Name = $"colo hears {link.Open.Host}" }.Start();
+    }
 
     public async ValueTask DisposeAsync()
     {
-        await stopping.CancelAsync().ConfigureAwait(false);
+        stopped = true;
         foreach (OutboundLink link in outbound.Values.SelectMany(links => links))
         {
             await link.DisposeAsync().ConfigureAwait(false);
         }
 
-        stopping.Dispose();
+        lock (inbound)
+        {
+            inbound.ForEach(link => link.Abort());
+        }
     }
 
     private bool SendFirst(HostId to, byte[] frame)
@@ -94,10 +121,16 @@ public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
         return false;
     }
 
-    private async Task ReadAsync(DataLink link)
+    private void Read(DataLink link)
     {
-        string why = await InboundLink.ReadAsync(link, Received, stopping.Token).ConfigureAwait(false);
-        if (!stopping.IsCancellationRequested)
+        UrgentThread.Raise();
+        string why = InboundLink.Read(link, Received);
+        lock (inbound)
+        {
+            inbound.Remove(link);
+        }
+
+        if (!stopped)
         {
             events.Refused($"control link of {link.Open.Host} ended: {why}");
         }
@@ -136,8 +169,17 @@ public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
                 case ControlFrame.ArbiterRequest:
                     events.ArbiterAsked(new HostId(link.Open.Host), WireArbiterRequest.Parser.ParseFrom(payload));
                     return true;
-                default:
+                case ControlFrame.ArbiterReply:
                     events.ArbiterReplied(WireArbiterReply.Parser.ParseFrom(payload));
+                    return true;
+                case ControlFrame.NodeReport:
+                    events.ReportReceived(new HostId(link.Open.Host), WireNodeReport.Parser.ParseFrom(payload));
+                    return true;
+                case ControlFrame.NodeRequest:
+                    events.NodeAsked(new HostId(link.Open.Host), WireNodeRequest.Parser.ParseFrom(payload));
+                    return true;
+                default:
+                    events.NodeReplied(new HostId(link.Open.Host), WireNodeReply.Parser.ParseFrom(payload));
                     return true;
             }
         }

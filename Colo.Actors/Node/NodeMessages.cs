@@ -20,6 +20,9 @@ public sealed record CommandVm(VmId Vm, OperatorCommand Command);
 /// <summary>Adds a VM to the running node.</summary>
 public sealed record AddVm(VmRuntime Runtime);
 
+/// <summary>Ends a VM's actors on this node; its guest here is gone with them.</summary>
+public sealed record RemoveVm(VmId Vm);
+
 /// <summary>What one VM's next heartbeats say.</summary>
 public sealed record VmGlanced(VmId Vm, VmGlance Glance);
 

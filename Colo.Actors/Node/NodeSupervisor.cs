@@ -24,16 +24,15 @@ public sealed class NodeSupervisor : ReceiveActor
     private readonly IActorRef heartbeat;
     private readonly Action<string> fatal;
 
-    public NodeSupervisor(HeartbeatSetup setup, Action<string> fatal)
+    public NodeSupervisor(HeartbeatLoop loop, Action<string> fatal)
     {
         this.fatal = fatal;
-        heartbeat = Context.ActorOf(Props.Create(() => new HeartbeatActor(setup)).WithDispatcher("colo.heartbeat-dispatcher"), "heartbeat");
+        heartbeat = Context.ActorOf(Props.Create(() => new HeartbeatActor(loop)), "heartbeat");
         Receive<AddVm>(Add);
         Receive<ForVm>(message => Find(message.Vm)?.Tell(message.Message, Sender));
         Receive<CommandVm>(Command);
         Receive<VmGlanced>(message => heartbeat.Tell(message));
-        Receive<BeatReceived>(message => heartbeat.Tell(message));
-        Receive<PeerLinkChanged>(message => heartbeat.Tell(message));
+        Receive<RemoveVm>(Remove);
         Receive<PeerLost>(ToAll);
         Receive<GatewayChanged>(ToAll);
     }
@@ -65,6 +64,15 @@ public sealed class NodeSupervisor : ReceiveActor
         vms[name] = vm;
         heartbeat.Tell(new VmGlanced(add.Runtime.Vm, new VmGlance(Term.Zero, false)));
         vm.Tell(new NodeStarted());
+    }
+
+    private void Remove(RemoveVm remove)
+    {
+        if (vms.Remove(remove.Vm.Name, out IActorRef? vm))
+        {
+            Context.Stop(vm);
+            heartbeat.Tell(new VmGlanced(remove.Vm, new VmGlance(Term.Zero, false)));
+        }
     }
 
     private void Command(CommandVm command)

@@ -2,7 +2,7 @@ namespace Colo.Actors.Protocol;
 
 /// <summary>
 /// Stable codes, never reused. Groups: 1xxx life cycle, 2xxx heartbeat and term, 3xxx checkpoint, 4xxx packet, 5xxx disk, 6xxx fail-over,
-/// 7xxx operator, 8xxx drill, 9xxx invariant. Each has an entry in docs/events.md.
+/// 7xxx operator, 9xxx invariant. Each has an entry in docs/events.md.
 /// </summary>
 public enum EventCode
 {
@@ -13,6 +13,11 @@ public enum EventCode
     GuestEnded = 1005,
     GuestBootFailed = 1006,
     ColdStartWaits = 1007,
+    NodeStops = 1008,
+    GuestSilent = 1009,
+    GuestAnswers = 1010,
+    VmDefined = 1011,
+    VmRemoved = 1012,
 
     PeerLost = 2001,
     PeerSeen = 2002,
@@ -27,6 +32,7 @@ public enum EventCode
     LocalStall = 2011,
     LinkLost = 2012,
     LinkBack = 2013,
+    HostLost = 2014,
 
     CheckpointRequested = 3001,
     CheckpointCaptured = 3002,
@@ -71,9 +77,10 @@ public enum EventCode
     ProtectionPaused = 7004,
     ProtectionResumed = 7005,
     Draining = 7006,
+    CommandReceived = 7007,
+    PlacementChanged = 7008,
 
-    DrillStarted = 8001,
-    DrillEnded = 8002,
+    // 8001 and 8002 stood for drills, which have no events of their own: a fault looks like a fault.
 
     InvariantViolated = 9001,
 }

@@ -10,7 +10,8 @@ public static class EventCodes
         code is EventCode.GuestBootFailed or EventCode.LoadFailed or EventCode.InvariantViolated or EventCode.LocalDiskError;
 
     private static bool IsWarning(EventCode code) =>
-        code is EventCode.ColdStartWaits or EventCode.PeerLost or EventCode.PeerRestarted or EventCode.TermRefused
+        code is EventCode.ColdStartWaits or EventCode.GuestSilent or EventCode.NodeStops or EventCode.HostLost
+            or EventCode.PeerLost or EventCode.PeerRestarted or EventCode.TermRefused
             or EventCode.ArbiterUnknown or EventCode.GatewayLost or EventCode.LocalStall or EventCode.LinkLost
             or EventCode.CheckpointAborted or EventCode.CheckpointRejected or EventCode.CheckpointStalled
             or EventCode.DiskLinkLost or EventCode.DiskBufferHigh or EventCode.ResyncFailed or EventCode.GuestThrottled

@@ -23,6 +23,9 @@ public sealed record VmGauges
     /// <summary>Time from the request of the last checkpoint to its commit.</summary>
     public TimeSpan LastCheckpoint { get; init; }
 
+    /// <summary>The last checkpoint with every phase; null before the first, and where the backend does not measure them.</summary>
+    public CheckpointTiming? Timing { get; init; }
+
     public long CheckpointBytes { get; init; }
 
     public long CheckpointPages { get; init; }
@@ -37,4 +40,7 @@ public sealed record VmGauges
     public long ResyncDoneBytes { get; init; }
 
     public long ResyncTotalBytes { get; init; }
+
+    /// <summary>What the compiling tier has done on all harts; null where the backend has none.</summary>
+    public VmTierGauges? Tier { get; init; }
 }

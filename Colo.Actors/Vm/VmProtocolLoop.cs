@@ -56,6 +56,7 @@ public abstract class VmProtocolLoop(FailoverController failover)
             }
         }
 
+        Decided(effects);
         VmStatus status = Status;
         if (status != _reported)
         {
@@ -69,6 +70,11 @@ public abstract class VmProtocolLoop(FailoverController failover)
 
     /// <summary>The core that goes by this name.</summary>
     protected abstract IProtocolCore Core(CoreName name);
+
+    /// <summary>After each decision, for what follows from the state reached rather than from the message.</summary>
+    protected virtual void Decided(EffectList effects)
+    {
+    }
 
     /// <summary>
     /// The effects of a told core come where the tell stood, before the rest of the teller's own: order is part of the contract, for example

@@ -33,15 +33,16 @@ public sealed class VmSupervisor : ReceiveActor
     {
         this.runtime = runtime;
         protocol = Context.ActorOf(Props.Create(() => new VmProtocolActor(runtime.Protocol, runtime.Time)), "protocol");
-        machine = Context.ActorOf(
-            Props.Create(() => new MachineActor(runtime.OpenBackend)).WithDispatcher("colo.machine-dispatcher"), "machine");
-        arbiter = Context.ActorOf(
-            Props.Create(() => new ArbiterActor(runtime.Vm, runtime.Arbiter, runtime.ArbiterTimeout)), "arbiter");
+        Props carrying = Props.Create(() => new MachineActor(runtime.OpenBackend));
+        machine = Context.ActorOf(carrying.WithDispatcher("colo.machine-dispatcher"), "machine");
+        Props asking = Props.Create(
+            () => new ArbiterActor(runtime.Vm, runtime.Arbiter, runtime.ArbiterTimeout, runtime.Time));
+        arbiter = Context.ActorOf(asking, "arbiter");
         Receive<Effect>(Carry);
         Receive<OperatorCommand>(Command);
         Receive<PeerMessage>(message =>
         {
-            lives[message.From.Host] = message.From;
+            NoteLife(message.From);
             protocol.Tell(message);
         });
         Receive<ReplicationLinkLost>(lost => protocol.Tell(WithLife(lost)));
@@ -80,6 +81,15 @@ public sealed class VmSupervisor : ReceiveActor
             default:
                 machine.Tell(effect);
                 break;
+        }
+    }
+
+    /// <summary>A message of an earlier life that comes late says nothing about which life the links are with.</summary>
+    private void NoteLife(HostIdentity from)
+    {
+        if (!lives.TryGetValue(from.Host, out HostIdentity known) || known.Incarnation.Value < from.Incarnation.Value)
+        {
+            lives[from.Host] = from;
         }
     }
 

@@ -26,7 +26,7 @@ public class ActorCell : IUntypedActorContext
     private ActorTaskScheduler _taskScheduler;
     private SupervisorStrategy _strategy;
     private ActorBase _awaitedInstance;
-    private bool _constructing;
+    private bool _isConstructing;
 
     public ActorCell(
         ActorSystemImpl system, IInternalActorRef self, Props props, MessageDispatcher dispatcher,
@@ -109,9 +109,10 @@ public class ActorCell : IUntypedActorContext
             throw new InvalidMessageException($"Message is null. It was sent to {Self}");
         }
 
-        if (SystemImpl.SerializesMessages)
+        if (SystemImpl.LooksAtMessages)
         {
-            message = MessageVerification.Copy(SystemImpl, Self, message);
+            SystemImpl.Hooks?.Sending(message);
+            message = SystemImpl.SerializesMessages ? MessageVerification.Copy(SystemImpl, Self, message) : message;
         }
 
         Dispatcher.Dispatch(this, new Envelope(message, sender));
@@ -138,6 +139,7 @@ public class ActorCell : IUntypedActorContext
     public void Invoke(Envelope envelope)
     {
         var message = envelope.Message;
+        SystemImpl.Hooks?.Delivering(this, message);
         CurrentMessage = message;
         Sender = envelope.Sender ?? SystemImpl.DeadLetters;
         CurrentEnvelopeId++;
@@ -332,10 +334,11 @@ public class ActorCell : IUntypedActorContext
 
     // ----- children
 
-    public virtual IActorRef ActorOf(Props props, string name = null) => MakeChild(props, name, systemService: false);
+    public virtual IActorRef ActorOf(Props props, string name = null) =>
+        ChildMaker.Make(this, props, name, systemService: false);
 
     public virtual IActorRef AttachChild(Props props, bool isSystemService, string name = null) =>
-        MakeChild(props, name, isSystemService);
+        ChildMaker.Make(this, props, name, isSystemService);
 
     public ActorSelection ActorSelection(string path) =>
         ActorRefFactoryShared.ActorSelection(path, SystemImpl, Self);
@@ -387,12 +390,12 @@ public class ActorCell : IUntypedActorContext
         }
 
         var stats = new ChildRestartStats(actor, SystemImpl.Clock);
-        Children().Add(stats);
+        ChildTable.Add(stats);
         return stats;
     }
 
     /// <summary>For references that are made elsewhere, as those of the test kit.</summary>
-    internal string ReserveChildName(string name) => Children().Reserve(name);
+    internal string ReserveChildName(string name) => ChildTable.Reserve(name);
 
     /// <summary>Stops a child; anything else that is given is stopped too.</summary>
     public void Stop(IActorRef child)
@@ -465,37 +468,27 @@ public class ActorCell : IUntypedActorContext
         _behavior = null;
         _behaviorsBelow = null;
         _strategy = null;
+        _isConstructing = true;
         ActorBase instance;
-        _constructing = true;
         try
         {
-            instance = Props.NewActor() ?? throw new ActorInitializationException(Self, "Props.NewActor() returned null");
+            instance = ActorInstances.Create(this);
         }
         finally
         {
-            _constructing = false;
+            _isConstructing = false;
             _awaitedInstance = null;
         }
 
-        (instance as IInitializableActor)?.Init();
+        ActorInstances.Prepare(instance, this);
         _behavior ??= instance.InitialReceive;
-        if (instance is IActorStash stashing)
-        {
-            stashing.Stash ??= new ActorStash(this);
-        }
-
-        if (instance is IWithTimers { Timers: null } timed)
-        {
-            timed.Timers = new TimerScheduler(this);
-        }
-
         return instance;
     }
 
     /// <summary>Called by the constructor of ActorBase.</summary>
     internal void ClaimInstance(ActorBase instance)
     {
-        if (!_constructing || _awaitedInstance is not null)
+        if (!_isConstructing || _awaitedInstance is not null)
         {
             throw new ActorInitializationException(
                 $"You cannot create an instance of {instance.GetType()} explicitly using the constructor (new). "
@@ -506,25 +499,7 @@ public class ActorCell : IUntypedActorContext
     }
 
     /// <summary>Lets go of an instance that will not run again.</summary>
-    internal void ReleaseActor(ActorBase instance)
-    {
-        if (instance is null)
-        {
-            return;
-        }
-
-        try
-        {
-            (instance as IDisposable)?.Dispose();
-            Props.Release(instance);
-        }
-        catch (Exception e)
-        {
-            Publish(new Error(e, Self.ToString(), instance.GetType(), $"An error occurred while disposing {instance.GetType()}: {e.Message}"));
-        }
-
-        instance.Clear(SystemImpl.DeadLetters);
-    }
+    internal void ReleaseActor(ActorBase instance) => ActorInstances.Release(instance, this);
 
     /// <summary>An async handler of the old instance no longer holds the mailbox.</summary>
     internal void ForgetTaskScheduler()
@@ -559,47 +534,17 @@ public class ActorCell : IUntypedActorContext
         return true;
     };
 
-    private ChildTable Children()
+    /// <summary>Made with the first child, as most actors have none.</summary>
+    internal ChildTable ChildTable
     {
-        if (_children is null)
+        get
         {
-            Interlocked.CompareExchange(ref _children, new ChildTable(), null);
-        }
+            if (_children is null)
+            {
+                Interlocked.CompareExchange(ref _children, new ChildTable(), null);
+            }
 
-        return _children;
-    }
-
-    private IInternalActorRef MakeChild(Props props, string name, bool systemService)
-    {
-        ArgumentNullException.ThrowIfNull(props);
-        if (IsTerminated)
-        {
-            throw new InvalidOperationException($"Cannot create a child of {Self}: it has terminated");
+            return _children;
         }
-
-        ActorNames.Check(name);
-        var children = Children();
-        name = children.Reserve(name);
-        IInternalActorRef child;
-        try
-        {
-            var path = new ChildActorPath(Self.Path, name, SystemImpl.NextUid());
-            child = SystemImpl.Provider.ActorOf(
-                SystemImpl, props, _self, path, systemService, deploy: null, lookupDeploy: true, async: false);
-        }
-        catch
-        {
-            children.Unreserve(name);
-            throw;
-        }
-
-        if (Lifecycle.IsFailed)
-        {
-            child.Suspend();
-        }
-
-        InitChild(child);
-        child.Start();
-        return child;
     }
 }

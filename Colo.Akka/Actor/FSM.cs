@@ -224,6 +224,15 @@ public abstract class FSM<TState, TData> : FSMBase
         return Stay();
     }
 
+    /// <summary>For the test kit, which sets states from outside.</summary>
+    internal void ForceState(TState name, TData data, TimeSpan? timeout, Reason stopReason)
+    {
+        State<TState, TData> next = new(name, data, timeout, stopReason);
+        ApplyState(next);
+    }
+
+    internal bool IsStateTimerRunning => _stateTimeout is { IsCancellationRequested: false };
+
     private void ApplyState(State<TState, TData> next)
     {
         if (next.StopReason is null)

@@ -1,3 +1,4 @@
+using Akka.Actor.Internal;
 using Akka.Dispatch.SysMsg;
 
 namespace Akka.Actor;
@@ -12,6 +13,7 @@ public class FutureActorRef<T> : MinimalActorRef
     private readonly IActorRefProvider _provider;
     private ActorPath _path;
     private bool _registered;
+    private bool _decided;
 
     public FutureActorRef(TaskCompletionSource<T> result, ActorPath path, IActorRefProvider provider)
     {
@@ -58,24 +60,52 @@ public class FutureActorRef<T> : MinimalActorRef
 
     internal void Fail(Exception cause)
     {
-        if (_result.TrySetException(cause))
-        {
-            Release();
-        }
+        Decide(() => _result.TrySetException(cause));
     }
 
     internal void Cancel(CancellationToken token)
     {
-        if (_result.TrySetCanceled(token))
+        Decide(() => _result.TrySetCanceled(token));
+    }
+
+    protected override void TellInternal(object message, IActorRef sender)
+    {
+        if (IsSimulated)
+        {
+            Decide(() => Answer(message));
+        }
+        else if (Answer(message))
         {
             Release();
         }
     }
 
-    protected override void TellInternal(object message, IActorRef sender)
+    private bool IsSimulated => _provider.SystemOf().Hooks is { SingleThreaded: true };
+
+    /// <summary>
+    /// The first one decides. In a simulation the task itself completes as a step of its own, see
+    /// <see cref="ActorSystemImpl.Complete"/>.
+    /// </summary>
+    private void Decide(Func<bool> completion)
     {
-        // Untyped, everything is an answer. Typed, a failure is thrown, and what does not fit is an error of the caller.
-        var done = message switch
+        if (!IsSimulated)
+        {
+            if (completion())
+            {
+                Release();
+            }
+        }
+        else if (!_decided)
+        {
+            _decided = true;
+            Release();
+            _provider.SystemOf().Complete(() => completion());
+        }
+    }
+
+    // Untyped, everything is an answer. Typed, a failure is thrown, and what does not fit is an error of the caller.
+    private bool Answer(object message) =>
+        message switch
         {
             T answer => _result.TrySetResult(answer),
             null => _result.TrySetResult(default),
@@ -84,11 +114,6 @@ public class FutureActorRef<T> : MinimalActorRef
             _ => _result.TrySetException(new ArgumentException(
                 $"Received message of type [{message.GetType()}] - Ask expected message of type [{typeof(T)}]")),
         };
-        if (done)
-        {
-            Release();
-        }
-    }
 
     private void Release()
     {

@@ -11,25 +11,28 @@ namespace Akka.Actor;
 /// </summary>
 public class Props : IEquatable<Props>, ISurrogated
 {
+    // Before None, which is made with it.
+    private static readonly Deploy DefaultDeploy = new();
+
     public static readonly Props None = new(typeof(EmptyActor));
 
     private readonly IActorFactory _factory;
 
     public Props(Type type, object[] args)
-        : this(Deploy.Local, type, args)
+        : this(DefaultDeploy, type, args)
     {
     }
 
     public Props(Type type)
-        : this(Deploy.Local, type, [])
+        : this(DefaultDeploy, type, [])
     {
     }
 
     public Props(Type type, SupervisorStrategy supervisorStrategy, IEnumerable<object> args)
-        : this(Deploy.Local, type, args.ToArray()) => SupervisorStrategy = supervisorStrategy;
+        : this(DefaultDeploy, type, args.ToArray()) => SupervisorStrategy = supervisorStrategy;
 
     public Props(Type type, SupervisorStrategy supervisorStrategy, params object[] args)
-        : this(Deploy.Local, type, args) => SupervisorStrategy = supervisorStrategy;
+        : this(DefaultDeploy, type, args) => SupervisorStrategy = supervisorStrategy;
 
     public Props(Deploy deploy, Type type, IEnumerable<object> args)
         : this(deploy, type, args.ToArray())
@@ -42,7 +45,7 @@ public class Props : IEquatable<Props>, ISurrogated
     }
 
     protected Props()
-        : this(new ConstructorFactory(typeof(EmptyActor), []), Deploy.Local, null)
+        : this(new ConstructorFactory(typeof(EmptyActor), []), DefaultDeploy, null)
     {
     }
 
@@ -88,14 +91,14 @@ public class Props : IEquatable<Props>, ISurrogated
         ArgumentNullException.ThrowIfNull(factory);
         if (factory.Body is UnaryExpression)
         {
-            return new Props(new ProducerFactory(factory.Compile(), typeof(TActor)), Deploy.Local, supervisorStrategy);
+            return new Props(new ProducerFactory(factory.Compile(), typeof(TActor)), DefaultDeploy, supervisorStrategy);
         }
 
         var call = factory.Body as NewExpression
             ?? throw new ArgumentException(
                 "The create function must be a 'new T (args)' expression", nameof(factory));
         var arguments = call.Arguments.Select(ExpressionValues.Evaluate).ToArray();
-        return new Props(new ConstructorFactory(call.Type, arguments), Deploy.Local, supervisorStrategy);
+        return new Props(new ConstructorFactory(call.Type, arguments), DefaultDeploy, supervisorStrategy);
     }
 
     public static Props Create<TActor>(params object[] args)
@@ -113,7 +116,7 @@ public class Props : IEquatable<Props>, ISurrogated
     public static Props CreateBy(IIndirectActorProducer producer, params object[] args)
     {
         ArgumentNullException.ThrowIfNull(producer);
-        return new Props(new IndirectFactory(producer, args ?? []), Deploy.Local, null);
+        return new Props(new IndirectFactory(producer, args ?? []), DefaultDeploy, null);
     }
 
     public Props WithMailbox(string mailbox) => With(Deploy.WithMailbox(mailbox));

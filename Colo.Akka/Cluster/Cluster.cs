@@ -18,7 +18,8 @@ public class Cluster : IExtension
     private readonly RemoteActorRefProvider _provider;
     private readonly IActorRef _core;
     private readonly ILoggingAdapter _log;
-    private readonly TaskCompletionSource<Done> _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Actor.Internal.ActorSystemImpl _system;
+    private readonly TaskCompletionSource<Done> _stopped;
     private readonly Lock _gate = new();
     private readonly List<Action> _onUp = [];
     private readonly List<Action> _onRemoved = [];
@@ -26,10 +27,12 @@ public class Cluster : IExtension
     private volatile ClusterEvent.CurrentClusterState _state = new();
     private volatile Member _selfMember;
     private bool _wasUp;
+    private volatile bool _isTerminated;
 
     internal Cluster(Actor.Internal.ActorSystemImpl system)
     {
-        System = system;
+        System = _system = system;
+        _stopped = new TaskCompletionSource<Done>(system.CompletionOptions);
         if (system.Provider is not RemoteActorRefProvider { } provider || !system.Settings.HasCluster)
         {
             throw new ConfigurationException(
@@ -50,7 +53,7 @@ public class Cluster : IExtension
     }
 
     /// <summary>Whether the node is not in a cluster any more, and never will be with this system.</summary>
-    public bool IsTerminated => _stopped.Task.IsCompleted;
+    public bool IsTerminated => _isTerminated;
 
     public ClusterSettings Settings { get; }
 
@@ -127,8 +130,8 @@ public class Cluster : IExtension
             return Task.CompletedTask;
         }
 
-        var left = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        RegisterOnMemberRemoved(() => left.TrySetResult());
+        var left = new TaskCompletionSource(_system.CompletionOptions);
+        RegisterOnMemberRemoved(() => _system.Complete(() => left.TrySetResult()));
         Leave(SelfAddress);
         return token.CanBeCanceled ? left.Task.WaitAsync(token) : left.Task;
     }
@@ -228,7 +231,7 @@ public class Cluster : IExtension
                 _joins.Clear();
             }
 
-            joins.ForEach(join => join.TrySetResult());
+            joins.ForEach(join => _system.Complete(() => join.TrySetResult()));
             Run(callbacks);
         }
     }
@@ -239,11 +242,12 @@ public class Cluster : IExtension
         List<Action> callbacks;
         lock (_gate)
         {
-            _stopped.TrySetResult(Done.Instance);
+            _isTerminated = true;
             callbacks = [.. _onRemoved];
             _onRemoved.Clear();
         }
 
+        _system.Complete(() => _stopped.TrySetResult(Done.Instance));
         FailJoins("the node has left the cluster, or its system has shut down");
         Run(callbacks);
         if (WasDowned && Settings.RunCoordinatedShutdownWhenDown)
@@ -306,7 +310,7 @@ public class Cluster : IExtension
             return Task.FromException(new ClusterJoinFailedException("Cluster has already been terminated"));
         }
 
-        var joined = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var joined = new TaskCompletionSource(_system.CompletionOptions);
         lock (_gate)
         {
             if (IsUp)
@@ -334,7 +338,8 @@ public class Cluster : IExtension
             _joins.Clear();
         }
 
-        joins.ForEach(join => join.TrySetException(new ClusterJoinFailedException($"Node did not join the cluster: {reason}")));
+        joins.ForEach(join => _system.Complete(() => join.TrySetException(
+            new ClusterJoinFailedException($"Node did not join the cluster: {reason}"))));
     }
 
     private void Run(List<Action> callbacks)

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Event;
 
@@ -24,15 +23,11 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
     private readonly ClusterSettings _settings;
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly ClusterPublisher _publisher;
-    private readonly Random _random;
+    private readonly GossipTargets _targets;
     private readonly HashSet<UniqueAddress> _exitingConfirmed = [];
     private readonly List<IActorRef> _waitingForExiting = [];
     private MembershipState _state;
-    private ImmutableList<Address> _seeds = [];
-    private SeedSearch _search;
-    private int _searches;
-    private Address _joiningTo;
-    private TimeSpan? _joinDeadline;
+    private Joining _joining;
     private TimeSpan? _disagreeingSince;
     private bool _inside;
     private bool _exitingTasksRunning;
@@ -43,7 +38,7 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
         _cluster = cluster;
         _settings = cluster.Settings;
         _publisher = new ClusterPublisher(cluster, heartbeatSender);
-        _random = new Random(cluster.SelfUniqueAddress.Uid);
+        _targets = new GossipTargets(cluster.SelfUniqueAddress, _settings.GossipDifferentViewProbability);
         _state = new MembershipState(Gossip.Empty, Self);
     }
 
@@ -55,6 +50,7 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
 
     protected override void PreStart()
     {
+        _joining = new Joining(_cluster, Timers, () => Now, _log, base.Self, Found);
         var delay = _settings.PeriodicTasksInitialDelay;
         StartTimer(new ClusterCommand.GossipTick(), delay, _settings.GossipInterval);
         StartTimer(new ClusterCommand.LeaderTick(), delay, _settings.LeaderActionsInterval);
@@ -92,12 +88,10 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
                 AnswerInitJoin();
                 break;
             case InitJoinAck ack:
-                FoundSeed(ack.Address);
+                _joining.SeedAnswered(ack.Address);
                 break;
-            case InitJoinNack nack when _search?.Refused(nack.Address) == true && !_inside:
-                JoinSelf();
-                break;
-            case InitJoinNack:
+            case InitJoinNack nack:
+                _joining.SeedRefused(nack.Address);
                 break;
             case JoinRequest join:
                 ReceiveJoin(join);
@@ -128,16 +122,16 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
         switch (command)
         {
             case ClusterCommand.JoinSeeds seeds:
-                JoinSeeds(seeds.Seeds);
+                _joining.JoinSeeds(seeds.Seeds);
                 break;
-            case ClusterCommand.SeedTick tick when tick.Search == _search?.Number:
-                AskSeeds();
+            case ClusterCommand.SeedTick tick:
+                _joining.SeedTick(tick.Search);
                 break;
-            case ClusterCommand.SeedDeadline deadline when deadline.Search == _search?.Number:
-                SeedDeadline();
+            case ClusterCommand.SeedDeadline deadline:
+                _joining.SeedDeadline(deadline.Search);
                 break;
             case ClusterCommand.JoinTo to:
-                JoinTo(to.Address);
+                _joining.JoinTo(to.Address);
                 break;
             case ClusterCommand.Leave leave:
                 Leave(leave.Address);
@@ -170,131 +164,16 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
                 Context.Stop(base.Self);
                 break;
             default:
-                // A timer of a search that is over.
-                break;
+                throw new System.Diagnostics.UnreachableException($"Unknown command {command}");
         }
     }
 
-    private void JoinSeeds(ImmutableList<Address> seeds)
+    /// <summary>The address is this node's own: it founds a cluster.</summary>
+    private void Found()
     {
-        if (_inside || _joiningTo is not null || seeds.IsEmpty)
-        {
-            return;
-        }
-
-        _seeds = seeds;
-        _search = new SeedSearch(++_searches, seeds, Self.Address);
-        if (_search.Others.IsEmpty)
-        {
-            JoinSelf();
-            return;
-        }
-
-        if (_settings.ShutdownAfterUnsuccessfulJoinSeedNodes is { } giveUp && _joinDeadline is null)
-        {
-            _joinDeadline = Now + giveUp;
-        }
-
-        if (_search.IsFirstSeed)
-        {
-            Timers.StartSingleTimer("seed-deadline", new ClusterCommand.SeedDeadline(_search.Number), _settings.SeedNodeTimeout);
-        }
-
-        AskSeeds();
-    }
-
-    private void AskSeeds()
-    {
-        if (_joinDeadline is { } deadline && Now >= deadline)
-        {
-            _log.Error("Joining of seed nodes [{0}] was unsuccessful after {1}", string.Join(", ", _seeds), _settings.ShutdownAfterUnsuccessfulJoinSeedNodes);
-            _search = null;
-            _cluster.JoinFailed();
-            return;
-        }
-
-        foreach (var seed in _search.Others)
-        {
-            CoreAt(seed).Tell(new InitJoin(), base.Self);
-        }
-
-        // Asked again each second: a seed may just be starting. The first second is cut short by its own call to here.
-        var again = TimeSpan.FromTicks(Math.Min(TimeSpan.FromSeconds(1).Ticks, _settings.SeedNodeTimeout.Ticks));
-        Timers.StartSingleTimer("seed-tick", new ClusterCommand.SeedTick(_search.Number), again);
-    }
-
-    private void SeedDeadline()
-    {
-        if (!_inside && _joiningTo is null && _search.IsFirstSeed)
-        {
-            JoinSelf();
-        }
-    }
-
-    private void FoundSeed(Address seed)
-    {
-        if (_search is not null && !_inside && _joiningTo is null)
-        {
-            _search = null;
-            JoinTo(seed);
-        }
-    }
-
-    private void JoinSelf()
-    {
-        _search = null;
-        JoinTo(Self.Address);
-    }
-
-    private void JoinTo(Address address)
-    {
-        if (_inside)
-        {
-            return;
-        }
-
-        if (address.Protocol != Self.Address.Protocol || address.System != Self.Address.System)
-        {
-            _log.Warning("Trying to join member with wrong protocol or ActorSystem name, but was ignored: this node is [{0}], the other [{1}]", Self.Address, address);
-            return;
-        }
-
-        if (address.Equals(Self.Address))
-        {
-            Enter(Gossip.Empty);
-            Admit(new JoinRequest(Self, _settings.Roles, _settings.AppVersion));
-            LeaderTick();
-            return;
-        }
-
-        _joiningTo = address;
-        CoreAt(address).Tell(new JoinRequest(Self, _settings.Roles, _settings.AppVersion), base.Self);
-        if (_settings.RetryUnsuccessfulJoinAfter is { } patience)
-        {
-            _joinRetryAt = Now + patience;
-        }
-    }
-
-    private TimeSpan? _joinRetryAt;
-
-    private void RetryJoin()
-    {
-        if (_joiningTo is null || _joinRetryAt is not { } at || Now < at)
-        {
-            return;
-        }
-
-        var to = _joiningTo;
-        _joiningTo = null;
-        _joinRetryAt = null;
-        if (_seeds.IsEmpty)
-        {
-            JoinTo(to);
-        }
-        else
-        {
-            JoinSeeds(_seeds);
-        }
+        Enter(Gossip.Empty);
+        Admit(new JoinRequest(Self, _settings.Roles, _settings.AppVersion));
+        LeaderTick();
     }
 
     private void AnswerInitJoin()
@@ -369,7 +248,7 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
 
     private void ReceiveWelcome(Welcome welcome)
     {
-        if (_inside || !Equals(_joiningTo, welcome.From.Address) || !welcome.Gossip.HasMember(Self))
+        if (_inside || !_joining.Expects(welcome.From.Address) || !welcome.Gossip.HasMember(Self))
         {
             return;
         }
@@ -382,11 +261,7 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
     private void Enter(Gossip gossip)
     {
         _inside = true;
-        _joiningTo = null;
-        _search = null;
-        _joinDeadline = null;
-        Timers.Cancel("seed-tick");
-        Timers.Cancel("seed-deadline");
+        _joining.Succeeded();
         Take(gossip);
     }
 
@@ -513,7 +388,7 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
 
     private void LeaderTick()
     {
-        RetryJoin();
+        _joining.Retry();
         if (!_inside)
         {
             return;
@@ -647,27 +522,7 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
         }
     }
 
-    private void SendGossipToSome(int count)
-    {
-        var targets = _state.Gossip.Members
-            .Select(member => member.UniqueAddress)
-            .Where(node => !node.Equals(Self) && _state.Gossip.Reachability.IsReachable(Self, node))
-            .ToList();
-        for (var sent = 0; sent < count && targets.Count > 0; sent++)
-        {
-            var next = PickTarget(targets);
-            targets.Remove(next);
-            SendGossip(next);
-        }
-    }
-
-    // Preferably somebody who has not seen this version, so that it reaches all sooner than by pure chance.
-    private UniqueAddress PickTarget(List<UniqueAddress> targets)
-    {
-        var unseen = targets.Where(node => !_state.Gossip.IsSeenBy(node)).ToList();
-        var from = unseen.Count > 0 && _random.NextDouble() < _settings.GossipDifferentViewProbability ? unseen : targets;
-        return from[_random.Next(from.Count)];
-    }
+    private void SendGossipToSome(int count) => _targets.Pick(_state.Gossip, count).ForEach(SendGossip);
 
     private void SendGossip(UniqueAddress to) =>
         CoreAt(to.Address).Tell(new GossipEnvelope(Self, to, _state.Gossip), base.Self);

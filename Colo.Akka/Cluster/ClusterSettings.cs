@@ -86,6 +86,7 @@ public sealed class ClusterSettings
 
     public TimeSpan UnreachableNodesReaperInterval { get; }
 
+    /// <summary>Read for the settings alone: this engine publishes no statistics of gossip.</summary>
     public TimeSpan? PublishStatsInterval { get; }
 
     public TimeSpan DownRemovalMargin { get; }

@@ -20,7 +20,7 @@ internal sealed class Reachability
 
     internal ImmutableDictionary<UniqueAddress, long> Versions { get; }
 
-    internal bool IsAllReachable => Records.IsEmpty;
+    internal bool IsAllReachable => Records.All(record => record.Status == ReachabilityStatus.Reachable);
 
     /// <summary>Subjects that at least one observer calls unreachable and nobody terminated, without those that are both.</summary>
     internal ImmutableHashSet<UniqueAddress> AllUnreachable =>
@@ -29,8 +29,12 @@ internal sealed class Reachability
     internal ImmutableHashSet<UniqueAddress> AllUnreachableOrTerminated =>
         [.. Records.Where(record => record.Status != ReachabilityStatus.Reachable).Select(record => record.Subject)];
 
-    /// <summary>Every observer that has a record.</summary>
-    internal ImmutableHashSet<UniqueAddress> AllObservers => [.. Records.Select(record => record.Observer)];
+    /// <summary>
+    /// Who calls somebody unreachable. Not who only has a record: the observation that a node is back stays in the row as
+    /// long as another one there is unreachable, and is left over when that one is removed.
+    /// </summary>
+    internal ImmutableHashSet<UniqueAddress> ObserversOfSomeUnreachable =>
+        [.. Records.Where(record => record.Status != ReachabilityStatus.Reachable).Select(record => record.Observer)];
 
     internal Reachability Unreachable(UniqueAddress observer, UniqueAddress subject) =>
         Change(observer, subject, ReachabilityStatus.Unreachable);

@@ -16,7 +16,9 @@ internal sealed class Dispatcher : MessageDispatcher
         _executor = executor;
         _ownsThreads = ownsThreads;
         Id = config.GetString("id", executor.Id);
-        Throughput = config.GetInt("throughput", DefaultThroughput);
+
+        // In a simulation who is next is a choice after every message.
+        Throughput = executor is HookedExecutor ? 1 : config.GetInt("throughput", DefaultThroughput);
         var deadline = config.GetTimeSpan("throughput-deadline-time", TimeSpan.Zero);
         ThroughputDeadlineTime = deadline > TimeSpan.Zero ? (long)deadline.TotalMilliseconds : null;
         ShutdownTimeout = config.GetTimeSpan("shutdown-timeout", TimeSpan.FromSeconds(1));

@@ -193,7 +193,7 @@ public class Mailbox : IRunnable
     {
         var dispatcher = cell.Dispatcher;
         var left = Math.Max(dispatcher.Throughput, 1);
-        var deadline = dispatcher.ThroughputDeadlineTime is > 0 and var time ? Environment.TickCount64 + time : 0;
+        var deadline = dispatcher.ThroughputDeadlineTime is > 0 and var time && left > 1 ? Environment.TickCount64 + time : 0;
         while ((Volatile.Read(ref _status) & ~ScheduledBit) == 0)
         {
             if (!TryDequeue(out var envelope))

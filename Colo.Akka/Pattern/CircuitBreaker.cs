@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Akka.Actor.Internal;
 
 namespace Akka.Pattern;
 
@@ -150,10 +151,18 @@ public class CircuitBreaker
         WithCircuitBreaker(() => body(state));
 
     public void WithSyncCircuitBreaker(Action body) =>
-        WithCircuitBreaker(() => Task.Run(body)).GetAwaiter().GetResult();
+        WithCircuitBreaker(() => Start(() =>
+        {
+            body();
+            return Done.Instance;
+        })).GetAwaiter().GetResult();
 
     public T WithSyncCircuitBreaker<T>(Func<T> body) =>
-        WithCircuitBreaker(() => Task.Run(body)).GetAwaiter().GetResult();
+        WithCircuitBreaker(() => Start(body)).GetAwaiter().GetResult();
+
+    // Beside the caller, so that the time limit holds; in a simulation nothing leaves the thread.
+    private static Task<T> Start<T>(Func<T> body) =>
+        RuntimeHooks.Ambient is null ? Task.Run(body) : Task.FromResult(body());
 
     public void Succeed()
     {
@@ -202,7 +211,7 @@ public class CircuitBreaker
             }
 
             (_status, _trying, _failures) = (Status.Open, false, 0);
-            reset = _resetTimeout * (1.0 + (Random.Shared.NextDouble() * _randomFactor));
+            reset = _resetTimeout * (1.0 + (Actor.Internal.RuntimeHooks.Chance() * _randomFactor));
             _resetTimeout = TimeSpan.FromTicks((long)Math.Min(_maxResetTimeout.Ticks, _resetTimeout.Ticks * _backoffFactor));
         }
 

@@ -21,7 +21,7 @@ public static class RetrySupport
         return Retry(
             attempt, attempts,
             attempted => TimeSpan.FromTicks((long)(Math.Min(maxBackoff.Ticks, minBackoff.Ticks * Math.Pow(2, attempted))
-                * (1.0 + (Random.Shared.NextDouble() * randomFactor)))),
+                * (1.0 + (Actor.Internal.RuntimeHooks.Chance() * randomFactor)))),
             scheduler);
     }
 
@@ -46,7 +46,9 @@ public static class RetrySupport
 
             if (delayFunction(attempted + 1) is { HasValue: true } delay && delay.Value > TimeSpan.Zero)
             {
-                var pause = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                var pause = new TaskCompletionSource(
+                    Actor.Internal.RuntimeHooks.Ambient is null
+                        ? TaskCreationOptions.RunContinuationsAsynchronously : TaskCreationOptions.None);
                 scheduler.Advanced.ScheduleOnce(delay.Value, () => pause.TrySetResult());
                 await pause.Task.ConfigureAwait(false);
             }

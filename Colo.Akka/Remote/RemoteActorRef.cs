@@ -75,6 +75,9 @@ public sealed class RemoteActorRef : InternalActorRefBase, IRemoteRef
     {
     }
 
+    /// <summary>The actor has died as far as this watcher is concerned; its node need not be watched for it any more.</summary>
+    internal void WatchEnded(IInternalActorRef watcher) => _provider.Unwatched(this, watcher);
+
     public override void SendSystemMessage(ISystemMessage message)
     {
         switch (message)

@@ -23,6 +23,7 @@ public sealed class RemoteSettings
         RetryGateClosedFor = remote.GetTimeSpan("retry-gate-closed-for");
         SysMsgBufferSize = remote.GetInt("system-message-buffer-size");
         InitialSysMsgDeliveryTimeout = remote.GetTimeSpan("initial-system-message-delivery-timeout");
+        QuarantineSilentSystemTimeout = remote.GetTimeSpan("quarantine-after-silence");
         OutboundQueueSize = remote.GetInt("outbound-message-queue-size", 20000);
         if (SysMsgBufferSize < 1)
         {
@@ -65,6 +66,9 @@ public sealed class RemoteSettings
     public int SysMsgBufferSize { get; }
 
     public TimeSpan InitialSysMsgDeliveryTimeout { get; }
+
+    /// <summary>Without a connection for so long, a peer that was connected before is given up.</summary>
+    public TimeSpan? QuarantineSilentSystemTimeout { get; }
 
     public Config WatchFailureDetectorConfig { get; }
 

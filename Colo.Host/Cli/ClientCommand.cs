@@ -25,22 +25,48 @@ internal static class ClientCommand
         Description = "The cluster's ca.pem for https (default: COLO_CA, else the CAs of the system)",
     };
 
-    private static readonly Option<bool> AsJson = new("--json") { Description = "Print JSON, one object a line, with a version field" };
+    private static readonly Option<bool> AsJson = new(
+        "--json") { Description = "Print JSON, one object a line, with a version field; as -o json" };
+
+    private static readonly Option<string?> Format = new(
+        "--output", "-o") { Description = "table, wide, json or yaml" };
+
+    private static readonly Option<double?> Watch = new("--watch", "-w")
+    {
+        Description = "Again every so many seconds (2 when none are given)",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
 
     /// <summary>A command that talks to a node.</summary>
     public static Command Online(
-        string name, string description, Func<ParseResult, ClientContext, CancellationToken, Task<int>> run, params ReadOnlySpan<Symbol> symbols)
+        string name, string description, Func<ParseResult, ClientContext, CancellationToken, Task<int>> run,
+        params ReadOnlySpan<Symbol> symbols)
     {
-        Command command = Create(name, description, run, parsed => new NodeClient(ReadUrl(parsed), ReadToken(parsed), ReadAuthority(parsed)), symbols);
+        Command command = Create(
+            name, description, run, parsed =>
+            new NodeClient(ReadUrl(parsed), ReadToken(parsed), ReadAuthority(parsed)), symbols);
         command.Add(Url);
         command.Add(TokenFile);
         command.Add(Authority);
         return command;
     }
 
+    /// <summary>A command that only reads: it can also be repeated until it is interrupted.</summary>
+    public static Command Read(
+        string name, string description, Func<ParseResult, ClientContext, CancellationToken, Task<int>> run,
+        params ReadOnlySpan<Symbol> symbols)
+    {
+        Command command = Online(
+            name, description, (parsed, context, cancellation) =>
+            RepeatAsync(parsed, context, run, cancellation), symbols);
+        command.Add(Watch);
+        return command;
+    }
+
     /// <summary>A command that needs no node.</summary>
     public static Command Offline(
-        string name, string description, Func<ParseResult, ClientContext, CancellationToken, Task<int>> run, params ReadOnlySpan<Symbol> symbols) =>
+        string name, string description, Func<ParseResult, ClientContext, CancellationToken, Task<int>> run,
+        params ReadOnlySpan<Symbol> symbols) =>
         Create(name, description, run, null, symbols);
 
     private static Command Create(
@@ -61,6 +87,7 @@ internal static class ClientCommand
         }
 
         command.Add(AsJson);
+        command.Add(Format);
         command.SetAction((parsed, cancellation) => RunAsync(parsed, run, connect, cancellation));
         return command;
     }
@@ -70,8 +97,9 @@ internal static class ClientCommand
         Func<ParseResult, NodeClient>? connect, CancellationToken cancellation)
     {
         using NodeClient? node = connect?.Invoke(parsed);
+        OutputFormat format = parsed.GetValue(AsJson) ? OutputFormat.Json : FormatOf(parsed.GetValue(Format));
         var context = new ClientContext(
-            node, parsed.GetValue(AsJson), parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
+            node, format, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
         try
         {
             return await run(parsed, context, cancellation).ConfigureAwait(false);
@@ -85,6 +113,50 @@ internal static class ClientCommand
 
             await context.Error.WriteLineAsync($"colo: {e.Message}").ConfigureAwait(false);
             return e.ExitCode;
+        }
+    }
+
+    private static OutputFormat FormatOf(string? text) => text switch
+    {
+        null or "table" => OutputFormat.Table,
+        "wide" => OutputFormat.Wide,
+        "json" => OutputFormat.Json,
+        "yaml" => OutputFormat.Yaml,
+        _ => throw new CommandLineException($"--output {text}: expected table, wide, json or yaml"),
+    };
+
+    private static async Task<int> RepeatAsync(
+        ParseResult parsed, ClientContext context, Func<ParseResult, ClientContext, CancellationToken, Task<int>> run,
+        CancellationToken cancellation)
+    {
+        if (parsed.GetResult(Watch) is not { } watch)
+        {
+            return await run(parsed, context, cancellation).ConfigureAwait(false);
+        }
+
+        double seconds = parsed.GetValue(Watch) ?? 2;
+        if (seconds is < 0.1 or > 3600)
+        {
+            throw new CommandLineException($"{watch.Option.Name} {seconds}: expected 0.1 to 3600 seconds");
+        }
+
+        while (true)
+        {
+            if (context.IsTerminal)
+            {
+                context.Screen.Clear(home: true);
+            }
+
+            try
+            {
+                await run(parsed, context, cancellation).ConfigureAwait(false);
+            }
+            catch (ClientException e) when (e.ExitCode == ExitCode.Unreachable)
+            {
+                await context.Error.WriteLineAsync($"colo: {e.Message}").ConfigureAwait(false);
+            }
+
+            await Task.Delay(TimeSpan.FromSeconds(seconds), cancellation).ConfigureAwait(false);
         }
     }
 
@@ -105,7 +177,8 @@ internal static class ClientCommand
         return path is null ? null : ReadFile("--ca", path);
     }
 
-    private static string? Named(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
+    private static string? Named(string variable) =>
+        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
 
     private static string ReadFile(string option, string path)
     {

@@ -5,14 +5,18 @@ using Spectre.Console.Rendering;
 namespace Colo.Host.Cli;
 
 /// <summary>Where a command of the operator prints, and the node it talks to.</summary>
-internal sealed class ClientContext(NodeClient? node, bool json, TextWriter output, TextWriter error)
+internal sealed class ClientContext(NodeClient? node, OutputFormat format, TextWriter output, TextWriter error)
 {
     /// <summary>Width of tables in a pipe: nothing is folded there, so that lines can be cut and sorted.</summary>
     private const int PipeWidth = 400;
 
     public NodeClient Node => node ?? throw new InvalidOperationException("this command has no node");
 
-    public bool Json => json;
+    /// <summary>Whether a program reads the output, as JSON or as YAML.</summary>
+    public bool Json => format is OutputFormat.Json or OutputFormat.Yaml;
+
+    /// <summary>Whether everything is to be shown, however wide it gets.</summary>
+    public bool Wide => format == OutputFormat.Wide;
 
     public TextWriter Output => output;
 
@@ -24,7 +28,17 @@ internal sealed class ClientContext(NodeClient? node, bool json, TextWriter outp
     /// <summary>Spectre's console on the same output; without colours and escape codes when that is not a terminal.</summary>
     public IAnsiConsole Screen => field ??= CreateScreen();
 
-    public void WriteJson<T>(T value) => output.WriteLine(JsonSerializer.Serialize(value, ClientCommand.Json));
+    public void WriteJson<T>(T value)
+    {
+        if (format == OutputFormat.Yaml)
+        {
+            output.Write("---\n" + Yaml.Of(JsonSerializer.SerializeToElement(value, ClientCommand.Json)));
+        }
+        else
+        {
+            output.WriteLine(JsonSerializer.Serialize(value, ClientCommand.Json));
+        }
+    }
 
     public void WriteTable(IReadOnlyList<string> headings, IEnumerable<IReadOnlyList<string>> rows) =>
         Screen.Write(TableOf(headings, rows));
@@ -55,7 +69,7 @@ internal sealed class ClientContext(NodeClient? node, bool json, TextWriter outp
             ColorSystem = IsTerminal ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
             Interactive = IsTerminal ? InteractionSupport.Detect : InteractionSupport.No,
         });
-        if (!IsTerminal)
+        if (!IsTerminal || Wide)
         {
             screen.Profile.Width = PipeWidth;
         }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Colo.Host.Cluster;
 using Colo.Host.Node;
 
 namespace Colo.Host.Cli;
@@ -6,34 +7,43 @@ namespace Colo.Host.Cli;
 /// <summary>The commands <c>colo status</c> and <c>colo vms</c>.</summary>
 internal static class StatusCommand
 {
-    private static readonly Argument<string?> Vm = new("VM") { Description = "One VM only", Arity = ArgumentArity.ZeroOrOne };
+    private static readonly Argument<string?> Vm = new(
+        "VM") { Description = "One VM only", Arity = ArgumentArity.ZeroOrOne };
 
-    public static Command Build() => ClientCommand.Online(
+    public static Command Build() => ClientCommand.Read(
         "status", "Is each VM protected now, and since when? Exit code 10 when one is not.", StatusAsync, Vm);
 
-    public static Command BuildList() => ClientCommand.Online("vms", "The VMs of the node, one a line", ListAsync);
+    public static Command BuildList() => ClientCommand.Read("vms", "The VMs of the node, one a line", ListAsync);
 
-    private static async Task<int> StatusAsync(ParseResult parsed, ClientContext context, CancellationToken cancellation)
+    private static async Task<int> StatusAsync(
+        ParseResult parsed, ClientContext context, CancellationToken cancellation)
     {
-        IReadOnlyList<VmView> vms = parsed.GetValue(Vm) is { } name
-            ? [await context.Node.VmAsync(name, cancellation).ConfigureAwait(false)]
-            : await context.Node.VmsAsync(cancellation).ConfigureAwait(false);
+        ClusterStatusView status = await context.Node.StatusAsync(cancellation).ConfigureAwait(false);
+        if (parsed.GetValue(Vm) is { } name)
+        {
+            VmStatusView one = status.Vms.FirstOrDefault(vm => vm.Name == name)
+                ?? throw new ClientException(ExitCode.Failed, $"VM '{name}' is not known on {status.Node}");
+            status = status with { Vms = [one] };
+        }
+
         if (context.Json)
         {
-            context.WriteJson(new { version = 1, vms });
+            context.WriteJson(status);
         }
-        else if (vms.Count == 0)
+        else if (status.Vms.Count == 0)
         {
-            await context.Output.WriteLineAsync("no VMs on this node").ConfigureAwait(false);
+            await context.Output.WriteLineAsync($"no VMs known on {status.Node}").ConfigureAwait(false);
         }
         else
         {
-            string[] paragraphs =
-                [.. vms.Select(vm => string.Join(Environment.NewLine, StatusPage.Lines(vm, DateTimeOffset.UtcNow)))];
-            await context.Output.WriteLineAsync(string.Join(Environment.NewLine + Environment.NewLine, paragraphs)).ConfigureAwait(false);
+            for (int index = 0; index < status.Vms.Count; index++)
+            {
+                await context.Output.WriteAsync(index > 0 ? Environment.NewLine : string.Empty).ConfigureAwait(false);
+                StatusPage.Write(context, status.Vms[index], DateTimeOffset.UtcNow);
+            }
         }
 
-        return vms.All(StatusPage.IsProtected) ? ExitCode.Done : ExitCode.Degraded;
+        return status.Vms.All(vm => vm.Word == "PROTECTED") ? ExitCode.Done : ExitCode.Degraded;
     }
 
     private static async Task<int> ListAsync(ParseResult parsed, ClientContext context, CancellationToken cancellation)

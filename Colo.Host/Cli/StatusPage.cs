@@ -1,25 +1,19 @@
 using Colo.Actors.Vm;
+using Colo.Host.Cluster;
 using Colo.Host.Node;
 
 namespace Colo.Host.Cli;
 
-/// <summary>A VM in words. Nothing here is better than what the node says (S15): only Protected reads as PROTECTED.</summary>
+/// <summary>
+/// The front page in words. Nothing here is better than what the node says (S15): only Protected reads as PROTECTED.
+/// </summary>
 internal static class StatusPage
 {
-    public static readonly IReadOnlyList<string> Headings = ["VM", "PROTECTION", "ROLE", "HOST", "PEER", "STATE", "TERM", "EPOCH", "WAITS FOR"];
+    public static readonly IReadOnlyList<string> Headings =
+        ["VM", "PROTECTION", "ROLE", "HOST", "PEER", "STATE", "TERM", "EPOCH", "WAITS FOR"];
 
-    public static bool IsProtected(VmView vm) => vm.Protection == "Protected";
-
-    public static string Word(VmView vm) => vm.Protection switch
-    {
-        "Protected" => "PROTECTED",
-        "Unprotected" => "NOT PROTECTED",
-        "Protecting" => "NOT PROTECTED (a second copy is being made)",
-        "Holding" => "NOT PROTECTED (holding answers)",
-        "Parked" => "PARKED (the guest does not run on this host)",
-        "Off" => "OFF",
-        _ => $"UNKNOWN ({vm.Protection})",
-    };
+    private static readonly IReadOnlyList<string> HostHeadings =
+        ["  HOST", "ROLE", "STATE", "HEARD", "EPOCH", "DISK", "LINK"];
 
     public static IReadOnlyList<string> Row(VmView vm) =>
     [
@@ -27,32 +21,40 @@ internal static class StatusPage
         vm.WaitsFor.Length > 0 ? vm.WaitsFor : "-",
     ];
 
-    /// <summary>The front page's paragraph for one VM.</summary>
-    public static IEnumerable<string> Lines(VmView vm, DateTimeOffset now)
+    /// <summary>One VM: the truth in one line, what a loss would mean, the hosts, the output.</summary>
+    public static void Write(ClientContext context, VmStatusView vm, DateTimeOffset now)
     {
-        yield return $"{vm.Name,-7} {Word(vm)} since {vm.Since.ToLocalTime():yyyy-MM-dd HH:mm:ss} ({Duration(now - vm.Since)})"
-            + $"      term {vm.Term}   epoch {vm.Epoch:N0}";
-        yield return $"        {Fate(vm)}";
-        yield return $"        {vm.Host}: {vm.Role}, {vm.State}{(vm.Gauges is { } machine ? $", machine {machine.Machine}" : string.Empty)}"
-            + $"   peer: {vm.Peer ?? "none"}";
-        if (vm.WaitsFor.Length > 0)
+        TextWriter output = context.Output;
+        string detail = vm.Detail.Length > 0 ? $" ({vm.Detail})" : string.Empty;
+        output.WriteLine(
+            $"{vm.Name,-7} {vm.Word}{detail} since {vm.Since.ToLocalTime():yyyy-MM-dd HH:mm:ss} ({Duration(now - vm.Since)})   term {vm.Term}"
+            + $"   epoch {vm.Epoch:N0}   automatic role change: {(vm.AutomaticRoleChange ? "on" : "OFF")}");
+        foreach (HostFate fate in vm.IfDied)
         {
-            yield return $"        waits for: {vm.WaitsFor}";
+            output.WriteLine($"        {fate.Text}");
         }
 
-        if (vm.Gauges is not { } gauges)
+        Line(output, "why: ", vm.Why);
+        Line(output, string.Empty, vm.Requested);
+        Line(output, "next: ", vm.Next);
+        output.WriteLine();
+        context.WriteTable(HostHeadings, vm.Hosts.Select(HostRow));
+        if (vm.Gauges is { Machine: not "off" } gauges)
         {
-            yield break;
+            output.WriteLine();
+            output.WriteLine($"  OUTPUT  {Share(gauges)}   by checkpoint {gauges.FramesCommitted:N0}   alone {gauges.FramesSolo:N0}   had to wait {gauges.FramesHeld:N0}   mismatches {gauges.Mismatches:N0}");
+            output.WriteLine($"  PAUSE   {Pause(vm.Recent)}   last checkpoint {Last(vm.LastCheckpoint)}");
         }
-
-        yield return $"  OUTPUT  {Share(gauges)}   committed {gauges.FramesCommitted:N0}   solo {gauges.FramesSolo:N0}"
-            + $"   held {gauges.FramesHeld:N0}   mismatches {gauges.Mismatches:N0}";
-        yield return $"  PAUSE   last {Milliseconds(gauges.LastPause)}   last checkpoint {Milliseconds(gauges.LastCheckpoint)}"
-            + $", {gauges.CheckpointPages:N0} pages, {gauges.CheckpointBytes:N0} bytes   checkpoints {vm.Checkpoints:N0}";
-        yield return $"  DISK    not acknowledged {gauges.DiskLagBytes:N0} bytes   buffer {gauges.DiskBufferBytes:N0} bytes{Resync(gauges)}";
     }
 
     public static string Milliseconds(TimeSpan span) => $"{span.TotalMilliseconds:0.0} ms";
+
+    public static string Ms(double? ms) => ms is not { } known ? "-" : known < 10 ? $"{known:0.0} ms" : $"{known:0} ms";
+
+    /// <summary>An age as people say it; "never" for null.</summary>
+    public static string Age(double? ms) =>
+        ms switch { null => "never", < 60_000 => $"{ms / 1000:0.0} s", _ =>
+        Duration(TimeSpan.FromMilliseconds(ms.Value)) };
 
     internal static string Duration(TimeSpan span) => span switch
     {
@@ -63,23 +65,32 @@ internal static class StatusPage
         _ => $"{(int)span.TotalDays} d {span.Hours} h",
     };
 
-    private static string Fate(VmView vm) => vm.Protection switch
+    private static void Line(TextWriter output, string prefix, string text)
     {
-        "Protected" => $"if {vm.Host} or {vm.Peer ?? "its peer"} died now: the other one continues the guest",
-        "Unprotected" or "Protecting" => $"if {vm.Host} died now: {vm.Name} STOPS",
-        "Holding" => "the peer is lost; no answer leaves until the arbiter or the operator decides",
-        "Parked" => "ask the host that runs it",
-        "Off" => $"`colo vm start {vm.Name}` boots it",
-        _ => "this program does not know that word; it may be older than the node",
-    };
+        if (text.Length > 0)
+        {
+            output.WriteLine($"        {prefix}{text}");
+        }
+    }
+
+    private static IReadOnlyList<string> HostRow(VmHostRow row) =>
+    [
+        "  " + row.Host, row.Role, row.State, (row.IsStale ? "stale " : string.Empty) + Age(row.HeardMs),
+        row.Epoch is { } epoch ? $"{epoch:N0}" : "-", row.Disk, Ms(row.LinkMs),
+    ];
+
+    private static string Pause(RecentCheckpoints? recent) => recent is not { Count: > 0 }
+        ? "no checkpoint in the last minute"
+        : $"p50 {Ms(recent.PauseP50Ms)}   p99 {Ms(recent.PauseP99Ms)}   last {recent.Seconds} s: {recent.Count} checkpoints "
+            + $"({string.Join(", ", recent.ByReason.OrderByDescending(reason => reason.Value).Select(reason => $"{reason.Key} {reason.Value}"))})";
+
+    private static string Last(CheckpointEntry? entry) => entry is null
+        ? "none"
+        : $"{entry.Epoch:N0}: request {Ms(entry.RequestMs)}, capture {Ms(entry.CaptureMs)}, stream {Ms(entry.StreamMs)}, commit {Ms(entry.CommitMs)}, load {Ms(entry.LoadMs)}";
 
     private static string Share(VmGauges gauges)
     {
         long released = gauges.FramesMatched + gauges.FramesCommitted + gauges.FramesSolo;
-        return released == 0 ? "matched 0" : $"matched {gauges.FramesMatched:N0} ({100.0 * gauges.FramesMatched / released:0.0} %)";
+        return released == 0 ? "matched 0" : $"matched {100.0 * gauges.FramesMatched / released:0.0} %";
     }
-
-    private static string Resync(VmGauges gauges) => gauges.ResyncTotalBytes == 0
-        ? string.Empty
-        : $"   copy {100.0 * gauges.ResyncDoneBytes / gauges.ResyncTotalBytes:0} % of {gauges.ResyncTotalBytes:N0} bytes";
 }

@@ -29,6 +29,9 @@ public sealed partial class ConfigurationLoader
     /// <summary>Everything wrong with the text; empty when it could be read.</summary>
     public List<ConfigurationError> Errors { get; } = [];
 
+    /// <summary>Paths of all keys that the text or the environment sets.</summary>
+    public IEnumerable<string> Keys => lines.Keys.Concat(forced.Keys).Distinct();
+
     /// <summary>Reads a file with its includes and the environment's overrides.</summary>
     public static ConfigurationLoader Load(string path, IReadOnlyDictionary<string, string> environment)
     {
@@ -155,11 +158,16 @@ public sealed partial class ConfigurationLoader
     /// <summary>The defaults, which travel inside the program.</summary>
     public static Config Reference { get; } = ReadReference();
 
-    private static Config ReadReference()
+    /// <summary>Paths of all keys that the defaults set.</summary>
+    public static IReadOnlyList<string> ReferenceKeys { get; } = [.. HoconLocator.Lines(ReferenceText()).Keys];
+
+    private static Config ReadReference() => ConfigurationFactory.ParseString(ReferenceText());
+
+    private static string ReferenceText()
     {
         using Stream stream = typeof(ConfigurationLoader).Assembly.GetManifestResourceStream("Colo.Host.reference.conf")
             ?? throw new InvalidOperationException("reference.conf is not in the program");
         using var reader = new StreamReader(stream);
-        return ConfigurationFactory.ParseString(reader.ReadToEnd());
+        return reader.ReadToEnd();
     }
 }

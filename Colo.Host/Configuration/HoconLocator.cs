@@ -62,7 +62,7 @@ internal sealed class HoconLocator
             at++;
         }
 
-        return text[start..at].Trim();
+        return text[start..at].Trim().Trim('"');
     }
 
     private void ReadValue(string path)

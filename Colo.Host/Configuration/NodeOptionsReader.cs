@@ -9,12 +9,14 @@ namespace Colo.Host.Configuration;
 /// </summary>
 public static class NodeOptionsReader
 {
-    private static readonly string[] HookNames = ["on-peer-lost", "on-takeover", "on-solo", "on-pair"];
+    private static readonly string[] HookNames =
+        ["on-peer-lost", "on-takeover", "on-solo", "on-pair", "on-evicted", "on-guest-silent"];
 
     /// <summary>Null when there are errors.</summary>
     public static NodeOptions? Read(ConfigurationLoader loader, out IReadOnlyList<ConfigurationError> errors)
     {
         var keys = new KeyReader(loader);
+        UnknownKeys.Report(loader, keys);
         NodeOptions? options = loader.Errors.Count == 0 ? Read(keys) : null;
         errors = [.. loader.Errors, .. keys.Errors];
         return errors.Count == 0 ? options : null;
@@ -28,7 +30,9 @@ public static class NodeOptionsReader
         TlsOptions? tls = ReadTls(keys);
         if (tls is null && listen.Any(address => !IPAddress.IsLoopback(address.Address)))
         {
-            keys.Wrong("colo.node.listen", "is not loopback only, so colo.node.tls must name certificates (colo cert init makes them)");
+            keys.Wrong(
+                "colo.node.listen",
+                "is not loopback only, so colo.node.tls must name certificates (colo cert init makes them)");
         }
 
         List<PeerEndpoint> peers = ReadPeers(keys);
@@ -51,6 +55,8 @@ public static class NodeOptionsReader
             Arbiter = ReadArbiter(keys, peers, witness),
             Hooks = ReadHooks(keys),
             Vms = vms,
+            FailureDomain = keys.Text("colo.node.failure-domain"),
+            StopLimit = keys.Duration("colo.node.stop-limit"),
         };
     }
 
@@ -91,7 +97,9 @@ public static class NodeOptionsReader
         string token = keys.File("colo.management.token-file");
         if (!IPAddress.IsLoopback(address) && (token.Length == 0 || tls is null))
         {
-            keys.Wrong("colo.management.host", $"is {address}, not loopback: set colo.management.token-file and colo.node.tls");
+            keys.Wrong(
+                "colo.management.host",
+                $"is {address}, not loopback: set colo.management.token-file and colo.node.tls");
         }
 
         return new ManagementOptions(address, (int)keys.Number("colo.management.port", 0, 65535), token);
@@ -103,7 +111,11 @@ public static class NodeOptionsReader
             keys.Duration("colo.heartbeat.interval"),
             (int)keys.Number("colo.heartbeat.threshold", 1, 12),
             keys.Duration("colo.heartbeat.lost-after"),
-            keys.Duration("colo.heartbeat.pause-accepted"));
+            keys.Duration("colo.heartbeat.pause-accepted"))
+        {
+            Gateway = keys.Address("colo.heartbeat.gateway.address"),
+            GatewayTimeout = keys.Duration("colo.heartbeat.gateway.timeout"),
+        };
         foreach (string problem in settings.ToOptions().Validate())
         {
             keys.Wrong("colo.heartbeat", problem);
@@ -126,7 +138,8 @@ public static class NodeOptionsReader
             }
             else
             {
-                keys.Wrong("colo.arbiter.etcd.endpoints", $"has '{text}', expected http://HOST:PORT or https://HOST:PORT");
+                keys.Wrong(
+                    "colo.arbiter.etcd.endpoints", $"has '{text}', expected http://HOST:PORT or https://HOST:PORT");
             }
         }
 
@@ -140,24 +153,39 @@ public static class NodeOptionsReader
             keys.Wrong("colo.arbiter.etcd.endpoints", "is empty, but colo.arbiter.kind is etcd");
         }
 
+        if (keys.Text("colo.arbiter.etcd.user").Length > 0 && keys.Text("colo.arbiter.etcd.password-file").Length == 0)
+        {
+            keys.Wrong("colo.arbiter.etcd.password-file", "is not set, but colo.arbiter.etcd.user is");
+        }
+
         if (kind == ArbiterKind.Witness && !isWitness && peers.All(peer => peer.Host.Name != witness))
         {
             keys.Wrong("colo.arbiter.witness.node", $"is '{witness}', expected one of colo.peers");
         }
 
         return new ArbiterOptions(
-            kind, keys.Duration("colo.arbiter.timeout"), directory, endpoints, keys.Text("colo.arbiter.etcd.prefix"), witness);
+            kind, keys.Duration("colo.arbiter.timeout"), directory, endpoints, keys.Text("colo.arbiter.etcd.prefix"),
+            witness)
+        {
+            EtcdUser = keys.Text("colo.arbiter.etcd.user"),
+            EtcdPasswordFile = keys.File("colo.arbiter.etcd.password-file"),
+            EtcdAuthority = keys.File("colo.arbiter.etcd.authority"),
+        };
     }
 
     private static HookOptions ReadHooks(KeyReader keys)
     {
-        var scripts = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        var scripts = new SortedDictionary<string, IReadOnlyList<string>>(StringComparer.Ordinal);
         foreach (string hook in HookNames)
         {
-            string script = keys.File($"colo.hooks.{hook}");
-            if (script.Length > 0)
+            IReadOnlyList<string> words = keys.Words($"colo.hooks.{hook}");
+            if (words.Count > 0 && !File.Exists(words[0]))
             {
-                scripts[hook] = script;
+                keys.Wrong($"colo.hooks.{hook}", $"is '{words[0]}': no such file");
+            }
+            else if (words.Count > 0)
+            {
+                scripts[hook] = words;
             }
         }
 

@@ -44,7 +44,26 @@ public sealed record VmDefinition
     public required long DiskBufferMemoryBytes { get; init; }
 
     public required long ResyncBytesPerSecond { get; init; }
+
+    /// <summary>Whether the guest answers, asked from the host that runs it; null: not asked.</summary>
+    public VmCheck? Check { get; init; }
+
+    /// <summary>What only QEMU guests have; null for the embedded machine.</summary>
+    public VmQemu? Qemu { get; init; }
 }
+
+/// <summary>The part of a definition that is for QEMU.</summary>
+/// <param name="Binary">The program.</param>
+/// <param name="ImageBinary">The program for images.</param>
+/// <param name="Machine">Machine type.</param>
+/// <param name="Cpu">CPU model; empty: the machine's default.</param>
+/// <param name="Accelerator">kvm or tcg.</param>
+/// <param name="Arguments">Added to the command line.</param>
+/// <param name="HangTimeout">Half of a pair that does not answer for so long is given up.</param>
+/// <param name="StartTimeout">The first state must be with the peer in this time.</param>
+public sealed record VmQemu(
+    string Binary, string ImageBinary, string Machine, string Cpu, string Accelerator, IReadOnlyList<string> Arguments,
+    TimeSpan HangTimeout, TimeSpan StartTimeout);
 
 /// <summary>What runs the guest.</summary>
 public enum VmBackendKind
@@ -62,10 +81,27 @@ public enum VmDiskMode
 }
 
 /// <summary>A disk of a VM: a raw image on this node.</summary>
-public sealed record VmDisk(string Path, VmDiskMode Mode, bool ReadOnly, string Serial);
+public sealed record VmDisk(string Path, VmDiskMode Mode, bool ReadOnly, string Serial)
+{
+    /// <summary>A missing file is made with this length when the VM is created; 0: the file must be there.</summary>
+    public long SizeBytes { get; init; }
+
+    /// <summary>QEMU: the image's format.</summary>
+    public string Format { get; init; } = "raw";
+
+    /// <summary>QEMU: the device that the guest sees.</summary>
+    public string Device { get; init; } = "virtio-blk-pci";
+}
+
+/// <summary>An ICMP echo to the guest every <paramref name="Interval"/>; so many without answer count as silence.</summary>
+public sealed record VmCheck(System.Net.IPAddress Address, TimeSpan Interval, int Misses);
 
 /// <summary>A NIC of a VM.</summary>
 /// <param name="Bridge">Bridge of the host that the TAP joins; empty: none.</param>
 /// <param name="Mac">Six bytes.</param>
 /// <param name="Tap">Name of the TAP; empty: derived from the VM's name.</param>
-public sealed record VmNic(string Bridge, byte[] Mac, string Tap);
+public sealed record VmNic(string Bridge, byte[] Mac, string Tap)
+{
+    /// <summary>QEMU: the device that the guest sees.</summary>
+    public string Model { get; init; } = "e1000";
+}

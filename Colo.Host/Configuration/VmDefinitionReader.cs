@@ -17,7 +17,8 @@ internal static partial class VmDefinitionReader
         string prefix = $"colo.vms.{vm}";
         if (!NamePattern().IsMatch(vm))
         {
-            keys.Wrong(prefix, "is no name of a VM; expected 1 to 32 letters, digits, '-' and '_', a letter or digit first");
+            keys.Wrong(
+                prefix, "is no name of a VM; expected 1 to 32 letters, digits, '-' and '_', a letter or digit first");
         }
 
         KeyReader own = keys.WithDefaults(prefix, "colo.vm-defaults");
@@ -29,17 +30,15 @@ internal static partial class VmDefinitionReader
             own.Wrong(prefix, "has neither guest nor kernel");
         }
 
-        if (backend == VmBackendKind.Qemu)
-        {
-            own.Wrong($"{prefix}.backend", "is qemu, which this version cannot run yet; expected embedded");
-        }
-
         if (guest is not ("" or "debian" or "debian-redis"))
         {
             own.Wrong($"{prefix}.guest", $"is '{guest}', expected debian or debian-redis");
         }
 
         CheckpointOptions checkpoint = ReadCheckpoint(own, prefix);
+        IReadOnlyList<VmDisk> disks = ReadDisks(own, prefix);
+        VmQemu? qemu = backend == VmBackendKind.Qemu
+            ? QemuKeys.Read(own, prefix, checkpoint, disks, guest.Length + kernel.Length > 0) : null;
         return new VmDefinition
         {
             Name = vm,
@@ -51,7 +50,7 @@ internal static partial class VmDefinitionReader
             MemoryBytes = own.Bytes($"{prefix}.memory", 16 * MiB, 65536 * MiB),
             Harts = (int)own.Number($"{prefix}.harts", 1, 8),
             Nodes = ReadNodes(own, prefix, node, peers),
-            Disks = ReadDisks(own, prefix),
+            Disks = disks,
             Nics = ReadNics(own, prefix, vm),
             Checkpoint = checkpoint,
             PageChannels = (int)own.Number($"{prefix}.checkpoint.channels", 1, 16),
@@ -62,6 +61,8 @@ internal static partial class VmDefinitionReader
             DiskLagTimeout = own.Duration($"{prefix}.disk.lag-timeout"),
             DiskBufferMemoryBytes = own.Bytes($"{prefix}.disk.buffer-memory", MiB, 65536 * MiB),
             ResyncBytesPerSecond = own.Bytes($"{prefix}.resync.rate", 0, long.MaxValue),
+            Check = ReadCheck(own, prefix),
+            Qemu = qemu,
         };
     }
 
@@ -85,7 +86,14 @@ internal static partial class VmDefinitionReader
         return options;
     }
 
-    private static IReadOnlyList<string> ReadNodes(KeyReader keys, string prefix, string node, IReadOnlyList<string> peers)
+    private static VmCheck? ReadCheck(KeyReader keys, string prefix) =>
+        keys.Address($"{prefix}.check.address") is { } address
+            ? new VmCheck(
+                address, keys.Duration($"{prefix}.check.interval"), (int)keys.Number($"{prefix}.check.misses", 1, 1000))
+            : null;
+
+    private static IReadOnlyList<string> ReadNodes(
+        KeyReader keys, string prefix, string node, IReadOnlyList<string> peers)
     {
         IReadOnlyList<string> nodes = keys.Texts($"{prefix}.nodes");
         foreach (string name in nodes)
@@ -132,10 +140,38 @@ internal static partial class VmDefinitionReader
                 keys.Wrong(key, $"has readonly '{readOnly}', expected on or off");
             }
 
-            disks.Add(new VmDisk(path, kind, readOnly is "on" or "true", KeyReader.Member(item, "serial")));
+            string size = KeyReader.Member(item, "size");
+            if (!TryParseSize(size, out long sizeBytes))
+            {
+                keys.Wrong(key, $"has size '{size}', expected bytes, or a number with K, M, G or T, a multiple of 512");
+            }
+
+            disks.Add(new VmDisk(path, kind, readOnly is "on" or "true", KeyReader.Member(item, "serial"))
+            {
+                SizeBytes = sizeBytes,
+                Format = KeyReader.Member(item, "format", "raw"),
+                Device = KeyReader.Member(item, "device", "virtio-blk-pci"),
+            });
         }
 
         return disks;
+    }
+
+    /// <summary>Bytes, or a number with a binary unit as qemu-img takes it; an empty text is zero.</summary>
+    private static bool TryParseSize(string text, out long bytes)
+    {
+        bytes = 0;
+        if (text.Length == 0)
+        {
+            return true;
+        }
+
+        int shift = char.ToUpperInvariant(text[^1]) switch { 'K' => 10, 'M' => 20, 'G' => 30, 'T' => 40, _ => 0 };
+        bool read = long.TryParse(
+            shift == 0 ? text : text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out long number)
+            && number > 0 && number <= (long.MaxValue >> shift);
+        bytes = read ? number << shift : 0;
+        return read && bytes % 512 == 0;
     }
 
     private static List<VmNic> ReadNics(KeyReader keys, string prefix, string vm)
@@ -156,16 +192,21 @@ internal static partial class VmDefinitionReader
                 keys.Wrong(key, $"has tap '{tap}', expected at most 15 characters");
             }
 
-            nics.Add(new VmNic(KeyReader.Member(item, "bridge"), mac, tap));
+            nics.Add(
+                new VmNic(
+                KeyReader.Member(item, "bridge"), mac, tap) { Model = KeyReader.Member(item, "model", "e1000") });
         }
 
         return nics;
     }
 
-    /// <summary>The same on every node, because both replicas must have it: a local, unicast address from the VM's name.</summary>
+    /// <summary>
+    /// The same on every node, because both replicas must have it: a local, unicast address from the VM's name.
+    /// </summary>
     private static byte[] DerivedMac(string vm, int nic)
     {
-        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{vm}/{nic}")));
+        byte[] hash = SHA256.HashData(
+            Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{vm}/{nic}")));
         return [0x52, 0x54, 0x00, hash[0], hash[1], hash[2]];
     }
 

@@ -41,8 +41,8 @@ internal sealed class DemoScript : IDisposable
         folder = options.KeepFolder ?? Directory.CreateTempSubdirectory("colo-demo-").FullName;
         Directory.CreateDirectory(folder);
         Say("building a network out of namespaces: a client, a LAN, two hosts, a witness");
-        cluster = new LabCluster(
-            folder, options.Mode, options.Workload == "redis" ? "debian-redis" : "debian", string.Empty, Tell);
+        var vm = new LabVm { Mode = options.Mode, Guest = options.Workload == "redis" ? "debian-redis" : "debian" };
+        cluster = new LabCluster(NetworkLab.Create("node-a", "node-b"), folder, vm, Tell);
     }
 
     public async Task<int> RunAsync()
@@ -75,7 +75,7 @@ internal sealed class DemoScript : IDisposable
 
     private async Task StartClientsAsync()
     {
-        requests = new ClientProcess(options.Workload == "redis" ? "redis" : "requests", NetworkLab.GuestAddress, 0, 0);
+        requests = new ClientProcess(options.Workload == "redis" ? "redis" : "requests", NetworkLab.GuestAddress, 0, 10);
         download = new ClientProcess("download", NetworkLab.GuestAddress, DownloadBytes, DownloadRate);
         Say($"a client downloads {DownloadBytes >> 20} MiB over one TCP connection; a second one makes small requests all the time");
         await UntilAsync(() => download.Last?.Bytes > DownloadRate && requests.Last?.Bytes > 3, "the clients' first answers").ConfigureAwait(false);
@@ -85,9 +85,9 @@ internal sealed class DemoScript : IDisposable
     private async Task LoseAsync(NodeProcess primary)
     {
         NodeProcess survivor = cluster.Other(primary);
-        Say($"[red]{Describe(primary)}[/]");
+        Say($"[red]{LabFault.Describe(primary.Name, options.Fault)}[/]");
         DateTimeOffset at = DateTimeOffset.UtcNow;
-        Strike(primary);
+        LabFault.Strike(primary, options.Fault);
         PrintedEvent lost = await Step(survivor, EventCode.FailoverStarted, "the loss being noticed", at).ConfigureAwait(false);
         PrintedEvent won = await Step(survivor, EventCode.TermWon, "the arbiter's answer", at).ConfigureAwait(false);
         PrintedEvent took = await Step(survivor, EventCode.TookOver, "the takeover", at).ConfigureAwait(false);
@@ -97,7 +97,7 @@ internal sealed class DemoScript : IDisposable
         await Task.Delay(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
         DateTimeOffset back = DateTimeOffset.UtcNow;
         Say($"{primary.Name} comes back");
-        Restore(primary);
+        LabFault.Restore(primary, options.Fault);
         PrintedEvent pair = await Step(survivor, EventCode.PairEstablished, "protection again", back).ConfigureAwait(false);
         Say($"[green]PROTECTED again[/] after {(pair.Time - back).TotalSeconds:0.0} s");
         long from = at.ToUnixTimeMilliseconds() - 200;
@@ -105,52 +105,6 @@ internal sealed class DemoScript : IDisposable
         faults.Add(new FaultReport(
             primary.Name, options.Fault, (lost.Time - at).TotalMilliseconds, (won.Time - lost.Time).TotalMilliseconds,
             (took.Time - at).TotalMilliseconds, download.LongestGap(from, to), requests!.LongestGap(from, to), (pair.Time - back).TotalMilliseconds));
-    }
-
-    private string Describe(NodeProcess host) => options.Fault switch
-    {
-        "cable" => $"every cable of {host.Name} is pulled",
-        "freeze" => $"{host.Name} freezes (SIGSTOP)",
-        "power" => $"{host.Name} loses its power",
-        _ => $"{host.Name} is killed (SIGKILL)",
-    };
-
-    private void Strike(NodeProcess host)
-    {
-        switch (options.Fault)
-        {
-            case "cable":
-                NetworkLab.SetCable(host.Name, Cable.All, plugged: false);
-                break;
-            case "freeze":
-                host.Freeze(true);
-                break;
-            case "power":
-                // Without power nothing is sent any more, not even a reset: first the cables, then the process.
-                NetworkLab.SetCable(host.Name, Cable.All, plugged: false);
-                host.Kill();
-                break;
-            default:
-                host.Kill();
-                break;
-        }
-    }
-
-    private void Restore(NodeProcess host)
-    {
-        if (options.Fault is "cable" or "power")
-        {
-            NetworkLab.SetCable(host.Name, Cable.All, plugged: true);
-        }
-
-        if (options.Fault == "freeze")
-        {
-            host.Freeze(false);
-        }
-        else if (!host.IsRunning)
-        {
-            host.Start();
-        }
     }
 
     private int Conclude()

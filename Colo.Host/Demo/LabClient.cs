@@ -14,13 +14,18 @@ namespace Colo.Host.Demo;
 /// <param name="Error">Why it ended, or null.</param>
 /// <param name="Done">Whether everything asked for has arrived.</param>
 /// <param name="HashOk">Whether every byte was the right one.</param>
-public sealed record ClientReport(long AtMs, long Bytes, double GapMs, string? Error = null, bool Done = false, bool HashOk = true);
+/// <param name="Seconds">At the end: how long it took.</param>
+/// <param name="MedianMs">At the end of small requests: median of the times from question to answer.</param>
+/// <param name="P99Ms">At the end of small requests: 99th percentile.</param>
+public sealed record ClientReport(
+    long AtMs, long Bytes, double GapMs, string? Error = null, bool Done = false, bool HashOk = true,
+    double Seconds = 0, double MedianMs = 0, double P99Ms = 0);
 
 /// <summary>
 /// The clients of the demo and the end-to-end tests; they run as processes of their own in the client's namespace, and
 /// know nothing of failovers. <c>download</c>: one TCP connection, every byte checked against the sequence that the guest
 /// serves. <c>requests</c>: small HTTP requests, one after another, each on a connection of its own. <c>redis</c>: INCR on
-/// one connection, every answer checked.
+/// one connection, every answer checked. <c>echo</c>: datagrams.
 /// </summary>
 internal static class LabClient
 {
@@ -28,16 +33,21 @@ internal static class LabClient
 
     private static readonly TimeSpan BootLimit = TimeSpan.FromMinutes(2);
 
-    public static int Run(string kind, string address, long amount, long bytesPerSecond)
+    /// <param name="kind">download, requests, redis or echo.</param>
+    /// <param name="address">The guest's.</param>
+    /// <param name="amount">download: bytes; the others: seconds, 0 for ever.</param>
+    /// <param name="rate">download: bytes a second, 0 for as fast as it goes; the others: milliseconds between two requests.</param>
+    public static int Run(string kind, string address, long amount, long rate)
     {
         try
         {
             return kind switch
             {
-                "download" => Download(address, amount, bytesPerSecond),
-                "requests" => Requests(address),
-                "redis" => Redis(address),
-                _ => throw new ArgumentException($"client '{kind}': expected download, requests or redis"),
+                "download" => Download(address, amount, rate),
+                "requests" => Requests(address, amount, rate),
+                "redis" => Redis(address, amount, rate),
+                "echo" => Echo(address, amount, rate),
+                _ => throw new ArgumentException($"client '{kind}': expected download, requests, redis or echo"),
             };
         }
         catch (Exception problem) when (problem is IOException or SocketException or InvalidDataException)
@@ -90,19 +100,19 @@ internal static class LabClient
         }
 
         bool equal = hash.GetHashAndReset().AsSpan().SequenceEqual(right.GetHashAndReset());
-        Print(new ClientReport(Now(), received, gaps.Longest, Done: true, HashOk: equal));
+        Print(new ClientReport(Now(), received, gaps.Longest, Done: true, HashOk: equal, Seconds: clock.Elapsed.TotalSeconds));
         return equal ? 0 : 1;
     }
 
-    private static int Requests(string address)
+    private static int Requests(string address, long seconds, long pauseMs)
     {
-        var gaps = new GapMeter();
-        long answered = 0;
         byte[] request = Encoding.ASCII.GetBytes("GET /index.html HTTP/1.0\r\nHost: guest\r\n\r\n");
         byte[] buffer = new byte[4096];
         ConnectFirst(address, 80).Dispose();
-        while (true)
+        var meter = new AnswerMeter(TimeSpan.FromSeconds(seconds), ReportInterval, Print);
+        while (!meter.IsOver)
         {
+            meter.Begin();
             using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = 30_000 };
             socket.Connect(address, 80);
             socket.Send(request);
@@ -118,30 +128,107 @@ internal static class LabClient
                 throw new InvalidDataException($"an answer of {total} bytes that is not the page");
             }
 
-            answered++;
-            gaps.Progress();
-            gaps.ReportEach(ReportInterval, gap => Print(new ClientReport(Now(), answered, gap)));
-            Thread.CurrentThread.Join(10);
+            meter.Answered();
+            Thread.CurrentThread.Join((int)pauseMs);
         }
+
+        meter.End();
+        return 0;
     }
 
-    private static int Redis(string address)
+    /// <summary>Every write that was acknowledged is there: counted on one connection, and at the end asked on another.</summary>
+    private static int Redis(string address, long seconds, long pauseMs)
     {
         using Socket socket = ConnectFirst(address, 6379);
         using var stream = new StreamReader(new NetworkStream(socket), Encoding.ASCII);
-        var gaps = new GapMeter();
+        var meter = new AnswerMeter(TimeSpan.FromSeconds(seconds), ReportInterval, Print);
         byte[] command = Encoding.ASCII.GetBytes("INCR colo\r\n");
-        for (long count = 1; ; count++)
+        long first = -1;
+        while (!meter.IsOver)
         {
+            meter.Begin();
             socket.Send(command);
             string? answer = stream.ReadLine();
-            if (answer != string.Create(CultureInfo.InvariantCulture, $":{count}"))
+            if (answer is null || answer.Length < 2 || !long.TryParse(answer.AsSpan(1), CultureInfo.InvariantCulture, out long value))
             {
-                throw new InvalidDataException($"INCR number {count} was answered with '{answer}'");
+                throw new InvalidDataException($"INCR was answered with '{answer}'");
             }
 
-            gaps.Progress();
-            gaps.ReportEach(ReportInterval, gap => Print(new ClientReport(Now(), count, gap)));
+            first = first < 0 ? value - meter.Count - 1 : first;
+            if (value != first + meter.Count + 1)
+            {
+                throw new InvalidDataException($"INCR number {first + meter.Count + 1} was answered with '{answer}'");
+            }
+
+            meter.Answered();
+            Thread.CurrentThread.Join((int)pauseMs);
+        }
+
+        using Socket other = ConnectFirst(address, 6379);
+        using var second = new StreamReader(new NetworkStream(other), Encoding.ASCII);
+        other.Send(Encoding.ASCII.GetBytes("GET colo\r\n"));
+        string length = second.ReadLine() ?? string.Empty;
+        string? stored = length == "$-1" ? "0" : second.ReadLine();
+        if (stored != (first + meter.Count).ToString(CultureInfo.InvariantCulture))
+        {
+            throw new InvalidDataException($"{first + meter.Count} writes were acknowledged, and the guest has '{length} {stored}'");
+        }
+
+        meter.End();
+        return 0;
+    }
+
+    /// <summary>Datagrams to the echo service: lost ones are sent again, a wrong answer is an error.</summary>
+    private static int Echo(string address, long seconds, long pauseMs)
+    {
+        var meter = new AnswerMeter(TimeSpan.FromSeconds(seconds), ReportInterval, Print);
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = 500 };
+        socket.Connect(address, 7);
+        byte[] answer = new byte[2048];
+        while (!meter.IsOver)
+        {
+            byte[] question = Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"datagram {meter.Count + 1}\n"));
+            meter.Begin();
+            for (bool answered = false; !answered && !meter.IsOver;)
+            {
+                socket.Send(question);
+                answered = ReceiveEcho(socket, answer, question);
+            }
+
+            meter.Answered();
+            Thread.CurrentThread.Join((int)pauseMs);
+        }
+
+        meter.End();
+        return 0;
+    }
+
+    /// <returns>False when nothing came in time; answers to earlier copies of a datagram are passed over.</returns>
+    private static bool ReceiveEcho(Socket socket, byte[] answer, byte[] question)
+    {
+        while (true)
+        {
+            int length;
+            try
+            {
+                length = socket.Receive(answer);
+            }
+            catch (SocketException problem) when (problem.SocketErrorCode is SocketError.TimedOut or SocketError.WouldBlock
+                or SocketError.ConnectionRefused)
+            {
+                return false;
+            }
+
+            ReadOnlySpan<byte> got = answer.AsSpan(0, length);
+            if (got.SequenceEqual(question))
+            {
+                return true;
+            }
+
+            if (!got.StartsWith("datagram "u8))
+            {
+                throw new InvalidDataException($"a datagram of {length} bytes that nobody has sent");
+            }
         }
     }
 
@@ -151,7 +238,11 @@ internal static class LabClient
         long began = Stopwatch.GetTimestamp();
         while (true)
         {
-            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp)
+            {
+                NoDelay = true,
+                ReceiveTimeout = (int)BootLimit.TotalMilliseconds,
+            };
             try
             {
                 socket.Connect(address, port);
@@ -180,7 +271,7 @@ internal static class LabClient
         }
     }
 
-    private static long Now() => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+    internal static long Now() => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
 
     private static void Print(ClientReport report) => Console.WriteLine(JsonSerializer.Serialize(report, JsonSerializerOptions.Web));
 }

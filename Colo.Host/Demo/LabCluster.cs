@@ -1,4 +1,4 @@
-using System.Globalization;
+using System.Diagnostics;
 using System.Security.Cryptography.X509Certificates;
 using Colo.Vmm.Links;
 
@@ -12,32 +12,19 @@ public sealed class LabCluster : IDisposable
     private readonly string folder;
     private readonly Action<PrintedEvent> happened;
 
+    /// <param name="lab">The network, with two hosts.</param>
     /// <param name="folder">Takes certificates, configurations, logs and state.</param>
-    /// <param name="mode">colo, periodic or auto.</param>
-    /// <param name="guest">debian or debian-redis.</param>
-    /// <param name="extra">More HOCON for the VM.</param>
+    /// <param name="vm">The VM.</param>
     /// <param name="happened">Told of every event of every node.</param>
-    public LabCluster(string folder, string mode, string guest, string extra, Action<PrintedEvent> happened)
+    public LabCluster(NetworkLab lab, string folder, LabVm vm, Action<PrintedEvent> happened)
     {
+        this.lab = lab;
         this.folder = folder;
         this.happened = happened;
-        lab = NetworkLab.Create("node-a", "node-b");
         X509Certificate2 authority = ClusterCertificates.CreateAuthority("colo lab", DateTimeOffset.UtcNow);
         File.WriteAllText(Path.Combine(folder, "ca.pem"), authority.ExportCertificatePem());
         Witness = Prepare(authority, NetworkLab.Witness, string.Empty);
-        string vm = string.Create(CultureInfo.InvariantCulture, $$"""
-            vms {
-              web {
-                guest = {{guest}}
-                append = "console=ttyS0 quiet colo.ip={{NetworkLab.GuestAddress}}/24"
-                nodes = [node-a, node-b]
-                nics = [{ bridge = br0 }]
-                mode = {{mode}}
-                {{extra}}
-              }
-            }
-            """);
-        Hosts = [Prepare(authority, "node-a", vm), Prepare(authority, "node-b", vm)];
+        Hosts = [.. lab.Hosts.Select(host => Prepare(authority, host, vm.Render(folder, host, lab.Hosts)))];
     }
 
     public NodeProcess Witness { get; }
@@ -45,6 +32,29 @@ public sealed class LabCluster : IDisposable
     public IReadOnlyList<NodeProcess> Hosts { get; }
 
     public NodeProcess Other(NodeProcess host) => Hosts[0] == host ? Hosts[1] : Hosts[0];
+
+    /// <summary>Runs <c>colo</c> with these arguments on a host, as its operator would.</summary>
+    /// <returns>What it printed.</returns>
+    /// <exception cref="InvalidOperationException">It failed; the message holds what it printed.</exception>
+    public static async Task<string> CommandAsync(NodeProcess host, params string[] arguments)
+    {
+        (int code, string output) = await RunAsync(host.Name, Environment.ProcessPath!, arguments).ConfigureAwait(false);
+        return code == 0 ? output : throw new InvalidOperationException(
+            $"{host.Name}: colo {string.Join(' ', arguments)} ended with {code}: {output.Trim()}");
+    }
+
+    /// <summary>Runs a program in a place of the lab to its end.</summary>
+    public static async Task<(int Code, string Output)> RunAsync(string place, string program, params string[] arguments)
+    {
+        ProcessStartInfo start = NetworkLab.Inside(place, program, arguments);
+        start.RedirectStandardOutput = true;
+        start.RedirectStandardError = true;
+        using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{program} could not be started");
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        string output = await process.StandardOutput.ReadToEndAsync().ConfigureAwait(false);
+        await process.WaitForExitAsync().ConfigureAwait(false);
+        return (process.ExitCode, output + await errors.ConfigureAwait(false));
+    }
 
     public void Start()
     {

@@ -14,7 +14,7 @@ internal static class ArbiterFactory
         ArbiterKind.Witness when options.IsWitness => own,
         ArbiterKind.Witness => new WitnessArbiter(new HostId(options.Arbiter.WitnessNode), links),
         ArbiterKind.Directory => new DirectoryArbiter(options.Arbiter.Directory),
-        ArbiterKind.Etcd => new EtcdArbiter(new HttpClient(), options.Arbiter.EtcdEndpoints, options.Arbiter.EtcdPrefix),
+        ArbiterKind.Etcd => new EtcdArbiter(EtcdLogin.Client(options.Arbiter), options.Arbiter.EtcdEndpoints, options.Arbiter.EtcdPrefix),
         _ => new NoneArbiter(own),
     };
 }

@@ -21,6 +21,11 @@ internal static class BackendFactory
         NodeRuntime node, VmDefinition vm, VmRecord record, Action<Message> report, LinkRegistry registry, PeerLinks links,
         LinkSecurity? security, TimeProvider time, Action<string> log)
     {
+        if (vm.Backend == VmBackendKind.Qemu)
+        {
+            return QemuBackendFactory.Create(node, vm, record, report, registry, links, security, time, log);
+        }
+
         (string kernel, string initrd) = vm.Guest.Length > 0 ? GuestImages.Find(vm.Guest) : (vm.Kernel, vm.Initrd);
         return new EmbeddedVmBackend(
             new EmbeddedVmOptions
@@ -44,7 +49,7 @@ internal static class BackendFactory
                     Console = record.Console,
                     TimeProvider = time,
                 },
-                Comparer = new ComparerOptions { CompareTimeout = vm.CompareTimeout, QueueFramesMax = vm.CompareQueuePackets },
+                Comparer = ComparerOf(vm),
                 PageChannels = vm.PageChannels,
                 SecondaryOptions = new SecondaryCheckpointOptions
                 {
@@ -61,6 +66,17 @@ internal static class BackendFactory
             report);
     }
 
+    private static ComparerOptions ComparerOf(VmDefinition vm)
+    {
+        var defaults = new ComparerOptions();
+        return defaults with
+        {
+            CompareTimeout = vm.CompareTimeout,
+            AheadTimeout = vm.CompareTimeout > defaults.AheadTimeout ? vm.CompareTimeout : defaults.AheadTimeout,
+            QueueFramesMax = vm.CompareQueuePackets,
+        };
+    }
+
     private static ReplicatedDiskOptions ReplicatedOf(NodeRuntime node, VmDefinition vm, VmDisk disk, int index)
     {
         string state = Path.Combine(node.Options.StateDirectory, $"{vm.Name}-{index}");
@@ -70,7 +86,7 @@ internal static class BackendFactory
             vm.ResyncBytesPerSecond);
     }
 
-    private static string TapName(VmDefinition vm, VmNic nic, int index)
+    internal static string TapName(VmDefinition vm, VmNic nic, int index)
     {
         string name = nic.Tap.Length > 0 ? nic.Tap : $"{vm.Name}{index}";
         return name.Length > 15 ? name[^15..] : name;

@@ -5,7 +5,20 @@ namespace Colo.Host.Node;
 
 /// <summary>An event as operators see it.</summary>
 public sealed record LoggedEvent(
-    long Id, DateTimeOffset Time, string Host, string Vm, int Code, string Name, long Term, long Epoch, string Summary);
+    long Id, DateTimeOffset Time, string Host, string Vm, int Code, string Name, long Term, long Epoch, string Summary)
+{
+    /// <summary>Info, Warning or Error.</summary>
+    public string Severity { get; init; } = "Info";
+
+    /// <summary>Seconds of the host's monotonic clock.</summary>
+    public double Monotonic { get; init; }
+
+    /// <summary>Code of the event of this VM that led to this one; null where none is known.</summary>
+    public int? Cause { get; init; }
+
+    /// <summary>Milliseconds since that event.</summary>
+    public double? AfterCauseMs { get; init; }
+}
 
 /// <summary>The last events of a node, and a stream of new ones for each listener. Any thread.</summary>
 public sealed class EventLog(string host, TimeProvider time)
@@ -14,15 +27,25 @@ public sealed class EventLog(string host, TimeProvider time)
     private readonly Lock gate = new();
     private readonly Queue<LoggedEvent> kept = new();
     private readonly List<Channel<LoggedEvent>> listeners = [];
+    private readonly EventCauses causes = new();
     private long lastId;
 
     public void Add(string vm, HostEvent happened)
     {
         lock (gate)
         {
+            long now = time.GetTimestamp();
+            (EventCode Code, long At)? cause = causes.Of(vm, happened);
             var logged = new LoggedEvent(
                 ++lastId, time.GetUtcNow(), host, vm, (int)happened.Code, happened.Code.ToString(), happened.Term.Value,
-                happened.Epoch.Value, happened.Summary);
+                happened.Epoch.Value, happened.Summary)
+            {
+                Severity = happened.Severity.ToString(),
+                Monotonic = time.GetElapsedTime(0, now).TotalSeconds,
+                Cause = (int?)cause?.Code,
+                AfterCauseMs = cause is { } known ? time.GetElapsedTime(known.At, now).TotalMilliseconds : null,
+            };
+            causes.Note(vm, happened, now);
             kept.Enqueue(logged);
             if (kept.Count > KeptMax)
             {
@@ -32,6 +55,18 @@ public sealed class EventLog(string host, TimeProvider time)
             foreach (Channel<LoggedEvent> listener in listeners)
             {
                 listener.Writer.TryWrite(logged);
+            }
+        }
+    }
+
+    /// <summary>Number of the newest event; 0 before the first.</summary>
+    public long LastId
+    {
+        get
+        {
+            lock (gate)
+            {
+                return lastId;
             }
         }
     }
@@ -80,6 +115,17 @@ public sealed class EventLog(string host, TimeProvider time)
         }
     }
 
-    /// <summary>A number from the future is of a former life of this node: its listener gets everything of this one.</summary>
+    /// <summary>The newest events of one VM, or of the node with all of them when that is null; newest first.</summary>
+    public IReadOnlyList<LoggedEvent> Newest(string? vm, int count)
+    {
+        lock (gate)
+        {
+            return [.. kept.Reverse().Where(logged => vm is null || logged.Vm == vm).Take(count)];
+        }
+    }
+
+    /// <summary>
+    /// A number from the future is of a former life of this node: its listener gets everything of this one.
+    /// </summary>
     private List<LoggedEvent> Known(long id) => [.. kept.Where(logged => id > lastId || logged.Id > id)];
 }

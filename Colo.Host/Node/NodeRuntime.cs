@@ -10,14 +10,19 @@ using Colo.Actors.Node;
 using Colo.Actors.Protocol;
 using Colo.Actors.Protocol.Wire;
 using Colo.Actors.Vm;
+using Colo.Actors.Vm.Qemu;
+using Colo.Host.Cluster;
 using Colo.Host.Configuration;
 using Colo.Vmm.Links;
 
 namespace Colo.Host.Node;
 
+/// <summary>Opens the machine's side of a VM; the argument takes its reports.</summary>
+public delegate IVmBackend BackendOpener(VmDefinition vm, VmRecord record, Action<Message> report);
+
 /// <summary>
-/// A running node: its links, its actors, its VMs. Built from checked options; everything that comes in from peers passes
-/// here on its way to the actors, and everything that operators may know is kept here.
+/// A running node: its links, its actors, its VMs. Built from checked options; everything that comes in from peers
+/// passes here on its way to the actors, and everything that operators may know is kept here.
 /// </summary>
 public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAsyncDisposable
 {
@@ -30,41 +35,77 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     private readonly Action<string> log;
     private readonly TimeProvider time;
     private readonly ConcurrentDictionary<string, VmRecord> vms = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, GuestCheck> checks = new(StringComparer.Ordinal);
     private readonly LinkRegistry registry = new();
     private readonly List<LinkListener> listeners = [];
+    private readonly HeartbeatLoop heartbeats;
     private readonly PeerLinks links;
-    private readonly ActorSystem system;
     private readonly IActorRef node;
     private readonly WitnessArbiterStore records;
     private readonly IArbiter arbiter;
     private readonly LinkSecurity? security;
+    private readonly BackendOpener open;
+    private readonly NodeOrders orders;
+    private readonly ReportSender reports;
+    private readonly IcmpProbe? gateway;
+    private readonly RememberedTerms terms;
 
-    public NodeRuntime(NodeOptions options, Config config, TimeProvider time, Action<string> log)
+    /// <param name="open">Opens backends; null: as the definitions say.</param>
+    public NodeRuntime(
+        NodeOptions options, Config config, TimeProvider time, Action<string> log, BackendOpener? open = null)
     {
         this.options = options;
-        this.log = log;
         this.time = time;
+        this.log = line =>
+        {
+            Log.Add(line);
+            log(line);
+        };
         Events = new EventLog(options.Name, time);
+        Commands = new CommandJournal(time);
         Self = new HostIdentity(new HostId(options.Name), NodeIncarnation.Next(options.StateDirectory));
+        History = new FailoverJournal(options.Name, options.StateDirectory, time);
+        terms = new RememberedTerms(options.StateDirectory);
         security = options.Tls is { } tls ? LinkSecurity.FromFiles(tls.Certificate, tls.Key, tls.Authority) : null;
         records = new WitnessArbiterStore(Path.Combine(options.StateDirectory, "records"));
-        system = ActorSystem.Create("colo", config);
+        System = ActorSystem.Create("colo", config);
+        heartbeats = new HeartbeatLoop(new HeartbeatSetup(
+            Self, [.. options.Peers.Select(peer => (peer.Host, peer.Networks.Count))], options.Heartbeat.ToOptions(),
+            () => links!, time,
+            happened => Events.Add(string.Empty, happened)));
+        Cluster = new ClusterView(Self, options, heartbeats, time);
         links = new PeerLinks(Self, options.Peers, security, time, this);
+        this.open = open
+            ?? ((vm, record, report) =>
+            BackendFactory.Create(this, vm, record, report, registry, links, security, time, this.log));
         arbiter = ArbiterFactory.Create(options, records, () => links);
-        var setup = new HeartbeatSetup(
-            Self, [.. options.Peers.Select(peer => (peer.Host, peer.Networks.Count))], options.Heartbeat.ToOptions(), () => links, time);
-        node = system.ActorOf(Props.Create(() => new NodeSupervisor(setup, Fatal)), "node");
-        foreach (IPEndPoint address in options.Listen)
+        orders = new NodeOrders(Self.Host, () => links, time);
+        var store = new VmStore(options.StateDirectory);
+        Administration = new VmAdministration(this, store, orders);
+        orders.Here = Administration.HereAsync;
+        node = System.ActorOf(Props.Create(() => new NodeSupervisor(heartbeats, Fatal)), "node");
+        gateway = options.Heartbeat.Gateway is { } address
+            ? new IcmpProbe(
+                address, options.Heartbeat.GatewayTimeout / 2, options.Heartbeat.GatewayTimeout / 2, () =>
+                true, OnGateway)
+            : null;
+        foreach (IPEndPoint listen in options.Listen)
         {
-            listeners.Add(new LinkListener(address, security, Decide, Take, log));
-        }
-
-        foreach (VmDefinition definition in options.Vms.Where(vm => vm.Nodes.Contains(options.Name)))
-        {
-            AddVm(definition);
+            listeners.Add(new LinkListener(listen, security, Decide, Take, this.log));
         }
 
         Events.Add(string.Empty, new HostEvent(EventCode.NodeStarted, Term.Zero, Epoch.Zero, $"{Self}"));
+        foreach (VmDefinition definition in options.Vms.Where(vm => vm.Nodes.Contains(options.Name)))
+        {
+            AddVm(definition, isStored: false);
+        }
+
+        foreach (VmDefinition definition in store.Load(options, this.log))
+        {
+            AddVm(definition, isStored: true);
+        }
+
+        reports = new ReportSender(this, links, Cluster, time);
     }
 
     public HostIdentity Self { get; }
@@ -73,9 +114,53 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
 
     public EventLog Events { get; }
 
+    public LogRing Log { get; } = new();
+
+    public FailoverJournal History { get; }
+
+    public CommandJournal Commands { get; }
+
+    public ClusterView Cluster { get; }
+
+    public VmAdministration Administration { get; }
+
+    public ActorSystem System { get; }
+
+    /// <summary>
+    /// The effective options with their sources, as the service read them; empty when the node was not made from a
+    /// file.
+    /// </summary>
+    public IReadOnlyList<ConfigEntry> ConfigEntries { get; init; } = [];
+
+    /// <summary>Whether the operator wants this host out of the way.</summary>
+    public bool IsDraining { get; private set; }
+
+    public bool ReachesGateway { get; private set; } = true;
+
     public IReadOnlyList<VmRecord> Vms => [.. vms.Values.OrderBy(vm => vm.Definition.Name, StringComparer.Ordinal)];
 
     public VmRecord? Find(string vm) => vms.GetValueOrDefault(vm);
+
+    public IReadOnlyList<MemberView> Members() => Cluster.Members(Facts());
+
+    /// <summary>Age of a host's last heartbeat in milliseconds; null when it was never heard.</summary>
+    public double? SilenceOf(string host) =>
+        heartbeats.Peers().FirstOrDefault(peer => peer.Host.Name == host)?.Age?.TotalMilliseconds;
+
+    /// <summary>What this node says of itself.</summary>
+    public NodeFacts Facts()
+    {
+        (long available, long total) = HostMemory.Read();
+        // What is defined here and not yet running will take its memory sooner or later.
+        long promised = vms.Values.Where(vm => vm.Status?.Role is null or VmRole.None)
+            .Sum(vm => vm.Definition.MemoryBytes);
+        return new NodeFacts(
+            Self.Host.Name, options.IsWitness, options.FailureDomain, Math.Max(0, available - promised), total,
+            vms.Count,
+            vms.Values.Count(vm => vm.IsOwner), IsDraining, ReachesGateway,
+            options.Arbiter.Kind.ToString().ToLowerInvariant(),
+            typeof(NodeRuntime).Assembly.GetName().Version?.ToString(3) ?? "?");
+    }
 
     /// <summary>Completes when the node cannot go on.</summary>
     public TaskCompletionSource<string> Failed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -84,20 +169,32 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     /// <returns>How it ended; Failed with a text when no answer came in time.</returns>
     public async Task<Effect.CompleteCommand> CommandAsync(string vm, OperatorCommand command)
     {
+        if (command is ProtectCommand && Find(vm) is { Definition: { Backend: VmBackendKind.Qemu } definition })
+        {
+            IReadOnlyList<string> problems = await Task.Run(() => QemuBackendFactory.Problems(options, definition))
+                .ConfigureAwait(false);
+            if (problems.Count > 0)
+            {
+                return new Effect.CompleteCommand(command.Id, CommandResult.Refused, string.Join("; ", problems));
+            }
+        }
+
         try
         {
-            return await node.Ask<Effect.CompleteCommand>(new CommandVm(new VmId(vm), command), CommandTimeout).ConfigureAwait(false);
+            return await node.Ask<Effect.CompleteCommand>(new CommandVm(new VmId(vm), command), CommandTimeout)
+                .ConfigureAwait(false);
         }
         catch (AskTimeoutException)
         {
-            return new Effect.CompleteCommand(command.Id, CommandResult.Failed, $"no answer within {CommandTimeout.TotalSeconds} s; {ResultUnknown}");
+            return new Effect.CompleteCommand(
+                command.Id, CommandResult.Failed, $"no answer within {CommandTimeout.TotalSeconds} s; {ResultUnknown}");
         }
     }
 
-    /// <summary>Adds a VM to the running node.</summary>
-    public void AddVm(VmDefinition definition)
+    /// <summary>Adds a VM to the running node; one of a known name is left as it is.</summary>
+    public void AddVm(VmDefinition definition, bool isStored)
     {
-        var record = new VmRecord(definition) { Since = time.GetUtcNow() };
+        var record = new VmRecord(definition, time) { Since = time.GetUtcNow(), IsStored = isStored };
         if (!vms.TryAdd(definition.Name, record))
         {
             return;
@@ -108,13 +205,25 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         {
             Candidates = [.. definition.Nodes.Select(name => new HostId(name))],
             CreateHere = definition.Nodes[0] == options.Name,
-            DiskSizeBytes = definition.Disks.Where(disk => disk.Mode == VmDiskMode.Replicated).Sum(disk => SizeOf(disk.Path)),
+            DiskSizeBytes = definition.Backend == VmBackendKind.Qemu
+                ? QemuBackendFactory.DiskBytes(definition)
+                : definition.Disks.Where(disk => disk.Mode == VmDiskMode.Replicated).Sum(disk => SizeOf(disk.Path)),
+            LastInStep = terms.Of(definition.Name),
         };
+        if (definition.Backend == VmBackendKind.Qemu)
+        {
+            // A QEMU is a process to be started on the joiner, on a machine that may be busy.
+            failover =
+                failover with { InviteTimeout = TimeSpan.FromSeconds(60), PeerStepTimeout = TimeSpan.FromSeconds(90) };
+        }
+
         var runtime = new VmRuntime
         {
             Vm = vm,
-            Protocol = new VmProtocol(vm, Self, failover, definition.Checkpoint, new Actors.Disk.ResyncOptions()),
-            OpenBackend = report => record.Backend = BackendFactory.Create(this, definition, record, report, registry, links, security, time, log),
+            Protocol = definition.Backend == VmBackendKind.Qemu
+                ? new QemuVmProtocol(vm, Self, failover, definition.Checkpoint.Mode)
+                : new VmProtocol(vm, Self, failover, definition.Checkpoint, new Actors.Disk.ResyncOptions()),
+            OpenBackend = report => record.Backend = open(record.Definition, record, report),
             Arbiter = arbiter,
             ArbiterTimeout = options.Arbiter.Timeout,
             Peers = links,
@@ -122,40 +231,84 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
             Hooks = this,
             Time = time,
         };
+        if (definition.Check is { } check)
+        {
+            checks[definition.Name] = new GuestCheck(
+                record, check, happened => Events.Add(definition.Name, happened),
+                detail =>
+                    HookProcess.Start(
+                    options.Hooks, "on-guest-silent", definition.Name, record.Status?.Term.Value
+                    ?? 0, detail, time, log));
+        }
+
         node.Tell(new AddVm(runtime));
     }
 
-    /// <summary>Hands every guest to its peer, as far as possible within the limit.</summary>
-    public async Task DrainAsync(TimeSpan limit)
+    /// <summary>Ends a VM's actors on this node and forgets it.</summary>
+    public void RemoveVm(string vm)
     {
-        IEnumerable<Task> drains = vms.Values
-            .Where(vm => vm.Status?.Role is VmRole.Primary or VmRole.Secondary)
-            .Select(vm => CommandAsync(vm.Definition.Name, new DrainCommand(NewCommandId())));
-        try
+        if (vms.TryRemove(vm, out _))
         {
-            await Task.WhenAll(drains).WaitAsync(limit, time).ConfigureAwait(false);
+            node.Tell(new RemoveVm(new VmId(vm)));
+            Events.Add(vm, new HostEvent(EventCode.VmRemoved, Term.Zero, Epoch.Zero, string.Empty));
         }
-        catch (TimeoutException)
+
+        if (checks.TryRemove(vm, out GuestCheck? check))
         {
-            log($"not every guest could be handed over within {limit.TotalSeconds} s");
+            check.Dispose();
         }
     }
+
+    /// <summary>Hands every role of this host away and keeps it out of pairs.</summary>
+    public async Task<Outcome> DrainHostAsync()
+    {
+        IsDraining = true;
+        Effect.CompleteCommand[] ends = await Task.WhenAll(
+            Vms.Select(vm => CommandAsync(vm.Definition.Name, new DrainCommand(NewCommandId()))))
+            .ConfigureAwait(false);
+        string[] kept =
+            [.. ends.Zip(Vms).Where(end => end.First.Result != CommandResult.Done)
+            .Select(end => $"{end.Second.Definition.Name}: {end.First.Text}")];
+        return kept.Length == 0
+            ? Outcome.Done("nothing runs here now") : Outcome.Failed($"not handed over: {string.Join("; ", kept)}");
+    }
+
+    /// <summary>Takes part again.</summary>
+    public async Task<Outcome> UndrainHostAsync()
+    {
+        IsDraining = false;
+        await Task.WhenAll(Vms.Select(vm => CommandAsync(vm.Definition.Name, new ProtectCommand(NewCommandId()))))
+            .ConfigureAwait(false);
+        return Outcome.Done("takes part again");
+    }
+
+    /// <summary>
+    /// Before the process ends: hands every guest to its peer, or lets it shut down where there is none.
+    /// </summary>
+    public Task StopGuestsAsync(TimeSpan limit) => new GuestFarewell(this, time, log).RunAsync(limit);
 
     public static CommandId NewCommandId() => new(Guid.NewGuid().ToString("N"));
 
     public async ValueTask DisposeAsync()
     {
+        reports.Dispose();
+        gateway?.Dispose();
+        foreach (GuestCheck check in checks.Values)
+        {
+            check.Dispose();
+        }
+
         foreach (LinkListener listener in listeners)
         {
             await listener.DisposeAsync().ConfigureAwait(false);
         }
 
-        await system.Terminate().ConfigureAwait(false);
+        await System.Terminate().ConfigureAwait(false);
         await links.DisposeAsync().ConfigureAwait(false);
     }
 
     void IPeerLinkEvents.HeartbeatReceived(HostIdentity from, int network, WireHeartbeat heartbeat) =>
-        node.Tell(new BeatReceived(from, network, heartbeat));
+        heartbeats.Post(new BeatReceived(from, network, heartbeat));
 
     void IPeerLinkEvents.MessageReceived(VmId vm, PeerMessage message) => node.Tell(new ForVm(vm, message));
 
@@ -177,32 +330,68 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
 
     void IPeerLinkEvents.ArbiterReplied(WireArbiterReply reply) => (arbiter as WitnessArbiter)?.Take(reply);
 
+    void IPeerLinkEvents.ReportReceived(HostId from, WireNodeReport report) => Cluster.Take(from, report);
+
+    void IPeerLinkEvents.NodeAsked(HostId from, WireNodeRequest request) => orders.Asked(from, request);
+
+    void IPeerLinkEvents.NodeReplied(HostId from, WireNodeReply reply) => orders.Replied(reply);
+
     void IPeerLinkEvents.LinkChanged(HostId peer, int network, LinkCondition condition) =>
-        node?.Tell(new PeerLinkChanged(peer, network, condition));
+        heartbeats.Post(new PeerLinkChanged(peer, network, condition));
 
     void IPeerLinkEvents.Refused(string sentence) => log(sentence);
 
     void IVmObserver.StatusChanged(VmId vm, VmStatus status)
     {
-        if (vms.TryGetValue(vm.Name, out VmRecord? record))
+        if (!vms.TryGetValue(vm.Name, out VmRecord? record))
         {
-            if (record.Status?.Protection != status.Protection)
-            {
-                record.Since = time.GetUtcNow();
-            }
+            return;
+        }
 
-            record.Status = status;
+        if (record.Status?.Protection != status.Protection)
+        {
+            record.Since = time.GetUtcNow();
+        }
+
+        record.Status = status;
+        terms.Note(vm.Name, status);
+        if (status.State == "Off" && GuestReturn.Take(options.StateDirectory, vm.Name))
+        {
+            _ = CommandAsync(vm.Name, new StartCommand(NewCommandId()));
         }
     }
 
     void IVmObserver.Happened(VmId vm, HostEvent happened)
     {
-        if (happened.Code == EventCode.CheckpointCaptured && vms.TryGetValue(vm.Name, out VmRecord? record))
+        Events.Add(vm.Name, happened);
+        if (!vms.TryGetValue(vm.Name, out VmRecord? record))
         {
-            record.Checkpoints++;
+            return;
         }
 
-        Events.Add(vm.Name, happened);
+        record.Journal.Take(
+            happened, happened.Code is >= EventCode.CheckpointRequested and <= EventCode.LoadFailed
+            ? record.Backend?.Inspect().Timing : null);
+        string? peer = record.Status?.Peer?.Host.Name;
+        History.Take(vm.Name, happened, peer, peer is null ? null : SilenceOf(peer));
+        switch (happened.Code)
+        {
+            case EventCode.CheckpointCaptured:
+                record.Checkpoints++;
+                break;
+            case EventCode.ProtectionPaused or EventCode.ProtectionResumed:
+                record.IsProtectionPaused = happened.Code == EventCode.ProtectionPaused;
+                break;
+            case EventCode.PairEstablished or EventCode.SwitchoverDone:
+                record.Why = string.Empty;
+                break;
+            case EventCode.PeerLost or EventCode.FailoverStarted or EventCode.ResyncFailed or EventCode.JoinAborted or EventCode.HoldingForOperator
+                or EventCode.GuestBootFailed or EventCode.ColdStartWaits or EventCode.Evicted:
+                record.Why = $"{happened.Code} (E{(int)happened.Code}): {happened.Summary}";
+                break;
+            default:
+                break; // says nothing about why
+        }
     }
 
     void IVmObserver.Glanced(VmId vm, VmGlance glance) => node.Tell(new VmGlanced(vm, glance));
@@ -211,6 +400,15 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         HookProcess.Start(options.Hooks, hook.Name, vm.Name, hook.Term.Value, hook.Detail, time, log);
 
     private static long SizeOf(string path) => File.Exists(path) ? new FileInfo(path).Length : 0;
+
+    private void OnGateway(bool answered)
+    {
+        ReachesGateway = answered;
+        if (answered)
+        {
+            heartbeats.Post(new GatewayAnswered());
+        }
+    }
 
     private (LinkAnswer Answer, ulong Term) Decide(LinkOpen open, string? peerSubject)
     {

@@ -5,9 +5,12 @@ using Colo.Host.Configuration;
 namespace Colo.Host.Node;
 
 /// <summary>What a node knows about one of its VMs for status and metrics. Any thread.</summary>
-public sealed class VmRecord(VmDefinition definition)
+public sealed class VmRecord(VmDefinition definition, TimeProvider time)
 {
-    public VmDefinition Definition { get; } = definition;
+    public VmDefinition Definition { get; set; } = definition;
+
+    /// <summary>Whether it was created at run time, not by the node's own file.</summary>
+    public bool IsStored { get; init; }
 
     public VmStatus? Status { get; set; }
 
@@ -20,4 +23,17 @@ public sealed class VmRecord(VmDefinition definition)
 
     /// <summary>Checkpoints captured in this life of the node.</summary>
     public long Checkpoints { get; set; }
+
+    public CheckpointJournal Journal { get; } = new(time);
+
+    /// <summary>Whether the operator has switched automatic changes of role off on this host.</summary>
+    public bool IsProtectionPaused { get; set; }
+
+    /// <summary>The event that best says why the VM is not protected; empty while it is.</summary>
+    public string Why { get; set; } = string.Empty;
+
+    /// <summary>Last reading of a copy under way: bytes done, and since when.</summary>
+    public CopyRate Copy { get; } = new(time);
+
+    public bool IsOwner => Status?.Role is VmRole.Primary or VmRole.Solo;
 }

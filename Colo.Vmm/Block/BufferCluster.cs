@@ -2,8 +2,8 @@ using System.Runtime.CompilerServices;
 
 namespace Colo.Vmm.Block;
 
-/// <summary>What a generation holds of one 64-KiB cluster: which of its 128 sectors, which of them are zeroes (these need no
-/// slot), and the slot of each 4-KiB page.</summary>
+/// <summary>What a generation holds of one 64-KiB cluster: which of its 128 sectors, which of them are zeroes
+/// (these need no slot), and the slot of each 4-KiB page.</summary>
 internal sealed class BufferCluster
 {
     public const int Size = 64 * 1024;

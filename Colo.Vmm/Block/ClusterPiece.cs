@@ -1,6 +1,7 @@
 namespace Colo.Vmm.Block;
 
-/// <summary>One part of a range, in one cluster: where it is on the disk, where in the caller's data (when that has a span), and how long, in bytes.</summary>
+/// <summary>One part of a range, in one cluster: where it is on the disk, where in the caller's data (when that has
+/// a span), and how long, in bytes.</summary>
 internal readonly record struct ClusterPiece(long DiskOffset, int At, int Length)
 {
     public long Index => DiskOffset / BufferCluster.Size;

@@ -1,19 +1,24 @@
 using System.Numerics;
+using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// Moves sectors between the disk, the slots and the caller, one cluster at a time. The caller holds the lock of the cluster's
-/// stripe for every call, so a cluster's masks and slots agree whenever nobody is inside.
+/// Moves sectors between the disk, the slots and the caller, one cluster at a time. The caller holds the lock of
+/// the cluster's stripe for every call, so a cluster's masks and slots agree whenever nobody is inside.
 /// </summary>
 internal sealed class ClusterStore
 {
+    // 512 KiB: below it the other thread's wake-up costs more than its half of the copy.
+    private const int SharedPagesLeast = 128;
+
     private readonly IStorageFile _disk;
     private readonly IStorageFile _file;
     private readonly SlotStore _slots;
     private readonly Stack<BufferCluster>[] _pool = new Stack<BufferCluster>[BufferGeneration.Stripes];
     private readonly byte[]?[] _scratch = new byte[]?[BufferGeneration.Stripes];
     private readonly int _clusterLimit;
+    private readonly KeepHelper _helper;
     private int _clusters;
 
     public ClusterStore(IStorageFile disk, IStorageFile file, SlotStore slots)
@@ -21,6 +26,7 @@ internal sealed class ClusterStore
         _disk = disk;
         _file = file;
         _slots = slots;
+        _helper = new KeepHelper(this);
 
         // The index is bounded too: sectors of zeroes take no slot, but their clusters take memory.
         _clusterLimit = Math.Max(1024, slots.Count);
@@ -66,7 +72,8 @@ internal sealed class ClusterStore
         _pool[BufferGeneration.StripeOf(cluster.Index)].Push(cluster);
     }
 
-    /// <summary>Copies the disk's present content of the sectors in <paramref name="missing"/> into the cluster.</summary>
+    /// <summary>Copies the disk's present content of the sectors in <paramref name="missing"/> into the
+    /// cluster.</summary>
     public BlockStatus KeepFromDisk(BufferCluster cluster, UInt128 missing)
     {
         while (NextRun(ref missing, out var first, out var count))
@@ -81,7 +88,8 @@ internal sealed class ClusterStore
         return BlockStatus.Ok;
     }
 
-    /// <summary>The same for whole clusters that hold nothing yet and are neighbours on the disk: as few reads as their slots allow.</summary>
+    /// <summary>The same for whole clusters that hold nothing yet and are neighbours on the disk: as few reads as
+    /// their slots allow.</summary>
     public BlockStatus KeepFromDisk(ReadOnlySpan<BufferCluster> fresh)
     {
         var status = BlockStatus.Ok;
@@ -91,17 +99,18 @@ internal sealed class ClusterStore
         }
 
         var pages = fresh.Length * BufferCluster.Pages;
-        for (var at = 0; at < pages && status == BlockStatus.Ok;)
-        {
-            var slot = SlotOf(fresh, at);
-            var count = 1;
-            while (at + count < pages && SlotOf(fresh, at + count) == slot + count && IsOneRun(slot, count + 1))
-            {
-                count++;
-            }
 
-            status = KeepPages(fresh, at, slot, count);
-            at += count;
+        // Parted between two clusters: what is noted of a cluster has one writer.
+        var middle = fresh.Length / 2 * BufferCluster.Pages;
+        if (status == BlockStatus.Ok && pages >= SharedPagesLeast && _helper.TryOffer(fresh, middle, pages))
+        {
+            status = KeepPages(fresh, 0, middle);
+            var other = _helper.Collect();
+            status = status == BlockStatus.Ok ? other : status;
+        }
+        else if (status == BlockStatus.Ok)
+        {
+            status = KeepPages(fresh, 0, pages);
         }
 
         foreach (var cluster in fresh)
@@ -112,6 +121,27 @@ internal sealed class ClusterStore
             {
                 DropSlotIfZero(cluster, page);
             }
+        }
+
+        return status;
+    }
+
+    /// <summary>Reads the pages <paramref name="at"/> to <paramref name="end"/> - 1 of these clusters, whose slots are allocated, in
+    /// as few calls as the slots allow.</summary>
+    public BlockStatus KeepPages(ReadOnlySpan<BufferCluster> clusters, int at, int end)
+    {
+        var status = BlockStatus.Ok;
+        while (at < end && status == BlockStatus.Ok)
+        {
+            var slot = SlotOf(clusters, at);
+            var count = 1;
+            while (at + count < end && SlotOf(clusters, at + count) == slot + count && IsOneRun(slot, count + 1))
+            {
+                count++;
+            }
+
+            status = KeepRun(clusters, at, slot, count);
+            at += count;
         }
 
         return status;
@@ -168,8 +198,8 @@ internal sealed class ClusterStore
         }
     }
 
-    /// <summary>Copies the sectors in <paramref name="mask"/>, all present, into <paramref name="destination"/>, whose first
-    /// byte is sector <paramref name="first"/>.</summary>
+    /// <summary>Copies the sectors in <paramref name="mask"/>, all present, into <paramref name="destination"/>,
+    /// whose first byte is sector <paramref name="first"/>.</summary>
     public BlockStatus CopyOut(BufferCluster cluster, UInt128 mask, int first, Span<byte> destination)
     {
         var zero = mask & cluster.Zero;
@@ -215,8 +245,8 @@ internal sealed class ClusterStore
         return BlockStatus.Ok;
     }
 
-    /// <summary>Writes all that the cluster holds to the disk; afterwards it holds nothing. The slots are not freed: the merge
-    /// journal may name them.</summary>
+    /// <summary>Writes all that the cluster holds to the disk; afterwards it holds nothing. The slots are not
+    /// freed: the merge journal may name them.</summary>
     public BlockStatus WriteBack(BufferCluster cluster)
     {
         var scratch = Scratch(cluster.Index);
@@ -240,8 +270,9 @@ internal sealed class ClusterStore
         return BlockStatus.Ok;
     }
 
-    /// <summary>Adds to <paramref name="older"/> what only <paramref name="newer"/> holds: the older generation wins. Takes no
-    /// slot, so it can't fail for want of one: a takeover needs it most when the buffer is full.</summary>
+    /// <summary>Adds to <paramref name="older"/> what only <paramref name="newer"/> holds: the older generation
+    /// wins. Takes no slot, so it can't fail for want of one: a takeover needs it most when the buffer is
+    /// full.</summary>
     public BlockStatus MergeInto(BufferCluster older, BufferCluster newer)
     {
         for (var page = 0; page < BufferCluster.Pages; page++)
@@ -291,7 +322,8 @@ internal sealed class ClusterStore
         return BlockStatus.Ok;
     }
 
-    /// <summary>Gives the page a slot of its own with the same content, so that the old slot stays as the journal knows it.</summary>
+    /// <summary>Gives the page a slot of its own with the same content, so that the old slot stays as the journal
+    /// knows it.</summary>
     public BlockStatus MovePage(BufferCluster cluster, int page)
     {
         var from = cluster[page];
@@ -382,16 +414,18 @@ internal sealed class ClusterStore
     private static int SlotOf(ReadOnlySpan<BufferCluster> clusters, int page) =>
         clusters[page / BufferCluster.Pages][page % BufferCluster.Pages];
 
-    /// <summary>Whether so many slots in a row are one piece of memory, or all in the file and not more than the scratch holds.</summary>
+    /// <summary>Whether so many slots in a row are one piece of memory, or all in the file and not more than the
+    /// scratch holds.</summary>
     private bool IsOneRun(int slot, int count) => _slots.IsInMemory(slot)
         ? _slots.TryGetMemory(slot, count, out _)
         : count <= BufferCluster.Pages;
 
     /// <summary>Reads pages whose slots are neighbours, and notes which of them are zeroes.</summary>
-    private BlockStatus KeepPages(ReadOnlySpan<BufferCluster> clusters, int first, int slot, int count)
+    private BlockStatus KeepRun(ReadOnlySpan<BufferCluster> clusters, int first, int slot, int count)
     {
         var inMemory = _slots.TryGetMemory(slot, count, out var memory);
-        var target = inMemory ? memory : Scratch(clusters[0].Index).AsSpan(0, count * SlotStore.SlotSize);
+        var scratch = inMemory ? [] : Scratch(clusters[first / BufferCluster.Pages].Index);
+        var target = inMemory ? memory : scratch.AsSpan(0, count * SlotStore.SlotSize);
         var status = _disk.Read(DiskOffset(clusters[0].Index, first * BufferCluster.SectorsPerPage), target);
         var anyData = false;
         for (var i = 0; i < count && status == BlockStatus.Ok; i++)

@@ -1,13 +1,15 @@
 using System.Buffers.Binary;
 using System.Numerics;
+using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// Which parts of the disk the peer may have with other content, kept in a file. A bit is on disk before the write that it
-/// covers (<see cref="Mark"/> returns after the flush); it is cleared in memory first and on disk some time later, so after any
-/// crash the file names at least everything that differs. A page that was torn, a header that doesn't fit, a file that says a
-/// pair was running: all of it counts as dirty. Layout in docs/protocol-disk.md. Any thread may call.
+/// Which parts of the disk the peer may have with other content, kept in a file. A bit is on disk before the write
+/// that it covers (<see cref="Mark"/> returns after the flush); it is cleared in memory first and on disk some time
+/// later, so after any crash the file names at least everything that differs. A page that was torn, a header that
+/// doesn't fit, a file that says a pair was running: all of it counts as dirty. Layout in docs/protocol-disk.md.
+/// Any thread may call.
 /// </summary>
 public sealed class DirtyBitmap : IDisposable
 {
@@ -56,9 +58,9 @@ public sealed class DirtyBitmap : IDisposable
     /// <summary>Bits set, times their granularity.</summary>
     public long DirtyBytes => Interlocked.Read(ref _count) * Granularity;
 
-    /// <summary>Opens the file of a disk, or begins one. Unless the file is whole and says that it was recording, everything is
-    /// dirty. <paramref name="aheadBytes"/>: how much behind a newly dirty part is marked along, so that a sequential writer
-    /// waits for the medium seldom.</summary>
+    /// <summary>Opens the file of a disk, or begins one. Unless the file is whole and says that it was recording,
+    /// everything is dirty. <paramref name="aheadBytes"/>: how much behind a newly dirty part is marked along, so
+    /// that a sequential writer waits for the medium seldom.</summary>
     public static DirtyBitmap Open(IStorageFile file, long diskSizeBytes, int aheadBytes = 4 << 20)
     {
         var bitmap = new DirtyBitmap(file, diskSizeBytes, aheadBytes);
@@ -66,8 +68,8 @@ public sealed class DirtyBitmap : IDisposable
         return bitmap;
     }
 
-    /// <summary>The peer is gone, or not there yet: from now on the file names what differs. Everything marked so far is
-    /// durable when it returns.</summary>
+    /// <summary>The peer is gone, or not there yet: from now on the file names what differs. Everything marked so
+    /// far is durable when it returns.</summary>
     public BlockStatus BeginRecording()
     {
         lock (_lock)
@@ -85,8 +87,8 @@ public sealed class DirtyBitmap : IDisposable
         }
     }
 
-    /// <summary>A pair begins: both disks get every write and nothing is recorded; from now on a crash means that anything may
-    /// differ. Durable when it returns.</summary>
+    /// <summary>A pair begins: both disks get every write and nothing is recorded; from now on a crash means that
+    /// anything may differ. Durable when it returns.</summary>
     public BlockStatus EndRecording()
     {
         lock (_lock)
@@ -101,12 +103,13 @@ public sealed class DirtyBitmap : IDisposable
         }
     }
 
-    /// <summary>Before a change of the range: its bits are set, and durable while recording, when this returns Ok. On an error the
-    /// change must not be made.</summary>
+    /// <summary>Before a change of the range: its bits are set, and durable while recording, when this returns Ok.
+    /// On an error the change must not be made.</summary>
     public BlockStatus Mark(long offset, long length) => Cover(offset, length, dirty: true);
 
-    /// <summary>Before a change that goes to the peer as well, during a resync: the file names it as <see cref="Mark"/> would,
-    /// because a crash of this host may leave either disk without it; in memory it is not dirty.</summary>
+    /// <summary>Before a change that goes to the peer as well, during a resync: the file names it as
+    /// <see cref="Mark"/> would, because a crash of this host may leave either disk without it; in memory it is not
+    /// dirty.</summary>
     public BlockStatus Pin(long offset, long length) => Cover(offset, length, dirty: false);
 
     /// <summary>Whether the file is recording, so that changes have to be marked or pinned.</summary>
@@ -124,7 +127,8 @@ public sealed class DirtyBitmap : IDisposable
         }
     }
 
-    /// <summary>The peer durably has this part. The file learns it with <see cref="Persist"/> or with a later mark nearby.</summary>
+    /// <summary>The peer durably has this part. The file learns it with <see cref="Persist"/> or with a later mark
+    /// nearby.</summary>
     public void Clear(int bit)
     {
         lock (_lock)
@@ -249,8 +253,8 @@ public sealed class DirtyBitmap : IDisposable
         }
     }
 
-    /// <summary>Writes one page. From now on until the flush the medium may have the old or the new page, or a torn one, which
-    /// counts as all ones; so only bits that are in both count as durable.</summary>
+    /// <summary>Writes one page. From now on until the flush the medium may have the old or the new page, or a torn
+    /// one, which counts as all ones; so only bits that are in both count as durable.</summary>
     private BlockStatus WritePage(int page)
     {
         var from = page * WordsPerPage;

@@ -1,24 +1,27 @@
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// The disk of a secondary. The primary's writes change the disk at once, but their old sectors are kept; the secondary's
-/// guest sees the disk as of its own epoch plus its own writes, which never reach the disk before a takeover.
+/// The disk of a secondary. The primary's writes change the disk at once, but their old sectors are kept; the
+/// secondary's guest sees the disk as of its own epoch plus its own writes, which never reach the disk before a
+/// takeover.
 /// <code>
 /// None --Start--> Running --Failover--> Failover --Merge--> Done
 ///                    |  \--Stop-------------------------^     (FailoverFailed when the merge fails; Merge tries again)
 /// </code>
-/// Kept sectors live in generations, one for each epoch that is not over (docs/adr/0010-disk-buffer-generations.md). Let e be
-/// the epoch that the guest runs in and k &gt; e one whose capture is done but that is not loaded:
-/// generation e has the guest's writes and the sectors as of e that the primary changed before the capture of k;
-/// generation k has the sectors as of k that the primary changed after it. A read takes the oldest generation that has the
-/// sector, then the disk. Loading k drops e; a takeover from image k drops e and puts k back; a takeover from the running guest
-/// puts back e over k. Promises S9 (the guest never sees the primary's writes of an epoch that it has not loaded), S10 (after
-/// the flip nothing is kept but what came after the capture) and S11 (the merge is repeatable).
-/// Any thread may call; <see cref="PrimaryWrite"/> and <see cref="Barrier"/> come in the primary's order from one.
+/// Kept sectors live in generations, one for each epoch that is not over
+/// (docs/adr/0010-disk-buffer-generations.md). Let e be the epoch that the guest runs in and k &gt; e one whose
+/// capture is done but that is not loaded: generation e has the guest's writes and the sectors as of e that the
+/// primary changed before the capture of k; generation k has the sectors as of k that the primary changed after it.
+/// A read takes the oldest generation that has the sector, then the disk. Loading k drops e; a takeover from image
+/// k drops e and puts k back; a takeover from the running guest puts back e over k. Promises S9 (the guest never
+/// sees the primary's writes of an epoch that it has not loaded), S10 (after the flip nothing is kept but what came
+/// after the capture) and S11 (the merge is repeatable). Any thread may call; <see cref="PrimaryWrite"/> and
+/// <see cref="Barrier"/> come in the primary's order from one.
 /// </summary>
 public sealed class DiskBuffer : IDisposable
 {
-    /// <summary>Open generations; more appear only when captures are abandoned one after the other, and are then joined.</summary>
+    /// <summary>Open generations; more appear only when captures are abandoned one after the other, and are then
+    /// joined.</summary>
     private const int GenerationsMax = 4;
 
     private readonly IStorageFile _disk;
@@ -28,14 +31,14 @@ public sealed class DiskBuffer : IDisposable
     private readonly ClusterStore _store;
     private readonly GenerationChain _chain;
     private readonly Lock _control = new();
-    private DiskBufferHeader? _header;
+    private readonly DiskBufferMark _mark;
     private DiskBufferError _error;
     private DiskBufferMerge? _merge;
     private int _pressed;
     private volatile DiskBufferStage _stage;
 
-    /// <summary>A buffer over the secondary's disk. <paramref name="bufferFile"/> takes what memory can't and the merge journal;
-    /// this object owns both files. Throws when the options contradict themselves.</summary>
+    /// <summary>A buffer over the secondary's disk. <paramref name="bufferFile"/> takes what memory can't and the
+    /// merge journal; this object owns both files. Throws when the options contradict themselves.</summary>
     public DiskBuffer(IStorageFile disk, IStorageFile bufferFile, DiskBufferOptions options)
     {
         var violations = options.Validate();
@@ -51,6 +54,7 @@ public sealed class DiskBuffer : IDisposable
         _slots = new SlotStore(bufferFile, options.MemoryBytes, options.CapacityBytes);
         _store = new ClusterStore(disk, bufferFile, _slots);
         _chain = new GenerationChain(disk, _store);
+        _mark = new DiskBufferMark(bufferFile, SizeBytes);
     }
 
     /// <summary>Size of the disk in bytes.</summary>
@@ -59,7 +63,7 @@ public sealed class DiskBuffer : IDisposable
     internal IStorageFile Disk => _disk;
 
     /// <summary>Whether a resync may write to the disk: prepared and not started.</summary>
-    internal bool IsTarget => _stage == DiskBufferStage.None && _header is not null;
+    internal bool IsTarget => _stage == DiskBufferStage.None && _mark.IsSet;
 
     /// <summary>Where in its life the buffer is.</summary>
     public DiskBufferStage Stage => _stage;
@@ -73,11 +77,13 @@ public sealed class DiskBuffer : IDisposable
     /// <summary>Bytes of slots taken, at most the capacity.</summary>
     public long UsedBytes => (long)_slots.Used * SlotStore.SlotSize;
 
-    /// <summary>False when the journal could not be written: after a crash in the merge the disk counts as stale.</summary>
+    /// <summary>False when the journal could not be written: after a crash in the merge the disk counts as
+    /// stale.</summary>
     public bool MergeIsRepeatable { get; private set; }
 
-    /// <summary>Begins: the disk equals the primary's as of <paramref name="epoch"/>, and the guest has that image. From here on
-    /// the disk counts as stale until a merge is complete; that mark is durable before the call returns.</summary>
+    /// <summary>Begins: the disk equals the primary's as of <paramref name="epoch"/>, and the guest has that image.
+    /// From here on the disk counts as stale until a merge is complete; that mark is durable before the call
+    /// returns.</summary>
     public BlockStatus Start(ulong term, ulong epoch)
     {
         lock (_control)
@@ -87,13 +93,12 @@ public sealed class DiskBuffer : IDisposable
                 return BlockStatus.Ok;
             }
 
-            var old = DiskBufferHeader.Load(_file);
-            if (_stage != DiskBufferStage.None || old?.State == DiskBufferState.Merging)
+            if (_stage != DiskBufferStage.None)
             {
                 return BlockStatus.NotSupported;
             }
 
-            var status = StoreRunning(old, term, epoch);
+            var status = _mark.Begin(term, epoch);
             if (status != BlockStatus.Ok)
             {
                 return status;
@@ -108,24 +113,23 @@ public sealed class DiskBuffer : IDisposable
         }
     }
 
-    /// <summary>Before a resync changes the disk: from now on it counts as stale until a takeover is merged. Durable when it
-    /// returns.</summary>
+    /// <summary>Before a resync changes the disk: from now on it counts as stale until a takeover is merged.
+    /// Durable when it returns.</summary>
     public BlockStatus PrepareTarget(ulong term)
     {
         lock (_control)
         {
-            var old = DiskBufferHeader.Load(_file);
-            if (_stage != DiskBufferStage.None || old?.State == DiskBufferState.Merging)
+            if (_stage != DiskBufferStage.None)
             {
                 return BlockStatus.NotSupported;
             }
 
-            return StoreRunning(old, term, epoch: 0);
+            return _mark.Begin(term, epoch: 0);
         }
     }
 
-    /// <summary>A write of the primary's guest, made in <paramref name="epoch"/>, which must be the newest barrier's. The old
-    /// sectors are kept unless the epoch's generation has them; then the disk changes.</summary>
+    /// <summary>A write of the primary's guest, made in <paramref name="epoch"/>, which must be the newest
+    /// barrier's. The old sectors are kept unless the epoch's generation has them; then the disk changes.</summary>
     public BlockStatus PrimaryWrite(ulong epoch, long offset, ReadOnlySpan<byte> data)
     {
         if (!BlockRange.IsValid(offset, data.Length, SizeBytes))
@@ -151,7 +155,8 @@ public sealed class DiskBuffer : IDisposable
         return BlockStatus.Ok;
     }
 
-    /// <summary>The same for zeroes. What the disk already reads as a hole is not kept: nothing changes there.</summary>
+    /// <summary>The same for zeroes. What the disk already reads as a hole is not kept: nothing changes
+    /// there.</summary>
     public BlockStatus PrimaryWriteZeroes(ulong epoch, long offset, long length, bool mayUnmap)
     {
         if (!BlockRange.IsValid(offset, length, SizeBytes))
@@ -182,8 +187,8 @@ public sealed class DiskBuffer : IDisposable
         return BlockStatus.Ok;
     }
 
-    /// <summary>Shared storage: the primary is about to change sectors of the disk that both hosts see, and sends what they hold
-    /// now. It may change them only after this returned Ok.</summary>
+    /// <summary>Shared storage: the primary is about to change sectors of the disk that both hosts see, and sends
+    /// what they hold now. It may change them only after this returned Ok.</summary>
     public BlockStatus KeepOriginal(ulong epoch, long offset, ReadOnlySpan<byte> original)
     {
         if (!BlockRange.IsValid(offset, original.Length, SizeBytes))
@@ -221,8 +226,8 @@ public sealed class DiskBuffer : IDisposable
         return status == BlockStatus.Ok ? status : Fail(DiskBufferError.ReplicationFailed, status);
     }
 
-    /// <summary>The primary captured <paramref name="epoch"/>; all its writes before have arrived. Closes the generation before:
-    /// from now on old sectors are kept for this epoch.</summary>
+    /// <summary>The primary captured <paramref name="epoch"/>; all its writes before have arrived. Closes the
+    /// generation before: from now on old sectors are kept for this epoch.</summary>
     public BlockStatus Barrier(ulong epoch)
     {
         _chain.EnterAll();
@@ -255,8 +260,8 @@ public sealed class DiskBuffer : IDisposable
         }
     }
 
-    /// <summary>The guest now has the image of <paramref name="epoch"/>: everything older is dropped. NotSupported when that
-    /// epoch's barrier has not arrived. Ignored after a takeover.</summary>
+    /// <summary>The guest now has the image of <paramref name="epoch"/>: everything older is dropped. NotSupported
+    /// when that epoch's barrier has not arrived. Ignored after a takeover.</summary>
     public BlockStatus Checkpoint(ulong epoch)
     {
         _chain.EnterAll();
@@ -282,9 +287,9 @@ public sealed class DiskBuffer : IDisposable
         }
     }
 
-    /// <summary>Takes over with the image of <paramref name="epoch"/>: the loaded one, or one that is complete but not loaded.
-    /// When it returns, which does not wait for any disk, the guest may run and the primary's writes are refused;
-    /// <see cref="Merge"/> has to follow. NotSupported when the epoch is not open.</summary>
+    /// <summary>Takes over with the image of <paramref name="epoch"/>: the loaded one, or one that is complete but
+    /// not loaded. When it returns, which does not wait for any disk, the guest may run and the primary's writes
+    /// are refused; <see cref="Merge"/> has to follow. NotSupported when the epoch is not open.</summary>
     public BlockStatus Failover(ulong epoch)
     {
         lock (_control)
@@ -326,9 +331,10 @@ public sealed class DiskBuffer : IDisposable
         }
     }
 
-    /// <summary>Writes what is kept to the journal, then to the disk, and makes it durable. A crash before the journal is complete
-    /// leaves a disk marked stale, a crash after it one that <see cref="DiskBufferRecovery.CompleteMerge"/> completes. May be called again after a
-    /// failure, and while the guest runs.</summary>
+    /// <summary>Writes what is kept to the journal, then to the disk, and makes it durable. A crash before the
+    /// journal is complete leaves a disk marked stale, a crash after it one that
+    /// <see cref="DiskBufferRecovery.CompleteMerge"/> completes. May be called again after a failure, and while the
+    /// guest runs.</summary>
     public BlockStatus Merge()
     {
         BlockStatus status;
@@ -356,7 +362,7 @@ public sealed class DiskBuffer : IDisposable
             var indexOffset = SlotStore.FileOffset(_slots.HighWater);
             if (!_merge.JournalTried && _merge.WriteJournal(indexOffset) == BlockStatus.Ok)
             {
-                var stored = StoreHeader(DiskBufferState.Merging, indexOffset, _merge.EntryCount);
+                var stored = _mark.Set(DiskBufferState.Merging, LoadedEpoch, indexOffset, _merge.EntryCount);
                 MergeIsRepeatable = stored == BlockStatus.Ok;
                 _slots.Reserve((int)((_merge.EntryCount / MergeJournal.EntriesPerPage) + 1));
             }
@@ -410,8 +416,8 @@ public sealed class DiskBuffer : IDisposable
         }
     }
 
-    /// <summary>The first error since the start, as the coordinator asks for it in every checkpoint. Anything but None: this
-    /// replica must not be taken over to from a later epoch; evict it.</summary>
+    /// <summary>The first error since the start, as the coordinator asks for it in every checkpoint. Anything but
+    /// None: this replica must not be taken over to from a later epoch; evict it.</summary>
     public DiskBufferError GetError() =>
         _stage == DiskBufferStage.None ? DiskBufferError.NotRunning : _error;
 
@@ -445,8 +451,8 @@ public sealed class DiskBuffer : IDisposable
         return BlockStatus.Ok;
     }
 
-    /// <summary>A write of the secondary's guest. NoSpace at the hard bound; <see cref="DiskBufferOptions.PressureReached"/> came
-    /// long before.</summary>
+    /// <summary>A write of the secondary's guest. NoSpace at the hard bound;
+    /// <see cref="DiskBufferOptions.PressureReached"/> came long before.</summary>
     public BlockStatus Write(long offset, ReadOnlySpan<byte> data)
     {
         if (!BlockRange.IsValid(offset, data.Length, SizeBytes))
@@ -495,9 +501,9 @@ public sealed class DiskBuffer : IDisposable
         return BlockStatus.Ok;
     }
 
-    /// <summary>A flush of the secondary's guest. While the pair runs there is nothing to do: only a takeover makes this side's
-    /// writes count, and its merge is durable. During a takeover it completes the merge, because until then a crash would put
-    /// back what the merge's journal holds.</summary>
+    /// <summary>A flush of the secondary's guest. While the pair runs there is nothing to do: only a takeover makes
+    /// this side's writes count, and its merge is durable. During a takeover it completes the merge, because until
+    /// then a crash would put back what the merge's journal holds.</summary>
     public BlockStatus Flush() => _stage switch
     {
         DiskBufferStage.Running => BlockStatus.Ok,
@@ -551,7 +557,7 @@ public sealed class DiskBuffer : IDisposable
 
     private BlockStatus Finish(DiskBufferState state)
     {
-        if (StoreHeader(state, 0, 0) is var status && status != BlockStatus.Ok)
+        if (_mark.Set(state, LoadedEpoch, 0, 0) is var status && status != BlockStatus.Ok)
         {
             return status;
         }
@@ -562,20 +568,6 @@ public sealed class DiskBuffer : IDisposable
         _stage = DiskBufferStage.Done;
         _chain.LeaveAll();
         return BlockStatus.Ok;
-    }
-
-    private BlockStatus StoreRunning(DiskBufferHeader? old, ulong term, ulong epoch)
-    {
-        _header = new DiskBufferHeader(
-            DiskBufferState.Running, (old?.Sequence ?? 0) + 1, SizeBytes, term, epoch, 0, 0);
-        return _header.Store(_file);
-    }
-
-    private BlockStatus StoreHeader(DiskBufferState state, long indexOffset, long entryCount)
-    {
-        _header = new DiskBufferHeader(
-            state, _header!.Sequence + 1, SizeBytes, _header.Term, LoadedEpoch, indexOffset, entryCount);
-        return _header.Store(_file);
     }
 
     private BlockStatus Fail(DiskBufferError error, BlockStatus status)

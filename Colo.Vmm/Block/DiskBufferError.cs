@@ -9,7 +9,8 @@ public enum DiskBufferError
     /// <summary>It has not been started.</summary>
     NotRunning,
 
-    /// <summary>The hard bound was reached and a change could not be kept apart: this replica is no longer one.</summary>
+    /// <summary>The hard bound was reached and a change could not be kept apart: this replica is no longer
+    /// one.</summary>
     BufferFull,
 
     /// <summary>Reading or writing the disk or the buffer file failed under the primary's write.</summary>

@@ -1,10 +1,11 @@
 using System.Buffers.Binary;
+using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// The header of a buffer file: two copies, 512 bytes each at 0 and 4096, written in turn so that a torn write leaves the other.
-/// Little endian; layout in docs/protocol-disk.md.
+/// The header of a buffer file: two copies, 512 bytes each at 0 and 4096, written in turn so that a torn write
+/// leaves the other. Little endian; layout in docs/protocol-disk.md.
 /// </summary>
 internal sealed record DiskBufferHeader(
     DiskBufferState State, ulong Sequence, long DiskSizeBytes, ulong Term, ulong Epoch, long IndexOffset, long EntryCount)

@@ -1,6 +1,7 @@
 namespace Colo.Vmm.Block;
 
-/// <summary>The merge of one takeover: journal first, then the disk, cluster by cluster, while the guest may run.</summary>
+/// <summary>The merge of one takeover: journal first, then the disk, cluster by cluster, while the guest may
+/// run.</summary>
 internal sealed class DiskBufferMerge
 {
     private readonly IStorageFile _disk;
@@ -29,7 +30,8 @@ internal sealed class DiskBufferMerge
 
     public long EntryCount { get; private set; }
 
-    /// <summary>Lists in the file what will be merged. Durable, with everything else that the disk holds, on Ok.</summary>
+    /// <summary>Lists in the file what will be merged. Durable, with everything else that the disk holds, on
+    /// Ok.</summary>
     public BlockStatus WriteJournal(long indexOffset)
     {
         JournalTried = true;
@@ -49,8 +51,8 @@ internal sealed class DiskBufferMerge
         EntryCount = journal.EntryCount;
         var finished = journal.Finish();
 
-        // What the journal does not name must be durable too: writes of the primary that its guest never flushed, and the
-        // guest's own since the takeover. Its earlier flushes here promised that.
+        // What the journal does not name must be durable too: writes of the primary that its guest never flushed,
+        // and the guest's own since the takeover. Its earlier flushes here promised that.
         return finished == BlockStatus.Ok ? _disk.Flush() : finished;
     }
 

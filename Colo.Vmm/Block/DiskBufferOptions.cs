@@ -9,12 +9,12 @@ public sealed record DiskBufferOptions
     /// <summary>Kept sectors in memory and file together, bytes; the hard bound. Default 4 GiB.</summary>
     public long CapacityBytes { get; init; } = 4L << 30;
 
-    /// <summary>Part of the capacity, in percent, above which a checkpoint is asked for. The rest is for what still arrives
-    /// until the flip. Default 70.</summary>
+    /// <summary>Part of the capacity, in percent, above which a checkpoint is asked for. The rest is for what still
+    /// arrives until the flip. Default 70.</summary>
     public int PressurePercent { get; init; } = 70;
 
-    /// <summary>Called once when the buffer passes <see cref="PressurePercent"/>, and again only after a flip brought it below.
-    /// Runs on the thread of the write: hand over and return.</summary>
+    /// <summary>Called once when the buffer passes <see cref="PressurePercent"/>, and again only after a flip
+    /// brought it below. Runs on the thread of the write: hand over and return.</summary>
     public Action? PressureReached { get; init; }
 
     /// <summary>Every relation that does not hold, as text; empty when the options can be used.</summary>

@@ -7,8 +7,9 @@ public static class DiskBufferRecovery
     public static DiskBufferState Inspect(IStorageFile bufferFile) =>
         DiskBufferHeader.Load(bufferFile)?.State ?? DiskBufferState.Unknown;
 
-    /// <summary>Completes a merge that a crash cut short. Ok when the disk is whole afterwards; NotSupported when the file does
-    /// not say that a merge was under way; IoError when the journal is damaged or doesn't fit the disk, which is then stale.</summary>
+    /// <summary>Completes a merge that a crash cut short. Ok when the disk is whole afterwards; NotSupported when
+    /// the file does not say that a merge was under way; IoError when the journal is damaged or doesn't fit the
+    /// disk, which is then stale.</summary>
     public static BlockStatus CompleteMerge(IStorageFile disk, IStorageFile bufferFile)
     {
         var header = DiskBufferHeader.Load(bufferFile);

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Block;
 

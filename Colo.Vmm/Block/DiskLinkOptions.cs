@@ -3,8 +3,8 @@ namespace Colo.Vmm.Block;
 /// <summary>How far a secondary may lag behind.</summary>
 public sealed record DiskLinkOptions
 {
-    /// <summary>Bytes sent or waiting that the secondary has not acknowledged; above it the guest's writes wait. Default 64 MiB,
-    /// at least 4 MiB.</summary>
+    /// <summary>Bytes sent or waiting that the secondary has not acknowledged; above it the guest's writes wait.
+    /// Default 64 MiB, at least 4 MiB.</summary>
     public int LagBytes { get; init; } = 64 << 20;
 
     /// <summary>How long the guest's writes wait for room before the secondary counts as lost. Default 2 s.</summary>

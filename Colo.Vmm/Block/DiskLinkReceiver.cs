@@ -1,12 +1,14 @@
 using System.Security.Cryptography;
+using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// The secondary's end of the disk link: applies the primary's frames in order and acknowledges them. Before the first barrier
-/// the disk is the target of a resync: writes go straight to it. The first barrier starts the disk buffer with its epoch; from
-/// then on writes go through the buffer. A frame that breaks the rules, of another term, or that can't be carried out, ends the
-/// link with a reason; the buffer keeps what it has. One thread calls <see cref="Run"/>.
+/// The secondary's end of the disk link: applies the primary's frames in order and acknowledges them. Before the
+/// first barrier the disk is the target of a resync: writes go straight to it. The first barrier starts the disk
+/// buffer with its epoch; from then on writes go through the buffer. A frame that breaks the rules, of another
+/// term, or that can't be carried out, ends the link with a reason; the buffer keeps what it has. One thread calls
+/// <see cref="Run"/>.
 /// </summary>
 public sealed class DiskLinkReceiver
 {
@@ -24,7 +26,8 @@ public sealed class DiskLinkReceiver
     private long _acknowledged;
     private bool _greeted;
 
-    /// <summary>A receiver of one link. <paramref name="shared"/>: both hosts see one disk, so only originals and barriers come.
+    /// <summary>A receiver of one link. <paramref name="shared"/>: both hosts see one disk, so only originals and
+    /// barriers come.
     /// </summary>
     public DiskLinkReceiver(Stream stream, DiskBuffer buffer, ulong term, bool shared = false)
     {

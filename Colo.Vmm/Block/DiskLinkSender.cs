@@ -1,13 +1,14 @@
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
+using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// The primary's end of the disk link. Frames go into a ring in the order of the calls; one thread sends them, another reads the
-/// acknowledgements. The ring and what is unacknowledged are bounded by <see cref="DiskLinkOptions.LagBytes"/>: a call that finds
-/// no room waits, and when that takes longer than <see cref="DiskLinkOptions.StallTimeout"/> the link is lost, which is final.
-/// A false answer always means lost.
+/// The primary's end of the disk link. Frames go into a ring in the order of the calls; one thread sends them,
+/// another reads the acknowledgements. The ring and what is unacknowledged are bounded by
+/// <see cref="DiskLinkOptions.LagBytes"/>: a call that finds no room waits, and when that takes longer than
+/// <see cref="DiskLinkOptions.StallTimeout"/> the link is lost, which is final. A false answer always means lost.
 /// </summary>
 public sealed class DiskLinkSender : IDisposable
 {
@@ -98,8 +99,8 @@ public sealed class DiskLinkSender : IDisposable
         await WritePartsAsync(DiskLinkType.Original, offset, original).ConfigureAwait(false)
         && await DrainAsync().ConfigureAwait(false);
 
-    /// <summary>The capture of <paramref name="epoch"/>: later writes belong to it. The caller has stopped the guest's disk.
-    /// Completes when the secondary has applied every earlier write.</summary>
+    /// <summary>The capture of <paramref name="epoch"/>: later writes belong to it. The caller has stopped the
+    /// guest's disk. Completes when the secondary has applied every earlier write.</summary>
     public async ValueTask<bool> BarrierAsync(ulong epoch)
     {
         lock (_lock)
@@ -121,8 +122,8 @@ public sealed class DiskLinkSender : IDisposable
         await QueueAsync(DiskLinkType.Flush, 0, 0, default).ConfigureAwait(false)
         && await DrainAsync().ConfigureAwait(false);
 
-    /// <summary>The secondary's SHA-256 of each 64-KiB part of the range, 32 bytes each; before the first barrier only, one call
-    /// at a time.</summary>
+    /// <summary>The secondary's SHA-256 of each 64-KiB part of the range, 32 bytes each; before the first barrier
+    /// only, one call at a time.</summary>
     public async ValueTask<bool> HashAsync(long offset, long length, Memory<byte> hashes)
     {
         var parts = (length + DirtyBitmap.Granularity - 1) / DirtyBitmap.Granularity;
@@ -193,7 +194,8 @@ public sealed class DiskLinkSender : IDisposable
         return true;
     }
 
-    /// <summary>Puts a frame into the ring. False: wait for <paramref name="room"/> and try again; lost when that is null.</summary>
+    /// <summary>Puts a frame into the ring. False: wait for <paramref name="room"/> and try again; lost when that
+    /// is null.</summary>
     private bool TryQueue(DiskLinkType type, long offset, long length, ReadOnlySpan<byte> payload, out Task<bool>? room)
     {
         room = null;
@@ -207,7 +209,8 @@ public sealed class DiskLinkSender : IDisposable
                 return false;
             }
 
-            // What is unacknowledged includes what is not sent, so the ring can't overflow. Who waits already goes first.
+            // What is unacknowledged includes what is not sent, so the ring can't overflow. Who waits already goes
+            // first.
             if (_queued - _acknowledged + total > _ring.Length)
             {
                 room = AddWaiter(0, total);

@@ -3,10 +3,10 @@ using System.Security.Cryptography;
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// Makes a peer's disk equal while the guest runs: asks the peer for the SHA-256 of each dirty part, sends the parts that
-/// differ, and clears their bits when the peer has them durably. The guest's own changes are forwarded meanwhile, in one order
-/// with the parts, so one pass is enough. A full resync is a bitmap of ones. When the link breaks, the bitmap is the place to go
-/// on from.
+/// Makes a peer's disk equal while the guest runs: asks the peer for the SHA-256 of each dirty part, sends the
+/// parts that differ, and clears their bits when the peer has them durably. The guest's own changes are forwarded
+/// meanwhile, in one order with the parts, so one pass is enough. A full resync is a bitmap of ones. When the link
+/// breaks, the bitmap is the place to go on from.
 /// </summary>
 public sealed class DiskResync(
     ForwardingDevice device, DirtyBitmap bitmap, DiskLinkSender link, DiskResyncOptions options)
@@ -18,8 +18,8 @@ public sealed class DiskResync(
     private long _compared;
     private long _sent;
 
-    /// <summary>Runs to the end: Ok when nothing is dirty, PeerLost when the link broke, else the local disk's error. The device
-    /// must be attached to the link.</summary>
+    /// <summary>Runs to the end: Ok when nothing is dirty, PeerLost when the link broke, else the local disk's
+    /// error. The device must be attached to the link.</summary>
     public async Task<BlockStatus> RunAsync(CancellationToken cancellation = default)
     {
         var start = options.Time.GetTimestamp();

@@ -3,12 +3,14 @@ using System.Runtime.CompilerServices;
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// The disk of a primary's guest: every change goes to the local disk and, while a link is attached, to the secondary, in the
-/// same order for each sector. Without a link the persistent bitmap records what the peer will lack.
+/// The disk of a primary's guest: every change goes to the local disk and, while a link is attached, to the
+/// secondary, in the same order for each sector. Without a link the persistent bitmap records what the peer will
+/// lack.
 /// <code>Solo --Attach--> Forwarding --lost--> Solo</code>
-/// A write completes when it is on the local disk and has its place in the link's order: output commit does not need the
-/// secondary's answer for a write, the barrier of the next checkpoint proves them all (S10). A slow secondary slows the guest only
-/// as far as the link's bound. Nothing is acknowledged to the guest in Solo before its bit is on disk.
+/// A write completes when it is on the local disk and has its place in the link's order: output commit does not
+/// need the secondary's answer for a write, the barrier of the next checkpoint proves them all (S10). A slow
+/// secondary slows the guest only as far as the link's bound. Nothing is acknowledged to the guest in Solo before
+/// its bit is on disk.
 /// </summary>
 public sealed class ForwardingDevice : IBlockDevice
 {
@@ -44,8 +46,8 @@ public sealed class ForwardingDevice : IBlockDevice
     /// <summary>Called once for each link that is lost, with the reason, after the bitmap records again.</summary>
     public Action<string>? PeerLost { get; set; }
 
-    /// <summary>From now on changes go to the secondary as well. The bitmap goes on recording until <see cref="CompletePair"/>:
-    /// a resync runs in between.</summary>
+    /// <summary>From now on changes go to the secondary as well. The bitmap goes on recording until
+    /// <see cref="CompletePair"/>: a resync runs in between.</summary>
     public void Attach(DiskLinkSender link)
     {
         link.Lost = reason => HandleLoss(link, reason);
@@ -60,8 +62,8 @@ public sealed class ForwardingDevice : IBlockDevice
         }
     }
 
-    /// <summary>The resync is done and the pair begins: the bitmap stops recording, durably. Ok only while the link is up and
-    /// nothing is dirty.</summary>
+    /// <summary>The resync is done and the pair begins: the bitmap stops recording, durably. Ok only while the link
+    /// is up and nothing is dirty.</summary>
     public BlockStatus CompletePair()
     {
         lock (_lock)
@@ -78,8 +80,8 @@ public sealed class ForwardingDevice : IBlockDevice
     /// <summary>Gives the secondary up: as if the link were lost.</summary>
     public void Detach(string reason) => _link?.Abort(reason);
 
-    /// <summary>The capture of an epoch, with the guest stopped and its requests drained: true when the secondary has applied
-    /// every earlier change.</summary>
+    /// <summary>The capture of an epoch, with the guest stopped and its requests drained: true when the secondary
+    /// has applied every earlier change.</summary>
     public ValueTask<bool> BarrierAsync(ulong epoch) => _link is { } link ? link.BarrierAsync(epoch) : new(false);
 
     /// <inheritdoc/>
@@ -157,7 +159,8 @@ public sealed class ForwardingDevice : IBlockDevice
     public ValueTask<BlockStatus> DiscardAsync(long offset, long length, CancellationToken cancellation = default) =>
         WriteZeroesAsync(offset, length, mayUnmap: true, cancellation);
 
-    /// <summary>Flushes the local disk, and tells the secondary to without waiting: a survivor there has its own history.</summary>
+    /// <summary>Flushes the local disk, and tells the secondary to without waiting: a survivor there has its own
+    /// history.</summary>
     public async ValueTask<BlockStatus> FlushAsync(CancellationToken cancellation = default)
     {
         if (_link is { } link)
@@ -168,8 +171,9 @@ public sealed class ForwardingDevice : IBlockDevice
         return await _local.FlushAsync(cancellation).ConfigureAwait(false);
     }
 
-    /// <summary>Reads a part and sends it, apart from the guest's changes of it; for the resync. The answer is false when the link
-    /// is lost, else whether it was sent: not when <paramref name="known"/> says that the peer has it.</summary>
+    /// <summary>Reads a part and sends it, apart from the guest's changes of it; for the resync. The answer is
+    /// false when the link is lost, else whether it was sent: not when <paramref name="known"/> says that the peer
+    /// has it.</summary>
     internal async ValueTask<(BlockStatus Status, bool Sent)> CopyPartAsync(
         DiskLinkSender link, long offset, Memory<byte> part, Func<ReadOnlyMemory<byte>, bool> known)
     {
@@ -203,8 +207,8 @@ public sealed class ForwardingDevice : IBlockDevice
         : BlockRange.IsValid(offset, length, SizeBytes) ? BlockStatus.Ok
         : BlockStatus.OutOfRange;
 
-    /// <summary>The mark comes before the frame: whoever handles a loss after it finds the mark. While a resync runs, the file
-    /// has to know too: a crash of this host could leave the peer alone with the change.</summary>
+    /// <summary>The mark comes before the frame: whoever handles a loss after it finds the mark. While a resync
+    /// runs, the file has to know too: a crash of this host could leave the peer alone with the change.</summary>
     private BlockStatus TryForward(long offset, long length, out DiskLinkSender? link)
     {
         link = _link;
@@ -227,8 +231,8 @@ public sealed class ForwardingDevice : IBlockDevice
         return _bitmap.Mark(offset, length);
     }
 
-    /// <summary>Clears bits of parts that the peer durably has; false when the link has been lost meanwhile, because then they
-    /// may have been set again.</summary>
+    /// <summary>Clears bits of parts that the peer durably has; false when the link has been lost meanwhile,
+    /// because then they may have been set again.</summary>
     internal bool TryClear(DiskLinkSender link, List<int> bits)
     {
         lock (_lock)

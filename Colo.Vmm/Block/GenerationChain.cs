@@ -3,9 +3,10 @@ using System.Runtime.CompilerServices;
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// The open generations of a disk buffer, oldest first, and the locks around them. A cluster belongs to a stripe; whoever looks
-/// at or changes what is held of a cluster, or the disk below it, has the stripe's lock, so a copy of the old sectors and the
-/// write that replaces them are one step for every reader. What changes the list of generations holds all stripes.
+/// The open generations of a disk buffer, oldest first, and the locks around them. A cluster belongs to a stripe;
+/// whoever looks at or changes what is held of a cluster, or the disk below it, has the stripe's lock, so a copy of
+/// the old sectors and the write that replaces them are one step for every reader. What changes the list of
+/// generations holds all stripes.
 /// </summary>
 internal sealed class GenerationChain(IStorageFile disk, ClusterStore store)
 {
@@ -39,7 +40,8 @@ internal sealed class GenerationChain(IStorageFile disk, ClusterStore store)
         return cluster is null ? BlockStatus.NoSpace : store.KeepFromDisk(cluster, mask & ~cluster.Present);
     }
 
-    /// <summary>The same for a span of which no two clusters share a stripe. Clusters that are new as a whole are read together.</summary>
+    /// <summary>The same for a span of which no two clusters share a stripe. Clusters that are new as a whole are
+    /// read together.</summary>
     public BlockStatus KeepOld(long offset, int length)
     {
         ClusterSpan fresh = default;
@@ -129,8 +131,9 @@ internal sealed class GenerationChain(IStorageFile disk, ClusterStore store)
         return status;
     }
 
-    /// <summary>What the buffer still holds is changed in the buffer, the rest on the disk: the disk failed under the merge, and
-    /// the guest goes on with what still works. Slots that the journal names keep their content.</summary>
+    /// <summary>What the buffer still holds is changed in the buffer, the rest on the disk: the disk failed under
+    /// the merge, and the guest goes on with what still works. Slots that the journal names keep their
+    /// content.</summary>
     public BlockStatus WriteAfterFailure(long index, int first, ReadOnlySpan<byte> data)
     {
         var cluster = _generations[0].Find(index);
@@ -223,10 +226,12 @@ internal sealed class GenerationChain(IStorageFile disk, ClusterStore store)
         _generations.Clear();
     }
 
-    /// <summary>Where a span that begins here has to end at the latest, so that no two of its clusters share a stripe.</summary>
+    /// <summary>Where a span that begins here has to end at the latest, so that no two of its clusters share a
+    /// stripe.</summary>
     public static long SpanEnd(long offset) => ((offset / SpanBytes) + 1) * SpanBytes;
 
-    /// <summary>Locks the stripes of all clusters of a span, in the order in which everybody takes several of them.</summary>
+    /// <summary>Locks the stripes of all clusters of a span, in the order in which everybody takes several of
+    /// them.</summary>
     public void EnterSpan(long offset, int length)
     {
         var (first, last) = StripesOf(offset, length);

@@ -1,8 +1,9 @@
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// The file layer below everything that this folder keeps on disk. Two implementations: the operating system's files, and one
-/// for tests that loses and tears what was not flushed. Calls complete before they return and may run in parallel.
+/// The file layer below everything that this folder keeps on disk. Two implementations: the operating system's
+/// files, and one for tests that loses and tears what was not flushed. Calls complete before they return and may
+/// run in parallel.
 /// </summary>
 public interface IStorageFile : IDisposable
 {
@@ -21,11 +22,12 @@ public interface IStorageFile : IDisposable
     /// <summary>Cuts or grows the file; new bytes read as zeroes.</summary>
     BlockStatus SetLength(long length);
 
-    /// <summary>The range, inside the file, reads as zeroes afterwards; <see cref="BlockStatus.NotSupported"/> when only
-    /// writing zeroes could do it.</summary>
+    /// <summary>The range, inside the file, reads as zeroes afterwards; <see cref="BlockStatus.NotSupported"/> when
+    /// only writing zeroes could do it.</summary>
     BlockStatus ZeroRange(long offset, long length, bool mayUnmap);
 
-    /// <summary>Which part of the file has space allocated, starting at <paramref name="offset"/>: true for data. The extent's
-    /// end is in <paramref name="end"/>, at most the file's length. A layer that doesn't know says data.</summary>
+    /// <summary>Which part of the file has space allocated, starting at <paramref name="offset"/>: true for data.
+    /// The extent's end is in <paramref name="end"/>, at most the file's length. A layer that doesn't know says
+    /// data.</summary>
     bool IsAllocated(long offset, out long end);
 }

@@ -1,7 +1,7 @@
 namespace Colo.Vmm.Block;
 
-/// <summary>Reads a stream in large pieces and hands out small ones. A failing or ended stream is a false, not an exception.
-/// One thread.</summary>
+/// <summary>Reads a stream in large pieces and hands out small ones. A failing or ended stream is a false, not an
+/// exception. One thread.</summary>
 internal sealed class LinkInput(Stream stream)
 {
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(128 * 1024, pinned: true);

@@ -6,7 +6,8 @@ namespace Colo.Vmm.Block;
 /// <summary>Sockets and their failures.</summary>
 internal static class LinkStreams
 {
-    /// <summary>What a stream throws when its link or its security layer fails; anything else is a defect of ours.</summary>
+    /// <summary>What a stream throws when its link or its security layer fails; anything else is a defect of
+    /// ours.</summary>
     public static bool IsLinkFailure(Exception error) =>
         error is IOException or SocketException or ObjectDisposedException or InvalidOperationException
             or NotSupportedException or System.Security.Authentication.AuthenticationException

@@ -1,8 +1,8 @@
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// A file for power-cut tests: <see cref="Crash"/> keeps what was flushed and, of each 512-byte sector written since, a random
-/// one of the versions it had; one sector may be torn in its middle. Deterministic by its seed.
+/// A file for power-cut tests: <see cref="Crash"/> keeps what was flushed and, of each 512-byte sector written
+/// since, a random one of the versions it had; one sector may be torn in its middle. Deterministic by its seed.
 /// </summary>
 public sealed class LossyFile : IStorageFile
 {
@@ -15,8 +15,8 @@ public sealed class LossyFile : IStorageFile
     private int _length;
     private byte[] _durable;
 
-    /// <summary>An empty or given file; <paramref name="seed"/> decides what a crash loses. Files on one supply lose power at the
-    /// same moment.</summary>
+    /// <summary>An empty or given file; <paramref name="seed"/> decides what a crash loses. Files on one supply
+    /// lose power at the same moment.</summary>
     public LossyFile(int seed, byte[]? content = null, PowerSupply? power = null)
     {
         _power = power ?? new PowerSupply();

@@ -1,12 +1,13 @@
 using System.Buffers.Binary;
+using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Block;
 
 /// <summary>
 /// The list of kept 4-KiB pages that a takeover writes back, in the buffer file after the slots. Pages of 4 KiB:
-/// magic u32, count u32, page number u64, 169 entries of 24 bytes, padding, CRC-32C at 4092. It is complete and durable before
-/// the header says Merging, and nothing in it changes until the header says Merged, so the merge can run any number of times
-/// (S11).
+/// magic u32, count u32, page number u64, 169 entries of 24 bytes, padding, CRC-32C at 4092. It is complete and
+/// durable before the header says Merging, and nothing in it changes until the header says Merged, so the merge can
+/// run any number of times (S11).
 /// </summary>
 internal sealed class MergeJournal(IStorageFile file, long indexOffset)
 {
@@ -38,7 +39,8 @@ internal sealed class MergeJournal(IStorageFile file, long indexOffset)
     /// <summary>Writes the last page; the caller flushes.</summary>
     public BlockStatus Finish() => _inPage > 0 ? WritePage() : BlockStatus.Ok;
 
-    /// <summary>Writes every listed sector to the disk. Nothing is written when anything of the list is damaged.</summary>
+    /// <summary>Writes every listed sector to the disk. Nothing is written when anything of the list is
+    /// damaged.</summary>
     public static BlockStatus Replay(IStorageFile file, DiskBufferHeader header, IStorageFile disk)
     {
         var status = ForEach(file, header, null);

@@ -1,6 +1,7 @@
 namespace Colo.Vmm.Block;
 
-/// <summary>The power of one simulated host: counts the changes that its files make, and fails from a chosen one on.</summary>
+/// <summary>The power of one simulated host: counts the changes that its files make, and fails from a chosen one
+/// on.</summary>
 public sealed class PowerSupply
 {
     private int _operations;

@@ -1,8 +1,8 @@
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// Keeps changes of the same sectors apart, so that two places that get the same changes get them in the same order. Ranges
-/// that don't overlap don't meet. Entering without a conflict allocates nothing.
+/// Keeps changes of the same sectors apart, so that two places that get the same changes get them in the same
+/// order. Ranges that don't overlap don't meet. Entering without a conflict allocates nothing.
 /// </summary>
 internal sealed class RangeLocks
 {

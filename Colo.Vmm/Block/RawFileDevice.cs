@@ -1,8 +1,9 @@
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// A disk whose sectors are the bytes of a file, in order. Every request completes before the call returns (the page cache
-/// answers most; a caller that must not block uses its own thread), so requests are ordered by the caller.
+/// A disk whose sectors are the bytes of a file, in order. Every request completes before the call returns (the
+/// page cache answers most; a caller that must not block uses its own thread), so requests are ordered by the
+/// caller.
 /// </summary>
 public sealed class RawFileDevice : IBlockDevice, IBlockMap
 {
@@ -30,7 +31,8 @@ public sealed class RawFileDevice : IBlockDevice, IBlockMap
     /// <inheritdoc/>
     public bool IsReadOnly { get; }
 
-    /// <summary>Makes a new image that reads as zeroes; with <paramref name="preallocate"/> its space is taken now.</summary>
+    /// <summary>Makes a new image that reads as zeroes; with <paramref name="preallocate"/> its space is taken
+    /// now.</summary>
     public static RawFileDevice Create(string path, long sizeBytes, bool preallocate = false)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(sizeBytes);

@@ -1,11 +1,11 @@
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// The disk of a primary's guest when both hosts open one disk. Only the primary writes it; before a 64-KiB part is changed for
-/// the first time in an epoch, its content goes to the secondary's buffer and the change waits until it is there. After a lost
-/// link nothing is written until <see cref="ResumeSolo"/>: the secondary may be about to take the disk over, and only the
-/// arbiter knows. (A write that the kernel holds when the host is paused for long can still arrive late: that takes fencing in
-/// the storage.)
+/// The disk of a primary's guest when both hosts open one disk. Only the primary writes it; before a 64-KiB part is
+/// changed for the first time in an epoch, its content goes to the secondary's buffer and the change waits until it
+/// is there. After a lost link nothing is written until <see cref="ResumeSolo"/>: the secondary may be about to
+/// take the disk over, and only the arbiter knows. (A write that the kernel holds when the host is paused for long
+/// can still arrive late: that takes fencing in the storage.)
 /// </summary>
 public sealed class SharedStorageDevice : IBlockDevice
 {
@@ -50,7 +50,8 @@ public sealed class SharedStorageDevice : IBlockDevice
     /// <summary>The other host owns the VM: held changes fail, the disk is not touched any more.</summary>
     public void Fence() => Release(false);
 
-    /// <summary>The capture of an epoch, with the guest stopped: true when the secondary has opened its generation.</summary>
+    /// <summary>The capture of an epoch, with the guest stopped: true when the secondary has opened its
+    /// generation.</summary>
     public async ValueTask<bool> BarrierAsync(ulong epoch)
     {
         DiskLinkSender? link;

@@ -106,7 +106,8 @@ internal sealed class SlotStore
         }
     }
 
-    /// <summary>The memory of <paramref name="count"/> slots in a row; false when they are in the file or not in one piece.</summary>
+    /// <summary>The memory of <paramref name="count"/> slots in a row; false when they are in the file or not in
+    /// one piece.</summary>
     public bool TryGetMemory(int slot, int count, out Span<byte> memory)
     {
         if (slot + count > _memorySlots || (slot & (SlotsPerChunk - 1)) + count > SlotsPerChunk)

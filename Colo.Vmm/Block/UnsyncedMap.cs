@@ -3,8 +3,9 @@ using System.Numerics;
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// Parts of the disk that changed since the peer last made everything durable. What is under way or only in the peer's cache is
-/// among them, so they are what may be missing there when the link breaks or the peer's host crashes. In memory only.
+/// Parts of the disk that changed since the peer last made everything durable. What is under way or only in the
+/// peer's cache is among them, so they are what may be missing there when the link breaks or the peer's host
+/// crashes. In memory only.
 /// </summary>
 internal sealed class UnsyncedMap
 {
@@ -36,7 +37,8 @@ internal sealed class UnsyncedMap
         }
     }
 
-    /// <summary>A flush is being sent: what was marked so far goes with it. False when another one is under way.</summary>
+    /// <summary>A flush is being sent: what was marked so far goes with it. False when another one is under
+    /// way.</summary>
     public bool TryBeginFlush()
     {
         lock (_lock)

@@ -61,7 +61,8 @@ internal readonly record struct ChannelHello(
     }
 
     /// <summary>
-    /// Reads the peer's hello and compares it with our own; <paramref name="error"/> names the first field that is wrong.
+    /// Reads the peer's hello and compares it with our own; <paramref name="error"/> names the first field that is
+    /// wrong.
     /// </summary>
     public static bool TryRead(ReadOnlySpan<byte> source, in ChannelHello own, out ChannelHello peer, out string error)
     {

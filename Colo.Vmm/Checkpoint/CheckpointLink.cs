@@ -2,7 +2,8 @@ namespace Colo.Vmm.Checkpoint;
 
 /// <summary>What both ends of a link agree on before the first frame.</summary>
 /// <param name="Role">Which end we are.</param>
-/// <param name="Session">Number of this connection, chosen by the primary's owner; keeps channels of two links apart.</param>
+/// <param name="Session">Number of this connection, chosen by the primary's owner; keeps channels of two links
+/// apart.</param>
 /// <param name="Term">The arbiter's term at opening.</param>
 /// <param name="RamBase">Guest-physical address of RAM.</param>
 /// <param name="RamSize">Bytes of RAM, a multiple of 4096.</param>
@@ -11,9 +12,9 @@ public sealed record CheckpointLinkParameters(
     LinkRole Role, ulong Session, ulong Term, ulong RamBase, ulong RamSize, LinkFeatures Features);
 
 /// <summary>
-/// The channels between a primary and a secondary: one for control, 1 to 16 for pages. A page always travels on the same
-/// channel (see <see cref="ChannelOf"/>), so its versions arrive in order whatever the channels do among themselves.
-/// A failure of one channel closes all: a link is whole or gone.
+/// The channels between a primary and a secondary: one for control, 1 to 16 for pages. A page always travels on the
+/// same channel (see <see cref="ChannelOf"/>), so its versions arrive in order whatever the channels do among
+/// themselves. A failure of one channel closes all: a link is whole or gone.
 /// </summary>
 public sealed class CheckpointLink : IDisposable
 {
@@ -70,7 +71,8 @@ public sealed class CheckpointLink : IDisposable
     /// <param name="own">What we are and expect.</param>
     /// <param name="control">The control channel.</param>
     /// <param name="pages">1 to 16 page channels, in the same order on both ends.</param>
-    /// <param name="error">Empty on success, else a sentence that names the field, its value and what was expected.</param>
+    /// <param name="error">Empty on success, else a sentence that names the field, its value and what was
+    /// expected.</param>
     public static CheckpointLink? TryOpen(
         CheckpointLinkParameters own, Stream control, IReadOnlyList<Stream> pages, out string error)
     {
@@ -92,7 +94,8 @@ public sealed class CheckpointLink : IDisposable
 
     public void Dispose() => Fail(LinkFailure.Closed);
 
-    /// <summary>The channel that a page travels on: blocks of 64 pages go round, so that dirty clusters spread.</summary>
+    /// <summary>The channel that a page travels on: blocks of 64 pages go round, so that dirty clusters
+    /// spread.</summary>
     internal int ChannelOf(int page) => (page >> 6) % _pages.Length;
 
     internal FrameChannel PageChannel(int index) => _pages[index];

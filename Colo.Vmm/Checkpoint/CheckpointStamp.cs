@@ -2,7 +2,8 @@ namespace Colo.Vmm.Checkpoint;
 
 /// <summary>
 /// Which checkpoint, and by whose right: <paramref name="Term"/> counts who may release (given by the arbiter),
-/// <paramref name="Epoch"/> counts checkpoints and grows strictly across terms. Every frame of a checkpoint link carries both.
+/// <paramref name="Epoch"/> counts checkpoints and grows strictly across terms. Every frame of a checkpoint link
+/// carries both.
 /// </summary>
 /// <param name="Term">The arbiter's term of the primary that sends.</param>
 /// <param name="Epoch">The number of the checkpoint; 0 means none yet.</param>

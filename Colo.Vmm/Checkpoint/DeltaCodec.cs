@@ -6,8 +6,9 @@ namespace Colo.Vmm.Checkpoint;
 
 /// <summary>
 /// A page as the difference to an older copy of it: the CRC-32C of the old copy, then pairs of (words that are equal,
-/// words that differ) as two 16-bit numbers, each followed by the differing 8-byte words as old XOR new. Words after the
-/// last pair are equal. The checksum makes a copy that the two ends disagree about an error and not a wrong page.
+/// words that differ) as two 16-bit numbers, each followed by the differing 8-byte words as old XOR new. Words
+/// after the last pair are equal. The checksum makes a copy that the two ends disagree about an error and not a
+/// wrong page.
 /// </summary>
 internal static class DeltaCodec
 {

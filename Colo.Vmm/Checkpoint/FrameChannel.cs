@@ -56,7 +56,8 @@ internal sealed class FrameChannel : IDisposable
         return Failure;
     }
 
-    /// <summary>Sends a frame whose payload is small enough to be copied (at most 1024 bytes), or in its own write.</summary>
+    /// <summary>Sends a frame whose payload is small enough to be copied (at most 1024 bytes), or in its own
+    /// write.</summary>
     public bool TryWrite(FrameType type, CheckpointStamp stamp, ReadOnlySpan<byte> payload)
     {
         lock (_writeLock)
@@ -74,7 +75,8 @@ internal sealed class FrameChannel : IDisposable
     }
 
     /// <summary>
-    /// Sends a frame that stands in <paramref name="frame"/> behind <see cref="FrameHeader.Size"/> free bytes, in one write.
+    /// Sends a frame that stands in <paramref name="frame"/> behind <see cref="FrameHeader.Size"/> free bytes, in
+    /// one write.
     /// </summary>
     public bool TryWriteInPlace(FrameType type, CheckpointStamp stamp, Span<byte> frame)
     {

@@ -28,7 +28,8 @@ internal readonly record struct FrameHeader(
         BinaryPrimitives.WriteUInt32LittleEndian(destination[44..], Crc32C.Compute(destination[..44]));
     }
 
-    /// <summary>Reads and checks all that a header says by itself; limits by type are <see cref="FrameLimits"/>'s.</summary>
+    /// <summary>Reads and checks all that a header says by itself; limits by type are <see
+    /// cref="FrameLimits"/>'s.</summary>
     public static LinkFailure TryRead(ReadOnlySpan<byte> source, out FrameHeader header)
     {
         header = default;

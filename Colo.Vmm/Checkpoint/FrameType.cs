@@ -1,8 +1,9 @@
 namespace Colo.Vmm.Checkpoint;
 
 /// <summary>
-/// Type byte of a frame on a checkpoint link. The first seven are QEMU COLO's messages under their names; the others are
-/// ours. Zero is no type, so that a zeroed buffer can never pass for a frame. Layouts: docs/protocol-checkpoint.md.
+/// Type byte of a frame on a checkpoint link. The first seven are QEMU COLO's messages under their names; the
+/// others are ours. Zero is no type, so that a zeroed buffer can never pass for a frame. Layouts:
+/// docs/protocol-checkpoint.md.
 /// </summary>
 public enum FrameType : byte
 {
@@ -23,7 +24,8 @@ public enum FrameType : byte
     /// <summary>Primary to secondary: how many pages and device bytes belong to this checkpoint.</summary>
     VmStateSize = 5,
 
-    /// <summary>Secondary to primary: everything is here and verified, and I have chosen it. The commit point.</summary>
+    /// <summary>Secondary to primary: everything is here and verified, and I have chosen it. The commit
+    /// point.</summary>
     VmStateReceived = 6,
 
     /// <summary>Secondary to primary: my machine is at the checkpoint's state.</summary>

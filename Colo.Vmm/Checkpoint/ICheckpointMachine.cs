@@ -33,6 +33,14 @@ public interface ICheckpointMachine
     string? RestoreDevices(ReadOnlySpan<byte> state);
 
     /// <summary>
+    /// Moves guest time on by what has passed on the primary since the capture of the state just restored: two replicas
+    /// whose clocks differ give different answers wherever the time stands in them. Called while paused.
+    /// </summary>
+    void AdvanceClock(TimeSpan elapsed)
+    {
+    }
+
+    /// <summary>
     /// The pages written since the last collection or capture. The default pauses for as long as a swap of the dirty
     /// bitmap takes.
     /// </summary>

@@ -12,7 +12,8 @@ public sealed class VirtCheckpointMachine(VirtMachine machine) : ICheckpointMach
 {
     private bool _standsForUs;
 
-    /// <summary>Whether <see cref="Resume"/> also starts a machine that has not been started yet: the secondary's.</summary>
+    /// <summary>Whether <see cref="Resume"/> also starts a machine that has not been started yet: the
+    /// secondary's.</summary>
     public bool StartsOnResume { get; init; }
 
     public GuestRam Ram => machine.Ram;
@@ -42,4 +43,6 @@ public sealed class VirtCheckpointMachine(VirtMachine machine) : ICheckpointMach
     public string? CheckDevices(ReadOnlySpan<byte> state) => machine.CheckDevices(state);
 
     public string? RestoreDevices(ReadOnlySpan<byte> state) => machine.RestoreDevices(state).Error;
+
+    public void AdvanceClock(TimeSpan elapsed) => machine.AdvanceClock(elapsed);
 }

@@ -43,7 +43,8 @@ public static class Crc32C
         return ~register;
     }
 
-    /// <summary>The same checksum without the instruction; the reference that the fast paths are tested against.</summary>
+    /// <summary>The same checksum without the instruction; the reference that the fast paths are tested
+    /// against.</summary>
     internal static uint AppendSoftware(uint crc, ReadOnlySpan<byte> data) => ~UpdateSoftware(~crc, data);
 
     private static uint UpdateX64(uint register, ReadOnlySpan<byte> data)

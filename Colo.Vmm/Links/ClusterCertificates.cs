@@ -4,7 +4,8 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Colo.Vmm.Links;
 
-/// <summary>Makes a cluster's own CA and the certificates of its nodes: ECDSA P-256, TLS 1.3 server and client use.</summary>
+/// <summary>Makes a cluster's own CA and the certificates of its nodes: ECDSA P-256, TLS 1.3 server and client
+/// use.</summary>
 public static class ClusterCertificates
 {
     private static readonly TimeSpan Lifetime = TimeSpan.FromDays(3650);
@@ -20,7 +21,8 @@ public static class ClusterCertificates
         return request.CreateSelfSigned(now.AddDays(-1), now + Lifetime);
     }
 
-    /// <summary>A node's certificate with its private key, signed by the CA; its common name is the node's name.</summary>
+    /// <summary>A node's certificate with its private key, signed by the CA; its common name is the node's
+    /// name.</summary>
     /// <param name="authority">The CA with its private key.</param>
     /// <param name="node">Name of the node as in its configuration.</param>
     /// <param name="addresses">IP addresses and DNS names that management clients may use for it.</param>

@@ -28,7 +28,8 @@ public sealed class DataLink : IDisposable
             ? certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false)
             : null;
 
-    /// <summary>Cuts the connection now: pending reads and writes on both ends fail instead of waiting for a time-out.</summary>
+    /// <summary>Cuts the connection now: pending reads and writes on both ends fail instead of waiting for a
+    /// time-out.</summary>
     public void Abort()
     {
         try

@@ -4,7 +4,8 @@ using System.Net.Sockets;
 
 namespace Colo.Vmm.Links;
 
-/// <summary>Decides on a link that a peer wants to open. Called on the connection's own task; answers at once.</summary>
+/// <summary>Decides on a link that a peer wants to open. Called on the connection's own task; answers at
+/// once.</summary>
 /// <returns>The answer, and this node's term of that VM.</returns>
 public delegate (LinkAnswer Answer, ulong Term) LinkDecision(LinkOpen open, string? peerSubject);
 

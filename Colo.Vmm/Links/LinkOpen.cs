@@ -30,7 +30,8 @@ public sealed record LinkOpen(LinkKind Kind, int Channel, string Vm, ulong Term,
     internal static ReadOnlySpan<byte> Magic => "COLOLINK"u8;
 
     /// <summary>The bytes to send.</summary>
-    /// <exception cref="ArgumentException">A name is too long or the channel out of range: a mistake of this node's own.</exception>
+    /// <exception cref="ArgumentException">A name is too long or the channel out of range: a mistake of this node's
+    /// own.</exception>
     public byte[] ToBytes()
     {
         int vmLength = Encoding.UTF8.GetByteCount(Vm);
@@ -54,7 +55,8 @@ public sealed record LinkOpen(LinkKind Kind, int Channel, string Vm, ulong Term,
     }
 
     /// <summary>Reads the fixed part; says how many bytes of names follow.</summary>
-    /// <returns>False when these are not the first bytes of a link; <paramref name="error"/> says what was expected.</returns>
+    /// <returns>False when these are not the first bytes of a link; <paramref name="error"/> says what was
+    /// expected.</returns>
     internal static bool TryReadFixed(
         ReadOnlySpan<byte> bytes, out int vmLength, out int hostLength, [NotNullWhen(false)] out string? error)
     {

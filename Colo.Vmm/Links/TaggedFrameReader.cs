@@ -25,6 +25,7 @@ public sealed class TaggedFrameReader
 
     private void ReadLoop()
     {
+        HostThread.Hurry();
         string why = "the peer closed the link";
         int filled = 0;
         try

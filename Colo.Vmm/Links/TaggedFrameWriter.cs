@@ -3,9 +3,9 @@ using System.Buffers.Binary;
 namespace Colo.Vmm.Links;
 
 /// <summary>
-/// Writes Ethernet frames with their epoch on a mirror or compare link. Producers never wait for the network: frames are
-/// copied into one of two buffers, and a thread of its own sends what has gathered while the last batch was under way.
-/// A frame on the wire, big endian:
+/// Writes Ethernet frames with their epoch on a mirror or compare link. Producers never wait for the network:
+/// frames are copied into one of two buffers, and a thread of its own sends what has gathered while the last batch
+/// was under way. A frame on the wire, big endian:
 /// <code>
 /// 0   4  length n of the frame, 1 to 65550
 /// 4   2  NIC, from 0
@@ -13,8 +13,8 @@ namespace Colo.Vmm.Links;
 /// 8   8  epoch
 /// 16  n  the Ethernet frame
 /// </code>
-/// When the peer does not read, the buffer fills up to its bound; then the link has failed, because a frame that is left
-/// out would be a gap in the order.
+/// When the peer does not read, the buffer fills up to its bound; then the link has failed, because a frame that is
+/// left out would be a gap in the order.
 /// </summary>
 public sealed class TaggedFrameWriter : IDisposable
 {
@@ -97,6 +97,7 @@ public sealed class TaggedFrameWriter : IDisposable
 
     private void SendLoop()
     {
+        HostThread.Hurry();
         while (true)
         {
             int length;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Colo.Vmm.Cpu;
 using Colo.Vmm.Cpu.Compiled;
 using Colo.Vmm.Devices;
@@ -225,6 +226,24 @@ internal sealed class Board : IDisposable
         _running = null;
         _retiredBefore += (ulong)retired;
         return stop;
+    }
+
+    /// <summary>Null when everything is interpreted. Any thread.</summary>
+    public TierStatistics? ReadTierStatistics()
+    {
+        if (Harts[0].Hart.TierCounters is null)
+        {
+            return null;
+        }
+
+        RegionCounters[] counters = [.. Harts.Select(h => h.Hart.TierCounters!)];
+        var exits = Enum.GetValues<RegionExit>().ToDictionary(e => e.ToString(), e => counters.Sum(c => c.Exits[(int)e]));
+        var compiled = Stopwatch.GetElapsedTime(0, counters.Sum(c => c.CompiledTicks));
+        var running = Stopwatch.GetElapsedTime(0, Harts.Sum(h => h.RunningTicks));
+        return new TierStatistics(
+            counters.Sum(c => c.Compiled), counters.Sum(c => c.Evicted), counters.Sum(c => c.Dropped),
+            counters.Sum(c => c.InstructionsRetired), compiled,
+            running > compiled ? running - compiled : TimeSpan.Zero, exits);
     }
 
     public void Dispose()

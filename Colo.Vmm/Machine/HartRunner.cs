@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Colo.Vmm.Cpu;
 
 namespace Colo.Vmm.Machine;
@@ -151,7 +152,9 @@ internal sealed class HartRunner : IDisposable
 
     private void Run(HartSlot slot, ulong now)
     {
+        long start = Stopwatch.GetTimestamp();
         HartStop stop = _board.Run(slot, Budget(now), out long retired);
+        slot.RunningTicks += Stopwatch.GetTimestamp() - start;
         slot.FinishRun(stop);
         if (_inTurn)
         {

@@ -24,6 +24,7 @@ internal sealed class MachineClock : ISettableClock, IStatefulDevice
 
     /// <summary>Replaced as a whole, because a hart may set the time while another reads it.</summary>
     private volatile Origin _origin = new(0, 0);
+    private long _stopTimestamp;
     private bool _running;
     private ulong _wallFloor;
 
@@ -81,7 +82,29 @@ internal sealed class MachineClock : ISettableClock, IStatefulDevice
         if (_running)
         {
             _origin = _mode == ClockMode.RealTime ? new Origin(ReadTime(), 0) : _origin;
+            _stopTimestamp = _timeProvider.GetTimestamp();
             _running = false;
+        }
+    }
+
+    /// <summary>In real time and while stopped: counts the given time as passed.</summary>
+    public void Advance(TimeSpan elapsed)
+    {
+        if (_mode == ClockMode.RealTime && !_running && elapsed > TimeSpan.Zero)
+        {
+            // A guest tick and a TimeSpan tick are both 100 ns.
+            _origin = new Origin(_origin.Ticks + (ulong)elapsed.Ticks, 0);
+        }
+    }
+
+    /// <summary>In real time and while stopped: counts the time since the stop as passed.</summary>
+    public void CatchUp()
+    {
+        if (_mode == ClockMode.RealTime && !_running && _stopTimestamp != 0)
+        {
+            long now = _timeProvider.GetTimestamp();
+            Advance(_timeProvider.GetElapsedTime(_stopTimestamp, now));
+            _stopTimestamp = now;
         }
     }
 

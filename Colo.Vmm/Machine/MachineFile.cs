@@ -1,6 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
-using Colo.Vmm.Block;
+using Colo.Vmm.Checksums;
 using Colo.Vmm.Memory;
 
 namespace Colo.Vmm.Machine;

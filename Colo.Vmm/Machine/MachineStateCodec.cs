@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
-using Colo.Vmm.Block;
+using Colo.Vmm.Checksums;
 using Colo.Vmm.Devices;
 
 namespace Colo.Vmm.Machine;

@@ -69,6 +69,9 @@ public sealed class VirtMachine : IDisposable
 
     internal Board Board => _board;
 
+    /// <summary>Counters of the compiling tier; null when everything is interpreted. Any thread.</summary>
+    public TierStatistics? TierStatistics => _board.ReadTierStatistics();
+
     /// <summary>Whether the machine's thread stands still at this moment.</summary>
     internal bool IsParked => _loop.IsParked;
 
@@ -179,6 +182,23 @@ public sealed class VirtMachine : IDisposable
     {
         RequirePaused();
         return _codec.Restore(state);
+    }
+
+    /// <summary>
+    /// Moves guest time on, so that it has passed while the machine stood. Only while paused; without effect on a clock that
+    /// counts instructions.
+    /// </summary>
+    public void AdvanceClock(TimeSpan elapsed)
+    {
+        RequirePaused();
+        _board.Clock.Advance(elapsed);
+    }
+
+    /// <summary>As <see cref="AdvanceClock"/>, by as much as has passed since the machine was paused.</summary>
+    public void CatchUpClock()
+    {
+        RequirePaused();
+        _board.Clock.CatchUp();
     }
 
     /// <summary>What <see cref="RestoreDevices"/> would say against the state; null: nothing. Changes nothing.</summary>

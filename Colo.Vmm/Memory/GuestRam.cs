@@ -85,7 +85,8 @@ public sealed unsafe class GuestRam : IDisposable
         return true;
     }
 
-    /// <summary>Copies bytes into RAM through the gate. False, and nothing written, when any byte lies outside RAM.</summary>
+    /// <summary>Copies bytes into RAM through the gate. False, and nothing written, when any byte lies outside
+    /// RAM.</summary>
     public bool TryWrite(ulong address, ReadOnlySpan<byte> source)
     {
         if (!TryGetWriteSpan(address, source.Length, out Span<byte> span))
@@ -212,7 +213,8 @@ public sealed unsafe class GuestRam : IDisposable
         Volatile.Read(ref _spareDirty)?.Warm();
     }
 
-    /// <summary>Adds a page to the dirty log without a write, for example because its content was loaded from elsewhere.</summary>
+    /// <summary>Adds a page to the dirty log without a write, for example because its content was loaded from
+    /// elsewhere.</summary>
     public void MarkDirty(int pageIndex)
     {
         RequirePage(pageIndex);

@@ -1,6 +1,7 @@
 namespace Colo.Vmm.Memory;
 
-/// <summary>Who caches host addresses or decoded code of guest RAM: every hart. Called by <see cref="GuestRam"/>.</summary>
+/// <summary>Who caches host addresses or decoded code of guest RAM: every hart. Called by <see
+/// cref="GuestRam"/>.</summary>
 internal interface IRamClient
 {
     /// <summary>Forget every cached permission to write. Called only while the machine is paused.</summary>

@@ -100,7 +100,8 @@ public sealed class PageCapture : IDisposable
         return true;
     }
 
-    /// <summary>Lets go of a page whose old content nobody needs any more. Any thread, also while the guest runs.</summary>
+    /// <summary>Lets go of a page whose old content nobody needs any more. Any thread, also while the guest
+    /// runs.</summary>
     internal void Forget(int pageIndex)
     {
         if (TryEnter(pageIndex, out byte was))

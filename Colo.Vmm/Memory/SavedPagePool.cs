@@ -5,8 +5,8 @@ namespace Colo.Vmm.Memory;
 
 /// <summary>
 /// Buffers of one page each for content that a capture saved before the guest overwrote it, and for pages that are
-/// staged for the guest: the two need memory in turns, so they share it. Returned buffers are used again, up to a bound,
-/// so that a machine under steady checkpoints allocates nothing.
+/// staged for the guest: the two need memory in turns, so they share it. Returned buffers are used again, up to a
+/// bound, so that a machine under steady checkpoints allocates nothing.
 /// </summary>
 internal sealed class SavedPagePool
 {

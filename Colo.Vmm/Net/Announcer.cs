@@ -3,11 +3,13 @@ using System.Buffers.Binary;
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// Learns the addresses that the guest uses from the frames it sends, and makes the frames that tell the network where it is now: gratuitous
-/// ARP in both forms (RFC 5227 section 3 request; reply for those that only listen to replies), unsolicited neighbour advertisements
-/// (RFC 4861 section 7.2.6), and a RARP request, as QEMU announces, where no address is known.
-/// <para>An IPv4 address that the guest claimed by ARP is certain. One that was only seen as a source may belong to a network behind the guest, if
-/// it routes, so it is announced only while no certain one is known for that card and VLAN.</para>
+/// Learns the addresses that the guest uses from the frames it sends, and makes the frames that tell the network
+/// where it is now: gratuitous ARP in both forms (RFC 5227 section 3 request; reply for those that only listen to
+/// replies), unsolicited neighbour advertisements (RFC 4861 section 7.2.6), and a RARP request, as QEMU announces,
+/// where no address is known.
+/// <para>An IPv4 address that the guest claimed by ARP is certain. One that was only seen as a source may belong to
+/// a network behind the guest, if it routes, so it is announced only while no certain one is known for that card
+/// and VLAN.</para>
 /// </summary>
 public sealed class Announcer
 {
@@ -53,8 +55,8 @@ public sealed class Announcer
     }
 
     /// <summary>
-    /// Makes every announcement, one call of <paramref name="send"/> for each. <paramref name="cardMac"/> is what RARP announces when the guest has
-    /// not sent anything yet. The spans are valid during the call.
+    /// Makes every announcement, one call of <paramref name="send"/> for each. <paramref name="cardMac"/> is what
+    /// RARP announces when the guest has not sent anything yet. The spans are valid during the call.
     /// </summary>
     public void Announce(ReadOnlySpan<byte> cardMac, FrameHandler send)
     {

@@ -3,9 +3,10 @@ using System.Net.Sockets;
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// A comparer on three packet streams, as QEMU's colo-compare has its chardevs: primary in, secondary in, out. Frames of both inputs carry the
-/// comparer's current epoch. Whoever owns it answers <see cref="CheckpointRequested"/> and calls <see cref="Commit"/>. The lock covers
-/// the comparer only; no send blocks under it (defect H3 of QEMU).
+/// A comparer on three packet streams, as QEMU's colo-compare has its chardevs: primary in, secondary in, out.
+/// Frames of both inputs carry the comparer's current epoch. Whoever owns it answers
+/// <see cref="CheckpointRequested"/> and calls <see cref="Commit"/>. The lock covers the comparer only; no send
+/// blocks under it (defect H3 of QEMU).
 /// </summary>
 public sealed class CompareEndpoint : IReleaseSink, IDisposable
 {
@@ -51,7 +52,8 @@ public sealed class CompareEndpoint : IReleaseSink, IDisposable
 
     private TimeSpan Now => time.GetElapsedTime(started);
 
-    /// <summary>Captures and commits one checkpoint at once, as QEMU's flush does: both replicas stand still while it is called.</summary>
+    /// <summary>Captures and commits one checkpoint at once, as QEMU's flush does: both replicas stand still while
+    /// it is called.</summary>
     public void Commit()
     {
         lock (gate)

@@ -1,8 +1,9 @@
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// One flow of the comparer: the primary's frames in the order it sent them, and the secondary's: for TCP sorted in sequence space, for
-/// other flows in order. Objects are reused; <see cref="Reset"/> leaves nothing of the former flow (defect H6 of QEMU).
+/// One flow of the comparer: the primary's frames in the order it sent them, and the secondary's: for TCP sorted in
+/// sequence space, for other flows in order. Objects are reused; <see cref="Reset"/> leaves nothing of the former
+/// flow (defect H6 of QEMU).
 /// </summary>
 internal sealed class ComparerConnection
 {
@@ -65,7 +66,8 @@ internal sealed class ComparerConnection
 
     public SequenceNumber? ReleasedAck { get; set; }
 
-    /// <summary>Highest acknowledgement the primary sent before the capture of the committed epoch: the image has received that much.</summary>
+    /// <summary>Highest acknowledgement the primary sent before the capture of the committed epoch: the image has
+    /// received that much.</summary>
     public SequenceNumber? ImageAck { get; set; }
 
     public (SequenceNumber Sequence, SequenceNumber Ack)? ReleasedReset { get; set; }
@@ -85,7 +87,8 @@ internal sealed class ComparerConnection
         BeginIncarnation(0);
     }
 
-    /// <summary>Starts a new connection on the same addresses and ports: nothing of the former one holds for it.</summary>
+    /// <summary>Starts a new connection on the same addresses and ports: nothing of the former one holds for
+    /// it.</summary>
     public void BeginIncarnation(int incarnation)
     {
         ReleasedIncarnation = incarnation;
@@ -105,8 +108,8 @@ internal sealed class ComparerConnection
     }
 
     /// <summary>
-    /// Records that a range has been released. A range beyond a gap is remembered apart, because what is in the gap has not been compared
-    /// yet: a guest may lose a segment before it reaches us and send it again later.
+    /// Records that a range has been released. A range beyond a gap is remembered apart, because what is in the gap
+    /// has not been compared yet: a guest may lose a segment before it reaches us and send it again later.
     /// </summary>
     public void MarkReleased(SequenceNumber start, SequenceNumber end)
     {
@@ -159,7 +162,8 @@ internal sealed class ComparerConnection
                 return;
             }
         }
-        // With no room the range is forgotten, and what the secondary sent for it stays queued until a checkpoint clears it.
+        // With no room the range is forgotten, and what the secondary sent for it stays queued until a checkpoint
+        // clears it.
         if (islandCount < IslandsMax)
         {
             islands[islandCount++] = (start, end);

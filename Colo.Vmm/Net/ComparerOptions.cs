@@ -3,17 +3,24 @@ namespace Colo.Vmm.Net;
 /// <summary>Bounds of a <see cref="PacketComparer"/>.</summary>
 public sealed record ComparerOptions
 {
-    /// <summary>Largest age of a frame that waits for its counterpart, either side's. 200 ms is the COLO paper's; QEMU has 3000.</summary>
+    /// <summary>Largest age of a primary's frame that waits for its counterpart. 200 ms is the COLO paper's;
+    /// QEMU has 3000.</summary>
     public TimeSpan CompareTimeout { get; init; } = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>Frames in one queue of one connection before a checkpoint is asked for; QEMU's default. Frames beyond it are kept.</summary>
+    /// <summary>Largest age of a secondary's frame that the primary has not sent. Nobody waits for it, so it may be
+    /// much higher; 2 s.</summary>
+    public TimeSpan AheadTimeout { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Frames in one queue of one connection before a checkpoint is asked for; QEMU's default. Frames
+    /// beyond it are kept.</summary>
     public int QueueFramesMax { get; init; } = 1024;
 
-    /// <summary>Buffer bytes held in all queues. At three quarters the comparer is saturated and the guest should be paused; at the bound
-    /// it takes no more from the primary, and drops the secondary's.</summary>
+    /// <summary>Buffer bytes held in all queues. At three quarters the comparer is saturated and the guest should
+    /// be paused; at the bound it takes no more from the primary, and drops the secondary's.</summary>
     public long HeldBytesMax { get; init; } = 128L << 20;
 
-    /// <summary>Connections tracked. At the bound the longest idle one is forgotten, which can cost one extra checkpoint.</summary>
+    /// <summary>Connections tracked. At the bound the longest idle one is forgotten, which can cost one extra
+    /// checkpoint.</summary>
     public int ConnectionsMax { get; init; } = 16384;
 
     /// <summary>Flows that are released without comparing; the first rule that matches decides.</summary>
@@ -26,6 +33,10 @@ public sealed record ComparerOptions
         if (CompareTimeout <= TimeSpan.Zero)
         {
             violations.Add($"CompareTimeout is {CompareTimeout}; expected more than zero");
+        }
+        if (AheadTimeout < CompareTimeout)
+        {
+            violations.Add($"AheadTimeout is {AheadTimeout}; expected at least CompareTimeout ({CompareTimeout})");
         }
         if (QueueFramesMax < 1)
         {

@@ -1,8 +1,9 @@
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// The comparer's connections: by key, by last use, and those that have frames waiting. Bounded; at the bound the connection that has been
-/// idle longest makes room, and never one that holds frames (QEMU drops the whole table with its frames).
+/// The comparer's connections: by key, by last use, and those that have frames waiting. Bounded; at the bound the
+/// connection that has been idle longest makes room, and never one that holds frames (QEMU drops the whole table
+/// with its frames).
 /// </summary>
 internal sealed class ComparerTable
 {
@@ -105,7 +106,8 @@ internal sealed class ComparerTable
 
     private bool TryEvict()
     {
-        // Busy connections at the old end are few: to be busy for long means to wait for a checkpoint. The search is bounded all the same.
+        // Busy connections at the old end are few: to be busy for long means to wait for a checkpoint. The search
+        // is bounded all the same.
         var candidate = oldest;
         for (var steps = 0; candidate is not null && candidate.IsBusy && steps < 64; steps++)
         {

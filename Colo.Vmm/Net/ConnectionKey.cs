@@ -4,7 +4,8 @@ using System.Net;
 
 namespace Colo.Vmm.Net;
 
-/// <summary>What kind of flow a <see cref="ConnectionKey"/> names; flows of different classes are compared by different rules.</summary>
+/// <summary>What kind of flow a <see cref="ConnectionKey"/> names; flows of different classes are compared by
+/// different rules.</summary>
 public enum FlowClass : byte
 {
     /// <summary>TCP: by payload in sequence space.</summary>
@@ -13,7 +14,8 @@ public enum FlowClass : byte
     /// <summary>UDP, ICMP and every other IP protocol: datagram by datagram, in order.</summary>
     Datagram,
 
-    /// <summary>ARP, IPv6 neighbour discovery, IGMP and MLD: statements about addresses, with no order and no sequence.</summary>
+    /// <summary>ARP, IPv6 neighbour discovery, IGMP and MLD: statements about addresses, with no order and no
+    /// sequence.</summary>
     Neighbour,
 
     /// <summary>Frames that are not understood: equal bytes match, all others wait for a commit.</summary>
@@ -21,8 +23,9 @@ public enum FlowClass : byte
 }
 
 /// <summary>
-/// Names a flow in the direction of its source: addresses, ports, protocol, VLAN. IPv4 addresses stand in the low 32 bits. For ICMP
-/// echo the ports hold the identifier; for neighbour flows and opaque frames what tells one statement from another.
+/// Names a flow in the direction of its source: addresses, ports, protocol, VLAN. IPv4 addresses stand in the low
+/// 32 bits. For ICMP echo the ports hold the identifier; for neighbour flows and opaque frames what tells one
+/// statement from another.
 /// </summary>
 public readonly struct ConnectionKey : IEquatable<ConnectionKey>
 {

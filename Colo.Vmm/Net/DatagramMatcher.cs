@@ -1,13 +1,15 @@
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// Compares flows without sequence numbers. Datagrams (UDP, ICMP and other protocols over IP) match head to head, in order, by what follows the
-/// IP header; a UDP checksum is left out, because offloading leaves it unfinished.
-/// <para>Neighbour flows (ARP, IPv6 neighbour discovery, IGMP, MLD) are statements about addresses: they have no order and a repetition says
-/// nothing new. So any equal frame of the secondary matches, and a frame equal to the flow's last released one leaves at once: the same bytes
-/// have left under a permit before, and a survivor that never repeats them contradicts nothing. A first statement waits for its match or
-/// a commit as everything else does.</para>
-/// <para>Opaque frames (unknown protocols, malformed packets) match on all bytes; nothing is known about repeating them.</para>
+/// Compares flows without sequence numbers. Datagrams (UDP, ICMP and other protocols over IP) match head to head,
+/// in order, by what follows the IP header; a UDP checksum is left out, because offloading leaves it unfinished.
+/// <para>Neighbour flows (ARP, IPv6 neighbour discovery, IGMP, MLD) are statements about addresses: they have no
+/// order and a repetition says nothing new. So any equal frame of the secondary matches, and a frame equal to the
+/// flow's last released one leaves at once: the same bytes have left under a permit before, and a survivor that
+/// never repeats them contradicts nothing. A first statement waits for its match or a commit as everything else
+/// does.</para>
+/// <para>Opaque frames (unknown protocols, malformed packets) match on all bytes; nothing is known about repeating
+/// them.</para>
 /// </summary>
 internal static class DatagramMatcher
 {

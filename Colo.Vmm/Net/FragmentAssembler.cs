@@ -3,9 +3,10 @@ using System.Buffers.Binary;
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// Collects the fragments of one replica's datagrams and makes a whole one, so that it is compared as a whole and its fragments leave together
-/// (QEMU reads the middle of a datagram as ports). Overlapping, endless or oversized datagrams are never completed: they wait for a
-/// commit, as everything that is not understood. Sources: RFC 791 section 3.2, RFC 8200 section 4.5, RFC 5722 (overlaps).
+/// Collects the fragments of one replica's datagrams and makes a whole one, so that it is compared as a whole and
+/// its fragments leave together (QEMU reads the middle of a datagram as ports). Overlapping, endless or oversized
+/// datagrams are never completed: they wait for a commit, as everything that is not understood. Sources: RFC 791
+/// section 3.2, RFC 8200 section 4.5, RFC 5722 (overlaps).
 /// </summary>
 internal sealed class FragmentAssembler
 {
@@ -20,8 +21,8 @@ internal sealed class FragmentAssembler
     public bool IsEmpty => datagrams.Count == 0;
 
     /// <summary>
-    /// Takes a fragment. False when there is no room to remember it: the caller keeps it. <paramref name="whole"/> is the reassembled
-    /// frame when this fragment was the last missing; its chain owns the fragments.
+    /// Takes a fragment. False when there is no room to remember it: the caller keeps it. <paramref name="whole"/>
+    /// is the reassembled frame when this fragment was the last missing; its chain owns the fragments.
     /// </summary>
     public bool TryAdd(PooledFrame frame, in FrameView view, out PooledFrame? whole)
     {
@@ -53,7 +54,8 @@ internal sealed class FragmentAssembler
         return true;
     }
 
-    /// <summary>Whether anything of <paramref name="epoch"/> has waited since before <paramref name="deadline"/>.</summary>
+    /// <summary>Whether anything of <paramref name="epoch"/> has waited since before <paramref
+    /// name="deadline"/>.</summary>
     public bool HasOlderThan(TimeSpan deadline, FrameEpoch epoch)
     {
         foreach (var datagram in datagrams)
@@ -66,7 +68,8 @@ internal sealed class FragmentAssembler
         return false;
     }
 
-    /// <summary>Gives the oldest fragment of a datagram for which no more can be hoped; null when there is none.</summary>
+    /// <summary>Gives the oldest fragment of a datagram for which no more can be hoped; null when there is
+    /// none.</summary>
     public PooledFrame? PeekOlderThan(FrameEpoch epoch, bool all)
     {
         foreach (var datagram in datagrams)

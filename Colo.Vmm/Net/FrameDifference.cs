@@ -14,18 +14,21 @@ public enum DifferenceKind
     /// <summary>One side ended the stream where the other goes on.</summary>
     EndOfStream,
 
-    /// <summary>SYN segments whose window scale, timestamp or SACK options promise different things for the connection's whole life.</summary>
+    /// <summary>SYN segments whose window scale, timestamp or SACK options promise different things for the
+    /// connection's whole life.</summary>
     SynOptions,
 }
 
-/// <summary>The first difference between the replicas on a connection, with the two frames that show it. Valid during the call only.</summary>
+/// <summary>The first difference between the replicas on a connection, with the two frames that show it. Valid
+/// during the call only.</summary>
 public readonly ref struct FrameDifference
 {
     public required ConnectionKey Connection { get; init; }
 
     public required DifferenceKind Kind { get; init; }
 
-    /// <summary>TCP: bytes since the start of the stream, or since the first byte seen. Datagrams: offset in the message.</summary>
+    /// <summary>TCP: bytes since the start of the stream, or since the first byte seen. Datagrams: offset in the
+    /// message.</summary>
     public required long StreamOffset { get; init; }
 
     /// <summary>The two bytes, or -1 for "none here".</summary>

@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace Colo.Vmm.Net;
 
-/// <summary>The number of the checkpoint whose state produced a frame; strictly increasing. A frame carries the epoch of the state that produced it.</summary>
+/// <summary>The number of the checkpoint whose state produced a frame; strictly increasing. A frame carries the
+/// epoch of the state that produced it.</summary>
 public readonly record struct FrameEpoch(long Number) : IComparable<FrameEpoch>
 {
     public FrameEpoch Next => new(Number + 1);

@@ -1,6 +1,7 @@
 namespace Colo.Vmm.Net;
 
-/// <summary>What a frame was recognised as. A kind other than <see cref="Malformed"/> promises that its headers are inside the frame.</summary>
+/// <summary>What a frame was recognised as. A kind other than <see cref="Malformed"/> promises that its headers are
+/// inside the frame.</summary>
 public enum FrameKind
 {
     /// <summary>Too short for its own headers, or its length fields point beyond the frame.</summary>

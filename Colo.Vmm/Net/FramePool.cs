@@ -1,8 +1,9 @@
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// Frame buffers in three sizes (ordinary Ethernet, jumbo, largest offloaded segment), bounded in total. Any thread may rent and
-/// return. At the bound <see cref="TryRent"/> says no and the caller stops reading: the bound is the back-pressure.
+/// Frame buffers in three sizes (ordinary Ethernet, jumbo, largest offloaded segment), bounded in total. Any thread
+/// may rent and return. At the bound <see cref="TryRent"/> says no and the caller stops reading: the bound is the
+/// back-pressure.
 /// </summary>
 public sealed class FramePool
 {
@@ -29,7 +30,8 @@ public sealed class FramePool
         }
     }
 
-    /// <summary>A buffer of at least <paramref name="length"/> bytes; false at the pool's bound or above the largest frame.</summary>
+    /// <summary>A buffer of at least <paramref name="length"/> bytes; false at the pool's bound or above the
+    /// largest frame.</summary>
     public bool TryRent(int length, FrameOwner owner, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out PooledFrame? frame)
     {
         frame = null;

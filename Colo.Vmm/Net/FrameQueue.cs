@@ -1,6 +1,7 @@
 namespace Colo.Vmm.Net;
 
-/// <summary>An intrusive doubly linked list of frames: first in, first out, with removal and ordered insertion in the middle.</summary>
+/// <summary>An intrusive doubly linked list of frames: first in, first out, with removal and ordered insertion in
+/// the middle.</summary>
 internal sealed class FrameQueue
 {
     public PooledFrame? First { get; private set; }

@@ -2,15 +2,17 @@ using System.Net.Sockets;
 
 namespace Colo.Vmm.Net;
 
-/// <summary>Takes a frame from a stream; the span is valid during the call. False: the receiver is full, stop reading this stream.</summary>
+/// <summary>Takes a frame from a stream; the span is valid during the call. False: the receiver is full, stop
+/// reading this stream.</summary>
 public delegate bool StreamFrameHandler(ReadOnlySpan<byte> payload, int vnetHeaderLength);
 
 /// <summary>
-/// One end of a packet stream over a connected TCP or Unix socket: a mirror, a redirector, or an input or output of a comparer. A QEMU
-/// filter-mirror, filter-redirector, colo-compare or socket back end can be at the other end.
-/// <para>Sending never blocks: frames go to a bounded batch which a sender thread writes; when it is full <see cref="TrySend"/> says no and
-/// counts. One thread reads and calls the handler; when the handler says no, the same frame is offered again after <see cref="Resume"/>
-/// or a short while, and TCP's own window holds the peer back meanwhile.</para>
+/// One end of a packet stream over a connected TCP or Unix socket: a mirror, a redirector, or an input or output of
+/// a comparer. A QEMU filter-mirror, filter-redirector, colo-compare or socket back end can be at the other end.
+/// <para>Sending never blocks: frames go to a bounded batch which a sender thread writes; when it is full
+/// <see cref="TrySend"/> says no and counts. One thread reads and calls the handler; when the handler says no, the
+/// same frame is offered again after <see cref="Resume"/> or a short while, and TCP's own window holds the peer
+/// back meanwhile.</para>
 /// </summary>
 public sealed class FrameStreamEndpoint : IDisposable
 {
@@ -31,8 +33,8 @@ public sealed class FrameStreamEndpoint : IDisposable
     private volatile bool isClosed;
 
     /// <summary>
-    /// An end on a connected socket, which it owns. <paramref name="drained"/> is called on the sender's thread when there is room again after a
-    /// frame was refused.
+    /// An end on a connected socket, which it owns. <paramref name="drained"/> is called on the sender's thread
+    /// when there is room again after a frame was refused.
     /// </summary>
     public FrameStreamEndpoint(Socket socket, bool hasVnetHeader = false, int queueBytes = 1 << 20, Action? drained = null)
     {
@@ -63,7 +65,8 @@ public sealed class FrameStreamEndpoint : IDisposable
     /// <summary>Raised once when the stream has ended, on the thread that noticed.</summary>
     public event Action? Closed;
 
-    /// <summary>Starts the reading thread. <paramref name="batchEnd"/> is called when what one receive brought has been handed over.</summary>
+    /// <summary>Starts the reading thread. <paramref name="batchEnd"/> is called when what one receive brought has
+    /// been handed over.</summary>
     public void Start(StreamFrameHandler handler, Action? batchEnd = null)
     {
         receiveThread = new Thread(() => ReceiveLoop(handler, batchEnd)) { IsBackground = true, Name = "colo-frame-receive" };

@@ -16,8 +16,8 @@ public enum FrameReadResult
 }
 
 /// <summary>
-/// Cuts a byte stream into frames wherever the stream was split. Bytes are received into <see cref="FillSpan"/>, and frames are read in
-/// place. Holds one buffer for its whole life.
+/// Cuts a byte stream into frames wherever the stream was split. Bytes are received into <see cref="FillSpan"/>,
+/// and frames are read in place. Holds one buffer for its whole life.
 /// </summary>
 public sealed class FrameStreamReader
 {
@@ -58,7 +58,8 @@ public sealed class FrameStreamReader
         end += count;
     }
 
-    /// <summary>The next whole frame. The span is valid until the next call of <see cref="FillSpan"/>. Empty frames are skipped.</summary>
+    /// <summary>The next whole frame. The span is valid until the next call of <see cref="FillSpan"/>. Empty frames
+    /// are skipped.</summary>
     [HotPath]
     public FrameReadResult TryRead(out ReadOnlySpan<byte> payload, out int vnetHeaderLength)
     {

@@ -20,7 +20,8 @@ public sealed class FrameStreamWriter
     /// <summary>What has been framed and not yet cleared.</summary>
     public ReadOnlyMemory<byte> Pending => buffer.AsMemory(0, end);
 
-    /// <summary>Appends one frame; false when it does not fit (send what is pending first) or is larger than any frame may be.</summary>
+    /// <summary>Appends one frame; false when it does not fit (send what is pending first) or is larger than any
+    /// frame may be.</summary>
     [HotPath]
     public bool TryAppend(ReadOnlySpan<byte> payload, int vnetHeaderLength = 0)
     {

@@ -4,8 +4,9 @@ namespace Colo.Vmm.Net;
 
 /// <summary>
 /// A parsed view of one Ethernet frame without FCS. Nothing is copied; offsets count from the start of the frame.
-/// <para>The IP length fields decide where a packet ends, so Ethernet padding is never payload; a length that points beyond the
-/// frame makes the frame <see cref="FrameKind.Malformed"/>. At most two VLAN tags and sixteen IPv6 extension headers are walked.</para>
+/// <para>The IP length fields decide where a packet ends, so Ethernet padding is never payload; a length that
+/// points beyond the frame makes the frame <see cref="FrameKind.Malformed"/>. At most two VLAN tags and sixteen
+/// IPv6 extension headers are walked.</para>
 /// <para>Sources: IEEE 802.3 and 802.1Q, RFC 826, RFC 791, RFC 8200, RFC 9293, RFC 768.</para>
 /// </summary>
 public ref struct FrameView

@@ -6,7 +6,8 @@ namespace Colo.Vmm.Net;
 /// </summary>
 public interface INetworkBackend : IDisposable
 {
-    /// <summary>Guest to world. Called on the machine's thread; never blocks for long; drops and counts when the other side is gone.</summary>
+    /// <summary>Guest to world. Called on the machine's thread; never blocks for long; drops and counts when the
+    /// other side is gone.</summary>
     void Send(ReadOnlySpan<byte> frame);
 
     /// <summary>World to guest; called on the back end's own thread. Null: frames are dropped.</summary>

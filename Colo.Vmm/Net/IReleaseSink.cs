@@ -1,14 +1,15 @@
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// Where the comparer's and the output buffer's decisions go. Calls come from inside the caller's own call and must not call back. A frame is
-/// valid during the call; a sink that keeps it takes a reference. A sink must not block (defect H3 of QEMU): it says no instead.
+/// Where the comparer's and the output buffer's decisions go. Calls come from inside the caller's own call and must
+/// not call back. A frame is valid during the call; a sink that keeps it takes a reference. A sink must not block
+/// (defect H3 of QEMU): it says no instead.
 /// </summary>
 public interface IReleaseSink
 {
     /// <summary>
-    /// Sends a frame out. False when the output cannot take it now: the frame stays at the head of its flow, nothing is lost, and the
-    /// owner calls <see cref="PacketComparer.OutputReady"/> later.
+    /// Sends a frame out. False when the output cannot take it now: the frame stays at the head of its flow,
+    /// nothing is lost, and the owner calls <see cref="PacketComparer.OutputReady"/> later.
     /// </summary>
     bool TryRelease(PooledFrame frame, ReleasePermit permit);
 

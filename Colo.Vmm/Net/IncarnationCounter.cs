@@ -1,8 +1,9 @@
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// Counts the connections that the primary's guest opened on one 5-tuple: a SYN with another sequence number begins the next. It keeps the
-/// count at the start of the last two epochs, because the secondary's count goes on from the primary's at the capture it loads.
+/// Counts the connections that the primary's guest opened on one 5-tuple: a SYN with another sequence number begins
+/// the next. It keeps the count at the start of the last two epochs, because the secondary's count goes on from the
+/// primary's at the capture it loads.
 /// </summary>
 internal sealed class IncarnationCounter
 {

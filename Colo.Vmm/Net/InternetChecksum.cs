@@ -35,7 +35,8 @@ public static class InternetChecksum
         return (sum & 0xFFFF) + (sum >> 16);
     }
 
-    /// <summary>The checksum of a TCP, UDP or ICMPv6 message with its pseudo header, checksum field taken as it stands.</summary>
+    /// <summary>The checksum of a TCP, UDP or ICMPv6 message with its pseudo header, checksum field taken as it
+    /// stands.</summary>
     public static ushort ComputeTransport(
         ReadOnlySpan<byte> source, ReadOnlySpan<byte> destination, int protocol, ReadOnlySpan<byte> message)
     {
@@ -45,8 +46,9 @@ public static class InternetChecksum
     }
 
     /// <summary>
-    /// The new value of a checksum field after a 32-bit field changed. <paramref name="isAtOddOffset"/> says that the field begins at an
-    /// odd distance from the start of the message, where its bytes stand in the other halves of the sum's words.
+    /// The new value of a checksum field after a 32-bit field changed. <paramref name="isAtOddOffset"/> says that
+    /// the field begins at an odd distance from the start of the message, where its bytes stand in the other halves
+    /// of the sum's words.
     /// </summary>
     public static ushort Update(ushort checksum, uint oldValue, uint newValue, bool isAtOddOffset = false)
     {

@@ -1,6 +1,7 @@
 namespace Colo.Vmm.Net;
 
-/// <summary>Numbers of the IANA "protocol numbers" and "ether types" registries that the packet mechanisms know.</summary>
+/// <summary>Numbers of the IANA "protocol numbers" and "ether types" registries that the packet mechanisms
+/// know.</summary>
 internal static class IpProtocols
 {
     public const int HopByHop = 0;

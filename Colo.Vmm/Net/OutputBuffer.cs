@@ -1,8 +1,9 @@
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// Periodic mode's gate: every frame of the guest waits for the commit of a checkpoint captured after it (Remus). Nothing is compared, and
-/// frames leave in the order they came. Bounded: at the bound the caller keeps the frame and has to take a checkpoint or pause the guest.
+/// Periodic mode's gate: every frame of the guest waits for the commit of a checkpoint captured after it (Remus).
+/// Nothing is compared, and frames leave in the order they came. Bounded: at the bound the caller keeps the frame
+/// and has to take a checkpoint or pause the guest.
 /// </summary>
 public sealed class OutputBuffer
 {
@@ -28,7 +29,8 @@ public sealed class OutputBuffer
     /// <summary>Most of the memory is in use: the guest should be paused until a commit.</summary>
     public bool Saturated => HeldBytes >= heldBytesMax / 4 * 3;
 
-    /// <summary>A frame of the guest. Takes the caller's reference; false at the memory bound, and the caller keeps the frame.</summary>
+    /// <summary>A frame of the guest. Takes the caller's reference; false at the memory bound, and the caller keeps
+    /// the frame.</summary>
     [HotPath]
     public bool Add(PooledFrame frame, FrameEpoch epoch, TimeSpan now)
     {
@@ -77,7 +79,8 @@ public sealed class OutputBuffer
         }
     }
 
-    /// <summary>A pair is being asked for: frames wait again, from the capture of <paramref name="epoch"/> on.</summary>
+    /// <summary>A pair is being asked for: frames wait again, from the capture of <paramref name="epoch"/>
+    /// on.</summary>
     public void EnterPair(FrameEpoch epoch)
     {
         if (Mode == ComparerMode.Solo)

@@ -1,8 +1,9 @@
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// A sink around a sink that records what the comparer decides: <c>released.pcap</c>, <c>held.pcap</c> and <c>mismatch.pcap</c> (the
-/// primary's frame, then the secondary's) and in <c>mismatch.txt</c> one line for each difference: time, connection, stream offset, both bytes.
+/// A sink around a sink that records what the comparer decides: <c>released.pcap</c>, <c>held.pcap</c> and
+/// <c>mismatch.pcap</c> (the primary's frame, then the secondary's) and in <c>mismatch.txt</c> one line for each
+/// difference: time, connection, stream offset, both bytes.
 /// </summary>
 public sealed class PacketCapture : IReleaseSink, IDisposable
 {
@@ -16,7 +17,8 @@ public sealed class PacketCapture : IReleaseSink, IDisposable
     private readonly StreamWriter explanations;
     private int mismatchLines;
 
-    /// <summary>Makes the files in <paramref name="directory"/>; <paramref name="now"/> is the time since 1970-01-01 UTC.</summary>
+    /// <summary>Makes the files in <paramref name="directory"/>; <paramref name="now"/> is the time since
+    /// 1970-01-01 UTC.</summary>
     public PacketCapture(IReleaseSink inner, string directory, Func<TimeSpan> now, long fileSizeBytesMax = 256L << 20)
     {
         this.inner = inner;

@@ -1,33 +1,23 @@
 namespace Colo.Vmm.Net;
 
-/// <summary>Who may release.</summary>
-public enum ComparerMode
-{
-    /// <summary>Frames leave by Matched or Committed.</summary>
-    Pair = 1,
-
-    /// <summary>This host owns the VM alone: frames leave at once.</summary>
-    Solo,
-
-    /// <summary>The term is lost: nothing leaves any more.</summary>
-    Stopped,
-}
-
 /// <summary>
-/// Decides which of the primary guest's frames may leave. Each flow is a queue of the primary's frames, in the order it sent them, and of
-/// the secondary's answers; the head of the primary's queue is released with a <see cref="ReleasePermit"/>, held, or makes the comparer ask for a
-/// checkpoint.
-/// <para>Promises: no frame is released without a permit (S1); no acknowledgement leaves before the secondary has given it (S6); every
-/// frame has a fate and no frame of the primary is dropped because a queue is full (S13); memory is bounded, and at the bound the caller is
-/// told (S14); one checkpoint is asked for, however many reasons there are (L3); frames match only within one epoch (design section 7).</para>
-/// <para>Frames of an epoch that is captured but not committed wait: until the commit is known the survivor might still be the replica that
-/// runs the epoch before. When the secondary is silent the frames age, those of both sides, and a checkpoint is asked for.</para>
+/// Decides which of the primary guest's frames may leave. Each flow is a queue of the primary's frames, in the
+/// order it sent them, and of the secondary's answers; the head of the primary's queue is released with a
+/// <see cref="ReleasePermit"/>, held, or makes the comparer ask for a checkpoint.
+/// <para>Promises: no frame is released without a permit (S1); no acknowledgement leaves before the secondary has
+/// given it (S6); every frame has a fate and no frame of the primary is dropped because a queue is full (S13);
+/// memory is bounded, and at the bound the caller is told (S14); one checkpoint is asked for, however many reasons
+/// there are (L3); frames match only within one epoch (design section 7).</para>
+/// <para>Frames of an epoch that is captured but not committed wait: until the commit is known the survivor might
+/// still be the replica that runs the epoch before. When the secondary is silent the frames age, those of both
+/// sides, and a checkpoint is asked for.</para>
 /// <para>Not thread safe. Times are monotonic and the host's, never the guest's (defect H8 of QEMU).</para>
 /// </summary>
 public sealed class PacketComparer
 {
     private readonly ComparerOptions options;
     private readonly IReleaseSink sink;
+    private readonly FrameAccount account;
     private readonly ComparerTable table;
     private readonly FragmentAssembler primaryFragments;
     private readonly FragmentAssembler secondaryFragments;
@@ -38,7 +28,6 @@ public sealed class PacketComparer
     private FrameEpoch committed;
     private TimeSpan commitTime;
     private bool isRequested;
-    private long secondaryBytes;
 
     /// <summary>A comparer of a pair whose last committed checkpoint is <paramref name="epoch"/>.</summary>
     public PacketComparer(ComparerOptions options, FramePool pool, IReleaseSink sink, FrameEpoch epoch = default)
@@ -50,6 +39,7 @@ public sealed class PacketComparer
         }
         this.options = options;
         this.sink = sink;
+        account = new FrameAccount(sink, Counters);
         table = new ComparerTable(options.ConnectionsMax);
         primaryFragments = new FragmentAssembler(pool);
         secondaryFragments = new FragmentAssembler(pool);
@@ -69,7 +59,7 @@ public sealed class PacketComparer
     public FrameEpoch CommittedEpoch => committed;
 
     /// <summary>Buffer bytes in all queues.</summary>
-    public long HeldBytes { get; private set; }
+    public long HeldBytes => account.HeldBytes;
 
     /// <summary>So much is held that the guest should be paused until a commit has released it.</summary>
     public bool Saturated => HeldBytes >= options.HeldBytesMax / 4 * 3;
@@ -77,8 +67,8 @@ public sealed class PacketComparer
     public int ConnectionCount => table.Count;
 
     /// <summary>
-    /// A frame that the primary guest sent, tagged with the last captured epoch. Takes the caller's reference. False only at the memory bound: the
-    /// caller keeps the frame, stops the guest's sending and tries again later.
+    /// A frame that the primary guest sent, tagged with the last captured epoch. Takes the caller's reference.
+    /// False only at the memory bound: the caller keeps the frame, stops the guest's sending and tries again later.
     /// </summary>
     [HotPath]
     public bool Primary(PooledFrame frame, FrameEpoch epoch, TimeSpan now)
@@ -86,7 +76,7 @@ public sealed class PacketComparer
         ArgumentNullException.ThrowIfNull(frame);
         if (Mode == ComparerMode.Stopped)
         {
-            Drop(frame, ReplicaSide.Primary, DropReason.TermLost);
+            account.Drop(frame, ReplicaSide.Primary, DropReason.TermLost);
             return true;
         }
         if (epoch > captured)
@@ -103,7 +93,7 @@ public sealed class PacketComparer
         frame.Epoch = epoch;
         frame.Arrival = now;
         var view = FrameView.Parse(frame.Frame);
-        Hold(frame, ReplicaSide.Primary);
+        account.Hold(frame, ReplicaSide.Primary);
         if (view.IsFragment && view.Kind != FrameKind.Malformed)
         {
             if (!primaryFragments.TryAdd(frame, view, out var whole))
@@ -112,7 +102,7 @@ public sealed class PacketComparer
             }
             else if (whole is not null)
             {
-                HeldBytes += whole.CapacityBytes;
+                account.Count(whole, ReplicaSide.Primary);
                 var wholeView = FrameView.Parse(whole.Frame);
                 EnqueuePrimary(whole, wholeView);
             }
@@ -122,7 +112,8 @@ public sealed class PacketComparer
         return true;
     }
 
-    /// <summary>A frame that the secondary guest sent, tagged with the epoch it had loaded. Takes the caller's reference.</summary>
+    /// <summary>A frame that the secondary guest sent, tagged with the epoch it had loaded. Takes the caller's
+    /// reference.</summary>
     [HotPath]
     public void Secondary(PooledFrame frame, FrameEpoch epoch, TimeSpan now)
     {
@@ -130,7 +121,7 @@ public sealed class PacketComparer
         Counters.SecondaryFrames++;
         if (Mode != ComparerMode.Pair || epoch < committed || epoch > captured)
         {
-            Drop(frame, ReplicaSide.Secondary, Mode switch
+            account.Drop(frame, ReplicaSide.Secondary, Mode switch
             {
                 ComparerMode.Solo => DropReason.Solo,
                 ComparerMode.Stopped => DropReason.TermLost,
@@ -139,28 +130,27 @@ public sealed class PacketComparer
             return;
         }
         // The secondary's frames may take half of the memory; losing one costs a checkpoint and no data.
-        if (secondaryBytes + frame.CapacityBytes > options.HeldBytesMax / 2
+        if (account.SecondaryBytes + frame.CapacityBytes > options.HeldBytesMax / 2
             || HeldBytes + frame.CapacityBytes > options.HeldBytesMax)
         {
-            Drop(frame, ReplicaSide.Secondary, DropReason.Overflow);
+            account.Drop(frame, ReplicaSide.Secondary, DropReason.Overflow);
             Request(CheckpointReason.Overflow);
             return;
         }
         frame.Epoch = epoch;
         frame.Arrival = now;
         var view = FrameView.Parse(frame.Frame);
-        Hold(frame, ReplicaSide.Secondary);
+        account.Hold(frame, ReplicaSide.Secondary);
         if (view.IsFragment && view.Kind != FrameKind.Malformed)
         {
             if (!secondaryFragments.TryAdd(frame, view, out var whole))
             {
-                Discard(frame, ReplicaSide.Secondary, DropReason.Overflow);
+                account.Discard(frame, ReplicaSide.Secondary, DropReason.Overflow);
                 Request(CheckpointReason.Overflow);
             }
             else if (whole is not null)
             {
-                HeldBytes += whole.CapacityBytes;
-                secondaryBytes += whole.CapacityBytes;
+                account.Count(whole, ReplicaSide.Secondary);
                 EnqueueSecondary(whole, FrameView.Parse(whole.Frame));
             }
             return;
@@ -181,12 +171,16 @@ public sealed class PacketComparer
         {
             return;
         }
-        var isLate = primaryFragments.HasOlderThan(deadline, committed) || secondaryFragments.HasOlderThan(deadline, committed)
+        var isLate = primaryFragments.HasOlderThan(deadline, committed)
             || (unplaced.PrimaryQueue.First is { } first && first.Epoch == committed && first.Arrival < deadline);
+        // What only the secondary has sent holds nobody up: it may simply be faster. It tells of a difference when it stays alone for long.
+        var ahead = now - options.AheadTimeout;
+        var isAheadLate = commitTime < ahead;
+        isLate |= isAheadLate && secondaryFragments.HasOlderThan(ahead, committed);
         for (var connection = table.FirstBusy; connection is not null && !isLate; connection = connection.NextBusy)
         {
             isLate = HasLate(connection.PrimaryQueue.First, deadline, onlyFirst: true)
-                || HasLate(connection.SecondaryQueue.First, deadline, onlyFirst: false);
+                || (isAheadLate && HasLate(connection.SecondaryQueue.First, ahead, onlyFirst: false));
         }
         if (isLate)
         {
@@ -194,7 +188,8 @@ public sealed class PacketComparer
         }
     }
 
-    /// <summary>The state of <paramref name="epoch"/> was captured: from now on the primary's frames carry it. Releases nothing (H1).</summary>
+    /// <summary>The state of <paramref name="epoch"/> was captured: from now on the primary's frames carry it.
+    /// Releases nothing (H1).</summary>
     public void CheckpointCaptured(FrameEpoch epoch)
     {
         if (epoch <= captured)
@@ -218,12 +213,12 @@ public sealed class PacketComparer
         while (secondaryFragments.PeekOlderThan(committed, all: false) is { } fragment)
         {
             secondaryFragments.Remove(fragment);
-            Discard(fragment, ReplicaSide.Secondary, DropReason.Superseded);
+            account.Discard(fragment, ReplicaSide.Secondary, DropReason.Superseded);
         }
         for (var connection = table.FirstBusy; connection is not null; connection = connection.NextBusy)
         {
             connection.HasDiffered = false;
-            DropOlder(connection, committed, DropReason.Superseded);
+            account.DropOlder(connection, committed, DropReason.Superseded);
         }
         OutputReady();
     }
@@ -252,8 +247,8 @@ public sealed class PacketComparer
     }
 
     /// <summary>
-    /// The owner gives solo up before it asks for a pair: frames tagged <paramref name="epoch"/>, the capture of the joining checkpoint, wait
-    /// for its commit.
+    /// The owner gives solo up before it asks for a pair: frames tagged <paramref name="epoch"/>, the capture of
+    /// the joining checkpoint, wait for its commit.
     /// </summary>
     public void EnterPair(FrameEpoch epoch)
     {
@@ -271,22 +266,23 @@ public sealed class PacketComparer
     {
         Mode = ComparerMode.Stopped;
         DropSecondary(DropReason.TermLost);
-        DropPrimaryQueue(unplaced);
+        account.DropPrimaryQueue(unplaced);
         for (var connection = table.FirstBusy; connection is not null;)
         {
             var next = connection.NextBusy;
-            DropPrimaryQueue(connection);
+            account.DropPrimaryQueue(connection);
             table.UpdateBusy(connection);
             connection = next;
         }
         while (primaryFragments.PeekOlderThan(committed, all: true) is { } fragment)
         {
             primaryFragments.Remove(fragment);
-            Discard(fragment, ReplicaSide.Primary, DropReason.TermLost);
+            account.Discard(fragment, ReplicaSide.Primary, DropReason.TermLost);
         }
     }
 
-    /// <summary>For an operator who asks why nothing moves: the oldest waiting frame of each busy connection, at most eight of them.</summary>
+    /// <summary>For an operator who asks why nothing moves: the oldest waiting frame of each busy connection, at
+    /// most eight of them.</summary>
     public string DescribeWaiting()
     {
         List<string> lines = [];
@@ -315,29 +311,6 @@ public sealed class PacketComparer
         }
     }
 
-    private static void Describe(PooledFrame frame, in FrameView view, FlowClass flow)
-    {
-        frame.Kind = view.Kind;
-        switch (flow)
-        {
-            case FlowClass.Tcp:
-                frame.Flags = view.TcpFlags;
-                frame.Sequence = view.Sequence;
-                frame.Acknowledgement = view.Acknowledgement;
-                frame.PayloadOffset = view.PayloadOffset;
-                frame.PayloadLength = view.PayloadLength;
-                break;
-            case FlowClass.Opaque:
-                frame.PayloadOffset = 0;
-                frame.PayloadLength = frame.Frame.Length;
-                break;
-            default:
-                frame.PayloadOffset = view.Kind == FrameKind.Arp ? view.NetworkOffset : view.TransportOffset;
-                frame.PayloadLength = view.End - frame.PayloadOffset;
-                break;
-        }
-    }
-
     private void EnqueuePrimary(PooledFrame frame, in FrameView view)
     {
         var key = ConnectionKey.Of(view);
@@ -348,7 +321,7 @@ public sealed class PacketComparer
             EnqueuePrimary(unplaced, frame);
             return;
         }
-        Describe(frame, view, key.Class);
+        frame.Describe(view, key.Class);
         if (key.Class == FlowClass.Tcp)
         {
             frame.Incarnation = connection.PrimaryIncarnation.Number(frame);
@@ -380,27 +353,27 @@ public sealed class PacketComparer
         var connection = FindOrAdd(key);
         if (connection is null || connection.IsPassThrough)
         {
-            Discard(frame, ReplicaSide.Secondary, connection is null ? DropReason.Overflow : DropReason.PassThrough);
+            account.Discard(frame, ReplicaSide.Secondary, connection is null ? DropReason.Overflow : DropReason.PassThrough);
             if (connection is null)
             {
                 Request(CheckpointReason.Overflow);
             }
             return;
         }
-        Describe(frame, view, key.Class);
+        frame.Describe(view, key.Class);
         if (frame.Epoch > connection.SecondaryEpoch)
         {
-            DropOlder(connection, frame.Epoch, DropReason.Superseded);
+            account.DropOlder(connection, frame.Epoch, DropReason.Superseded);
             TcpMatcher.BeginSecondaryEpoch(connection, frame.Epoch);
         }
         else if (frame.Epoch < connection.SecondaryEpoch)
         {
-            Discard(frame, ReplicaSide.Secondary, DropReason.Superseded);
+            account.Discard(frame, ReplicaSide.Secondary, DropReason.Superseded);
             return;
         }
         if (!QueueSecondary(connection, frame))
         {
-            Discard(frame, ReplicaSide.Secondary, DropReason.Consumed);
+            account.Discard(frame, ReplicaSide.Secondary, DropReason.Consumed);
         }
         ReleaseWaiting(connection);
         table.UpdateBusy(connection);
@@ -469,11 +442,10 @@ public sealed class PacketComparer
                 if (match is not null)
                 {
                     connection.SecondaryQueue.Remove(match);
-                    Discard(match, ReplicaSide.Secondary, DropReason.Consumed);
+                    account.Discard(match, ReplicaSide.Secondary, DropReason.Consumed);
                 }
             }
-            HeldBytes -= frame.CapacityBytes;
-            frame.Release();
+            account.Released(frame);
         }
     }
 
@@ -535,8 +507,7 @@ public sealed class PacketComparer
             Counters.CountReleased(permit);
             frame.Fragments = fragment.Next;
             fragment.Next = null;
-            HeldBytes -= fragment.CapacityBytes;
-            fragment.Release();
+            account.Released(fragment);
         }
         return true;
     }
@@ -548,8 +519,7 @@ public sealed class PacketComparer
             && TryRelease(fragment, isSolo ? ReleasePermit.Solo : ReleasePermit.Committed))
         {
             primaryFragments.Remove(fragment);
-            HeldBytes -= fragment.CapacityBytes;
-            fragment.Release();
+            account.Released(fragment);
         }
     }
 
@@ -561,7 +531,7 @@ public sealed class PacketComparer
             if (TcpMatcher.IsConsumed(connection, frame))
             {
                 connection.SecondaryQueue.Remove(frame);
-                Discard(frame, ReplicaSide.Secondary, DropReason.Consumed);
+                account.Discard(frame, ReplicaSide.Secondary, DropReason.Consumed);
             }
             else if (!TcpMatcher.IsControl(frame))
             {
@@ -571,43 +541,19 @@ public sealed class PacketComparer
         }
     }
 
-    private void DropOlder(ComparerConnection connection, FrameEpoch epoch, DropReason reason)
-    {
-        while (connection.SecondaryQueue.First is { } frame && frame.Epoch < epoch)
-        {
-            connection.SecondaryQueue.Remove(frame);
-            Discard(frame, ReplicaSide.Secondary, reason);
-        }
-    }
-
     private void DropSecondary(DropReason reason)
     {
         while (secondaryFragments.PeekOlderThan(committed, all: true) is { } fragment)
         {
             secondaryFragments.Remove(fragment);
-            Discard(fragment, ReplicaSide.Secondary, reason);
+            account.Discard(fragment, ReplicaSide.Secondary, reason);
         }
         for (var connection = table.FirstBusy; connection is not null;)
         {
             var next = connection.NextBusy;
-            DropOlder(connection, new FrameEpoch(long.MaxValue), reason);
+            account.DropOlder(connection, new FrameEpoch(long.MaxValue), reason);
             table.UpdateBusy(connection);
             connection = next;
-        }
-    }
-
-    private void DropPrimaryQueue(ComparerConnection connection)
-    {
-        while (connection.PrimaryQueue.First is { } frame)
-        {
-            connection.PrimaryQueue.Remove(frame);
-            while (frame.Fragments is { } fragment)
-            {
-                frame.Fragments = fragment.Next;
-                fragment.Next = null;
-                Discard(fragment, ReplicaSide.Primary, DropReason.TermLost);
-            }
-            Discard(frame, ReplicaSide.Primary, DropReason.TermLost);
         }
     }
 
@@ -634,38 +580,5 @@ public sealed class PacketComparer
         isRequested = true;
         Counters.CountRequest(reason);
         sink.RequestCheckpoint(reason);
-    }
-
-    private void Hold(PooledFrame frame, ReplicaSide side)
-    {
-        frame.TransferTo(FrameOwner.Comparer);
-        HeldBytes += frame.CapacityBytes;
-        if (side == ReplicaSide.Secondary)
-        {
-            secondaryBytes += frame.CapacityBytes;
-        }
-    }
-
-    private void Discard(PooledFrame frame, ReplicaSide side, DropReason reason)
-    {
-        while (frame.Fragments is { } fragment)
-        {
-            frame.Fragments = fragment.Next;
-            fragment.Next = null;
-            Discard(fragment, side, reason);
-        }
-        HeldBytes -= frame.CapacityBytes;
-        if (side == ReplicaSide.Secondary)
-        {
-            secondaryBytes -= frame.CapacityBytes;
-        }
-        Drop(frame, side, reason);
-    }
-
-    private void Drop(PooledFrame frame, ReplicaSide side, DropReason reason)
-    {
-        Counters.CountDropped(reason);
-        sink.Dropped(frame, side, reason);
-        frame.Release();
     }
 }

@@ -3,8 +3,9 @@ using System.Net;
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// Names flows by an n-tuple from the guest's point of view; what is null matches everything. Frames of such flows are released without
-/// comparing, so after a takeover the remote end may see a different answer: for traffic that is never equal and does not matter.
+/// Names flows by an n-tuple from the guest's point of view; what is null matches everything. Frames of such flows
+/// are released without comparing, so after a takeover the remote end may see a different answer: for traffic that
+/// is never equal and does not matter.
 /// </summary>
 public sealed record PassThroughRule
 {

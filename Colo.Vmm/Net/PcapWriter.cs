@@ -10,8 +10,8 @@ public enum PcapResolution
 }
 
 /// <summary>
-/// Writes a classic pcap file of Ethernet frames, little-endian (draft-ietf-opsawg-pcap). Stops at its size limit and says so; a capture must
-/// not fill a disk. Does not own the stream.
+/// Writes a classic pcap file of Ethernet frames, little-endian (draft-ietf-opsawg-pcap). Stops at its size limit
+/// and says so; a capture must not fill a disk. Does not own the stream.
 /// </summary>
 public sealed class PcapWriter
 {

@@ -10,8 +10,9 @@ public enum FrameOwner
 }
 
 /// <summary>
-/// A frame in a buffer of a <see cref="FramePool"/>, counted by references: 1 when rented; the last <see cref="Release"/> gives the
-/// buffer back. The links and the parsed numbers are the comparer's, in here so that queueing a frame allocates nothing.
+/// A frame in a buffer of a <see cref="FramePool"/>, counted by references: 1 when rented; the last
+/// <see cref="Release"/> gives the buffer back. The links and the parsed numbers are the comparer's, in here so
+/// that queueing a frame allocates nothing.
 /// </summary>
 public sealed class PooledFrame
 {
@@ -112,5 +113,29 @@ public sealed class PooledFrame
         Incarnation = 0;
         PayloadLength = 0;
         Flags = TcpFlags.None;
+    }
+
+    /// <summary>Notes what the matchers look at.</summary>
+    internal void Describe(in FrameView view, FlowClass flow)
+    {
+        Kind = view.Kind;
+        switch (flow)
+        {
+            case FlowClass.Tcp:
+                Flags = view.TcpFlags;
+                Sequence = view.Sequence;
+                Acknowledgement = view.Acknowledgement;
+                PayloadOffset = view.PayloadOffset;
+                PayloadLength = view.PayloadLength;
+                break;
+            case FlowClass.Opaque:
+                PayloadOffset = 0;
+                PayloadLength = Frame.Length;
+                break;
+            default:
+                PayloadOffset = view.Kind == FrameKind.Arp ? view.NetworkOffset : view.TransportOffset;
+                PayloadLength = view.End - PayloadOffset;
+                break;
+        }
     }
 }

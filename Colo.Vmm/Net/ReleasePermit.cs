@@ -3,7 +3,8 @@ namespace Colo.Vmm.Net;
 /// <summary>Why a frame may leave (the output-commit rule, S1).</summary>
 public enum ReleasePermit
 {
-    /// <summary>Both replicas produced it in the committed epoch, and the secondary has received what it acknowledges.</summary>
+    /// <summary>Both replicas produced it in the committed epoch, and the secondary has received what it
+    /// acknowledges.</summary>
     Matched = 1,
 
     /// <summary>It was produced before a capture whose commit the secondary has acknowledged.</summary>
@@ -19,7 +20,8 @@ public enum ReleasePermit
 /// <summary>Why a frame will never leave.</summary>
 public enum DropReason
 {
-    /// <summary>A secondary's frame that has done its work: its bytes matched, or it only carried an acknowledgement.</summary>
+    /// <summary>A secondary's frame that has done its work: its bytes matched, or it only carried an
+    /// acknowledgement.</summary>
     Consumed = 1,
 
     /// <summary>A secondary's frame of an epoch that a newer checkpoint has replaced.</summary>
@@ -53,7 +55,8 @@ public enum CheckpointReason
     /// <summary>A queue is at its bound.</summary>
     Overflow,
 
-    /// <summary>The checkpoint in flight failed while both hosts live, so that frames of its epoch can only be committed by another.</summary>
+    /// <summary>The checkpoint in flight failed while both hosts live, so that frames of its epoch can only be
+    /// committed by another.</summary>
     Abandoned,
 }
 

@@ -17,14 +17,16 @@ internal sealed class RewriterEntry
     /// <summary>The guest's sequence number minus the one the client sees.</summary>
     public uint Offset { get; set; }
 
-    /// <summary>The offset is right for this connection. False only while a handshake that began after the load runs.</summary>
+    /// <summary>The offset is right for this connection. False only while a handshake that began after the load
+    /// runs.</summary>
     public bool IsOffsetKnown { get; set; }
 
     public SequenceNumber? GuestSyn { get; set; }
 
     /// <summary>
-    /// The guest's timestamp clock minus the one the client sees (RFC 7323). Null while it is not known or the connection has no timestamps.
-    /// Only ever set beside an <see cref="Offset"/> other than 0: a guest with the primary's numbers has the primary's clock too.
+    /// The guest's timestamp clock minus the one the client sees (RFC 7323). Null while it is not known or the
+    /// connection has no timestamps. Only ever set beside an <see cref="Offset"/> other than 0: a guest with the
+    /// primary's numbers has the primary's clock too.
     /// </summary>
     public uint? TimestampOffset { get; set; }
 
@@ -34,7 +36,8 @@ internal sealed class RewriterEntry
     /// <summary>The latest timestamp that the client has echoed, in the client's view of the clock.</summary>
     public uint ClientEcho { get; set; }
 
-    /// <summary>The guest has sent nothing after its SYN, so the SYN's timestamp is the only one that the client can echo.</summary>
+    /// <summary>The guest has sent nothing after its SYN, so the SYN's timestamp is the only one that the client
+    /// can echo.</summary>
     public bool HasOnlySentSyn { get; set; }
 
     /// <summary>The SYN of a client that the guest has not answered yet.</summary>
@@ -43,7 +46,8 @@ internal sealed class RewriterEntry
     /// <summary>The SYN of the client that the guest has answered.</summary>
     public SequenceNumber? ClientSyn { get; set; }
 
-    /// <summary>The guest has sent SYN and ACK, so a plain acknowledgement of the client can complete the handshake.</summary>
+    /// <summary>The guest has sent SYN and ACK, so a plain acknowledgement of the client can complete the
+    /// handshake.</summary>
     public bool HasGuestAnswered { get; set; }
 
     public bool HasGuestFin { get; set; }
@@ -68,7 +72,8 @@ internal sealed class RewriterEntry
         Align(generation);
     }
 
-    /// <summary>A checkpoint was loaded since: the guest's numbers are the client's, and what was learnt of a handshake is void.</summary>
+    /// <summary>A checkpoint was loaded since: the guest's numbers are the client's, and what was learnt of a
+    /// handshake is void.</summary>
     public void Align(int generation)
     {
         Generation = generation;

@@ -6,7 +6,8 @@ public sealed record RewriterOptions
     /// <summary>Connections tracked; QEMU's number.</summary>
     public int ConnectionsMax { get; init; } = 16384;
 
-    /// <summary>How long an ended connection is kept, for late and repeated segments: twice the segment lifetime that Linux assumes.</summary>
+    /// <summary>How long an ended connection is kept, for late and repeated segments: twice the segment lifetime
+    /// that Linux assumes.</summary>
     public TimeSpan TimeWait { get; init; } = TimeSpan.FromSeconds(60);
 }
 
@@ -20,8 +21,8 @@ public enum RewriteResult
     Rewritten,
 
     /// <summary>
-    /// Do not deliver it: it acknowledges a SYN that this guest has not sent yet, and the guest would answer with a reset. The client's next
-    /// segment says it again.
+    /// Do not deliver it: it acknowledges a SYN that this guest has not sent yet, and the guest would answer with a
+    /// reset. The client's next segment says it again.
     /// </summary>
     Withhold,
 }

@@ -1,8 +1,9 @@
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// The rewriter's connections. Two lists, oldest first: entries that may be forgotten (offset 0, or ended long ago) and those that must
-/// not, because a live connection would break. A full table forgets from the first list only and otherwise refuses the new connection.
+/// The rewriter's connections. Two lists, oldest first: entries that may be forgotten (offset 0, or ended long ago)
+/// and those that must not, because a live connection would break. A full table forgets from the first list only
+/// and otherwise refuses the new connection.
 /// </summary>
 internal sealed class RewriterTable
 {
@@ -71,7 +72,8 @@ internal sealed class RewriterTable
         Append(entry);
     }
 
-    /// <summary>All offsets are void: everything may be forgotten. Entries are brought up to date when they are next seen.</summary>
+    /// <summary>All offsets are void: everything may be forgotten. Entries are brought up to date when they are
+    /// next seen.</summary>
     public void AlignAll()
     {
         generation++;
@@ -104,8 +106,9 @@ internal sealed class RewriterTable
             Remove(evictable);
             return true;
         }
-        // A bounded look for a connection that has ended, else for the oldest handshake that nobody completed: a flood of SYNs must
-        // not keep live connections out, and a handshake that is forgotten costs a checkpoint at most.
+        // A bounded look for a connection that has ended, else for the oldest handshake that nobody completed: a
+        // flood of SYNs must not keep live connections out, and a handshake that is forgotten costs a checkpoint at
+        // most.
         RewriterEntry? halfOpen = null;
         var entry = FirstTranslating;
         for (var steps = 0; entry is not null && steps < 256; steps++, entry = entry.Next)

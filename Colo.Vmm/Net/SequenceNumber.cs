@@ -1,8 +1,8 @@
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// A TCP sequence or acknowledgement number. The space wraps at 2^32, so order is the sign of the 32-bit difference (RFC 9293
-/// section 3.4): it is only meaningful for numbers that are less than 2^31 apart.
+/// A TCP sequence or acknowledgement number. The space wraps at 2^32, so order is the sign of the 32-bit difference
+/// (RFC 9293 section 3.4): it is only meaningful for numbers that are less than 2^31 apart.
 /// </summary>
 public readonly record struct SequenceNumber(uint Value)
 {

@@ -4,19 +4,22 @@ using System.Buffers.Binary;
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// Lets the secondary's TCP stack live on connections whose initial sequence number it chose differently from the primary's. The client knows only
-/// the primary's numbers: towards the guest acknowledgements (and SACK blocks) are raised by the connection's offset, from the guest
-/// sequence numbers are lowered by it, and checksums follow by difference (RFC 1624).
-/// <para>The offset is the guest's initial number, seen in its SYN, minus the primary's, seen when the client acknowledges it. After a
-/// checkpoint the guest runs the primary's stack, so all offsets go back to those that the primary itself had (0, unless it had once been a
-/// secondary). After a takeover the offsets stay until their connections end.</para>
-/// <para>Each stack also begins its timestamp clock (RFC 7323) at a number of its own, and refuses an echo that it cannot have sent. That
-/// offset is learnt from the same segment: the timestamp of the guest's last SYN minus the echo of the primary's. The two clocks were not
-/// read at the same moment, so translated values are bounded: the guest sees no echo later than what it has sent, and the client, which drops
-/// segments with a timestamp from the past, none earlier than what it has echoed.</para>
-/// <para>Place: the last step before the guest's network card, so that a client's frame passes here when it is delivered and not while it
-/// waits for a load. Handles IPv4 and IPv6, VLANs and first fragments; everything else passes. Not thread safe. Sources: RFC 9293
-/// sections 3.5 and 3.10, RFC 2018, RFC 7323, RFC 1624.</para>
+/// Lets the secondary's TCP stack live on connections whose initial sequence number it chose differently from the
+/// primary's. The client knows only the primary's numbers: towards the guest acknowledgements (and SACK blocks) are
+/// raised by the connection's offset, from the guest sequence numbers are lowered by it, and checksums follow by
+/// difference (RFC 1624).
+/// <para>The offset is the guest's initial number, seen in its SYN, minus the primary's, seen when the client
+/// acknowledges it. After a checkpoint the guest runs the primary's stack, so all offsets go back to those that the
+/// primary itself had (0, unless it had once been a secondary). After a takeover the offsets stay until their
+/// connections end.</para>
+/// <para>Each stack also begins its timestamp clock (RFC 7323) at a number of its own, and refuses an echo that it
+/// cannot have sent. That offset is learnt from the same segment: the timestamp of the guest's last SYN minus the
+/// echo of the primary's. The two clocks were not read at the same moment, so translated values are bounded: the
+/// guest sees no echo later than what it has sent, and the client, which drops segments with a timestamp from the
+/// past, none earlier than what it has echoed.</para>
+/// <para>Place: the last step before the guest's network card, so that a client's frame passes here when it is
+/// delivered and not while it waits for a load. Handles IPv4 and IPv6, VLANs and first fragments; everything else
+/// passes. Not thread safe. Sources: RFC 9293 sections 3.5 and 3.10, RFC 2018, RFC 7323, RFC 1624.</para>
 /// </summary>
 public sealed class SequenceRewriter
 {
@@ -25,7 +28,8 @@ public sealed class SequenceRewriter
 
     private const int BlobEntryBytes = 48;
 
-    // How far behind its SYN a client's segment may stand to count as a part of the handshake: more than any first window.
+    // How far behind its SYN a client's segment may stand to count as a part of the handshake: more than any first
+    // window.
     private const int HandshakeBytesMax = 1 << 20;
     private readonly RewriterOptions options;
     private readonly RewriterTable table;
@@ -40,7 +44,8 @@ public sealed class SequenceRewriter
     /// <summary>Connections in the table, the ended ones included.</summary>
     public int ConnectionCount => table.Count;
 
-    /// <summary>Connections that pass unchanged because the table was full of live ones. They cost checkpoints, not data.</summary>
+    /// <summary>Connections that pass unchanged because the table was full of live ones. They cost checkpoints, not
+    /// data.</summary>
     public long Refused { get; private set; }
 
     public long Rewritten { get; private set; }
@@ -51,8 +56,8 @@ public sealed class SequenceRewriter
     public bool IsIdle => !table.HasTranslating;
 
     /// <summary>
-    /// A frame from the client. <paramref name="isChecksumPartial"/>: the checksum field holds only the pseudo header's sum, which is
-    /// left to a network card to finish, and does not contain the numbers.
+    /// A frame from the client. <paramref name="isChecksumPartial"/>: the checksum field holds only the pseudo
+    /// header's sum, which is left to a network card to finish, and does not contain the numbers.
     /// </summary>
     [HotPath]
     public RewriteResult ToGuest(Span<byte> frame, TimeSpan now, bool isChecksumPartial = false)
@@ -100,7 +105,8 @@ public sealed class SequenceRewriter
         {
             entry = NoteGuestSyn(entry, view, now);
         }
-        // A reset that answers a segment without acknowledgement has the number 0 by definition (RFC 9293 section 3.5.2), in no stream.
+        // A reset that answers a segment without acknowledgement has the number 0 by definition (RFC 9293 section
+        // 3.5.2), in no stream.
         var isOutsideStream = (flags & (TcpFlags.Rst | TcpFlags.Ack)) == (TcpFlags.Rst | TcpFlags.Ack) && view.Sequence.Value == 0;
         if (entry is null || isOutsideStream)
         {
@@ -124,8 +130,8 @@ public sealed class SequenceRewriter
     public void CheckpointLoaded() => table.AlignAll();
 
     /// <summary>
-    /// The guest now runs the image of a checkpoint; <paramref name="savedOffsets"/> is what the primary's rewriter had saved with it. False, and
-    /// nothing changed, when the bytes are not a saved table.
+    /// The guest now runs the image of a checkpoint; <paramref name="savedOffsets"/> is what the primary's rewriter
+    /// had saved with it. False, and nothing changed, when the bytes are not a saved table.
     /// </summary>
     public bool TryCheckpointLoaded(ReadOnlySpan<byte> savedOffsets, TimeSpan now)
     {
@@ -156,7 +162,8 @@ public sealed class SequenceRewriter
         return true;
     }
 
-    /// <summary>Writes the offsets of a host that was once a secondary, as a part of its checkpoints. Layout: docs/protocol-packets.md.</summary>
+    /// <summary>Writes the offsets of a host that was once a secondary, as a part of its checkpoints. Layout:
+    /// docs/protocol-packets.md.</summary>
     public void Save(IBufferWriter<byte> target)
     {
         ArgumentNullException.ThrowIfNull(target);
@@ -183,7 +190,8 @@ public sealed class SequenceRewriter
     }
 
     /// <summary>
-    /// The host has taken over: offsets stay until their connections end, and connections that begin now are the guest's own and need none.
+    /// The host has taken over: offsets stay until their connections end, and connections that begin now are the
+    /// guest's own and need none.
     /// </summary>
     public void Promote() => isPromoted = true;
 
@@ -205,8 +213,8 @@ public sealed class SequenceRewriter
                 return;
             }
         }
-        // An established connection is not given up for a SYN: it may be a blind attack, which the guest answers with a challenge
-        // (RFC 5961). Only the guest's own SYN begins a new one.
+        // An established connection is not given up for a SYN: it may be a blind attack, which the guest answers
+        // with a challenge (RFC 5961). Only the guest's own SYN begins a new one.
         entry.PendingClientSyn = view.Sequence;
         table.Place(entry);
     }
@@ -217,7 +225,8 @@ public sealed class SequenceRewriter
         var answered = view.Acknowledgement + -1;
         if (entry is null)
         {
-            // An answer to a SYN that never passed here comes from a loaded image; a SYN may, and then learning gives the offset 0.
+            // An answer to a SYN that never passed here comes from a loaded image; a SYN may, and then learning
+            // gives the offset 0.
             if (isPromoted || isAnswer)
             {
                 return null;
@@ -261,8 +270,8 @@ public sealed class SequenceRewriter
         var isReset = (view.TcpFlags & TcpFlags.Rst) != 0;
         if (!isSyn && !isReset)
         {
-            // An acknowledgement completes a handshake only when the guest has answered and it belongs to this client's SYN: a late
-            // segment of a former connection would give an offset that is never repaired.
+            // An acknowledgement completes a handshake only when the guest has answered and it belongs to this
+            // client's SYN: a late segment of a former connection would give an offset that is never repaired.
             if (!entry.HasGuestAnswered || (entry.ClientSyn is { } syn && (view.Sequence - syn) is < 1 or > HandshakeBytesMax))
             {
                 return true;
@@ -290,7 +299,8 @@ public sealed class SequenceRewriter
         }
     }
 
-    // Where the option's value stands in the frame, or -1. Reads the guest's own number, so it comes before the translation.
+    // Where the option's value stands in the frame, or -1. Reads the guest's own number, so it comes before the
+    // translation.
     private static int NoteGuestTimestamp(RewriterEntry entry, in FrameView view)
     {
         entry.HasOnlySentSyn = (view.TcpFlags & TcpFlags.Syn) != 0;
@@ -376,7 +386,8 @@ public sealed class SequenceRewriter
         entry.HasClientFin |= !isGuest && (flags & TcpFlags.Fin) != 0;
         if ((flags & TcpFlags.Rst) != 0 || (entry.HasGuestFin && entry.HasClientFin) || entry.ForgetAt is not null)
         {
-            // Kept for a while after the last segment: the offset is needed for what is sent again, and a reset may not have been valid.
+            // Kept for a while after the last segment: the offset is needed for what is sent again, and a reset may
+            // not have been valid.
             var isFirst = entry.ForgetAt is null;
             entry.ForgetAt = now + options.TimeWait;
             if (isFirst)

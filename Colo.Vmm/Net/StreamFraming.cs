@@ -1,9 +1,10 @@
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// Constants of the packet stream that QEMU's filter-mirror, filter-redirector, colo-compare and socket network back end speak: a 32-bit
-/// big-endian payload length, an optional 32-bit big-endian vnet header length, then the payload, whose first bytes are the vnet
-/// header when there is one. The length counts the vnet header and neither length word.
+/// Constants of the packet stream that QEMU's filter-mirror, filter-redirector, colo-compare and socket network
+/// back end speak: a 32-bit big-endian payload length, an optional 32-bit big-endian vnet header length, then the
+/// payload, whose first bytes are the vnet header when there is one. The length counts the vnet header and neither
+/// length word.
 /// </summary>
 public static class StreamFraming
 {

@@ -1,17 +1,19 @@
 namespace Colo.Vmm.Net;
 
 /// <summary>
-/// Compares TCP by content in sequence space (RFC 9293 section 3.4), whatever the segmentation. SYN and FIN are places in the stream as payload bytes
-/// are: both sides must have them at the same position. A SYN's own number is not compared: initial numbers differ between replicas until the
-/// rewriter on the secondary has seen the client acknowledge the primary's.
-/// <para>A segment is released when (1) every byte of it that was not released before was sent by the secondary too, and (2) its
-/// acknowledgement is not above what the secondary has acknowledged (S6): otherwise the client would forget bytes that only the primary has.
-/// Ignored: window, urgent pointer, checksum, PSH, all options except those of a SYN that bind for the connection's life, and all of
-/// the IP header.</para>
+/// Compares TCP by content in sequence space (RFC 9293 section 3.4), whatever the segmentation. SYN and FIN are
+/// places in the stream as payload bytes are: both sides must have them at the same position. A SYN's own number is
+/// not compared: initial numbers differ between replicas until the rewriter on the secondary has seen the client
+/// acknowledge the primary's.
+/// <para>A segment is released when (1) every byte of it that was not released before was sent by the secondary
+/// too, and (2) its acknowledgement is not above what the secondary has acknowledged (S6): otherwise the client
+/// would forget bytes that only the primary has. Ignored: window, urgent pointer, checksum, PSH, all options except
+/// those of a SYN that bind for the connection's life, and all of the IP header.</para>
 /// </summary>
 internal static class TcpMatcher
 {
-    /// <summary>Whether the primary's next frame matches. Fills <paramref name="difference"/> when it differs.</summary>
+    /// <summary>Whether the primary's next frame matches. Fills <paramref name="difference"/> when it
+    /// differs.</summary>
     [HotPath]
     public static Verdict Examine(ComparerConnection connection, PooledFrame primary, ref TcpDifference difference)
     {
@@ -31,7 +33,8 @@ internal static class TcpMatcher
         return verdict == Verdict.Release && !IsAcknowledgementSafe(connection, primary) ? Verdict.Hold : verdict;
     }
 
-    /// <summary>Called when the next frame of the primary is looked at, before anything is compared or released.</summary>
+    /// <summary>Called when the next frame of the primary is looked at, before anything is compared or
+    /// released.</summary>
     public static void Advance(ComparerConnection connection, PooledFrame primary)
     {
         if (primary.Epoch > connection.ReleasedEpoch)
@@ -45,7 +48,8 @@ internal static class TcpMatcher
         }
     }
 
-    /// <summary>Takes note of a released frame. <paramref name="isCovered"/>: by a permit that covers everything before it, too.</summary>
+    /// <summary>Takes note of a released frame. <paramref name="isCovered"/>: by a permit that covers everything
+    /// before it, too.</summary>
     public static void Released(ComparerConnection connection, PooledFrame primary, bool isCovered)
     {
         if ((primary.Flags & TcpFlags.Ack) != 0)
@@ -80,8 +84,8 @@ internal static class TcpMatcher
     }
 
     /// <summary>
-    /// Numbers an arriving frame of the secondary and notes what it acknowledges. True: the frame has to be queued; false: it has done its work.
-    /// The caller has dropped the queue when the frame begins a new epoch.
+    /// Numbers an arriving frame of the secondary and notes what it acknowledges. True: the frame has to be queued;
+    /// false: it has done its work. The caller has dropped the queue when the frame begins a new epoch.
     /// </summary>
     [HotPath]
     public static bool Enqueue(ComparerConnection connection, PooledFrame secondary)
@@ -117,7 +121,8 @@ internal static class TcpMatcher
         return EnqueueStream(connection.SecondaryQueue, secondary);
     }
 
-    /// <summary>The secondary now runs the image of <paramref name="epoch"/>: its numbering goes on from the primary's at the capture.</summary>
+    /// <summary>The secondary now runs the image of <paramref name="epoch"/>: its numbering goes on from the
+    /// primary's at the capture.</summary>
     public static void BeginSecondaryEpoch(ComparerConnection connection, FrameEpoch epoch)
     {
         connection.SecondaryEpoch = epoch;
@@ -209,8 +214,8 @@ internal static class TcpMatcher
         }
         for (var other = connection.SecondaryQueue.First; other is not null; other = other.Next)
         {
-            // The acknowledgement of a reset binds nobody, the client forgets the connection; only a reset that answers a SYN to a
-            // closed port is told from another by it (RFC 9293 section 3.5.2, group 1).
+            // The acknowledgement of a reset binds nobody, the client forgets the connection; only a reset that
+            // answers a SYN to a closed port is told from another by it (RFC 9293 section 3.5.2, group 1).
             if ((other.Flags & TcpFlags.Rst) != 0 && other.Incarnation == primary.Incarnation
                 && IsSameReset(other, primary.Sequence, primary.Acknowledgement))
             {

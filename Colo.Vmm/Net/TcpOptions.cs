@@ -10,12 +10,14 @@ internal static class TcpOptions
     public const int Sack = 5;
     public const int Timestamps = 8;
 
-    /// <summary>Of the timestamps option without kind and length: the sender's clock, then the echo of the receiver's.</summary>
+    /// <summary>Of the timestamps option without kind and length: the sender's clock, then the echo of the
+    /// receiver's.</summary>
     public const int TimestampsBodyBytes = 8;
 
     /// <summary>
-    /// What a SYN's options bind both ends to for the connection's life. A survivor that promised something else would misread the
-    /// client's windows or acknowledgements. The segment size is not among them: it only bounds what each side sends.
+    /// What a SYN's options bind both ends to for the connection's life. A survivor that promised something else
+    /// would misread the client's windows or acknowledgements. The segment size is not among them: it only bounds
+    /// what each side sends.
     /// </summary>
     public static (int WindowShift, bool Sack, bool Timestamps) Bind(ReadOnlySpan<byte> frame)
     {
@@ -47,7 +49,8 @@ internal static class TcpOptions
         return (shift, sack, timestamps);
     }
 
-    /// <summary>Finds the first timestamps option: where its value begins in <paramref name="options"/>; its echo is four bytes further.</summary>
+    /// <summary>Finds the first timestamps option: where its value begins in <paramref name="options"/>; its echo
+    /// is four bytes further.</summary>
     public static bool TryFindTimestamps(ReadOnlySpan<byte> options, out int at)
     {
         var offset = 0;

@@ -1,6 +1,6 @@
 /* Double and single precision: a small n-body system, a matrix product and a polynomial. */
 #ifndef ROUNDS
-#define ROUNDS 4000
+#define ROUNDS 60000
 #endif
 
 static double position[8][3], speed[8][3];

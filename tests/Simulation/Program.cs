@@ -4,16 +4,19 @@ using System.Globalization;
 namespace Colo.Simulation;
 
 /// <summary>
-/// <c>--seeds N --from S</c> runs seeds, <c>--replay S</c> prints the story of one, <c>--mutant M1</c> puts a bug in. Exit code 1 when a seed failed.
+/// <c>--seeds N --from S</c> runs seeds, <c>--replay S</c> prints the story of one, <c>--mutant M1</c> puts a bug in,
+/// <c>--actors</c> runs the cores in the VM's real actors. Exit code 1 when a seed failed.
 /// </summary>
 public static class Program
 {
     public static int Main(string[] arguments)
     {
+        SwarmOptions? Options(ulong seed) => arguments.Contains("--actors") ? SimulationRunner.InActors(seed) : null;
         Mutant mutant = Enum.Parse<Mutant>(Option(arguments, "--mutant") ?? nameof(Mutant.None));
         if (Option(arguments, "--replay") is { } replay)
         {
-            return SimulationRunner.Replay(ulong.Parse(replay, CultureInfo.InvariantCulture), Console.Out, mutant).Passed ? 0 : 1;
+            return SimulationRunner.Replay(
+                ulong.Parse(replay, CultureInfo.InvariantCulture), Console.Out, mutant, Options(ulong.Parse(replay, CultureInfo.InvariantCulture))).Passed ? 0 : 1;
         }
 
         if (Option(arguments, "--hunt") is { } hunted)
@@ -47,7 +50,7 @@ public static class Program
         long executed = 0;
         for (int i = 0; i < count; i++)
         {
-            SeedResult result = SimulationRunner.RunSeed(from + (ulong)i, mutant);
+            SeedResult result = SimulationRunner.RunSeed(from + (ulong)i, mutant, Options(from + (ulong)i));
             executed += result.Events;
             if (!result.Passed)
             {

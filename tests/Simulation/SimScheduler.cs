@@ -17,6 +17,9 @@ public sealed class SimScheduler(SeededRandom tieBreak, TraceSink trace)
 
     public long Executed { get; private set; }
 
+    /// <summary>What an event has found wrong where an exception would not get out: in an actor. Ends the run.</summary>
+    public Exception? Failure { get; set; }
+
     public void At(long time, Action action) =>
         _queue.Enqueue(action, (Math.Max(time, Now), tieBreak.Next(), ++_sequence));
 
@@ -38,7 +41,7 @@ public sealed class SimScheduler(SeededRandom tieBreak, TraceSink trace)
         trace.Mix(key.Time);
         trace.Mix(key.Sequence);
         action();
-        return true;
+        return Failure is null ? true : throw Failure;
     }
 
     /// <summary>Runs until the time is reached or <paramref name="stop"/> says so.</summary>

@@ -29,6 +29,7 @@ public sealed class SimVm : IGuestHost
     private readonly SortedDictionary<long, List<Frame>> _queuedInput = [];
     private readonly Mutant _mutant;
     private readonly SeededRandom _noise;
+    private readonly IVmShell? _shell;
     private bool _delivering;
 
     private bool _paused;
@@ -84,6 +85,7 @@ public sealed class SimVm : IGuestHost
             AutoReturn = TimeSpan.FromSeconds(2),
         };
         Protocol = new VmProtocol(new VmId("vm"), Identity, failover, checkpoint, new ResyncOptions { ConvergedPages = 2 });
+        _shell = world.Options.InActors ? VmShell.Create(world, host, this) : null;
     }
 
     public VmProtocol Protocol { get; }
@@ -120,6 +122,7 @@ public sealed class SimVm : IGuestHost
     public void Die()
     {
         Dead = true;
+        _shell?.End();
         _connection?.Break(Place);
     }
 
@@ -131,6 +134,12 @@ public sealed class SimVm : IGuestHost
 
     public void OnPeerMessage(PeerMessage message)
     {
+        if (_shell is not null)
+        {
+            Deliver(message);
+            return;
+        }
+
         long refused = Protocol.Refused;
         PeerMessage seen = message;
         if (_mutant == Mutant.M5 && Protocol.Failover.Peer is { } peer && message is not (JoinOffer or JoinInvite or PairDissolved or PairEstablished or SwitchoverGranted))
@@ -150,6 +159,12 @@ public sealed class SimVm : IGuestHost
 
     public void Deliver(Message message)
     {
+        if (_shell is not null)
+        {
+            _shell.Tell(message);
+            return;
+        }
+
         _inbox.Enqueue(message);
         if (_delivering)
         {
@@ -438,9 +453,10 @@ public sealed class SimVm : IGuestHost
 
     // Effects.
 
-    private void Send(Effect.Send send) => _world.SendControl(_host, send.To, send.Message);
+    public void Send(Effect.Send send) => _world.SendControl(_host, send.To, send.Message);
 
-    private void Apply(Effect effect)
+    /// <summary>Carries one effect out on the models.</summary>
+    public void Apply(Effect effect)
     {
         switch (effect)
         {

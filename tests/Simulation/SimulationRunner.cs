@@ -3,13 +3,15 @@ using Colo.Actors.Protocol;
 namespace Colo.Simulation;
 
 /// <summary>The outcome of one seed.</summary>
-public sealed record SeedResult(ulong Seed, ulong Hash, long Events, string? FailedId, string? FailedWhat, string World)
+/// <param name="Extra">What the replay command needs besides the seed.</param>
+public sealed record SeedResult(
+    ulong Seed, ulong Hash, long Events, string? FailedId, string? FailedWhat, string World, string Extra = "")
 {
     public bool Passed => FailedId is null;
 
     public override string ToString() => Passed
         ? $"seed {Seed}: well after {Events} events, trace {Hash:x16}"
-        : $"seed {Seed}: {FailedId}: {FailedWhat}\n  {World}\n  replay: ./colo sim --replay {Seed}";
+        : $"seed {Seed}: {FailedId}: {FailedWhat}\n  {World}\n  replay: ./colo sim --replay {Seed}{Extra}";
 }
 
 /// <summary>Runs worlds.</summary>
@@ -21,8 +23,15 @@ public static class SimulationRunner
         return Run(world, () => world.Run());
     }
 
+    /// <summary>The world of a seed, with its cores in the real actors.</summary>
+    public static SwarmOptions InActors(ulong seed) =>
+        SwarmOptions.Draw(new SeededRandom(seed).Stream("options")) with { InActors = true };
+
     public static SeedResult Run(SimWorld world, Action run)
     {
+        // Without a context of the test runner what is awaited goes on where it completes: on this thread.
+        SynchronizationContext? context = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(null);
         try
         {
             run();
@@ -36,9 +45,14 @@ public static class SimulationRunner
         {
             return Failed(violation.Id, violation.Message);
         }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(context);
+        }
 
         SeedResult Failed(string id, string what) => new(world.Seed, world.Trace.Hash, world.Scheduler.Executed, id, what,
-            $"at {world.Scheduler.Now / 1000} ms, {world.Describe()}, faults: {string.Join(", ", world.Plan.Faults.Select(fault => $"{fault.Kind} {fault.Target} @{fault.At / 1000}"))}");
+            $"at {world.Scheduler.Now / 1000} ms, {world.Describe()}, faults: {string.Join(", ", world.Plan.Faults.Select(fault => $"{fault.Kind} {fault.Target} @{fault.At / 1000}"))}",
+            world.Options.InActors ? " --actors" : "");
     }
 
     /// <summary>Seeds from <paramref name="seedFrom"/> on; calls back for each failure and returns all of them.</summary>
@@ -59,9 +73,9 @@ public static class SimulationRunner
     }
 
     /// <summary>Runs one seed with its story: one line a state change, in fixed columns.</summary>
-    public static SeedResult Replay(ulong seed, TextWriter output, Mutant mutant = Mutant.None)
+    public static SeedResult Replay(ulong seed, TextWriter output, Mutant mutant = Mutant.None, SwarmOptions? options = null)
     {
-        SimWorld world = new(seed, mutant, story: true);
+        SimWorld world = new(seed, mutant, options, story: true);
         output.WriteLine($"seed {seed} {world.Options}");
         SeedResult result = Run(world, () => world.Run());
         output.WriteLine("       time host     state            term   epoch     held  what");

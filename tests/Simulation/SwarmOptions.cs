@@ -42,6 +42,9 @@ public sealed record SwarmOptions
 
     public long ImagePartMicros { get; init; } = 300;
 
+    /// <summary>The cores run in the VM's real actors instead of in a loop of the simulation.</summary>
+    public bool InActors { get; init; }
+
     public static SwarmOptions Draw(SeededRandom random)
     {
         List<FaultKind> kinds = [];

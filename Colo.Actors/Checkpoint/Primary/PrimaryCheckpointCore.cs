@@ -179,6 +179,11 @@ public sealed class PrimaryCheckpointCore : IProtocolCore
             return; // made before the capture of the checkpoint in flight, which therefore covers it
         }
 
+        if (trigger.Reason is CheckpointReason.Mismatch && !_latch.HasOrdinary)
+        {
+            Emit(EventCode.Mismatch, string.Empty, effects);
+        }
+
         _latch.Set(trigger.Reason);
         if (_state == PrimaryCheckpointState.Running)
         {

@@ -10,6 +10,9 @@ internal sealed class TriggerLatch
     private bool _join;
     private bool _switchover;
 
+    /// <summary>Whether an ordinary one is wanted already.</summary>
+    public bool HasOrdinary => _ordinary is not null;
+
     public void Set(CheckpointReason reason)
     {
         switch (reason)

@@ -15,6 +15,8 @@ internal sealed class DiskSet : IDisposable
     private readonly Lock gate = new();
     private readonly SortedDictionary<ulong, int> barriers = [];
     private ulong awaited;
+    private long copyDone;
+    private long copyTotal;
 
     /// <param name="local">Disks that are not replicated, null where a replicated one stands; in the guest's order.</param>
     /// <param name="replicatedOptions">The replicated ones, in the same order.</param>
@@ -53,7 +55,7 @@ internal sealed class DiskSet : IDisposable
         foreach (ReplicatedDisk disk in replicated)
         {
             BlockStatus status = plan == DiskCopyPlan.Nothing ? BlockStatus.Ok : await disk.CopyAsync(
-                plan, progress => report(new DiskCopyProgress(before + disk.SizeBytes - progress.LeftBytes, total)), cancellation)
+                plan, progress => Copied(before + disk.SizeBytes - progress.LeftBytes, total), cancellation)
                 .ConfigureAwait(false);
             if (status != BlockStatus.Ok)
             {
@@ -64,14 +66,23 @@ internal sealed class DiskSet : IDisposable
             before += disk.SizeBytes;
         }
 
+        Copied(total, total);
         report(new DiskCopyDone());
     }
 
     /// <summary>Owner: the pair is in force.</summary>
-    public void CompletePair() => Array.ForEach(replicated, disk => disk.CompletePair());
+    public void CompletePair()
+    {
+        ForgetCopy();
+        Array.ForEach(replicated, disk => disk.CompletePair());
+    }
 
     /// <summary>Owner: alone from now on.</summary>
-    public void Detach(string reason) => Array.ForEach(replicated, disk => disk.Detach(reason));
+    public void Detach(string reason)
+    {
+        ForgetCopy();
+        Array.ForEach(replicated, disk => disk.Detach(reason));
+    }
 
     /// <summary>A capture, the guest stopped: writes from now on belong to <paramref name="epoch"/>.</summary>
     public void Barrier(ulong epoch) => Array.ForEach(replicated, disk => disk.Barrier(epoch));
@@ -124,6 +135,8 @@ internal sealed class DiskSet : IDisposable
     {
         DiskLagBytes = replicated.Sum(disk => disk.LagBytes),
         DiskBufferBytes = replicated.Sum(disk => disk.BufferBytes),
+        ResyncDoneBytes = Interlocked.Read(ref copyDone),
+        ResyncTotalBytes = Interlocked.Read(ref copyTotal),
     };
 
     public void Dispose()
@@ -134,6 +147,20 @@ internal sealed class DiskSet : IDisposable
         }
 
         Array.ForEach(replicated, disk => disk.Dispose());
+    }
+
+    /// <summary>No copy runs any more.</summary>
+    private void ForgetCopy()
+    {
+        Interlocked.Exchange(ref copyTotal, 0);
+        Interlocked.Exchange(ref copyDone, 0);
+    }
+
+    private void Copied(long done, long total)
+    {
+        Interlocked.Exchange(ref copyTotal, total);
+        Interlocked.Exchange(ref copyDone, done);
+        report(new DiskCopyProgress(done, total));
     }
 
     private void OnBarrier(ulong epoch)

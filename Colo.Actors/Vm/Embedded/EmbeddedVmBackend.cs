@@ -56,12 +56,19 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
         }
     }
 
+    public void RequestPowerdown() => guest?.Machine.RequestPowerdown();
+
     public VmGauges Inspect()
     {
         GuestMachine? machine = guest;
         var gauges = new VmGauges
         {
             Machine = machine is null ? "off" : machine.Machine.IsRunning ? "running" : "paused",
+            Tier = machine?.Machine.TierStatistics is { } tier
+                ? new VmTierGauges(
+                    tier.Regions, tier.Evicted, tier.Dropped, tier.CompiledInstructions, tier.CompiledTime, tier.InterpretedTime,
+                    tier.Exits)
+                : null,
         };
         if (primary?.LastReport is { } last)
         {
@@ -71,6 +78,9 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
                 LastCheckpoint = last.RequestTime + last.PauseTime + last.SendTime + last.AcknowledgeTime,
                 CheckpointBytes = last.BytesSent,
                 CheckpointPages = last.DirtyPages,
+                Timing = new CheckpointTiming(
+                    (long)last.Stamp.Epoch, last.RequestTime, last.PauseTime, last.SendTime, last.AcknowledgeTime, last.LoadTime,
+                    last.DirtyPages, last.BytesSent),
             };
         }
 

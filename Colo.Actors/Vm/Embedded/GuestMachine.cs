@@ -12,6 +12,8 @@ namespace Colo.Actors.Vm.Embedded;
 /// </summary>
 internal sealed class GuestMachine(VirtMachine machine, GuestNetwork network) : ICheckpointMachine, IDisposable
 {
+    private const string TooShort = "the device state is too short";
+
     private readonly Lock gate = new();
     private readonly ArrayBufferWriter<byte> machineState = new(256 << 10);
     private bool mayRun;
@@ -89,18 +91,56 @@ internal sealed class GuestMachine(VirtMachine machine, GuestNetwork network) : 
         network.SaveState(destination);
     }
 
+    public string? CheckDevices(ReadOnlySpan<byte> state) =>
+        TrySplit(state, out ReadOnlySpan<byte> own, out _) ? machine.CheckDevices(own) : TooShort;
+
     public string? RestoreDevices(ReadOnlySpan<byte> state)
     {
-        if (state.Length < 4 || BinaryPrimitives.ReadInt32BigEndian(state) is var length && (length < 0 || length > state.Length - 4))
+        if (!TrySplit(state, out ReadOnlySpan<byte> own, out ReadOnlySpan<byte> cards))
         {
-            return "the device state is too short";
+            return TooShort;
         }
 
-        RestoreResult result = machine.RestoreDevices(state.Slice(4, length));
-        return result.IsOk ? network.LoadState(state[(4 + length)..]) : result.Error;
+        RestoreResult result = machine.RestoreDevices(own);
+        return result.IsOk ? network.LoadState(cards) : result.Error;
+    }
+
+    public void AdvanceClock(TimeSpan elapsed) => machine.AdvanceClock(elapsed);
+
+    /// <summary>The guest's clock does not stop for this: it happens many times a second, and the replica's has no such pauses.</summary>
+    public DirtyPages CollectDirty()
+    {
+        lock (gate)
+        {
+            bool ran = machine.IsRunning;
+            machine.Pause();
+            try
+            {
+                DirtyPages written = machine.Ram.SwapDirty();
+                if (ran)
+                {
+                    machine.CatchUpClock();
+                }
+
+                return written;
+            }
+            finally
+            {
+                Resume();
+            }
+        }
     }
 
     public void Dispose() => machine.Dispose();
+
+    private static bool TrySplit(ReadOnlySpan<byte> state, out ReadOnlySpan<byte> own, out ReadOnlySpan<byte> cards)
+    {
+        int length = state.Length < 4 ? -1 : BinaryPrimitives.ReadInt32BigEndian(state);
+        bool fits = length >= 0 && length <= state.Length - 4;
+        own = fits ? state.Slice(4, length) : default;
+        cards = fits ? state[(4 + length)..] : default;
+        return fits;
+    }
 
     private void Run()
     {

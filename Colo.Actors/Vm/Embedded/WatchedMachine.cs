@@ -32,4 +32,7 @@ internal sealed class WatchedMachine(GuestMachine guest, ICheckpointMachineWatch
     public void SaveDevices(IBufferWriter<byte> destination) => guest.SaveDevices(destination);
 
     public string? RestoreDevices(ReadOnlySpan<byte> state) => guest.RestoreDevices(state);
+
+    // Not a pause that clients feel, and none that the guest should know of.
+    public DirtyPages CollectDirty() => guest.CollectDirty();
 }

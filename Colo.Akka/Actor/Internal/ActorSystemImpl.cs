@@ -46,6 +46,7 @@ public class ActorSystemImpl : ExtendedActorSystem
         _extensions = new ExtensionRegistry(this);
         Settings = new Settings(this, config, setup);
         SerializesMessages = Settings.SerializeAllMessages;
+        LooksAtMessages = SerializesMessages || Hooks is not null;
         EventStream = new EventStream(Settings.DebugEventStream);
         EventStream.StartStdoutLogger(Settings);
         Log = new BusLogging(EventStream, "ActorSystem(" + name + ")", typeof(ActorSystem), Settings.LogFormatter);
@@ -99,9 +100,28 @@ public class ActorSystemImpl : ExtendedActorSystem
 
     internal bool SerializesMessages { get; }
 
+    /// <summary>Whether anything at all is to be done with a message on its way; one look for the common case.</summary>
+    internal bool LooksAtMessages { get; }
+
     /// <summary>Where what follows a completed task runs: elsewhere, or on the one thread of a simulation.</summary>
     internal TaskCreationOptions CompletionOptions =>
         Hooks is { SingleThreaded: true } ? TaskCreationOptions.None : TaskCreationOptions.RunContinuationsAsynchronously;
+
+    /// <summary>
+    /// Completes a task that others wait for. In a simulation that is a step of its own, outside of the actor that
+    /// completes it: what follows must neither run in that actor's name nor on another thread.
+    /// </summary>
+    internal void Complete(Action completion)
+    {
+        if (Hooks is { SingleThreaded: true } hooks)
+        {
+            hooks.Execute(new ActionRunnable(completion));
+        }
+        else
+        {
+            completion();
+        }
+    }
 
     internal bool IsTerminating => Volatile.Read(ref _terminating) != 0;
 
@@ -288,7 +308,7 @@ public class ActorSystemImpl : ExtendedActorSystem
 
         (Scheduler as IDisposable)?.Dispose();
         Dispatchers.Shutdown();
-        _whenTerminated.TrySetResult();
+        Complete(() => _whenTerminated.TrySetResult());
     }
 
     private IScheduler CreateScheduler()

@@ -56,7 +56,14 @@ internal sealed class DeathWatch(ActorCell cell)
     /// <summary>The subject is dead. Queues the message about it when this actor watches it.</summary>
     public void Died(IActorRef subject, bool existenceConfirmed, bool addressTerminated)
     {
-        if (!_watching.Remove(subject, out var message) || cell.IsTerminating)
+        var watched = _watching.ContainsKey(subject) ? subject : WithoutUid(subject);
+        if (watched is null || !_watching.Remove(watched, out var message))
+        {
+            return;
+        }
+
+        (watched as Remote.RemoteActorRef)?.WatchEnded(cell.SelfRef);
+        if (cell.IsTerminating)
         {
             return;
         }
@@ -137,6 +144,10 @@ internal sealed class DeathWatch(ActorCell cell)
             AddressTerminatedTopic.Get(cell.System).Unsubscribe(cell.Self);
         }
     }
+
+    /// <summary>A reference by path alone stands for whichever incarnation dies first.</summary>
+    private IActorRef WithoutUid(IActorRef subject) => _watching.Keys.FirstOrDefault(
+        watched => watched.Path.Uid == ActorCell.UndefinedUid && watched.Path.Equals(subject.Path));
 
     private void HearOfAddresses(IActorRef other)
     {

@@ -10,6 +10,16 @@ namespace Akka.Actor.Internal;
 /// </summary>
 internal abstract class RuntimeHooks
 {
+    [ThreadStatic]
+    private static RuntimeHooks t_ambient;
+
+    /// <summary>Whose code this thread runs now, for what knows no system; null on the real machine.</summary>
+    public static RuntimeHooks Ambient
+    {
+        get => t_ambient;
+        set => t_ambient = value;
+    }
+
     /// <summary>True when everything runs on one thread, so that nothing may block to wait for an actor.</summary>
     public virtual bool SingleThreaded => true;
 
@@ -32,6 +42,19 @@ internal abstract class RuntimeHooks
 
     /// <summary>A random number in [0, 1).</summary>
     public abstract double NextDouble();
+
+    /// <summary>A random number in [0, 1) from whoever runs now.</summary>
+    public static double Chance() => t_ambient?.NextDouble() ?? Random.Shared.NextDouble();
+
+    /// <summary>Somebody sends a user message to an actor of this system.</summary>
+    public virtual void Sending(object message)
+    {
+    }
+
+    /// <summary>An actor is about to handle a user message.</summary>
+    public virtual void Delivering(ActorCell cell, object message)
+    {
+    }
 
     /// <summary>Null for a system that runs on the real machine.</summary>
     public static RuntimeHooks Of(ActorSystem system) => (system as ActorSystemImpl)?.Hooks;

@@ -20,7 +20,7 @@ internal sealed record ClusterView(
     {
         get
         {
-            var circle = Reachability.AllObservers.Intersect(Reachability.AllUnreachableOrTerminated);
+            var circle = Reachability.ObserversOfSomeUnreachable.Intersect(Reachability.AllUnreachableOrTerminated);
             var alive = Reachability.Records
                 .Where(record => record.Status != ReachabilityStatus.Reachable && SeenBy.Contains(record.Subject))
                 .SelectMany(record => new[] { record.Observer, record.Subject });

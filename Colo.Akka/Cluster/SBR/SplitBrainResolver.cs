@@ -266,11 +266,13 @@ internal sealed class SplitBrainResolver : UntypedActor, IWithTimers
         }
 
         _log.Warning(
-            "SBR took decision {0} and is downing [{1}], unreachable [{2}] of [{3}] members",
+            "SBR took decision {0} and is downing [{1}], unreachable [{2}] of [{3}] members, seen by [{4}], observations [{5}]",
             decision,
             string.Join(", ", pending.Select(member => member.Address)),
             string.Join(", ", _unreachable.Select(node => node.Address)),
-            _members.Count);
+            _members.Count,
+            string.Join(", ", _seenBy.Select(node => node.Address)),
+            _reachability);
         foreach (var member in pending.OrderBy(IsSelf))
         {
             _cluster.Down(member.Address);

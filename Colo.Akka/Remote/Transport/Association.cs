@@ -38,13 +38,14 @@ internal sealed class Association : IRunnable
     private OutboundLink _handler;
     private MessageEncoder _encoder;
     private long _heardBefore;
+    private TimeSpan _silentSince;
     private TaskCompletionSource _finishing;
 
     internal Association(Remoting remoting, Address remote)
     {
         _remoting = remoting;
         Remote = remote;
-        _outbox = new SystemOutbox(remoting.Settings.SysMsgBufferSize);
+        _outbox = new SystemOutbox(remoting.Settings.SysMsgBufferSize, () => remoting.Now);
         _linkDetector = remoting.CreateLinkDetector();
     }
 
@@ -402,6 +403,7 @@ internal sealed class Association : IRunnable
 
     private void DropLink()
     {
+        _silentSince = _phase == Phase.Active ? _remoting.Now : _silentSince;
         _generation++;
         _link?.Close();
         _link = null;
@@ -448,9 +450,35 @@ internal sealed class Association : IRunnable
         _remoting.Publish(new QuarantinedEvent(Remote, known));
     }
 
+    /// <summary>
+    /// True when there is no hope left for this peer: it has not acknowledged a system message for too long, so the two can
+    /// no longer agree on who lives, or it has been gone for too long.
+    /// </summary>
+    private bool GiveUp()
+    {
+        var isDeaf = _outbox.LongestWait > _remoting.Settings.InitialSysMsgDeliveryTimeout;
+        var isGone = _phase != Phase.Active && _peerUid is { } uid && !IsQuarantined(uid)
+            && _remoting.Settings.QuarantineSilentSystemTimeout is { } patience && patience > TimeSpan.Zero
+            && _remoting.Now - _silentSince > patience;
+        if (isDeaf)
+        {
+            _remoting.Log.Error(
+                "System messages to {0} were not acknowledged within {1}; the address is given up", Remote,
+                _remoting.Settings.InitialSysMsgDeliveryTimeout);
+            _outbox.Restart();
+        }
+
+        if (isDeaf || isGone)
+        {
+            Quarantine(_peerUid);
+        }
+
+        return isDeaf || isGone;
+    }
+
     private void Beat()
     {
-        if (_phase != Phase.Active)
+        if (GiveUp() || _phase != Phase.Active)
         {
             return;
         }

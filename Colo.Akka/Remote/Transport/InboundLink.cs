@@ -6,7 +6,7 @@ using Akka.Remote.Serialization.Proto;
 namespace Akka.Remote.Transport;
 
 /// <summary>Receives on a link that a peer opened: first its greeting, then what it sends to actors here.</summary>
-internal sealed class InboundLink(Remoting remoting) : ILinkHandler
+internal sealed class InboundLink(Remoting remoting, long number) : ILinkHandler
 {
     private readonly InboundNames<InboundRecipient> _recipients = new();
     private readonly InboundNames<IActorRef> _senders = new();
@@ -16,6 +16,9 @@ internal sealed class InboundLink(Remoting remoting) : ILinkHandler
     private long _heard;
     private long _heardBefore;
     private int _silentBeats;
+
+    /// <summary>Counts the links that peers opened, so that there is an order to visit them in.</summary>
+    internal long Number => number;
 
     /// <summary>The peer's address; null before it has said who it is.</summary>
     internal Address Remote => _peer?.Remote;

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Akka.Actor;
+using Akka.Actor.Internal;
 using Akka.Dispatch;
 using Akka.Dispatch.SysMsg;
 using Akka.Event;
@@ -15,15 +16,16 @@ internal sealed class Remoting : ILinkAcceptor
 {
     private readonly ConcurrentDictionary<Address, Association> _associations = new();
     private readonly ConcurrentDictionary<InboundLink, bool> _inbound = new();
-    private readonly ExtendedActorSystem _system;
+    private readonly ActorSystemImpl _system;
     private readonly RemoteActorRefProvider _provider;
     private readonly MessageDispatcher _dispatcher;
     private readonly TimeSpan _beatInterval;
     private readonly int _beatsOfSilence;
     private readonly WireTypes _wireTypes;
     private ICancelable _beats;
+    private long _accepted;
 
-    internal Remoting(ExtendedActorSystem system, RemoteActorRefProvider provider, ITransport transport, int maximumPayloadSize)
+    internal Remoting(ActorSystemImpl system, RemoteActorRefProvider provider, ITransport transport, int maximumPayloadSize)
     {
         _system = system;
         _provider = provider;
@@ -53,6 +55,8 @@ internal sealed class Remoting : ILinkAcceptor
 
     internal Address LocalAddress { get; private set; }
 
+    internal TimeSpan Now => _system.Scheduler.MonotonicClock;
+
     /// <summary>What references inside messages are written with.</summary>
     internal Information Information { get; private set; }
 
@@ -69,18 +73,18 @@ internal sealed class Remoting : ILinkAcceptor
         _beats?.Cancel();
         var finished = _associations.OrderBy(item => item.Key, Address.Comparer).Select(item => item.Value).Select(association =>
         {
-            var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var done = new TaskCompletionSource(_system.CompletionOptions);
             association.Tell(new AssociationCommand.Finish(done));
             return done.Task;
         }).ToList();
-        var patience = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        After(Settings.FlushWait, patience.SetResult);
+        var patience = new TaskCompletionSource(_system.CompletionOptions);
+        After(Settings.FlushWait, () => patience.TrySetResult());
         await Task.WhenAny(Task.WhenAll(finished), patience.Task).ConfigureAwait(false);
         await Transport.ShutdownAsync(Settings.FlushWait).ConfigureAwait(false);
         Publish(new RemotingShutdownEvent());
     }
 
-    public ILinkHandler Accept() => new InboundLink(this);
+    public ILinkHandler Accept() => new InboundLink(this, Interlocked.Increment(ref _accepted));
 
     internal Association AssociationFor(Address remote) =>
         _associations.GetOrAdd(remote, static (address, remoting) => new Association(remoting, address), this);
@@ -117,7 +121,7 @@ internal sealed class Remoting : ILinkAcceptor
 
     internal void CloseInbound(Address remote, int uid)
     {
-        foreach (var link in _inbound.Keys.Where(link => link.Uid == uid && remote.Equals(link.Remote)))
+        foreach (var link in _inbound.Keys.Where(link => link.Uid == uid && remote.Equals(link.Remote)).OrderBy(link => link.Number))
         {
             link.Abort();
         }
@@ -237,7 +241,7 @@ internal sealed class Remoting : ILinkAcceptor
             association.Tell(new AssociationCommand.Beat());
         }
 
-        foreach (var link in _inbound.Keys)
+        foreach (var link in _inbound.Keys.OrderBy(link => link.Number))
         {
             link.Beat(_beatsOfSilence);
         }

@@ -4,10 +4,11 @@ using System.Net.Sockets;
 namespace Colo.Vmm.Block.Nbd;
 
 /// <summary>
-/// A disk on an NBD server. Many requests are in flight on one link. When the link breaks, requests fail with PeerLost, or wait
-/// and are sent again when <see cref="NbdClientOptions.ReconnectDelay"/> says so; each is idempotent, so twice is as good as
-/// once. <see cref="Yank"/> ends a hanging link from any thread.
-/// <code>Connected --broken--> Waiting --reconnected--> Connected;  Waiting --delay over--> Lost --reconnected--> Connected</code>
+/// A disk on an NBD server. Many requests are in flight on one link. When the link breaks, requests fail with
+/// PeerLost, or wait and are sent again when <see cref="NbdClientOptions.ReconnectDelay"/> says so; each is
+/// idempotent, so twice is as good as once. <see cref="Yank"/> ends a hanging link from any thread.
+/// <code>Connected --broken--> Waiting --reconnected--> Connected; Waiting --delay over--> Lost --reconnected-->
+/// Connected</code>
 /// </summary>
 public sealed class NbdClient : IBlockDevice
 {
@@ -58,7 +59,8 @@ public sealed class NbdClient : IBlockDevice
     /// <summary>Whether requests wait for a place; a stale answer is repaired by the next completion.</summary>
     internal bool HasWaiting => Volatile.Read(ref _first) is not null;
 
-    /// <summary>Opens <c>nbd://host:port/export</c> and its relatives. Throws IOException with the reason when that fails.</summary>
+    /// <summary>Opens <c>nbd://host:port/export</c> and its relatives. Throws IOException with the reason when that
+    /// fails.</summary>
     public static NbdClient Open(string uri, NbdClientOptions? options = null)
     {
         if (!NbdUri.TryParse(uri, out var parsed, out var reason))
@@ -75,8 +77,8 @@ public sealed class NbdClient : IBlockDevice
         return Open(() => Connect(parsed), options);
     }
 
-    /// <summary>Opens an export on links that the caller makes: the first one now, others after a loss. <paramref name="connect"/>
-    /// throws IOException or SocketException when it can't.</summary>
+    /// <summary>Opens an export on links that the caller makes: the first one now, others after a loss.
+    /// <paramref name="connect"/> throws IOException or SocketException when it can't.</summary>
     public static NbdClient Open(Func<Stream> connect, NbdClientOptions options)
     {
         var start = options.Time.GetTimestamp();
@@ -167,7 +169,8 @@ public sealed class NbdClient : IBlockDevice
             : RangesAsync(NbdProtocol.CommandTrim, 0, offset, length);
     }
 
-    /// <summary>Aborts the link: everything in flight fails with PeerLost now, whatever the options say, and nothing reconnects.
+    /// <summary>Aborts the link: everything in flight fails with PeerLost now, whatever the options say, and
+    /// nothing reconnects.
     /// </summary>
     public void Yank()
     {

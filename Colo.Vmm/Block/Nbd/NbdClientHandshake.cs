@@ -4,8 +4,8 @@ using System.Text;
 
 namespace Colo.Vmm.Block.Nbd;
 
-/// <summary>The client's side of the negotiation, in QEMU's order: TLS, structured replies, GO; EXPORT_NAME for servers that don't
-/// know GO. A server that breaks the rules is a failure with a text, not an exception.</summary>
+/// <summary>The client's side of the negotiation, in QEMU's order: TLS, structured replies, GO; EXPORT_NAME for
+/// servers that don't know GO. A server that breaks the rules is a failure with a text, not an exception.</summary>
 internal sealed class NbdClientHandshake(Stream stream, NbdClientOptions options)
 {
     private const int ReplyMax = 64 * 1024;

@@ -3,9 +3,9 @@ using System.Buffers.Binary;
 namespace Colo.Vmm.Block.Nbd;
 
 /// <summary>
-/// One connection of the client. Whoever submits sends, unless somebody is at it: then that one takes the new requests along,
-/// many in one send. The reader matches answers by cookie: place in the table, and a count so that a late or invented answer
-/// meets no other request.
+/// One connection of the client. Whoever submits sends, unless somebody is at it: then that one takes the new
+/// requests along, many in one send. The reader matches answers by cookie: place in the table, and a count so that
+/// a late or invented answer meets no other request.
 /// </summary>
 internal sealed class NbdClientLink
 {
@@ -61,8 +61,8 @@ internal sealed class NbdClientLink
             SendBatch();
             lock (_lock)
             {
-                // Who queued while this one was leaving saw it at work and left the sending to it: look again. Without a free
-                // place the reader comes back here with the next answer.
+                // Who queued while this one was leaving saw it at work and left the sending to it: look again.
+                // Without a free place the reader comes back here with the next answer.
                 _sending = false;
                 if (_dead || _free.Count == 0 || !_owner.HasWaiting)
                 {
@@ -107,7 +107,8 @@ internal sealed class NbdClientLink
         Abort();
     }
 
-    /// <summary>After <see cref="Receive"/>: gives the unanswered requests back to the owner, the oldest place first.</summary>
+    /// <summary>After <see cref="Receive"/>: gives the unanswered requests back to the owner, the oldest place
+    /// first.</summary>
     public void FailInFlight()
     {
         lock (_lock)

@@ -11,7 +11,8 @@ public sealed record NbdClientOptions
     /// <summary>Not null: STARTTLS is asked for, and the session is given up without it.</summary>
     public SslClientAuthenticationOptions? Tls { get; init; }
 
-    /// <summary>How long requests wait for a broken link to come back. Default zero: they fail with PeerLost at once.</summary>
+    /// <summary>How long requests wait for a broken link to come back. Default zero: they fail with PeerLost at
+    /// once.</summary>
     public TimeSpan ReconnectDelay { get; init; } = TimeSpan.Zero;
 
     /// <summary>Time between two attempts to reconnect. Default 1 s.</summary>

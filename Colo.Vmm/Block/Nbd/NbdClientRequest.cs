@@ -2,8 +2,8 @@ using System.Threading.Tasks.Sources;
 
 namespace Colo.Vmm.Block.Nbd;
 
-/// <summary>One request of the client and its future; pooled. The completion runs on the thread pool, never on the thread that
-/// reads the link: what continues there may block.</summary>
+/// <summary>One request of the client and its future; pooled. The completion runs on the thread pool, never on the
+/// thread that reads the link: what continues there may block.</summary>
 internal sealed class NbdClientRequest(NbdClient owner) : IValueTaskSource<BlockStatus>, IThreadPoolWorkItem
 {
     private ManualResetValueTaskSourceCore<BlockStatus> _core;

@@ -1,6 +1,7 @@
 namespace Colo.Vmm.Block.Nbd;
 
-/// <summary>Numbers of the NBD protocol (fixed newstyle), all big endian on the wire; names as in its specification.</summary>
+/// <summary>Numbers of the NBD protocol (fixed newstyle), all big endian on the wire; names as in its
+/// specification.</summary>
 internal static class NbdProtocol
 {
     public const ulong GreetingMagic = 0x4e42444d41474943;

@@ -5,10 +5,10 @@ using System.Net.Sockets;
 namespace Colo.Vmm.Block.Nbd;
 
 /// <summary>
-/// Serves block devices by the NBD protocol (fixed newstyle handshake, structured replies, base:allocation, STARTTLS). A
-/// connection has a thread of its own that reads, works and answers without a switch: few connections, each of which wants the
-/// shortest way from the socket to the page cache. Requests of a device that doesn't answer at once run in parallel and are
-/// answered in any order. Nothing that a client sends throws out of its connection.
+/// Serves block devices by the NBD protocol (fixed newstyle handshake, structured replies, base:allocation,
+/// STARTTLS). A connection has a thread of its own that reads, works and answers without a switch: few connections,
+/// each of which wants the shortest way from the socket to the page cache. Requests of a device that doesn't answer
+/// at once run in parallel and are answered in any order. Nothing that a client sends throws out of its connection.
 /// </summary>
 public sealed class NbdServer : IDisposable
 {
@@ -48,7 +48,8 @@ public sealed class NbdServer : IDisposable
         }
     }
 
-    /// <summary>Accepts connections; returns where (the port when 0 was asked). Throws SocketException when the place is taken.</summary>
+    /// <summary>Accepts connections; returns where (the port when 0 was asked). Throws SocketException when the
+    /// place is taken.</summary>
     public EndPoint Listen(EndPoint endPoint)
     {
         var socket = LinkStreams.CreateSocket(endPoint);
@@ -72,7 +73,8 @@ public sealed class NbdServer : IDisposable
         return socket.LocalEndPoint!;
     }
 
-    /// <summary>Serves one client on a link that is there already; returns when it has gone. The stream is closed.</summary>
+    /// <summary>Serves one client on a link that is there already; returns when it has gone. The stream is
+    /// closed.</summary>
     public void Serve(Stream stream)
     {
         var connection = new NbdServerConnection(stream, _options, _exports);

@@ -4,8 +4,9 @@ using System.Buffers.Binary;
 namespace Colo.Vmm.Block.Nbd;
 
 /// <summary>
-/// One client. Its thread negotiates, then reads requests, starts each on the device and answers those that complete at once,
-/// many answers in one send when the client pipelines; other requests are answered by the thread that completes them.
+/// One client. Its thread negotiates, then reads requests, starts each on the device and answers those that
+/// complete at once, many answers in one send when the client pipelines; other requests are answered by the thread
+/// that completes them.
 /// </summary>
 internal sealed class NbdServerConnection(
     Stream stream, NbdServerOptions options, IReadOnlyDictionary<string, NbdExport> exports)

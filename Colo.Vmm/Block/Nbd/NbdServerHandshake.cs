@@ -4,8 +4,8 @@ using System.Text;
 
 namespace Colo.Vmm.Block.Nbd;
 
-/// <summary>The negotiation of one connection: greeting, options, until an export is chosen. Bounded in data by the option limit
-/// and in time by its owner.</summary>
+/// <summary>The negotiation of one connection: greeting, options, until an export is chosen. Bounded in data by the
+/// option limit and in time by its owner.</summary>
 internal sealed class NbdServerHandshake(
     Stream stream, NbdServerOptions options, IReadOnlyDictionary<string, NbdExport> exports)
 {

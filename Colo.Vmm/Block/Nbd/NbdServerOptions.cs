@@ -11,11 +11,13 @@ public sealed record NbdServerOptions
     /// <summary>Time from the connection to the end of the negotiation. Default 10 s, as QEMU's.</summary>
     public TimeSpan HandshakeTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Requests of one connection that a device works on at a time (devices that answer at once need one). Default 64.
+    /// <summary>Requests of one connection that a device works on at a time (devices that answer at once need one).
+    /// Default 64.
     /// </summary>
     public int RequestsMax { get; init; } = 64;
 
-    /// <summary>Payload bytes of one connection in memory at a time. Default 64 MiB; a single request may have 32 MiB.</summary>
+    /// <summary>Payload bytes of one connection in memory at a time. Default 64 MiB; a single request may have 32
+    /// MiB.</summary>
     public long PayloadBytesMax { get; init; } = 64L << 20;
 
     /// <summary>How to answer STARTTLS; null: refused.</summary>

@@ -4,8 +4,9 @@ using System.Net.Sockets;
 
 namespace Colo.Vmm.Block.Nbd;
 
-/// <summary>Where an export is: <c>nbd://host:port/export</c>, <c>nbds://...</c> (TLS), <c>nbd+unix:///export?socket=PATH</c>,
-/// <c>nbds+unix:///...</c>; the NBD URI specification. The port is 10809 unless said.</summary>
+/// <summary>Where an export is: <c>nbd://host:port/export</c>, <c>nbds://...</c> (TLS),
+/// <c>nbd+unix:///export?socket=PATH</c>, <c>nbds+unix:///...</c>; the NBD URI specification. The port is 10809
+/// unless said.</summary>
 /// <param name="Host">Host name or address; empty for a unix socket.</param>
 /// <param name="Port">TCP port.</param>
 /// <param name="SocketPath">Unix socket, or null.</param>

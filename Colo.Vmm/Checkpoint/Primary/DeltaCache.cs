@@ -66,7 +66,8 @@ internal sealed class DeltaCache
         content.CopyTo(_content[slot]);
     }
 
-    /// <summary>The page was sent as zeros; a delta to that is never smaller, so its slot is better used otherwise.</summary>
+    /// <summary>The page was sent as zeros; a delta to that is never smaller, so its slot is better used
+    /// otherwise.</summary>
     public void SentZero(int page)
     {
         var slot = _slotOfPage[page] - 1;

@@ -54,7 +54,8 @@ public sealed class LiveStart
         _options = options;
     }
 
-    /// <summary>Copies everything and takes the first checkpoint. Blocks; may be called again after a failure.</summary>
+    /// <summary>Copies everything and takes the first checkpoint. Blocks; may be called again after a
+    /// failure.</summary>
     /// <param name="first">Term and epoch of the first checkpoint.</param>
     /// <param name="progress">Called after each round, on the calling thread.</param>
     /// <param name="cancellation">Ends the copying between two chunks, or aborts the checkpoint.</param>
@@ -74,7 +75,8 @@ public sealed class LiveStart
         }
     }
 
-    /// <summary>Copies everything and leaves the first checkpoint to the caller, who may give it this epoch or a higher one.</summary>
+    /// <summary>Copies everything and leaves the first checkpoint to the caller, who may give it this epoch or a
+    /// higher one.</summary>
     /// <param name="first">Term and lowest epoch of the first checkpoint.</param>
     /// <param name="progress">Called after each round, on the calling thread.</param>
     /// <param name="cancellation">Ends the copying between two chunks.</param>

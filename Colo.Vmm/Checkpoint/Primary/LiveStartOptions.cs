@@ -3,7 +3,8 @@ namespace Colo.Vmm.Checkpoint.Primary;
 /// <summary>How all memory is copied to a new secondary while the guest runs.</summary>
 public sealed record LiveStartOptions
 {
-    /// <summary>Most rounds over memory before the final checkpoint is taken anyway; 30 as in other live migrations.</summary>
+    /// <summary>Most rounds over memory before the final checkpoint is taken anyway; 30 as in other live
+    /// migrations.</summary>
     public int RoundsMax { get; init; } = 30;
 
     /// <summary>Pages left at which the rounds end and the final checkpoint is taken.</summary>

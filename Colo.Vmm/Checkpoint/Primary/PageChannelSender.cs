@@ -71,7 +71,8 @@ internal sealed class PageChannelSender
         }
     }
 
-    /// <summary>Sends this channel's pages of <paramref name="set"/>; what was taken before a cancellation is sent.</summary>
+    /// <summary>Sends this channel's pages of <paramref name="set"/>; what was taken before a cancellation is
+    /// sent.</summary>
     public SendEnd Send(
         FrameType type, CheckpointStamp stamp, DirtyPages set, IPageSource source, Action? afterChunk,
         CancellationToken cancellation)

@@ -3,8 +3,8 @@ using System.IO.Compression;
 namespace Colo.Vmm.Checkpoint.Primary;
 
 /// <summary>
-/// Builds one chunk in place: a page is copied from guest RAM straight into the frame that goes to the stream. Layout as
-/// in <see cref="PageChunk"/>, with room for the frame header in front.
+/// Builds one chunk in place: a page is copied from guest RAM straight into the frame that goes to the stream.
+/// Layout as in <see cref="PageChunk"/>, with room for the frame header in front.
 /// </summary>
 internal sealed class PageChunkBuilder
 {

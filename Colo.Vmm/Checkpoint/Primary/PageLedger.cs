@@ -5,7 +5,8 @@ namespace Colo.Vmm.Checkpoint.Primary;
 /// <summary>
 /// What the primary knows about the secondary's memory. Each page is in any of these sets:
 /// <list type="bullet">
-/// <item><see cref="Pending"/>: written since it was last sent, so it must be sent before or in the next checkpoint;</item>
+/// <item><see cref="Pending"/>: written since it was last sent, so it must be sent before or in the next
+/// checkpoint;</item>
 /// <item><see cref="Staged"/>: some version of it was sent for the next checkpoint;</item>
 /// <item><see cref="Captured"/>: belongs to the checkpoint that is being sent.</item>
 /// </list>
@@ -55,7 +56,8 @@ internal sealed class PageLedger
         _hashed?.Clear();
     }
 
-    /// <summary>All pending pages are the checkpoint's; what is written from now on is the next one's. Guest paused.</summary>
+    /// <summary>All pending pages are the checkpoint's; what is written from now on is the next one's. Guest
+    /// paused.</summary>
     public void Capture() => (Captured, Pending) = (Pending, Captured);
 
     public void Commit()
@@ -88,7 +90,8 @@ internal sealed class PageLedger
         return (count, digest);
     }
 
-    /// <summary>Pages that the secondary will have staged once the captured ones are sent, and those not in the capture.</summary>
+    /// <summary>Pages that the secondary will have staged once the captured ones are sent, and those not in the
+    /// capture.</summary>
     public (int Total, int AheadOnly) CountStagedAndCaptured()
     {
         var captured = 0;
@@ -108,7 +111,8 @@ internal sealed class PageLedger
         return (captured + ahead, ahead);
     }
 
-    /// <summary>Whether the secondary provably has a page with this hash already; learns the hash as its content.</summary>
+    /// <summary>Whether the secondary provably has a page with this hash already; learns the hash as its
+    /// content.</summary>
     public bool IsEqualThenLearn(int page, PageHash hash)
     {
         if (_hashed!.Contains(page) && _hashes![page] == hash)

@@ -12,10 +12,12 @@ public sealed record PrecopyOptions
     /// </summary>
     public TimeSpan CollectInterval { get; init; } = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>Most pages in one call of <see cref="BackgroundPrecopy.Step"/>, so that a checkpoint never waits long.</summary>
+    /// <summary>Most pages in one call of <see cref="BackgroundPrecopy.Step"/>, so that a checkpoint never waits
+    /// long.</summary>
     public int PagesPerStep { get; init; } = 256;
 
-    /// <summary>Share of the secondary's staging room that pages sent ahead may fill before a checkpoint is asked for.</summary>
+    /// <summary>Share of the secondary's staging room that pages sent ahead may fill before a checkpoint is asked
+    /// for.</summary>
     public double StagedShareMax { get; init; } = 0.5;
 
     /// <summary>All violations at once; empty when the options hold together.</summary>

@@ -128,8 +128,8 @@ public sealed class PrimaryCheckpointSender : IDisposable
     /// </summary>
     /// <param name="stamp">Its term and epoch; the epoch is higher than that of any attempt before.</param>
     /// <param name="cancellation">
-    /// Gives the checkpoint up while that is possible. After everything has been sent, the secondary may have committed:
-    /// then a cancellation closes the link and the report says Unresolved.
+    /// Gives the checkpoint up while that is possible. After everything has been sent, the secondary may have
+    /// committed: then a cancellation closes the link and the report says Unresolved.
     /// </param>
     public CheckpointReport Run(CheckpointStamp stamp, CancellationToken cancellation)
     {
@@ -167,7 +167,8 @@ public sealed class PrimaryCheckpointSender : IDisposable
         }
     }
 
-    /// <summary>Adds what the guest has written since the last time to the pending pages; returns the set until it is given back.</summary>
+    /// <summary>Adds what the guest has written since the last time to the pending pages; returns the set until it
+    /// is given back.</summary>
     internal DirtyPages CollectDirty()
     {
         var written = _machine.CollectDirty();
@@ -376,7 +377,8 @@ public sealed class PrimaryCheckpointSender : IDisposable
             ? Abort(run, AbortReason.Cancelled)
             : GiveUp(run);
 
-    /// <summary>Tells the secondary and waits until it has thrown everything away; then the link is as good as before.</summary>
+    /// <summary>Tells the secondary and waits until it has thrown everything away; then the link is as good as
+    /// before.</summary>
     private CheckpointReport Abort(CheckpointRun run, AbortReason reason)
     {
         ReadOnlySpan<byte> payload = [(byte)reason];
@@ -508,7 +510,8 @@ public sealed class PrimaryCheckpointSender : IDisposable
             : LinkFailure.UnexpectedFrame;
     }
 
-    /// <summary>Hashes come in page order, each page once, only after we asked; the run thread waits meanwhile.</summary>
+    /// <summary>Hashes come in page order, each page once, only after we asked; the run thread waits
+    /// meanwhile.</summary>
     private bool TryLearnHashes(ReadOnlySpan<byte> payload)
     {
         var first = BinaryPrimitives.ReadInt32LittleEndian(payload);

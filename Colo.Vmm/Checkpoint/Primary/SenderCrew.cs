@@ -68,7 +68,8 @@ internal sealed class SenderCrew : IDisposable
         }
     }
 
-    /// <summary>Sends the set over all channels; with <paramref name="isCheckpoint"/> each ends with its pages-end.</summary>
+    /// <summary>Sends the set over all channels; with <paramref name="isCheckpoint"/> each ends with its
+    /// pages-end.</summary>
     public SendEnd Send(
         bool isCheckpoint, CheckpointStamp stamp, DirtyPages set, IPageSource source, Action? afterChunk,
         CancellationToken cancellation)

@@ -89,7 +89,8 @@ internal sealed class CheckpointIntake
         UnlockAll();
     }
 
-    /// <summary>Waits until every channel has ended the checkpoint; false when <paramref name="isLost"/> says so first.</summary>
+    /// <summary>Waits until every channel has ended the checkpoint; false when <paramref name="isLost"/> says so
+    /// first.</summary>
     public bool WaitForEnd(Func<bool> isLost)
     {
         lock (_endGate)
@@ -142,7 +143,8 @@ internal sealed class CheckpointIntake
         return reason;
     }
 
-    /// <summary>The commit: what was collected is the truth now, and what arrives later belongs to the next checkpoint.</summary>
+    /// <summary>The commit: what was collected is the truth now, and what arrives later belongs to the next
+    /// checkpoint.</summary>
     public void Seal()
     {
         LockAll();
@@ -210,8 +212,9 @@ internal sealed class CheckpointIntake
     }
 
     /// <summary>
-    /// All memory will come again, with this epoch, and until a checkpoint is committed there is no image. What is still
-    /// on its way with a lower epoch is dropped: it could overwrite a page that the primary has found equal here.
+    /// All memory will come again, with this epoch, and until a checkpoint is committed there is no image. What is
+    /// still on its way with a lower epoch is dropped: it could overwrite a page that the primary has found equal
+    /// here.
     /// </summary>
     public void StartOver(ulong epoch)
     {
@@ -234,7 +237,8 @@ internal sealed class CheckpointIntake
         UnlockAll();
     }
 
-    /// <summary>Moves staged pages to the spill file when the guest's older versions need their memory. Any thread.</summary>
+    /// <summary>Moves staged pages to the spill file when the guest's older versions need their memory. Any
+    /// thread.</summary>
     public void Relieve()
     {
         if (_room.IsOverMemory)

@@ -100,8 +100,8 @@ internal sealed class CommittedImage : IDisposable
     /// <summary>
     /// Makes RAM the image that consists of this one and the staged pages: pages that the guest wrote get their old
     /// content back, staged pages their new content. The machine is paused. May be repeated after an interruption,
-    /// because nothing is let go before <see cref="Begin"/>. Returns the number of pages written, or -1 when a staged page
-    /// can't be read.
+    /// because nothing is let go before <see cref="Begin"/>. Returns the number of pages written, or -1 when a
+    /// staged page can't be read.
     /// </summary>
     public int Apply(StagedPages staged)
     {

@@ -22,18 +22,21 @@ public sealed record SecondaryCheckpointOptions
     public int? MemoryPagesMax { get; init; }
 
     /// <summary>
-    /// File for staged pages that <see cref="MemoryPagesMax"/> leaves no memory for. It is made anew, has no name once it
-    /// is open where the system allows that, and nothing in it outlives the process. Null: everything stays in memory.
+    /// File for staged pages that <see cref="MemoryPagesMax"/> leaves no memory for. It is made anew, has no name
+    /// once it is open where the system allows that, and nothing in it outlives the process. Null: everything stays
+    /// in memory.
     /// </summary>
     public string? SpillPath { get; init; }
 
     /// <summary>Most bytes of device state accepted; 64 MiB unless said otherwise.</summary>
     public int DeviceStateMax { get; init; } = 64 * 1024 * 1024;
 
-    /// <summary>Whether the guest goes on when a link is lost in the middle of a checkpoint. Its output stays held.</summary>
+    /// <summary>Whether the guest goes on when a link is lost in the middle of a checkpoint. Its output stays
+    /// held.</summary>
     public bool ResumeOnLinkLoss { get; init; } = true;
 
-    /// <summary>Whether staging memory goes back to the host after each checkpoint instead of waiting for the next.</summary>
+    /// <summary>Whether staging memory goes back to the host after each checkpoint instead of waiting for the
+    /// next.</summary>
     public bool ReleaseStagingMemory { get; init; }
 
     /// <summary>All violations at once; empty when the options hold together.</summary>

@@ -25,8 +25,8 @@ public enum ReplicaState
 ///     +-------- abort: discard, resume -------------------------+------------------------+  TryCommit
 ///     +-------- vmstate-loaded, resume &lt;-- Apply (rolls forward only) &lt;-- vmstate-received
 /// </code>
-/// Promises S5: until TryCommit has said yes, nothing that arrives changes the guest; after it, the guest's truth is the
-/// new state, whatever happens to the link. A silent peer is not noticed here; the owner closes the link.
+/// Promises S5: until TryCommit has said yes, nothing that arrives changes the guest; after it, the guest's truth
+/// is the new state, whatever happens to the link. A silent peer is not noticed here; the owner closes the link.
 /// Threads: one for control, one for each page channel. Sources: design, section 7; reliability, C.2.
 /// </summary>
 public sealed class SecondaryCheckpointReceiver : IDisposable
@@ -46,6 +46,7 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
     private CheckpointStamp _stamp;
     private CheckpointStamp _committed;
     private VmStateSize _size;
+    private long _capturedAt;
     private int _wanted;
     private volatile ReplicaState _replica;
     private TimeSpan _lastApplyTime;
@@ -104,7 +105,8 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
     /// <summary>Pages that the guest has written since the last checkpoint, kept in their older version.</summary>
     public int ChangedPages => _intake.Image.SavedPageCount;
 
-    /// <summary>Bytes held beside guest RAM for page content: staged pages, older versions of changed ones, spare buffers.</summary>
+    /// <summary>Bytes held beside guest RAM for page content: staged pages, older versions of changed ones, spare
+    /// buffers.</summary>
     public long ExtraMemoryBytes => (long)_machine.Ram.SavedPages.AliveCount * FrameLimits.PageSize;
 
     /// <summary>The most that <see cref="ExtraMemoryBytes"/> has been.</summary>
@@ -113,7 +115,8 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
     /// <summary>Staged pages that are in the spill file.</summary>
     public int SpilledPages => _intake.Room.PagesInFile;
 
-    /// <summary>Why there is no spill file though one was asked for; staged pages stay in memory then. Null: there is.</summary>
+    /// <summary>Why there is no spill file though one was asked for; staged pages stay in memory then. Null: there
+    /// is.</summary>
     public string? SpillProblem { get; private set; }
 
     /// <summary>How long the last flip took, and how many pages it wrote.</summary>
@@ -277,16 +280,18 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
         {
             (Phase.Idle, FrameType.CheckpointRequest) => OnRequest(header.Stamp),
             (Phase.Idle, FrameType.LiveStart) => OnLiveStart(header.Stamp, wantsHashes: payload[0] == 1),
-            (Phase.Requested, FrameType.VmStateSend) => Enter(Phase.Sending),
+            (Phase.Requested, FrameType.VmStateSend) => OnSend(),
             (Phase.Sending, FrameType.VmStateSize) => OnSize(payload),
             (Phase.Sized, FrameType.VmStateData) => OnData(payload),
             _ => LinkFailure.UnexpectedFrame,
         };
     }
 
-    private LinkFailure Enter(Phase phase)
+    private LinkFailure OnSend()
     {
-        _phase = phase;
+        // The primary says this as soon as it runs again after the capture.
+        _capturedAt = _time.GetTimestamp();
+        _phase = Phase.Sending;
         return LinkFailure.None;
     }
 
@@ -387,7 +392,8 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
         return LinkFailure.None;
     }
 
-    /// <summary>Everything that was announced on this channel is here: wait for the pages, verify, commit, flip.</summary>
+    /// <summary>Everything that was announced on this channel is here: wait for the pages, verify, commit,
+    /// flip.</summary>
     private LinkFailure Finish()
     {
         if (!_intake.WaitForEnd(_isLost))
@@ -442,6 +448,7 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
 
         _replica = ReplicaState.Replica;
         Volatile.Write(ref _wanted, 0);
+        _machine.AdvanceClock(_time.GetElapsedTime(_capturedAt));
         _hooks.Loaded(_stamp);
         _machine.Resume();
         _link.Control.TryWrite(FrameType.VmStateLoaded, _stamp, []);

@@ -64,7 +64,8 @@ internal sealed class StagedPages
 
     public void PutZero(int page) => Mark(page, s_zero);
 
-    /// <summary>The page was written into RAM, because there is no image to protect yet; only its number is kept.</summary>
+    /// <summary>The page was written into RAM, because there is no image to protect yet; only its number is
+    /// kept.</summary>
     public void NoteInRam(int page) => Mark(page, s_inRam);
 
     /// <summary>
@@ -91,7 +92,8 @@ internal sealed class StagedPages
             : StagedRead.Failed;
     }
 
-    /// <summary>Moves pages to the file while the room has too little memory; nobody else may be using the object.</summary>
+    /// <summary>Moves pages to the file while the room has too little memory; nobody else may be using the
+    /// object.</summary>
     public void Relieve()
     {
         var cursor = 0;

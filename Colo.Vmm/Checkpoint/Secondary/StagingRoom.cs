@@ -20,7 +20,8 @@ internal sealed class StagingRoom : IDisposable
 
     /// <param name="pool">The machine's buffers.</param>
     /// <param name="capacityPages">Most pages staged, in memory and in the file.</param>
-    /// <param name="memoryPages">Most buffers, for staged pages and older versions together; without a file not a bound.</param>
+    /// <param name="memoryPages">Most buffers, for staged pages and older versions together; without a file not a
+    /// bound.</param>
     /// <param name="file">The spill file, which belongs to the room; null: none.</param>
     public StagingRoom(SavedPagePool pool, int capacityPages, int memoryPages, IStorageFile? file)
     {

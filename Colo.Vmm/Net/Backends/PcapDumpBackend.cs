@@ -3,9 +3,9 @@ using System.Buffers.Binary;
 namespace Colo.Vmm.Net.Backends;
 
 /// <summary>
-/// Records the frames of both directions in a pcap file (libpcap 2.4, Ethernet, microseconds) and hands them on to another
-/// back end, or drops them when there is none. The file is complete after <see cref="Dispose"/>; while running it lags by
-/// at most a second of traffic.
+/// Records the frames of both directions in a pcap file (libpcap 2.4, Ethernet, microseconds) and hands them on to
+/// another back end, or drops them when there is none. The file is complete after <see cref="Dispose"/>; while
+/// running it lags by at most a second of traffic.
 /// </summary>
 public sealed class PcapDumpBackend : INetworkBackend
 {

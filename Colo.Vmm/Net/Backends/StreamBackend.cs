@@ -4,8 +4,9 @@ using System.Net.Sockets;
 namespace Colo.Vmm.Net.Backends;
 
 /// <summary>
-/// Frames over a stream socket, each with its length in front as 32 bits big-endian: the framing of QEMU's stream and socket
-/// netdevs and of passt. Connects, or listens and takes one peer at a time; a lost peer is tried again every second.
+/// Frames over a stream socket, each with its length in front as 32 bits big-endian: the framing of QEMU's stream
+/// and socket netdevs and of passt. Connects, or listens and takes one peer at a time; a lost peer is tried again
+/// every second.
 /// <code>
 ///   connecting or listening -> connected -> (peer gone, frame above the limit) -> connecting or listening
 /// </code>
@@ -113,7 +114,8 @@ public sealed class StreamBackend : INetworkBackend
         endpoint.AddressFamily, SocketType.Stream,
         endpoint.UnixPath is null ? ProtocolType.Tcp : ProtocolType.Unspecified);
 
-    /// <summary>All of it or nothing; a peer that stops in the middle of a frame is given up, because framing is lost.</summary>
+    /// <summary>All of it or nothing; a peer that stops in the middle of a frame is given up, because framing is
+    /// lost.</summary>
     private bool TrySend(Socket peer, ReadOnlySpan<byte> bytes)
     {
         bool started = false;

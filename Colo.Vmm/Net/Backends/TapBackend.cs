@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using Colo.Vmm.Links;
 
 namespace Colo.Vmm.Net.Backends;
 
@@ -99,6 +100,7 @@ public sealed unsafe partial class TapBackend : INetworkBackend
 
     private void ReadLoop()
     {
+        HostThread.Hurry();
         var buffer = new byte[FrameSizeMax];
         Span<PollDescriptor> descriptors =
         [

@@ -3,7 +3,8 @@ using Colo.Vmm.Block;
 
 namespace Colo.Benchmarks.Disk;
 
-/// <summary>The primary's writes on the secondary: old sectors kept first, a tenth of the writes to sectors kept already.</summary>
+/// <summary>The primary's writes on the secondary: old sectors kept first, a tenth of the writes to sectors kept
+/// already.</summary>
 internal static class BufferBenchmark
 {
     private const int FileSize = 192 << 20;

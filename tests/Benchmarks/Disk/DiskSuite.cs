@@ -5,8 +5,8 @@ using Colo.Vmm.Block.Nbd;
 namespace Colo.Benchmarks.Disk;
 
 /// <summary>
-/// NBD against qemu-nbd on the same file with the same clients, and the secondary's write path against the bare file. Each pair
-/// is measured in turns, so that both see the same machine, and compared as a ratio.
+/// NBD against qemu-nbd on the same file with the same clients, and the secondary's write path against the bare
+/// file. Each pair is measured in turns, so that both see the same machine, and compared as a ratio.
 /// </summary>
 internal static class DiskSuite
 {

@@ -5,7 +5,8 @@ using Colo.Vmm.Block.Nbd;
 
 namespace Colo.Benchmarks.Disk;
 
-/// <summary>fio's nbd engine, nbdcopy and our own client against our server and against qemu-nbd, over unix sockets.</summary>
+/// <summary>fio's nbd engine, nbdcopy and our own client against our server and against qemu-nbd, over unix
+/// sockets.</summary>
 internal static class NbdBenchmark
 {
     private const int FileSize = 256 << 20;

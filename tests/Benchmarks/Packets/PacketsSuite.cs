@@ -3,8 +3,9 @@ using Colo.Vmm.Tests.Net;
 namespace Colo.Benchmarks.Packets;
 
 /// <summary>
-/// Our comparer and QEMU's colo-compare on the same equal-stream trace, each in its own process behind the same three Unix sockets. At most 512
-/// frames are under way on each input, half of QEMU's queue bound, because QEMU drops what is beyond it.
+/// Our comparer and QEMU's colo-compare on the same equal-stream trace, each in its own process behind the same
+/// three Unix sockets. At most 512 frames are under way on each input, half of QEMU's queue bound, because QEMU
+/// drops what is beyond it.
 /// </summary>
 internal static class PacketsSuite
 {

@@ -5,7 +5,8 @@ using Colo.Vmm.Net;
 
 namespace Colo.Benchmarks.Packets;
 
-/// <summary>Sends one trace into both inputs of a comparer, in step, and times until the last byte has come out.</summary>
+/// <summary>Sends one trace into both inputs of a comparer, in step, and times until the last byte has come
+/// out.</summary>
 internal sealed class TraceDriver(int payloadBytes, int connections, Socket primary, Socket secondary, Socket output)
 {
     private const int FrameHeaderBytes = 14 + 20 + 20;

@@ -102,6 +102,26 @@ public sealed class FsmTests : global::Akka.TestKit.Xunit2.TestKit
         ExpectMsg("stopped: Shutdown in Closed", Limit);
     }
 
+    [Fact]
+    public void A_test_sets_state_data_and_timers_of_a_machine()
+    {
+        var door = ActorOfAsTestFSMRef<DoorActor, Door, int>(() => new DoorActor(TestActor));
+        Assert.Equal((Door.Closed, 0), (door.StateName, door.StateData));
+        Assert.False(door.IsStateTimerActive());
+        door.SetState(Door.Open, 7);
+        ExpectMsg("opened for the 7. time", Limit);
+        Assert.Equal((Door.Open, 7), (door.StateName, door.StateData));
+        Assert.True(door.IsStateTimerActive());
+        door.SetTimer("bell", "ring", TimeSpan.FromSeconds(1));
+        Assert.True(door.IsTimerActive("bell"));
+        door.CancelTimer("bell");
+        Assert.False(door.IsTimerActive("bell"));
+        Watch(door);
+        door.SetState(Door.Open, 7, null, FSMBase.Normal.Instance);
+        ExpectMsg("stopped: Normal in Open", Limit);
+        ExpectTerminated(door, Limit);
+    }
+
     private IActorRef NewDoor() => Sys.ActorOf(Props.Create(() => new DoorActor(TestActor)));
 
     private sealed class DoorActor : FSM<Door, int>

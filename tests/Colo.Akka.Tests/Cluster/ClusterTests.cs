@@ -29,9 +29,12 @@ public class ClusterTests
         var systems = await nodes.Form(count);
         var leaders = systems.Select(system => ClusterOf.Get(system).State.Leader).Distinct().ToList();
         Assert.Single(leaders);
-        Assert.Equal(
-            Enumerable.Range(1, count),
-            ClusterOf.Get(systems[0]).State.Members.Select(member => member.UpNumber).Order());
+
+        // All agree on who is older, and the founder is the oldest.
+        var ages = systems.Select(system => ClusterOf.Get(system).State.Members.Order(Member.AgeOrdering).Select(member => member.Address).ToList()).ToList();
+        Assert.All(ages, order => Assert.Equal(ages[0], order));
+        Assert.Equal(count, ages[0].Count);
+        Assert.Equal(ClusterOf.Get(systems[0]).SelfAddress, ages[0][0]);
     }
 
     [Fact]

@@ -9,6 +9,11 @@ public sealed class EngineMemoryTests : TestKit
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
+    public EngineMemoryTests()
+        : base("akka.test-pinned.type = PinnedDispatcher")
+    {
+    }
+
     [Fact]
     public void A_reference_to_a_stopped_actor_keeps_neither_the_actor_nor_its_messages()
     {
@@ -39,6 +44,36 @@ public sealed class EngineMemoryTests : TestKit
         }
 
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [Fact]
+    public void A_local_tell_allocates_nothing_beyond_the_queue()
+    {
+        using var entered = new SemaphoreSlim(0);
+        using var go = new SemaphoreSlim(0);
+        var actor = Sys.ActorOf(Props.Create(() => new Gatekeeper(entered, go)).WithDispatcher("akka.test-pinned"));
+        var message = new object();
+        long allocated = -1;
+
+        // The first rounds give the queue its size; a pinned thread holds the mailbox while this thread tells.
+        for (var round = 0; round < 4; round++)
+        {
+            actor.Tell(Gatekeeper.Wait, ActorRefs.NoSender);
+            Assert.True(entered.Wait(Limit));
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var i = 0; i < 1_000; i++)
+            {
+                actor.Tell(message, ActorRefs.NoSender);
+            }
+
+            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            go.Release();
+            actor.Tell(Gatekeeper.Wait, ActorRefs.NoSender);
+            Assert.True(entered.Wait(Limit));
+            go.Release();
+        }
+
+        Assert.Equal(0, allocated);
     }
 
     [Fact]
@@ -122,5 +157,20 @@ public sealed class EngineMemoryTests : TestKit
     {
         // Reading the path is what gives the asking side a place below /temp.
         protected override void OnReceive(object message) => Sender.Tell(Sender.Path.ToString());
+    }
+
+    /// <summary>Holds its thread at the gate when told to.</summary>
+    private sealed class Gatekeeper(SemaphoreSlim entered, SemaphoreSlim go) : UntypedActor
+    {
+        internal static readonly object Wait = new();
+
+        protected override void OnReceive(object message)
+        {
+            if (ReferenceEquals(message, Wait))
+            {
+                entered.Release();
+                go.Wait(Limit);
+            }
+        }
     }
 }

@@ -63,6 +63,26 @@ public sealed class SerializationTests : TestKit
         Assert.Equal(sent.Content, received.Content);
     }
 
+    [Fact]
+    public void With_serialize_creators_an_actor_is_made_only_from_what_can_be_serialized()
+    {
+        using var system = ActorSystem.Create(
+            "creators", ConfigurationFactory.ParseString("akka { actor.serialize-creators = on, loglevel = OFF }"));
+        system.ActorOf(Props.Create(() => new Made("a text", null)));
+        system.ActorOf(Props.Create(() => new Made("a text", new Unserializable())).WithDeploy(Deploy.Local));
+        Assert.ThrowsAny<Exception>(() => system.ActorOf(Props.Create(() => new Made("a text", new Unserializable()))));
+    }
+
+    private sealed class Unserializable
+    {
+        public string Text => throw new NotSupportedException("This cannot be read");
+    }
+
+    private sealed class Made(string text, object? more) : UntypedActor
+    {
+        protected override void OnReceive(object message) => Sender.Tell((text, more));
+    }
+
     private sealed class Echo : UntypedActor
     {
         protected override void OnReceive(object message) => Sender.Tell(message);

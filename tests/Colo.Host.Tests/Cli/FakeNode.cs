@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Colo.Actors.Vm;
+using Colo.Host.Cluster;
 using Colo.Host.Node;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -55,6 +56,7 @@ internal sealed class FakeNode : IAsyncDisposable
             Authorizations.Enqueue(context.Request.Headers.Authorization.ToString());
             return next(context);
         });
+        app.MapGet("/status", () => Status());
         app.MapGet("/vms", () => (VmView[])[Vm]);
         app.MapGet("/vms/{id}", (string id) => id == Vm.Name
             ? Results.Ok(Vm)
@@ -65,6 +67,21 @@ internal sealed class FakeNode : IAsyncDisposable
             : Results.Problem(CommandAnswer.Text, statusCode: CommandAnswer.Status));
         app.MapGet("/vms/{id}/console", () => Results.Text("Debian login: "));
         app.MapGet("/events", EventsAsync);
+    }
+
+    private ClusterStatusView Status()
+    {
+        bool safe = Vm.Protection == "Protected";
+        var vm = new VmStatusView(
+            Vm.Name, safe ? "PROTECTED" : "NOT PROTECTED", string.Empty, Vm.Since, Vm.Term, Vm.Epoch, "colo", true,
+            [new HostFate("node-a", safe, safe ? 0.4 : null, safe ? "if node-a died now: node-b answers in about 0.4 s" : "if node-a died now: web-1 STOPS")],
+            string.Empty, string.Empty, "nothing to do",
+            [
+                new VmHostRow("node-a", "primary", "running", 0, false, 0, 48213, "in step", null),
+                new VmHostRow("node-b", "secondary", "running", 5000, true, 900, 48212, "buffer 3 KiB", 0.3),
+            ],
+            Vm.Gauges, new RecentCheckpoints(60, 31, new Dictionary<string, int> { ["Period"] = 27, ["Mismatch"] = 4 }, 6.1, 14.9, 1000), null, "node-a");
+        return new ClusterStatusView(1, "node-a", DateTimeOffset.UnixEpoch, !safe, [vm], [], "witness w");
     }
 
     /// <summary>One event with the number after the one asked for, and the end of the stream.</summary>

@@ -18,12 +18,46 @@ public class ManagementApiTests
         IEnumerable<string> routes = ((IEndpointRouteBuilder)app).DataSources.SelectMany(source => source.Endpoints)
             .Cast<RouteEndpoint>()
             .SelectMany(endpoint => endpoint.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods
-                .Select(method => $"{method} {endpoint.RoutePattern.RawText}"));
+                .Select(method => $"{method} {endpoint.RoutePattern.RawText!.Replace(":long", string.Empty, StringComparison.Ordinal)}"));
         using Stream document = typeof(ManagementApi).Assembly.GetManifestResourceStream("Colo.Host.openapi.json")!;
         using JsonDocument json = await JsonDocument.ParseAsync(document);
         IEnumerable<string> documented = json.RootElement.GetProperty("paths").EnumerateObject()
             .SelectMany(path => path.Value.EnumerateObject().Select(method => $"{method.Name.ToUpperInvariant()} {path.Name}"));
         Assert.Equal(routes.Order(StringComparer.Ordinal), documented.Order(StringComparer.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("Vm", typeof(VmView))]
+    [InlineData("Gauges", typeof(Colo.Actors.Vm.VmGauges))]
+    [InlineData("CheckpointTiming", typeof(Colo.Actors.Vm.CheckpointTiming))]
+    [InlineData("CheckpointEntry", typeof(CheckpointEntry))]
+    [InlineData("RecentCheckpoints", typeof(RecentCheckpoints))]
+    [InlineData("Event", typeof(LoggedEvent))]
+    [InlineData("NodeFacts", typeof(Colo.Host.Cluster.NodeFacts))]
+    [InlineData("Member", typeof(Colo.Host.Cluster.MemberView))]
+    [InlineData("HostFate", typeof(Colo.Host.Cluster.HostFate))]
+    [InlineData("VmHostRow", typeof(Colo.Host.Cluster.VmHostRow))]
+    [InlineData("VmStatus", typeof(Colo.Host.Cluster.VmStatusView))]
+    [InlineData("ClusterStatus", typeof(Colo.Host.Cluster.ClusterStatusView))]
+    [InlineData("FailoverReport", typeof(FailoverReport))]
+    [InlineData("Command", typeof(CommandRecord))]
+    [InlineData("HealthCheck", typeof(HealthCheck))]
+    [InlineData("Actor", typeof(ActorView))]
+    [InlineData("Disk", typeof(DiskView))]
+    [InlineData("Disks", typeof(VmDisks))]
+    [InlineData("TermBand", typeof(TermBand))]
+    [InlineData("Timeline", typeof(Timeline))]
+    [InlineData("ConfigEntry", typeof(ConfigEntry))]
+    [InlineData("Config", typeof(ConfigView))]
+    public async Task The_openapi_schema_has_every_member_of_the_answer(string schema, Type answer)
+    {
+        using Stream document = typeof(ManagementApi).Assembly.GetManifestResourceStream("Colo.Host.openapi.json")!;
+        using JsonDocument json = await JsonDocument.ParseAsync(document);
+        IEnumerable<string> described = json.RootElement.GetProperty("components").GetProperty("schemas").GetProperty(schema)
+            .GetProperty("properties").EnumerateObject().Select(property => property.Name);
+        IEnumerable<string> answered = answer.GetProperties(System.Reflection.BindingFlags.Public | System.Reflection.BindingFlags.Instance)
+            .Select(property => JsonNamingPolicy.CamelCase.ConvertName(property.Name));
+        Assert.Equal(answered.Order(StringComparer.Ordinal), described.Order(StringComparer.Ordinal));
     }
 
     [Fact]

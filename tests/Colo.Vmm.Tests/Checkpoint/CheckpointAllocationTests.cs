@@ -2,7 +2,8 @@ using Colo.Vmm.Checkpoint.Primary;
 
 namespace Colo.Vmm.Tests.Checkpoint;
 
-/// <summary>Counts what the whole process allocates, because a checkpoint has threads: nothing else may run meanwhile.</summary>
+/// <summary>Counts what the whole process allocates, because a checkpoint has threads: nothing else may run
+/// meanwhile.</summary>
 [Collection(nameof(RunsAlone))]
 public sealed class CheckpointAllocationTests
 {

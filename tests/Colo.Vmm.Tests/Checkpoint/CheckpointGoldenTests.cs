@@ -1,10 +1,10 @@
-using System.Text;
 using Colo.Vmm.Checkpoint;
 using Colo.Vmm.Checkpoint.Primary;
 
 namespace Colo.Vmm.Tests.Checkpoint;
 
-/// <summary>Freezes the bytes of docs/protocol-checkpoint.md: a change here is another version of the protocol.</summary>
+/// <summary>Freezes the bytes of docs/protocol-checkpoint.md: a change here is another version of the
+/// protocol.</summary>
 public sealed class CheckpointGoldenTests
 {
     [Fact]
@@ -15,7 +15,7 @@ public sealed class CheckpointGoldenTests
             LinkRole.Primary, false, 2, 4, 0x1122334455667788, 5, 0x80000000, 0x10000000,
             LinkFeatures.Delta | LinkFeatures.Hashes).Write(bytes);
 
-        Equal(
+        GoldenBytes.Equal(
             "434F4C4F434B5054 0100 01 02 0200 0400 8877665544332211 0500000000000000 0000008000000000 "
             + "0000001000000000 00100000 00010000 05000000 DB8A73F1",
             bytes);
@@ -27,7 +27,7 @@ public sealed class CheckpointGoldenTests
         var bytes = new byte[FrameHeader.Size];
         new FrameHeader(FrameType.PagesEnd, 16, 0xAABBCCDD, new CheckpointStamp(5, 9), 3).Write(bytes);
 
-        Equal(
+        GoldenBytes.Equal(
             "4343504B 12 000000 10000000 DDCCBBAA 0500000000000000 0900000000000000 0300000000000000 00000000 FBC35A82", bytes);
     }
 
@@ -39,8 +39,8 @@ public sealed class CheckpointGoldenTests
         var end = new byte[PagesEnd.Size];
         new PagesEnd(6, 7).Write(end);
 
-        Equal("0100000000000000 0200000000000000 0300000000000000 04000000 05000000", size);
-        Equal("0600000000000000 0700000000000000", end);
+        GoldenBytes.Equal("0100000000000000 0200000000000000 0300000000000000 04000000 05000000", size);
+        GoldenBytes.Equal("0600000000000000 0700000000000000", end);
     }
 
     [Fact]
@@ -60,12 +60,12 @@ public sealed class CheckpointGoldenTests
 
         var payload = builder.Close()[FrameHeader.Size..].ToArray();
 
-        Equal("0300 0000 1C100000 1C100000 00000000", payload.AsSpan(0, 16));
+        GoldenBytes.Equal("0300 0000 1C100000 1C100000 00000000", payload.AsSpan(0, 16));
         Assert.Equal(-1, payload.AsSpan(16, 4096).IndexOfAnyExcept((byte)0x5A));
-        Equal(
+        GoldenBytes.Equal(
             "8941F998 0300 0100 0100000000000000 FB01 0100 0000000000000002",
             payload.AsSpan(16 + 4096, payload.Length - 16 - 4096 - 24));
-        Equal("03000000 01 00 0200  07000000 02 00 0100  08000000 03 00 1C00", payload.AsSpan(payload.Length - 24));
+        GoldenBytes.Equal("03000000 01 00 0200  07000000 02 00 0100  08000000 03 00 1C00", payload.AsSpan(payload.Length - 24));
     }
 
     [Fact]
@@ -88,12 +88,6 @@ public sealed class CheckpointGoldenTests
         Assert.Equal(0x8516F644812E60C8UL, PageHash.OfNumber(1));
         var bytes = new byte[PageHash.Size];
         PageHash.Compute(new byte[4096]).Write(bytes);
-        Equal("AD7FACB2586FC6E966C004D7D1D16B02", bytes);
-    }
-
-    private static void Equal(string expected, ReadOnlySpan<byte> actual)
-    {
-        var hex = new StringBuilder(expected).Replace(" ", "").ToString();
-        Assert.Equal(hex, Convert.ToHexString(actual));
+        GoldenBytes.Equal("AD7FACB2586FC6E966C004D7D1D16B02", bytes);
     }
 }

@@ -4,7 +4,8 @@ using Colo.Vmm.Checkpoint.Secondary;
 
 namespace Colo.Vmm.Tests.Checkpoint;
 
-/// <summary>Two fake machines, a link in memory, and hooks that write down what happened and compare the memories.</summary>
+/// <summary>Two fake machines, a link in memory, and hooks that write down what happened and compare the
+/// memories.</summary>
 internal sealed class CheckpointPair : IDisposable, IPrimaryCheckpointHooks, ISecondaryCheckpointHooks
 {
     // Generous: the machine that runs the tests may be busy with other things.

@@ -6,8 +6,8 @@ using Colo.Vmm.Memory;
 namespace Colo.Vmm.Tests.Checkpoint;
 
 /// <summary>
-/// A guest that does nothing but write to its RAM, by seeded steps or by a thread of its own. Every write is repeated in
-/// a shadow, so that a test can tell whether anybody else has touched the RAM.
+/// A guest that does nothing but write to its RAM, by seeded steps or by a thread of its own. Every write is
+/// repeated in a shadow, so that a test can tell whether anybody else has touched the RAM.
 /// </summary>
 internal sealed class FakeMachine : ICheckpointMachine, IDisposable
 {

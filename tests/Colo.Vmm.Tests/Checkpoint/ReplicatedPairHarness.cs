@@ -71,7 +71,8 @@ internal sealed class ReplicatedPairHarness : IDisposable, IPrimaryCheckpointHoo
         Primary.Dispose();
     }
 
-    /// <summary>The secondary stands alone; it goes on from its running state, which began with the last commit.</summary>
+    /// <summary>The secondary stands alone; it goes on from its running state, which began with the last
+    /// commit.</summary>
     public VirtMachine TakeOver()
     {
         _receiver.Dispose();

@@ -4,7 +4,8 @@ using Colo.Vmm.Tests.Machine;
 
 namespace Colo.Vmm.Tests.Checkpoint;
 
-/// <summary>Real harts on both sides: a program that counts, and writes its count to one of 1024 pages in turn.</summary>
+/// <summary>Real harts on both sides: a program that counts, and writes its count to one of 1024 pages in
+/// turn.</summary>
 public sealed class ReplicatedPairTests
 {
     private const int Counter = 6;
@@ -104,7 +105,8 @@ public sealed class ReplicatedPairTests
         return count;
     }
 
-    /// <summary>Each page holds the last count that it was written with: registers and memory are of one moment.</summary>
+    /// <summary>Each page holds the last count that it was written with: registers and memory are of one
+    /// moment.</summary>
     private static void AssertPagesBelongToCount(VirtMachine machine)
     {
         ulong count = machine.Board.Harts[0].Hart.GetX(Counter);

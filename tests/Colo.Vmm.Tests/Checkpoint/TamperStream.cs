@@ -191,7 +191,8 @@ internal sealed class TamperStream : Stream
         }
     }
 
-    /// <summary>Changes a number in the payload; page bytes themselves are left alone, nobody could know better.</summary>
+    /// <summary>Changes a number in the payload; page bytes themselves are left alone, nobody could know
+    /// better.</summary>
     private void LieInPayload(byte[] frame)
     {
         var payload = frame.AsSpan(FrameHeader.Size);

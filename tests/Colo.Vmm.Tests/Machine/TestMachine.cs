@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using Colo.Vmm.Block;
+using Colo.Vmm.Checksums;
 using Colo.Vmm.Cpu;
 using Colo.Vmm.Machine;
 using Colo.Vmm.Tests.Devices;

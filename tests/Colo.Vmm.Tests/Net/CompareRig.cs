@@ -4,8 +4,8 @@ using Colo.Vmm.Net;
 namespace Colo.Vmm.Tests.Net;
 
 /// <summary>
-/// Drives a comparer through its sockets one frame at a time: after each frame a marker datagram goes into both inputs, and when it comes out
-/// everything before it has been decided.
+/// Drives a comparer through its sockets one frame at a time: after each frame a marker datagram goes into both
+/// inputs, and when it comes out everything before it has been decided.
 /// </summary>
 internal sealed class CompareRig : IDisposable
 {

@@ -4,8 +4,8 @@ using Xunit.Abstractions;
 namespace Colo.Vmm.Tests.Net;
 
 /// <summary>
-/// The same frames into QEMU's colo-compare and into ours, through the same kind of sockets. Where QEMU is right, both release the same;
-/// docs/comparer-vs-qemu.md lists the rest, and these tests hold that table to what both do.
+/// The same frames into QEMU's colo-compare and into ours, through the same kind of sockets. Where QEMU is right,
+/// both release the same; docs/comparer-vs-qemu.md lists the rest, and these tests hold that table to what both do.
 /// </summary>
 [Trait("Category", "e2e")]
 public sealed class ComparerBesideQemuTests(ITestOutputHelper log)

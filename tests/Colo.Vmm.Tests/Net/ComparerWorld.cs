@@ -2,7 +2,8 @@ using Colo.Vmm.Net;
 
 namespace Colo.Vmm.Tests.Net;
 
-/// <summary>A comparer with its pool, sink and clock. Disposing it fails the test when a buffer is outstanding.</summary>
+/// <summary>A comparer with its pool, sink and clock. Disposing it fails the test when a buffer is
+/// outstanding.</summary>
 internal sealed class ComparerWorld : IDisposable
 {
     public ComparerWorld(ComparerOptions? options = null)

@@ -3,7 +3,8 @@ using Colo.Vmm.Net;
 
 namespace Colo.Vmm.Tests.Net;
 
-/// <summary>One end of a TCP connection, small but with what makes replicas differ: own initial number, segmentation, timing, repetition.</summary>
+/// <summary>One end of a TCP connection, small but with what makes replicas differ: own initial number,
+/// segmentation, timing, repetition.</summary>
 internal sealed class ModelConnection
 {
     private const int FlightMax = 6000;
@@ -107,7 +108,8 @@ internal sealed class ModelConnection
         return IsSynReceived ? ReceiveData(view, now) : null;
     }
 
-    // RFC 7323 as Linux has it: a handshake takes only an echo of what it has sent, and a timestamp from the past drops the segment.
+    // RFC 7323 as Linux has it: a handshake takes only an echo of what it has sent, and a timestamp from the past
+    // drops the segment.
     private bool IsTimely(in FrameView view)
     {
         if (!TcpOptions.TryFindTimestamps(view.TcpOptions, out var at))

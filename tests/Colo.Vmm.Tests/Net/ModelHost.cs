@@ -3,9 +3,9 @@ using Colo.Vmm.Net;
 namespace Colo.Vmm.Tests.Net;
 
 /// <summary>
-/// A TCP stack with the application above it. The guest echoes what a client sends, and on the first byte of a connection opens one back to the
-/// client and streams over it; the client does the reverse. What the application says depends only on the bytes it read, except at
-/// "free" offsets, where each replica invents its own byte.
+/// A TCP stack with the application above it. The guest echoes what a client sends, and on the first byte of a
+/// connection opens one back to the client and streams over it; the client does the reverse. What the application
+/// says depends only on the bytes it read, except at "free" offsets, where each replica invents its own byte.
 /// </summary>
 internal sealed class ModelHost(bool isGuest, int seed, bool hasFreeBytes, bool ipv6, int streamLength)
 {

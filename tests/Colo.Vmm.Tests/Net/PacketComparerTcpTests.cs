@@ -255,7 +255,8 @@ public sealed class PacketComparerTcpTests
         world.P(Data(9001, 0, 100, ack: 0x7000_0000));
         world.S(Data(9001, 0, 100, ack: 0x7000_0000));
         Assert.Equal(2, world.ReleasedCount);
-        // The next one begins lower in both directions: with the old watermark and bound all of it would pass unseen (H6).
+        // The next one begins lower in both directions: with the old watermark and bound all of it would pass
+        // unseen (H6).
         world.P(TestFrames.Tcp(5000, 51, TcpFlags.Syn | Ack, []));
         Assert.Equal(2, world.ReleasedCount);
         world.S(TestFrames.Tcp(6000, 51, TcpFlags.Syn | Ack, []));

@@ -2,7 +2,8 @@ using Colo.Vmm.Net;
 
 namespace Colo.Vmm.Tests.Net;
 
-/// <summary>Random and mutated frames through everything that parses. Nothing throws, nothing leaks, memory stays within its bound.</summary>
+/// <summary>Random and mutated frames through everything that parses. Nothing throws, nothing leaks, memory stays
+/// within its bound.</summary>
 public sealed class PacketFuzzTests
 {
     private static readonly byte[][] Corpus =

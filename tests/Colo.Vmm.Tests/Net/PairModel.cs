@@ -7,8 +7,8 @@ internal sealed record PairOptions(
     int Seed, double Loss, double GuestLoss, bool HasFreeBytes, bool Ipv6, int Connections, int StreamLength, int? TakeoverAt, double Checkpoints);
 
 /// <summary>
-/// A client, a primary and a secondary guest, the comparer and the rewriter between them, lossy and reordering links, checkpoints in their
-/// steps, and one takeover. One step is a millisecond.
+/// A client, a primary and a secondary guest, the comparer and the rewriter between them, lossy and reordering
+/// links, checkpoints in their steps, and one takeover. One step is a millisecond.
 /// </summary>
 internal sealed class PairModel : IReleaseSink
 {

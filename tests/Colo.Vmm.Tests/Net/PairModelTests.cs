@@ -3,8 +3,9 @@ using Xunit.Abstractions;
 namespace Colo.Vmm.Tests.Net;
 
 /// <summary>
-/// Comparer and rewriter between model TCP stacks. Each run is drawn from its seed, which a failure prints. Checked in every run: the
-/// client's streams are the application's, no byte of them ever changes, no reset, every stream ends, also through a takeover.
+/// Comparer and rewriter between model TCP stacks. Each run is drawn from its seed, which a failure prints. Checked
+/// in every run: the client's streams are the application's, no byte of them ever changes, no reset, every stream
+/// ends, also through a takeover.
 /// </summary>
 public sealed class PairModelTests(ITestOutputHelper output)
 {

@@ -6,8 +6,9 @@ using Xunit.Abstractions;
 namespace Colo.Vmm.Tests.Net;
 
 /// <summary>
-/// Two real Linux TCP stacks with the same server, the same addresses and different initial sequence numbers, a real client, and the
-/// comparer and the rewriter between them. In the middle of the transfer the primary dies; the client has to get every byte all the same.
+/// Two real Linux TCP stacks with the same server, the same addresses and different initial sequence numbers, a
+/// real client, and the comparer and the rewriter between them. In the middle of the transfer the primary dies; the
+/// client has to get every byte all the same.
 /// </summary>
 [Trait("Category", "e2e")]
 public sealed class RealStackTests(ITestOutputHelper log)

@@ -5,7 +5,8 @@ using Colo.Vmm.Net;
 namespace Colo.Vmm.Tests.Net;
 
 /// <summary>
-/// The timestamps of RFC 7323 behind the rewriter. In the fixtures the guest's stack numbers from 5000 and the primary's from 1000.
+/// The timestamps of RFC 7323 behind the rewriter. In the fixtures the guest's stack numbers from 5000 and the
+/// primary's from 1000.
 /// </summary>
 public sealed class RewriterTimestampTests
 {

@@ -229,6 +229,21 @@ public sealed class SequenceRewriterTests
     }
 
     [Fact]
+    public void The_bytes_of_saved_offsets_are_the_documented_ones()
+    {
+        var rewriter = new SequenceRewriter();
+        Handshake(rewriter, 1000, 5000);
+        Handshake(rewriter, 0x10, 0xF, ipv6: true, port: 4001);
+        var blob = new System.Buffers.ArrayBufferWriter<byte>();
+        rewriter.Save(blob);
+        GoldenBytes.Equal(
+            "02 00000002 "
+            + "0000000000000000000000000A000001 0000000000000000000000000A000002 0050 0FA0 06 100000 00000FA0 00000000 "
+            + "FD00000000000000000000000A000001 FD00000000000000000000000A000002 0050 0FA1 06 180000 FFFFFFFF 00000000",
+            blob.WrittenSpan);
+    }
+
+    [Fact]
     public void Bad_saved_offsets_change_nothing()
     {
         var rewriter = new SequenceRewriter();

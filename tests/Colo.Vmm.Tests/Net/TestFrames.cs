@@ -3,7 +3,8 @@ using Colo.Vmm.Net;
 
 namespace Colo.Vmm.Tests.Net;
 
-/// <summary>Builds the frames that the tests send, with right checksums, so that a checksum error is the code's.</summary>
+/// <summary>Builds the frames that the tests send, with right checksums, so that a checksum error is the
+/// code's.</summary>
 internal static class TestFrames
 {
     public static readonly byte[] GuestMac = [0x52, 0x54, 0, 0, 0, 1];

@@ -124,7 +124,16 @@ internal sealed class InMemoryLink : ILink
             }
         }
 
-        if (packet is null)
+        if (_other._ended && _network.Find(_other._owner.Address) is { } now && now != _other._owner)
+        {
+            // The host has started again and knows nothing of this connection.
+            End("connection reset by peer");
+        }
+        else if (packet is not null && _network.Breaks(_owner.Address, _other._owner.Address))
+        {
+            Break(silently: false);
+        }
+        else if (packet is null)
         {
             _other.End("the peer closed the connection");
             End("closed");

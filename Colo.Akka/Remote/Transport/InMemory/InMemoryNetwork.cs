@@ -7,8 +7,9 @@ namespace Akka.Remote.Transport.InMemory;
 /// owner of that function decides when, on which thread and in which order; with a seeded one, a run can be repeated exactly.
 /// </summary>
 /// <param name="after">Runs an action after a time.</param>
+/// <param name="breaks">Whether the connection that carries the next bytes breaks with them; null for never.</param>
 /// <param name="delay">How long bytes take from one address to another now; null while the way is cut, and then they wait, as TCP's do.</param>
-internal sealed class InMemoryNetwork(Action<TimeSpan, Action> after, Func<Address, Address, TimeSpan?> delay)
+internal sealed class InMemoryNetwork(Action<TimeSpan, Action> after, Func<Address, Address, TimeSpan?> delay, Func<Address, Address, bool> breaks = null)
 {
     /// <summary>How soon bytes that wait at a cut are tried again.</summary>
     internal static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(20);
@@ -40,6 +41,8 @@ internal sealed class InMemoryNetwork(Action<TimeSpan, Action> after, Func<Addre
     internal void After(TimeSpan time, Action action) => after(time, action);
 
     internal TimeSpan? Delay(Address from, Address to) => delay(from, to);
+
+    internal bool Breaks(Address from, Address to) => breaks?.Invoke(from, to) == true;
 
     internal int Bind(InMemoryTransport transport, string host, int port)
     {

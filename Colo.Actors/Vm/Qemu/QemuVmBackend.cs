@@ -1,0 +1,315 @@
+using System.Threading.Channels;
+using Colo.Actors.Checkpoint;
+using Colo.Actors.Disk;
+using Colo.Actors.Links;
+using Colo.Actors.Protocol;
+using Colo.Vmm.Links;
+using Colo.Vmm.Qemu;
+
+namespace Colo.Actors.Vm.Qemu;
+
+/// <summary>
+/// A QEMU behind the protocol's effects. What must happen at once (cutting links, taking the card out of the LAN, killing) is done on the caller's
+/// thread; the procedures run one after another on a task of their own, in the order of the effects, and report.
+/// </summary>
+/// <remarks>
+/// The gate is QEMU's own: while half of a pair, the primary's answers pass QEMU's comparer, which lets go what matched or what a checkpoint
+/// covers; the secondary's card is not in the LAN. So <see cref="Effect.OpenSoloGate"/>, the arbiter's yes, is what detaches the comparer, and
+/// nothing else does.
+/// </remarks>
+public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
+{
+    private readonly QemuVmOptions options;
+    private readonly Action<Message> report;
+    private readonly QemuTap[] taps;
+    private readonly QemuHost host;
+    private readonly Channel<Func<Task>> work = Channel.CreateUnbounded<Func<Task>>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Task working;
+    private readonly Lock gate = new();
+    private QemuSession? session;
+    private bool asPrimary;
+    private bool joined;
+    private int attempts;
+
+    public QemuVmBackend(QemuVmOptions options, Action<Message> report)
+    {
+        this.options = options;
+        this.report = report;
+        taps = [.. options.Guest.Nics.Select((nic, index) => new QemuTap(nic.Tap, options.Bridges[index], options.Log))];
+        host = new QemuHost(options, taps, report, channel => Current?.Lost(channel));
+        options.Links.Register(options.Vm, this);
+        working = Task.Run(WorkAsync);
+    }
+
+    private QemuSession? Current
+    {
+        get
+        {
+            lock (gate)
+            {
+                return session;
+            }
+        }
+    }
+
+    public void Execute(Effect effect)
+    {
+        switch (effect)
+        {
+            case Effect.BootGuest: Post(host.BootAsync); break;
+            case Effect.PauseGuest: Post(PauseAsync); break;
+            case Effect.ResumeGuest: Post(host.ResumeAsync); break;
+            case Effect.DiscardGuest discard: Discard(discard.Reason); break;
+            case Effect.CloseGate: break; // the guest is cut off or given up by the effects that follow
+            case Effect.OpenSoloGate: Post(OwnAloneAsync); break;
+            case Effect.AttachNetwork attach: Post(() => host.AttachAsync(attach.Announce)); break;
+            case Effect.DetachNetwork: host.Detach(); break;
+            case Effect.ConnectReplication connect: Connect(connect); break;
+            case Effect.DisconnectReplication: Disconnect(); break;
+            case Effect.CopyDisk copy: Post(() => CopyAsync(copy.Plan)); break;
+            case Effect.CaptureState: Post(CheckpointAsync); break;
+            case Effect.SetComparing comparing: Post(() => SetComparingAsync(comparing.Enabled)); break;
+            case Effect.MergeDiskBuffer: Post(host.AwaitMergeAsync); break;
+            case Effect.BeginJoinGate or Effect.OpenPairGate or Effect.AcknowledgeAtGate: break; // QEMU's comparer is in the way already
+            case Effect.ForwardDiskWrites or Effect.RecordDiskWrites or Effect.ReceiveDiskWrites or Effect.IdleDisk: break; // part of the plans
+            case Effect.StopCopy or Effect.ThrottleGuest: break; // a copy ends with its session
+            default: throw new System.Diagnostics.UnreachableException($"{effect.GetType().Name} is not for a QEMU");
+        }
+    }
+
+    public VmGauges Inspect() => host.Inspect();
+
+    public (LinkAnswer Answer, ulong Term) Decide(LinkOpen open)
+    {
+        lock (gate)
+        {
+            ulong term = (ulong)(session?.Term.Value ?? 0);
+            return session is null || asPrimary || open.Host != session.Peer.Name ? (LinkAnswer.NotExpected, term)
+                : open.Term < term ? (LinkAnswer.OldTerm, term)
+                : open.Term > term ? (LinkAnswer.NotExpected, term)
+                : (LinkAnswer.Accepted, term);
+        }
+    }
+
+    public void Take(DataLink link)
+    {
+        if (Current is { } current)
+        {
+            current.Take(link);
+        }
+        else
+        {
+            link.Dispose();
+        }
+    }
+
+    /// <summary>The node ends. A guest that runs alone goes on without it; half of a pair does not.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        options.Links.Remove(options.Vm);
+        Disconnect();
+        work.Writer.TryComplete();
+        await working.ConfigureAwait(false);
+        await host.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private void Post(Func<Task> action) => work.Writer.TryWrite(action);
+
+    private async Task WorkAsync()
+    {
+        await foreach (Func<Task> action in work.Reader.ReadAllAsync().ConfigureAwait(false))
+        {
+            try
+            {
+                await action().ConfigureAwait(false);
+            }
+            catch (Exception problem) when (problem is IOException or OperationCanceledException or UnauthorizedAccessException
+                or ArgumentException or KeyNotFoundException or InvalidOperationException or System.Text.Json.JsonException)
+            {
+                // An answer of QEMU that makes no sense is a failed machine as well: it may be anything by now.
+                host.Fail(problem.Message);
+            }
+        }
+    }
+
+    private async Task PauseAsync()
+    {
+        await host.PauseAsync().ConfigureAwait(false);
+        report(new GuestPaused());
+    }
+
+    private void Discard(string reason)
+    {
+        Disconnect();
+        host.Detach();
+        host.Kill();
+        Post(() => host.DiscardAsync(reason));
+    }
+
+    private void Connect(Effect.ConnectReplication connect)
+    {
+        Disconnect();
+        var next = new QemuSession(options, connect.Peer, connect.Term, ++attempts, report, () => host.GuestLives);
+        lock (gate)
+        {
+            session = next;
+            asPrimary = connect.AsPrimary;
+        }
+
+        if (connect.AsPrimary)
+        {
+            Post(() =>
+            {
+                joined = false;
+                next.OpenTether();
+                return Task.CompletedTask;
+            });
+        }
+        else
+        {
+            Post(() => PrepareTargetAsync(next));
+        }
+    }
+
+    private void Disconnect()
+    {
+        QemuSession? old;
+        lock (gate)
+        {
+            old = session;
+            session = null;
+        }
+
+        old?.Dispose();
+        if (old is not null)
+        {
+            host.Cut();
+        }
+    }
+
+    private async Task PrepareTargetAsync(QemuSession target)
+    {
+        if (await host.StartTargetAsync().ConfigureAwait(false) && !target.Ending.IsCancellationRequested)
+        {
+            report(new QemuTargetReady());
+        }
+    }
+
+    private async Task CopyAsync(DiskCopyPlan plan)
+    {
+        if (Current is not { } copying)
+        {
+            return;
+        }
+
+        if (plan == DiskCopyPlan.Nothing)
+        {
+            report(new DiskCopyDone());
+            return;
+        }
+
+        for (int disk = 0; disk < options.Guest.Disks.Count; disk++)
+        {
+            copying.Stand(options.Folder.NbdRelay(disk, copying.Attempt), LinkKind.Disk, disk);
+        }
+
+        string? problem = await host.RunAsync(
+            QemuPlans.CopyDisks(options.Guest, options.Folder, host.Settings, copying.Attempt, plan == DiskCopyPlan.Bitmaps && host.HasGap),
+            copying.Ending)
+            .ConfigureAwait(false);
+        report(problem is null ? new DiskCopyDone() : new ResyncChannelFailed(problem));
+    }
+
+    private async Task CheckpointAsync()
+    {
+        if (Current is not { } starting)
+        {
+            return;
+        }
+
+        if (joined)
+        {
+            // Setting the period, though it is the same, takes a checkpoint at once.
+            await host.RunAsync(new QemuPlan("take a checkpoint", [QemuPlans.CheckpointPeriod(host.Settings.CheckpointPeriod)]), starting.Ending)
+                .ConfigureAwait(false);
+            return;
+        }
+
+        string? problem = await StartPairAsync(starting).ConfigureAwait(false);
+        if (problem is null)
+        {
+            joined = true;
+            report(new QemuPairRunning());
+            return;
+        }
+
+        // Nothing was released by pair rules yet, and the record in force is still this host's alone.
+        await host.GoAloneAsync(starting.Attempt).ConfigureAwait(false);
+        report(new QemuStartFailed(problem));
+    }
+
+    private async Task<string?> StartPairAsync(QemuSession starting)
+    {
+        QemuDefinition guest = options.Guest;
+        CancellationToken ending = starting.Ending;
+        string? problem = await host.RunAsync(QemuPlans.AttachDisks(guest, starting.Attempt), ending).ConfigureAwait(false)
+            ?? await host.RunAsync(QemuPlans.AddChannels(guest, options.Folder), ending).ConfigureAwait(false);
+        if (problem is not null)
+        {
+            return problem;
+        }
+
+        host.HasGap = true;
+        try
+        {
+            for (int nic = 0; nic < guest.Nics.Count; nic++)
+            {
+                bool header = guest.Nics[nic].HasVirtioHeader;
+                await starting.BridgeAsync(options.Folder.Channel(QemuNames.Mirror(nic)), LinkKind.Mirror, nic, header).ConfigureAwait(false);
+                await starting.BridgeAsync(options.Folder.Channel(QemuNames.CompareInput(nic)), LinkKind.Compare, nic, header).ConfigureAwait(false);
+            }
+        }
+        catch (IOException trouble)
+        {
+            return trouble.Message;
+        }
+
+        starting.Stand(options.Folder.MigrationRelay(starting.Attempt), LinkKind.CheckpointControl, 0);
+        starting.Comparing = host.Settings.Compare;
+        return await host.StartColoAsync(starting.Attempt, ending).ConfigureAwait(false);
+    }
+
+    private async Task OwnAloneAsync()
+    {
+        bool wasPrimary;
+        lock (gate)
+        {
+            wasPrimary = asPrimary;
+            asPrimary = false;
+        }
+
+        if (wasPrimary)
+        {
+            joined = false;
+            await host.GoAloneAsync(attempts).ConfigureAwait(false);
+        }
+        else
+        {
+            await host.TakeOverAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task SetComparingAsync(bool enabled)
+    {
+        host.Settings = host.Settings with
+        {
+            Compare = enabled,
+            CheckpointPeriod = enabled ? options.ColoPeriod : options.PeriodicPeriod,
+        };
+        if (Current is { } current && joined)
+        {
+            current.Comparing = enabled;
+            await host.RunAsync(QemuPlans.ChangeMode(options.Guest, host.Settings), current.Ending).ConfigureAwait(false);
+        }
+    }
+}

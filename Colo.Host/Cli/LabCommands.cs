@@ -1,0 +1,47 @@
+using System.CommandLine;
+using Colo.Host.Demo;
+
+namespace Colo.Host.Cli;
+
+/// <summary>Commands for those who measure and test: <c>colo bench-ha</c>, which <c>./colo bench ha</c> starts.</summary>
+internal static class LabCommands
+{
+    private static readonly Option<string?> Json = new("--json") { Description = "Write the figures to this file" };
+    private static readonly Option<string?> Keep = new("--keep") { Description = "Keep logs and configurations in this folder" };
+    private static readonly Option<int> Seconds = new("--seconds")
+    {
+        Description = "Time for each measurement",
+        DefaultValueFactory = _ => 10,
+    };
+
+    private static readonly Option<int> Faults = new("--faults")
+    {
+        Description = "Losses of the primary of each kind, 0 to leave them out",
+        DefaultValueFactory = _ => 20,
+    };
+
+    public static Command BuildBench()
+    {
+        var bench = new Command("bench-ha", "Measure what protection costs, and how long a takeover takes") { Json, Keep, Seconds, Faults };
+        bench.SetAction(async (parsed, _) =>
+        {
+            if (!Isolation.IsInside)
+            {
+                return Isolation.RunSelf(Environment.GetCommandLineArgs().Skip(1));
+            }
+
+            try
+            {
+                using var measure = new HaBench(
+                    parsed.GetValue(Seconds), parsed.GetValue(Faults), parsed.GetValue(Json), parsed.GetValue(Keep));
+                return await measure.RunAsync().ConfigureAwait(false);
+            }
+            catch (Exception problem) when (problem is TimeoutException or InvalidOperationException or IOException)
+            {
+                await Console.Error.WriteLineAsync($"colo bench-ha: {problem.Message}").ConfigureAwait(false);
+                return ExitCode.Failed;
+            }
+        });
+        return bench;
+    }
+}

@@ -1,0 +1,67 @@
+using System.Collections.Concurrent;
+using Colo.Actors.Links;
+using Colo.Actors.Protocol;
+using Colo.Actors.Protocol.Wire;
+
+namespace Colo.Host.Cluster;
+
+/// <summary>Orders from this node's management to that of another, and their answers. Any thread.</summary>
+public sealed class NodeOrders(HostId self, Func<PeerLinks> links, TimeProvider time)
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly ConcurrentDictionary<ulong, TaskCompletionSource<WireNodeReply>> waiting = new();
+    private ulong last;
+
+    /// <summary>Carries out an order here; set once before the first can arrive.</summary>
+    public Func<string, string, string, Task<Outcome>> Here { get; set; } = (_, _, _) =>
+        Task.FromResult(Outcome.Refused("not ready"));
+
+    /// <summary>Gives an order to a node, which may be this one, and waits for its answer.</summary>
+    public async Task<Outcome> AskAsync(string node, string verb, string name, string body)
+    {
+        if (node == self.Name)
+        {
+            return await Here(verb, name, body).ConfigureAwait(false);
+        }
+
+        ulong number = Interlocked.Increment(ref last);
+        var answered = new TaskCompletionSource<WireNodeReply>(TaskCreationOptions.RunContinuationsAsynchronously);
+        waiting[number] = answered;
+        try
+        {
+            if (!links()
+                .Ask(new HostId(node), new WireNodeRequest { Request = number, Verb = verb, Name = name, Body = body }))
+            {
+                return Outcome.Refused($"{node} cannot be reached");
+            }
+
+            WireNodeReply reply = await answered.Task.WaitAsync(Patience, time).ConfigureAwait(false);
+            return reply.Done ? Outcome.Done(reply.Text) : Outcome.Refused($"{node}: {reply.Text}");
+        }
+        catch (TimeoutException)
+        {
+            return new Outcome("unknown", $"{node} has not answered within {Patience.TotalSeconds} s", []);
+        }
+        finally
+        {
+            waiting.TryRemove(number, out _);
+        }
+    }
+
+    public void Replied(WireNodeReply reply)
+    {
+        if (waiting.TryGetValue(reply.Request, out TaskCompletionSource<WireNodeReply>? answered))
+        {
+            answered.TrySetResult(reply);
+        }
+    }
+
+    /// <summary>Takes a peer's order; returns at once and answers later.</summary>
+    public void Asked(HostId from, WireNodeRequest request) => _ = Task.Run(async () =>
+    {
+        Outcome outcome = await Here(request.Verb, request.Name, request.Body).ConfigureAwait(false);
+        string text = outcome.Errors.Count == 0 ? outcome.Text : string.Join("; ", outcome.Errors);
+        links().Answer(from, new WireNodeReply { Request = request.Request, Done = outcome.IsDone, Text = text });
+    });
+}

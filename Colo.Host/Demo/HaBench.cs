@@ -1,0 +1,220 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Colo.Actors.Protocol;
+using Spectre.Console;
+
+namespace Colo.Host.Demo;
+
+/// <summary>
+/// Measures what protection costs: the same guest unprotected, in mode colo and in mode periodic, one after the other in one
+/// run; then how long clients stand still when the primary is lost.
+/// </summary>
+internal sealed partial class HaBench : IDisposable
+{
+    private const long Endless = 1L << 40;
+    private static readonly TimeSpan StepLimit = TimeSpan.FromMinutes(5);
+    private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
+    private readonly TimeSpan duration;
+    private readonly int faults;
+    private readonly string? jsonPath;
+    private readonly string folder;
+    private readonly bool keeps;
+    private readonly NetworkLab lab = NetworkLab.Create("node-a", "node-b");
+    private readonly List<ModeFigures> modes = [];
+    private readonly List<GapFigures> gaps = [];
+    private LabCluster? cluster;
+
+    /// <param name="seconds">Time for each measurement.</param>
+    /// <param name="faults">Losses of the primary of each kind.</param>
+    /// <param name="jsonPath">Where the report goes, or null.</param>
+    /// <param name="keepFolder">Folder for logs that stays, or null.</param>
+    public HaBench(int seconds, int faults, string? jsonPath, string? keepFolder)
+    {
+        duration = TimeSpan.FromSeconds(seconds);
+        this.faults = faults;
+        this.jsonPath = jsonPath;
+        keeps = keepFolder is not null;
+        folder = keepFolder ?? Directory.CreateTempSubdirectory("colo-bench-").FullName;
+    }
+
+    public async Task<int> RunAsync()
+    {
+        NodeProcess primary = await BeginAsync("colo", TimeSpan.FromMilliseconds(100)).ConfigureAwait(false);
+        await MeasureAsync("colo", primary).ConfigureAwait(false);
+        await LabCluster.CommandAsync(primary, "mode", LabVm.Name, "periodic").ConfigureAwait(false);
+        await MeasureAsync("periodic-100", primary).ConfigureAwait(false);
+        await LabCluster.CommandAsync(primary, "unprotect", LabVm.Name, "--yes").ConfigureAwait(false);
+        await MeasureAsync("unprotected", primary).ConfigureAwait(false);
+        primary = await BeginAsync("periodic", TimeSpan.FromMilliseconds(25)).ConfigureAwait(false);
+        await MeasureAsync("periodic-25", primary).ConfigureAwait(false);
+        if (faults > 0)
+        {
+            primary = await BeginAsync("colo", TimeSpan.FromMilliseconds(100)).ConfigureAwait(false);
+            await LoseAsync("kill", primary).ConfigureAwait(false);
+            primary = await BeginAsync("colo", TimeSpan.FromMilliseconds(100)).ConfigureAwait(false);
+            await LoseAsync("cable", primary).ConfigureAwait(false);
+        }
+
+        Conclude();
+        return 0;
+    }
+
+    public void Dispose()
+    {
+        cluster?.Dispose();
+        if (!keeps)
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private async Task<NodeProcess> BeginAsync(string mode, TimeSpan period)
+    {
+        cluster?.Dispose();
+        string own = Path.Combine(folder, Guid.NewGuid().ToString("N")[..6]);
+        Directory.CreateDirectory(own);
+        var vm = new LabVm { Guest = "debian-redis", Mode = mode, Period = period };
+        DateTimeOffset began = DateTimeOffset.UtcNow;
+        cluster = new LabCluster(lab, own, vm, _ => { });
+        cluster.Start();
+        Say($"booting a guest in mode {mode}");
+        await When(cluster.Hosts[0], EventCode.PairEstablished, began).ConfigureAwait(false);
+        // Boot and its noise are over when the service answers.
+        using var client = new ClientProcess("redis", NetworkLab.GuestAddress, 1, 10);
+        await client.Ended.WaitAsync(StepLimit).ConfigureAwait(false);
+        await Task.Delay(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
+        return cluster.Hosts[0];
+    }
+
+    private async Task MeasureAsync(string name, NodeProcess primary)
+    {
+        Say($"measuring {name}");
+        DateTimeOffset began = DateTimeOffset.UtcNow;
+        RequestFigures http = await RequestsAsync("requests").ConfigureAwait(false);
+        RequestFigures redis = await RequestsAsync("redis").ConfigureAwait(false);
+        double bulk = await BulkAsync().ConfigureAwait(false);
+        double seconds = (DateTimeOffset.UtcNow - began).TotalSeconds;
+        List<double> pauses = [.. primary.Events
+            .Where(printed => printed.Code == (int)EventCode.CheckpointCaptured && printed.Time >= began)
+            .Select(printed => double.Parse(Pause().Match(printed.Summary).Groups[1].Value, CultureInfo.InvariantCulture))];
+        modes.Add(new ModeFigures(name, http, redis, bulk, pauses.Count / seconds, Median(pauses)));
+    }
+
+    private async Task<RequestFigures> RequestsAsync(string kind)
+    {
+        using var client = new ClientProcess(kind, NetworkLab.GuestAddress, (long)duration.TotalSeconds, 0);
+        await client.Ended.WaitAsync(StepLimit).ConfigureAwait(false);
+        ClientReport last = client.Last is { Done: true } report ? report
+            : throw new InvalidOperationException($"{kind}: {client.Last?.Error ?? "the client did not end well"}");
+        return new RequestFigures(last.Bytes / last.Seconds, last.MedianMs, last.P99Ms);
+    }
+
+    private async Task<double> BulkAsync()
+    {
+        using var client = new ClientProcess("download", NetworkLab.GuestAddress, Endless, 0);
+        await UntilAsync(() => client.Last is not null, "the download's first bytes").ConfigureAwait(false);
+        ClientReport first = client.Last!;
+        await Task.Delay(duration).ConfigureAwait(false);
+        ClientReport last = client.Last!;
+        return last.Error is null ? (last.Bytes - first.Bytes) / 1e3 / Math.Max(1, last.AtMs - first.AtMs)
+            : throw new InvalidOperationException($"download: {last.Error}");
+    }
+
+    private async Task LoseAsync(string fault, NodeProcess primary)
+    {
+        Say($"losing the primary {faults} times: {fault}");
+        using var client = new ClientProcess("download", NetworkLab.GuestAddress, Endless, 256 << 10);
+        await UntilAsync(() => client.Last is not null, "the download's first bytes").ConfigureAwait(false);
+        var found = new List<double>();
+        for (int round = 0; round < faults; round++)
+        {
+            NodeProcess survivor = cluster!.Other(primary);
+            await Task.Delay(TimeSpan.FromSeconds(1)).ConfigureAwait(false);
+            DateTimeOffset at = DateTimeOffset.UtcNow;
+            LabFault.Strike(primary, fault);
+            await When(survivor, EventCode.TookOver, at).ConfigureAwait(false);
+            await Task.Delay(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
+            found.Add(client.LongestGap(at.ToUnixTimeMilliseconds() - 200, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()));
+            DateTimeOffset back = DateTimeOffset.UtcNow;
+            LabFault.Restore(primary, fault);
+            await When(survivor, EventCode.PairEstablished, back).ConfigureAwait(false);
+            if (client.Last!.Error is { } error)
+            {
+                throw new InvalidOperationException($"{fault} {round + 1}: the connection did not survive: {error}");
+            }
+
+            primary = survivor;
+        }
+
+        gaps.Add(new GapFigures(fault, found.Count, Median(found), found.Max(), found));
+    }
+
+    private void Conclude()
+    {
+        ModeFigures Of(string name) => modes.First(mode => mode.Name == name);
+        ModeFigures alone = Of("unprotected");
+        ModeFigures colo = Of("colo");
+        var report = new HaBenchReport(
+            modes, colo.Http.PerSecond / alone.Http.PerSecond, colo.Redis.PerSecond / alone.Redis.PerSecond,
+            colo.BulkMegabytesPerSecond / alone.BulkMegabytesPerSecond,
+            colo.Redis.PerSecond / Of("periodic-100").Redis.PerSecond, gaps);
+        var table = new Table().AddColumns("mode", "http/s", "median", "p99", "redis/s", "median", "p99", "bulk MB/s", "checkpoints/s", "pause");
+        foreach (ModeFigures mode in modes)
+        {
+            table.AddRow(
+                mode.Name, Text(mode.Http.PerSecond), Text(mode.Http.MedianMs), Text(mode.Http.P99Ms), Text(mode.Redis.PerSecond),
+                Text(mode.Redis.MedianMs), Text(mode.Redis.P99Ms), Text(mode.BulkMegabytesPerSecond), Text(mode.CheckpointsPerSecond),
+                Text(mode.PauseMedianMs));
+        }
+
+        AnsiConsole.Write(table);
+        Say($"colo of unprotected: http {report.HttpShare:P0}, redis {report.RedisShare:P0}, bulk {report.BulkShare:P0}; "
+            + $"redis colo is {Text(report.RedisAgainstPeriodic100)} times periodic at 100 ms");
+        foreach (GapFigures gap in gaps)
+        {
+            Say($"{gap.Fault}: {gap.Count} losses, the download stood {gap.MedianMs:0} ms (median), {gap.WorstMs:0} ms (worst)");
+        }
+
+        if (jsonPath is not null)
+        {
+            File.WriteAllText(jsonPath, JsonSerializer.Serialize(report, Indented));
+        }
+    }
+
+    private static string Text(double value) => value.ToString("0.0", CultureInfo.InvariantCulture);
+
+    private static double Median(List<double> values) => values.Count == 0 ? 0 : values.Order().ElementAt(values.Count / 2);
+
+    private static void Say(string text) => Console.WriteLine(text);
+
+    private static async Task When(NodeProcess node, EventCode code, DateTimeOffset since)
+    {
+        try
+        {
+            await node.WhenAsync(printed => printed.Code == (int)code, since.AddMilliseconds(-1)).WaitAsync(StepLimit).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new TimeoutException($"{node.Name}: {code} did not come within {StepLimit.TotalMinutes} minutes; its log is {node.LogPath}");
+        }
+    }
+
+    private static async Task UntilAsync(Func<bool> condition, string what)
+    {
+        DateTimeOffset limit = DateTimeOffset.UtcNow + StepLimit;
+        while (!condition())
+        {
+            if (DateTimeOffset.UtcNow > limit)
+            {
+                throw new TimeoutException($"{what} did not come");
+            }
+
+            await Task.Delay(20).ConfigureAwait(false);
+        }
+    }
+
+    [GeneratedRegex(@"pause ([\d.]+) ms")]
+    private static partial Regex Pause();
+}

@@ -1,0 +1,22 @@
+namespace Colo.Host.Demo;
+
+/// <summary>Small requests of one kind.</summary>
+public sealed record RequestFigures(double PerSecond, double MedianMs, double P99Ms);
+
+/// <summary>What clients got from a guest kept in one way.</summary>
+/// <param name="Name">unprotected, colo, periodic-25 or periodic-100.</param>
+/// <param name="Http">One request after another, each on a connection of its own.</param>
+/// <param name="Redis">INCR, one after another on one connection.</param>
+/// <param name="BulkMegabytesPerSecond">One TCP download.</param>
+/// <param name="CheckpointsPerSecond">While the three ran.</param>
+/// <param name="PauseMedianMs">Pause of the guest at a checkpoint.</param>
+public sealed record ModeFigures(
+    string Name, RequestFigures Http, RequestFigures Redis, double BulkMegabytesPerSecond, double CheckpointsPerSecond, double PauseMedianMs);
+
+/// <summary>Longest time in which a download stood around one fault of the primary.</summary>
+public sealed record GapFigures(string Fault, int Count, double MedianMs, double WorstMs, IReadOnlyList<double> GapsMs);
+
+/// <summary>The result of <c>colo bench ha</c>.</summary>
+public sealed record HaBenchReport(
+    IReadOnlyList<ModeFigures> Modes, double HttpShare, double RedisShare, double BulkShare, double RedisAgainstPeriodic100,
+    IReadOnlyList<GapFigures> Gaps);

@@ -1,0 +1,51 @@
+using System.Globalization;
+
+namespace Colo.Host.Demo;
+
+/// <summary>The VM of a <see cref="LabCluster"/>, named web.</summary>
+public sealed record LabVm
+{
+    public const string Name = "web";
+
+    /// <summary>debian or debian-redis.</summary>
+    public string Guest { get; init; } = "debian";
+
+    /// <summary>colo, periodic or auto.</summary>
+    public string Mode { get; init; } = "colo";
+
+    /// <summary>Checkpoints of mode periodic.</summary>
+    public TimeSpan Period { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>More of the kernel's command line.</summary>
+    public string Append { get; init; } = string.Empty;
+
+    /// <summary>Size of one replicated disk, each host with an image of its own; 0: no disk.</summary>
+    public long DiskBytes { get; init; }
+
+    /// <summary>The image of the disk on a host.</summary>
+    public static string DiskPath(string folder, string host) => Path.Combine(folder, host + ".img");
+
+    internal string Render(string folder, string host, IReadOnlyList<string> hosts)
+    {
+        if (DiskBytes > 0 && !File.Exists(DiskPath(folder, host)))
+        {
+            using FileStream image = File.Create(DiskPath(folder, host));
+            image.SetLength(DiskBytes);
+        }
+
+        string disks = DiskBytes > 0 ? $"disks = [{{ path = \"{DiskPath(folder, host)}\", mode = replicated }}]" : string.Empty;
+        return string.Create(CultureInfo.InvariantCulture, $$"""
+            vms {
+              {{Name}} {
+                guest = {{Guest}}
+                append = "console=ttyS0 quiet colo.ip={{NetworkLab.GuestAddress}}/24 {{Append}}"
+                nodes = [{{string.Join(", ", hosts)}}]
+                nics = [{ bridge = br0 }]
+                {{disks}}
+                mode = {{Mode}}
+                checkpoint { periodic = {{(int)Period.TotalMilliseconds}}ms }
+              }
+            }
+            """);
+    }
+}

@@ -1,0 +1,65 @@
+using System.Globalization;
+using Colo.Actors.Protocol;
+
+namespace Colo.Host.Node;
+
+/// <summary>
+/// The last term in which this host's disk of a VM was in step with the VM's history, kept in the state directory so that a
+/// restarted host can tell it to the owner. Written after the fact: an older term only makes the copy longer.
+/// </summary>
+internal sealed class RememberedTerms
+{
+    private readonly string folder;
+    private readonly Dictionary<string, long> terms = new(StringComparer.Ordinal);
+    private readonly Lock gate = new();
+
+    public RememberedTerms(string stateDirectory)
+    {
+        folder = Path.Combine(stateDirectory, "terms");
+        Directory.CreateDirectory(folder);
+        foreach (string path in Directory.GetFiles(folder))
+        {
+            if (long.TryParse(File.ReadAllText(path), NumberStyles.None, CultureInfo.InvariantCulture, out long term))
+            {
+                terms[Path.GetFileName(path)] = term;
+            }
+        }
+    }
+
+    public Term Of(string vm)
+    {
+        lock (gate)
+        {
+            return new Term(terms.GetValueOrDefault(vm));
+        }
+    }
+
+    public void Note(string vm, VmStatus status)
+    {
+        if (status.State is not ("Primary" or "Secondary" or "Solo"))
+        {
+            return;
+        }
+
+        lock (gate)
+        {
+            if (terms.GetValueOrDefault(vm) == status.Term.Value)
+            {
+                return;
+            }
+
+            terms[vm] = status.Term.Value;
+        }
+
+        try
+        {
+            string beside = Path.Combine(folder, "." + vm);
+            File.WriteAllText(beside, status.Term.Value.ToString(CultureInfo.InvariantCulture));
+            File.Move(beside, Path.Combine(folder, vm), overwrite: true);
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            // Not remembered: the next copy compares more than it needed to.
+        }
+    }
+}

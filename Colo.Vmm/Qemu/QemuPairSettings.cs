@@ -1,0 +1,29 @@
+namespace Colo.Vmm.Qemu;
+
+/// <summary>How a pair of QEMUs replicates.</summary>
+public sealed record QemuPairSettings
+{
+    /// <summary>
+    /// Whether the secondary's answers are compared. Without it the comparer gets none: every answer is held until the next checkpoint, which
+    /// is what periodic checkpointing means. QEMU's filter-buffer is no way to do that: it lets go by its own clock, not by the checkpoint.
+    /// </summary>
+    public required bool Compare { get; init; }
+
+    /// <summary>Longest time between two checkpoints.</summary>
+    public required TimeSpan CheckpointPeriod { get; init; }
+
+    /// <summary>An answer that only one side has given for this long asks for a checkpoint.</summary>
+    public required TimeSpan CompareTimeout { get; init; }
+
+    /// <summary>Packets per connection and side; what comes beyond it QEMU drops, so it is large.</summary>
+    public int CompareQueuePackets { get; init; } = 16384;
+
+    /// <summary>Bytes a second of a disk copy; zero: no limit.</summary>
+    public long CopyBytesPerSecond { get; init; }
+
+    /// <summary>Longest time that the first state may take to the peer.</summary>
+    public TimeSpan StartTimeout { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>The comparer's time-out as QEMU is told: without comparing no answer ever waits for its like.</summary>
+    public long CompareTimeoutMilliseconds => Compare ? Math.Max(1, (long)CompareTimeout.TotalMilliseconds) : int.MaxValue;
+}

@@ -1,0 +1,172 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Colo.Vmm.Qemu;
+
+/// <summary>What a <see cref="QemuPlanRun"/> wants next.</summary>
+public abstract record QemuMove
+{
+    private QemuMove()
+    {
+    }
+
+    /// <summary>Send this command; its answer, refusal or time-out comes back.</summary>
+    public sealed record Send(QemuStep Step, JsonObject? Arguments) : QemuMove;
+
+    /// <summary>Hand over events until another move comes, or say that the time is over.</summary>
+    public sealed record Wait(TimeSpan Timeout) : QemuMove;
+
+    /// <summary>Everything was done.</summary>
+    public sealed record Done(IReadOnlyDictionary<string, JsonElement> Answers) : QemuMove;
+
+    /// <summary>A step failed; what had been done was taken back, as far as QEMU let it.</summary>
+    /// <param name="Step">The command that failed.</param>
+    /// <param name="LeftOver">Commands of the way back that were refused too; empty when everything is as before.</param>
+    public sealed record RolledBack(string Step, string Reason, IReadOnlyList<string> LeftOver) : QemuMove;
+
+    /// <summary>The connection ended: this QEMU is dead or deaf.</summary>
+    public sealed record Lost(string Step, string Reason) : QemuMove;
+}
+
+/// <summary>
+/// Carries a plan out, as a pure state machine: answers and events in, commands out.
+/// <code>
+/// step 1 -> (wait) -> step 2 -> ... -> Done
+///      | refused, timed out, or the event says that it failed
+///      undo of that step (it may have been carried out), then of those before, newest first -> RolledBack
+/// any  -> connection ended -> Lost
+/// </code>
+/// Events count from the moment at which a step's command was sent: QEMU may send them before the answer.
+/// </summary>
+public sealed class QemuPlanRun(QemuPlan plan)
+{
+    private readonly Dictionary<string, JsonElement> answers = new(StringComparer.Ordinal);
+    private readonly Queue<QemuStep> undo = new();
+    private readonly List<string> leftOver = [];
+    private readonly List<QmpEvent> events = [];
+    private int at = -1;
+    private bool waiting;
+    private (string Step, string Reason)? failed;
+    private QemuStep current = null!;
+
+    public QemuMove Begin() => Next();
+
+    public QemuMove OnReply(JsonElement value)
+    {
+        if (current.Keep is { } name)
+        {
+            answers[name] = value;
+        }
+
+        if (failed is not null)
+        {
+            return NextUndo();
+        }
+
+        if (current.Until is null)
+        {
+            return Next();
+        }
+
+        waiting = true;
+        foreach (QmpEvent happened in events)
+        {
+            if (Judge(happened) is { } move)
+            {
+                return move;
+            }
+        }
+
+        return new QemuMove.Wait(current.Until.Timeout);
+    }
+
+    /// <summary>The command was refused or not answered in time.</summary>
+    public QemuMove OnRefused(string reason)
+    {
+        if (failed is not null)
+        {
+            if (!current.Optional)
+            {
+                leftOver.Add($"{current.Command}: {reason}");
+            }
+
+            return NextUndo();
+        }
+
+        return current.Optional ? Next() : Fail(reason);
+    }
+
+    /// <returns>Null when the run goes on waiting.</returns>
+    public QemuMove? OnEvent(QmpEvent happened)
+    {
+        if (failed is null && waiting)
+        {
+            return Judge(happened);
+        }
+
+        events.Add(happened);
+        return null;
+    }
+
+    public QemuMove OnWaitTimeout() => Fail($"what it leads to did not happen within {current.Until!.Timeout.TotalSeconds:0.#} s");
+
+    public QemuMove OnClosed(string reason) => new QemuMove.Lost(current.Command, reason);
+
+    private QemuMove? Judge(QmpEvent happened)
+    {
+        if (current.Until!.Reached(happened))
+        {
+            return Next();
+        }
+
+        return current.Until.Failed(happened) is { } reason ? Fail(reason) : null;
+    }
+
+    private QemuMove Next()
+    {
+        waiting = false;
+        events.Clear();
+        while (++at < plan.Steps.Count)
+        {
+            current = plan.Steps[at];
+            JsonObject? arguments = current.Late is { } late ? late(answers) : current.Arguments;
+            if (current.Late is null || arguments is not null)
+            {
+                return new QemuMove.Send(current, arguments);
+            }
+        }
+
+        return new QemuMove.Done(answers);
+    }
+
+    private QemuMove Fail(string reason)
+    {
+        waiting = false;
+        failed = (current.Command, reason);
+        for (int index = at; index >= 0; index--)
+        {
+            foreach (QemuStep step in plan.Steps[index].Undo)
+            {
+                // The failed step itself may or may not have been carried out.
+                undo.Enqueue(index == at ? step with { Optional = true } : step);
+            }
+        }
+
+        return NextUndo();
+    }
+
+    private QemuMove NextUndo()
+    {
+        while (undo.TryDequeue(out QemuStep? step))
+        {
+            current = step;
+            JsonObject? arguments = step.Late is { } late ? late(answers) : step.Arguments;
+            if (step.Late is null || arguments is not null)
+            {
+                return new QemuMove.Send(step, arguments);
+            }
+        }
+
+        return new QemuMove.RolledBack(failed!.Value.Step, failed.Value.Reason, leftOver);
+    }
+}

@@ -1,0 +1,440 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Colo.Vmm.Qemu;
+
+/// <summary>
+/// The procedures of QEMU's documentation on COLO as plans, for any number of disks and cards, each step with what takes it back. Which
+/// procedure runs when is not decided here: the term is won or the joiner is ready before.
+/// </summary>
+public static class QemuPlans
+{
+    private static readonly TimeSpan CopyTimeout = TimeSpan.FromHours(24);
+    private static readonly TimeSpan LastRoundTimeout = TimeSpan.FromSeconds(60);
+
+    /// <summary>Secondary: export the images and wait for the primary's state.</summary>
+    public static QemuPlan PrepareTarget(QemuDefinition guest, QemuFolder folder, QemuCapabilities capabilities)
+    {
+        List<QemuStep> steps = [Capabilities(capabilities)];
+        if (guest.Disks.Count > 0)
+        {
+            steps.Add(new QemuStep("nbd-server-start", new JsonObject { ["addr"] = LegacyUnix(folder.NbdServer) }));
+        }
+
+        for (int disk = 0; disk < guest.Disks.Count; disk++)
+        {
+            steps.Add(new QemuStep("block-export-add", new JsonObject
+            {
+                ["type"] = "nbd",
+                ["id"] = QemuNames.Export(disk),
+                ["node-name"] = QemuNames.Image(disk),
+                ["name"] = QemuNames.Export(disk),
+                ["writable"] = true,
+            }));
+        }
+
+        steps.Add(new QemuStep("migrate-incoming", new JsonObject { ["uri"] = $"unix:{folder.Incoming}" }));
+        return new QemuPlan("prepare the secondary", steps);
+    }
+
+    /// <summary>Owner: bring the peer's images into step while the guest runs.</summary>
+    /// <param name="incremental">Only what the guest wrote since the peer's disk was last equal; else everything.</param>
+    public static QemuPlan CopyDisks(QemuDefinition guest, QemuFolder folder, QemuPairSettings settings, int attempt, bool incremental)
+    {
+        List<QemuStep> steps = [];
+        for (int disk = 0; disk < guest.Disks.Count; disk++)
+        {
+            string node = QemuNames.Disk(disk);
+            string remote = QemuNames.Remote(disk, attempt);
+            steps.Add(new QemuStep("blockdev-add", new JsonObject
+            {
+                ["driver"] = "nbd",
+                ["node-name"] = remote,
+                ["server"] = new JsonObject { ["type"] = "unix", ["path"] = folder.NbdRelay(disk, attempt) },
+                ["export"] = QemuNames.Export(disk),
+                ["detect-zeroes"] = "on",
+            })
+            { Undo = [new QemuStep("blockdev-del", Node(remote))] });
+            steps.Add(RemoveBitmap(node, QemuNames.RoundBitmap(0)) with { Optional = true });
+            steps.Add(RemoveBitmap(node, QemuNames.RoundBitmap(1)) with { Optional = true });
+            steps.Add(Round(disk, 0, remote, incremental ? QemuNames.GapBitmap : null, settings));
+            steps.Add(Round(disk, 1, remote, QemuNames.RoundBitmap(0), settings));
+            steps.Add(RemoveBitmap(node, QemuNames.RoundBitmap(0)));
+        }
+
+        return new QemuPlan(incremental ? "copy what differs" : "copy the disks", steps);
+    }
+
+    /// <summary>Owner: the last of the disks, with the guest standing, after which every write goes to both images.</summary>
+    public static QemuPlan AttachDisks(QemuDefinition guest, int attempt)
+    {
+        List<QemuStep> steps = [new QemuStep("stop") { Undo = [new QemuStep("cont")] }];
+        for (int disk = 0; disk < guest.Disks.Count; disk++)
+        {
+            string node = QemuNames.Disk(disk);
+            string remote = QemuNames.Remote(disk, attempt);
+            string last = QemuNames.RoundBitmap(1);
+            steps.Add(new QemuStep("blockdev-backup", Backup(disk, remote, last, 0))
+            {
+                Until = JobEnds(disk, LastRoundTimeout),
+                Undo = [CancelJob(disk)],
+            });
+            steps.Add(RemoveBitmap(node, last));
+            steps.Add(new QemuStep("x-blockdev-change", new JsonObject { ["parent"] = node, ["node"] = remote })
+            {
+                Undo = [QueryGraph() with { Optional = true }, DetachChild(disk, attempt) with { Optional = true }],
+            });
+
+            // From here both images are equal; the bitmap begins while the guest stands.
+            steps.Add(RemoveBitmap(node, QemuNames.GapBitmap) with { Optional = true });
+            steps.Add(new QemuStep("block-dirty-bitmap-add", Bitmap(node, QemuNames.GapBitmap)));
+        }
+
+        steps.Add(new QemuStep("cont"));
+        return new QemuPlan("attach the peer's disks", steps);
+    }
+
+    /// <summary>Owner: the sockets that frames go through; connected by the node before the filters use them.</summary>
+    public static QemuPlan AddChannels(QemuDefinition guest, QemuFolder folder)
+    {
+        List<QemuStep> steps = [];
+        for (int nic = 0; nic < guest.Nics.Count; nic++)
+        {
+            steps.AddRange(
+            [
+                Channel(QemuNames.Mirror(nic), folder.Channel(QemuNames.Mirror(nic)), server: true),
+                Channel(QemuNames.CompareInput(nic), folder.Channel(QemuNames.CompareInput(nic)), server: true),
+                Channel($"own{nic}-in", folder.Channel($"own{nic}"), server: true),
+                Channel($"own{nic}-out", folder.Channel($"own{nic}"), server: false),
+                Channel($"free{nic}-in", folder.Channel($"free{nic}"), server: true),
+                Channel($"free{nic}-out", folder.Channel($"free{nic}"), server: false),
+            ]);
+        }
+
+        return new QemuPlan("add the channels", steps);
+    }
+
+    /// <summary>Owner: from the first filter on what the guest answers is held, until the pair runs.</summary>
+    /// <param name="hasRewriter">This QEMU was a secondary: the filters go before its rewriter.</param>
+    public static QemuPlan StartColo(
+        QemuDefinition guest, QemuFolder folder, QemuCapabilities capabilities, QemuPairSettings settings, int attempt, bool hasRewriter)
+    {
+        List<QemuStep> steps = [];
+        for (int nic = 0; nic < guest.Nics.Count; nic++)
+        {
+            steps.AddRange(Filters(guest.Nics[nic], nic, settings, hasRewriter));
+        }
+
+        steps.Add(Capabilities(capabilities));
+        steps.Add(CheckpointPeriod(settings.CheckpointPeriod));
+        steps.Add(new QemuStep("migrate", new JsonObject { ["uri"] = $"unix:{folder.MigrationRelay(attempt)}" })
+        {
+            Until = QemuAwait.Migration("colo", settings.StartTimeout),
+            Undo =
+            [
+                new QemuStep("migrate_cancel") { Optional = true },
+                new QemuStep("x-colo-lost-heartbeat") { Optional = true },
+            ],
+        });
+        return new QemuPlan("start the pair", steps);
+    }
+
+    /// <summary>Changes the period, which also takes a checkpoint at once.</summary>
+    public static QemuStep CheckpointPeriod(TimeSpan period) => new(
+        "migrate-set-parameters", new JsonObject { ["x-checkpoint-delay"] = (long)period.TotalMilliseconds });
+
+    /// <summary>Compare or not, from now on; the checkpoint that it takes lets go what was held under the other rule.</summary>
+    public static QemuPlan ChangeMode(QemuDefinition guest, QemuPairSettings settings) => new("change the mode",
+    [
+        .. Enumerable.Range(0, guest.Nics.Count).Select(nic => new QemuStep("qom-set", new JsonObject
+        {
+            ["path"] = $"/objects/cmp{nic}",
+            ["property"] = "compare_timeout",
+            ["value"] = settings.CompareTimeoutMilliseconds,
+        })),
+        CheckpointPeriod(settings.CheckpointPeriod),
+    ]);
+
+    /// <summary>Cuts every link to the peer, whatever hangs on it. Nothing is released by it.</summary>
+    public static QemuPlan CutPeer() => new("cut the peer", [.. Yank()]);
+
+    /// <summary>
+    /// The owner is alone by the arbiter's word: detach the peer, let what was held leave, go on. Also takes an attempt back that did not become
+    /// a pair; nothing in it fails for being gone already.
+    /// </summary>
+    public static QemuPlan GoAlone(QemuDefinition guest, int attempt)
+    {
+        List<QemuStep> steps = [.. Yank(), QueryGraph() with { Optional = true }];
+        for (int disk = 0; disk < guest.Disks.Count; disk++)
+        {
+            steps.Add(CancelJob(disk));
+            steps.Add(DetachChild(disk, attempt) with { Optional = true });
+        }
+
+        steps.Add(new QemuStep("migrate_cancel") { Optional = true });
+        steps.Add(new QemuStep("x-colo-lost-heartbeat") { Optional = true });
+        for (int nic = 0; nic < guest.Nics.Count; nic++)
+        {
+            // To delete the comparer is to let go what it holds; its way out must still be there.
+            steps.AddRange(new[] { $"mir{nic}", $"own{nic}", $"cmp{nic}", $"io{nic}", $"free{nic}" }.Select(DeleteObject));
+            steps.AddRange(new[]
+            {
+                QemuNames.Mirror(nic), QemuNames.CompareInput(nic), $"own{nic}-out", $"free{nic}-out", $"own{nic}-in", $"free{nic}-in",
+            }.Select(RemoveChannel));
+        }
+
+        for (int disk = 0; disk < guest.Disks.Count; disk++)
+        {
+            steps.Add(new QemuStep("blockdev-del", Node(QemuNames.Remote(disk, attempt))) { Optional = true });
+        }
+
+        return new QemuPlan("go on alone", steps);
+    }
+
+    /// <summary>The secondary takes over: cut the primary, keep what its own guest wrote, be a guest like any other.</summary>
+    public static QemuPlan TakeOver(QemuDefinition guest)
+    {
+        List<QemuStep> steps = [.. Yank()];
+        for (int disk = 0; disk < guest.Disks.Count; disk++)
+        {
+            steps.Add(new QemuStep("block-export-del", new JsonObject { ["id"] = QemuNames.Export(disk), ["mode"] = "hard" }) { Optional = true });
+        }
+
+        steps.Add(new QemuStep("nbd-server-stop") { Optional = true });
+        steps.Add(new QemuStep("x-colo-lost-heartbeat"));
+        for (int nic = 0; nic < guest.Nics.Count; nic++)
+        {
+            steps.AddRange(new[] { $"in{nic}", $"out{nic}" }.Select(DeleteObject));
+            steps.AddRange(new[] { $"red{nic}-in", $"red{nic}-out" }.Select(RemoveChannel));
+        }
+
+        return new QemuPlan("take over", steps);
+    }
+
+    /// <summary>Whether the survivor's disks stand on their images alone, from the answer of <c>x-debug-query-block-graph</c>.</summary>
+    public static bool IsMerged(QemuDefinition guest, JsonElement graph)
+    {
+        Dictionary<long, string> names = NamesOf(graph);
+        return Enumerable.Range(0, guest.Disks.Count).All(disk => graph.GetProperty("edges").EnumerateArray().Any(edge =>
+            names.GetValueOrDefault(edge.GetProperty("parent").GetInt64()) == QemuNames.Replica(disk)
+            && edge.GetProperty("name").GetString() == "file"
+            && names.GetValueOrDefault(edge.GetProperty("child").GetInt64()) == QemuNames.Image(disk)));
+    }
+
+    private static IEnumerable<QemuStep> Yank()
+    {
+        yield return new QemuStep("query-yank") { OutOfBand = true, Keep = "yank", Optional = true };
+        yield return new QemuStep("yank")
+        {
+            OutOfBand = true,
+            Optional = true,
+            Late = answers => answers.TryGetValue("yank", out JsonElement instances) ? PeerInstances(instances) : null,
+        };
+    }
+
+    /// <summary>Everything that leads to the peer; the console, the monitor and the sockets within this QEMU stay.</summary>
+    private static JsonObject? PeerInstances(JsonElement instances)
+    {
+        var peer = new JsonArray();
+        foreach (JsonElement instance in instances.EnumerateArray())
+        {
+            bool leads = instance.GetProperty("type").GetString() switch
+            {
+                "migration" => true,
+                "block-node" => instance.GetProperty("node-name").GetString()!.StartsWith("nbd", StringComparison.Ordinal),
+                "chardev" => LeadsToPeer(instance.GetProperty("id").GetString()!),
+                _ => false,
+            };
+            if (leads)
+            {
+                peer.Add(JsonNode.Parse(instance.GetRawText()));
+            }
+        }
+
+        return peer.Count == 0 ? null : new JsonObject { ["instances"] = peer };
+    }
+
+    private static bool LeadsToPeer(string channel) =>
+        channel.StartsWith("mirror", StringComparison.Ordinal) || channel.StartsWith("compare", StringComparison.Ordinal)
+        || channel.StartsWith("red", StringComparison.Ordinal);
+
+    private static IEnumerable<QemuStep> Filters(QemuNic card, int nic, QemuPairSettings settings, bool hasRewriter)
+    {
+        yield return Filter("filter-mirror", $"mir{nic}", "tx", "outdev", QemuNames.Mirror(nic));
+        yield return Filter("filter-redirector", $"free{nic}", "rx", "indev", $"free{nic}-in");
+        yield return Filter("filter-redirector", $"own{nic}", "rx", "outdev", $"own{nic}-in");
+        yield return Created(new JsonObject { ["qom-type"] = "iothread", ["id"] = $"io{nic}" });
+        var compare = new JsonObject
+        {
+            ["qom-type"] = "colo-compare",
+            ["id"] = $"cmp{nic}",
+            ["primary_in"] = $"own{nic}-out",
+            ["secondary_in"] = QemuNames.CompareInput(nic),
+            ["outdev"] = $"free{nic}-out",
+            ["iothread"] = $"io{nic}",
+            ["compare_timeout"] = settings.CompareTimeoutMilliseconds,
+            ["expired_scan_cycle"] = Math.Clamp((long)settings.CompareTimeout.TotalMilliseconds / 2, 10, 1000),
+            ["max_queue_size"] = settings.CompareQueuePackets,
+        };
+        yield return Created(WithHeader(compare));
+
+        QemuStep Filter(string kind, string id, string queue, string direction, string channel)
+        {
+            var filter = new JsonObject
+            {
+                ["qom-type"] = kind,
+                ["id"] = id,
+                ["netdev"] = QemuNames.Netdev(nic),
+                ["queue"] = queue,
+                [direction] = channel,
+            };
+            if (hasRewriter)
+            {
+                filter["position"] = $"id={QemuNames.Rewriter(nic)}";
+                filter["insert"] = "before";
+            }
+
+            return Created(WithHeader(filter));
+        }
+
+        JsonObject WithHeader(JsonObject created)
+        {
+            if (card.HasVirtioHeader)
+            {
+                created["vnet_hdr_support"] = true;
+            }
+
+            return created;
+        }
+    }
+
+    private static QemuStep Created(JsonObject arguments) =>
+        new("object-add", arguments) { Undo = [DeleteObject(arguments["id"]!.GetValue<string>()) with { Optional = false }] };
+
+    private static QemuStep DeleteObject(string id) => new("object-del", new JsonObject { ["id"] = id }) { Optional = true };
+
+    private static QemuStep RemoveChannel(string id) => new("chardev-remove", new JsonObject { ["id"] = id }) { Optional = true };
+
+    private static QemuStep Channel(string id, string path, bool server)
+    {
+        var data = new JsonObject
+        {
+            ["addr"] = LegacyUnix(path),
+            ["server"] = server,
+        };
+        if (server)
+        {
+            data["wait"] = false;
+        }
+
+        return new QemuStep("chardev-add", new JsonObject
+        {
+            ["id"] = id,
+            ["backend"] = new JsonObject { ["type"] = "socket", ["data"] = data },
+        })
+        { Undo = [RemoveChannel(id) with { Optional = false }] };
+    }
+
+    private static QemuStep Capabilities(QemuCapabilities capabilities) => new("migrate-set-capabilities", new JsonObject
+    {
+        ["capabilities"] = new JsonArray(
+            [.. capabilities.MigrationCapabilities.Select(name => new JsonObject { ["capability"] = name, ["state"] = true })]),
+    });
+
+    /// <summary>One round of a copy; what the guest writes from its beginning on is noted for the next.</summary>
+    private static QemuStep Round(int disk, int round, string remote, string? bitmap, QemuPairSettings settings)
+    {
+        string node = QemuNames.Disk(disk);
+        return new QemuStep("transaction", new JsonObject
+        {
+            ["actions"] = new JsonArray(
+                new JsonObject { ["type"] = "block-dirty-bitmap-add", ["data"] = Bitmap(node, QemuNames.RoundBitmap(round)) },
+                new JsonObject { ["type"] = "blockdev-backup", ["data"] = Backup(disk, remote, bitmap, settings.CopyBytesPerSecond) }),
+        })
+        {
+            Until = JobEnds(disk, CopyTimeout),
+            Undo = [CancelJob(disk), RemoveBitmap(node, QemuNames.RoundBitmap(round)) with { Optional = true }],
+        };
+    }
+
+    private static JsonObject Backup(int disk, string remote, string? bitmap, long bytesPerSecond)
+    {
+        var backup = new JsonObject
+        {
+            ["job-id"] = QemuNames.CopyJob(disk),
+            ["device"] = QemuNames.Disk(disk),
+            ["target"] = remote,
+            ["sync"] = bitmap is null ? "full" : "bitmap",
+        };
+        if (bitmap is not null)
+        {
+            backup["bitmap"] = bitmap;
+            backup["bitmap-mode"] = "never";
+        }
+
+        if (bytesPerSecond > 0)
+        {
+            backup["speed"] = bytesPerSecond;
+        }
+
+        return backup;
+    }
+
+    private static QemuAwait JobEnds(int disk, TimeSpan timeout)
+    {
+        string job = QemuNames.CopyJob(disk);
+        return new QemuAwait(
+            happened => happened.Name == "JOB_STATUS_CHANGE" && happened.Text("id") == job && happened.Text("status") == "null",
+            happened => happened.Text("device") != job ? null
+                : happened.Name == "BLOCK_JOB_COMPLETED" && happened.Text("error") is { } error ? $"the copy failed: {error}"
+                : happened.Name == "BLOCK_JOB_CANCELLED" ? "the copy was cancelled" : null,
+            timeout);
+    }
+
+    private static QemuStep CancelJob(int disk) =>
+        new("block-job-cancel", new JsonObject { ["device"] = QemuNames.CopyJob(disk), ["force"] = true }) { Optional = true };
+
+    private static QemuStep QueryGraph() => new("x-debug-query-block-graph") { Keep = "graph" };
+
+    /// <summary>
+    /// Takes the peer's image out of the quorum. The child's name is looked up: quorum numbers its children as they come, and a name that was
+    /// right for the first peer is wrong for the second.
+    /// </summary>
+    private static QemuStep DetachChild(int disk, int attempt) => new("x-blockdev-change")
+    {
+        Late = answers => answers.TryGetValue("graph", out JsonElement graph)
+            && ChildName(graph, QemuNames.Disk(disk), QemuNames.Remote(disk, attempt)) is { } child
+                ? new JsonObject { ["parent"] = QemuNames.Disk(disk), ["child"] = child }
+                : null,
+    };
+
+    private static string? ChildName(JsonElement graph, string parent, string child)
+    {
+        Dictionary<long, string> names = NamesOf(graph);
+        foreach (JsonElement edge in graph.GetProperty("edges").EnumerateArray())
+        {
+            if (names.GetValueOrDefault(edge.GetProperty("parent").GetInt64()) == parent
+                && names.GetValueOrDefault(edge.GetProperty("child").GetInt64()) == child)
+            {
+                return edge.GetProperty("name").GetString();
+            }
+        }
+
+        return null;
+    }
+
+    private static Dictionary<long, string> NamesOf(JsonElement graph) => graph.GetProperty("nodes").EnumerateArray()
+        .ToDictionary(node => node.GetProperty("id").GetInt64(), node => node.GetProperty("name").GetString() ?? string.Empty);
+
+    private static QemuStep RemoveBitmap(string node, string name) => new("block-dirty-bitmap-remove", Bitmap(node, name));
+
+    private static JsonObject Bitmap(string node, string name) => new() { ["node"] = node, ["name"] = name };
+
+    private static JsonObject Node(string name) => new() { ["node-name"] = name };
+
+    private static JsonObject LegacyUnix(string path) => new()
+    {
+        ["type"] = "unix",
+        ["data"] = new JsonObject { ["path"] = path },
+    };
+}

@@ -1,0 +1,101 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+namespace Colo.Vmm.Qemu;
+
+/// <summary>Asks QEMU's programs about themselves and about images. Each call runs a program for some tens of milliseconds.</summary>
+public static partial class QemuTool
+{
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
+
+    /// <summary>The version that <c>--version</c> prints.</summary>
+    /// <exception cref="IOException">The program cannot be started, or prints no version.</exception>
+    public static QemuVersion VersionOf(string binary)
+    {
+        string output = Run(binary, "--version");
+        Match match = VersionText().Match(output);
+        return match.Success
+            ? new QemuVersion(Number(match, 1), Number(match, 2), Number(match, 3))
+            : throw new IOException($"'{binary} --version' printed no version of QEMU");
+
+        static int Number(Match match, int group) => int.Parse(match.Groups[group].Value, CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>The first words of the lines that a help argument prints: machine types, CPU models, devices.</summary>
+    public static IReadOnlySet<string> NamesOf(string binary, params string[] help) => Run(binary, help)
+        .Split('\n').Select(line => line.Trim().Split(' ', ',')[0].Trim('"')).Where(name => name.Length > 0).ToHashSet(StringComparer.Ordinal);
+
+    /// <summary>All words that a help argument prints.</summary>
+    public static IReadOnlySet<string> WordsOf(string binary, params string[] help) =>
+        Run(binary, help).Split((char[])[' ', '\n', '\t'], StringSplitOptions.RemoveEmptyEntries).ToHashSet(StringComparer.Ordinal);
+
+    /// <summary>The names of the devices that a card or disk may be.</summary>
+    public static IReadOnlySet<string> DevicesOf(string binary) => DeviceName().Matches(Run(binary, "-device", "help"))
+        .Select(match => match.Groups[1].Value).ToHashSet(StringComparer.Ordinal);
+
+    /// <summary>The size that a guest sees of an image.</summary>
+    /// <exception cref="IOException">There is no such image, or it has another format.</exception>
+    public static long SizeOf(string imageBinary, string path, string format)
+    {
+        using JsonDocument info = JsonDocument.Parse(Run(imageBinary, "info", "--output=json", "-U", "-f", format, path));
+        return info.RootElement.GetProperty("virtual-size").GetInt64();
+    }
+
+    /// <summary>Makes an empty overlay of this size.</summary>
+    public static void CreateOverlay(string imageBinary, string path, long sizeBytes)
+    {
+        File.Delete(path);
+        Run(imageBinary, "create", "-q", "-f", "qcow2", path, sizeBytes.ToString(CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>Writes what an overlay holds into the image below it, while no QEMU runs. Repeatable.</summary>
+    public static void Merge(string imageBinary, string overlay, string below, string format)
+    {
+        Run(imageBinary, "rebase", "-u", "-f", "qcow2", "-F", format, "-b", below, overlay);
+        Run(imageBinary, "commit", "-q", "-f", "qcow2", overlay);
+    }
+
+    [GeneratedRegex(@"version (\d+)\.(\d+)\.(\d+)")]
+    private static partial Regex VersionText();
+
+    [GeneratedRegex("name \"([^\"]+)\"")]
+    private static partial Regex DeviceName();
+
+    private static string Run(string program, params string[] arguments)
+    {
+        var start = new ProcessStartInfo(program)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+            UseShellExecute = false,
+        };
+        foreach (string argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        try
+        {
+            using Process process = Process.Start(start)!;
+            process.StandardInput.Close();
+            Task<string> errors = process.StandardError.ReadToEndAsync();
+            Task<string> output = process.StandardOutput.ReadToEndAsync();
+            if (!process.WaitForExit(Timeout))
+            {
+                process.Kill();
+                throw new IOException($"'{program} {string.Join(' ', arguments)}' did not end within {Timeout.TotalSeconds:0} s");
+            }
+
+            return process.ExitCode == 0
+                ? output.GetAwaiter().GetResult()
+                : throw new IOException($"'{program} {string.Join(' ', arguments)}': {errors.GetAwaiter().GetResult().Trim()}");
+        }
+        catch (System.ComponentModel.Win32Exception problem)
+        {
+            throw new IOException($"the program '{program}' cannot be started: {problem.Message}", problem);
+        }
+    }
+}

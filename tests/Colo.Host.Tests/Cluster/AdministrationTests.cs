@@ -1,0 +1,195 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+using Colo.Actors.Protocol;
+
+namespace Colo.Host.Tests.Cluster;
+
+/// <summary>
+/// VMs that are created, placed and removed while the cluster runs, and orders that are sent twice or too late.
+/// </summary>
+public sealed class AdministrationTests
+{
+    [Fact]
+    public async Task A_vm_is_created_on_chosen_hosts_is_protected_and_is_there_after_a_restart()
+    {
+        await using var cluster = new LoopbackCluster(["node-a", "node-b"]);
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        await a.WhenAsync(
+            "/status", page =>
+            page.GetProperty("members").EnumerateArray()
+            .All(member => member.GetProperty("facts").ValueKind == JsonValueKind.Object));
+        string disk = Path.Combine(cluster.StateOf("node-a"), "disk.img");
+        string definition = $$"""{ "kernel": "{{cluster.Kernel}}", "memory": "16MiB", "disks": [{ "path": "{{disk}}", "size": "1M" }] }""";
+
+        (HttpStatusCode dry, JsonElement plan) = await PostAsync(a, "/vms?name=web&dry-run=true", definition);
+        Assert.True(dry == HttpStatusCode.OK, $"{plan}");
+        Assert.Contains("nothing has changed", plan.GetProperty("text").GetString(), StringComparison.Ordinal);
+        Assert.False(File.Exists(disk));
+
+        (HttpStatusCode created, JsonElement answer) = await PostAsync(a, "/vms?name=web&command=one", definition);
+        Assert.True(created == HttpStatusCode.OK, $"{answer}");
+        Assert.Contains("chosen by free memory", answer.GetProperty("text").GetString(), StringComparison.Ordinal);
+        Assert.Equal(1 << 20, new FileInfo(disk).Length);
+        await a.WhenAsync(
+            "/status", page =>
+            page.GetProperty("vms").GetArrayLength() == 1
+            && page.GetProperty("vms")[0].GetProperty("word").GetString() == "PROTECTED");
+
+        // The same order again is not carried out again; another one under its id is refused.
+        int defined = a.Runtime.Events.After(0).Count(logged => logged.Code == (int)EventCode.VmDefined);
+        Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms?name=web&command=one", definition)).Status);
+        Assert.Equal(defined, a.Runtime.Events.After(0).Count(logged => logged.Code == (int)EventCode.VmDefined));
+        Assert.Equal(HttpStatusCode.Conflict, (await PostAsync(a, "/vms?name=other&command=one", definition)).Status);
+
+        foreach (string name in new[] { "node-a", "node-b" })
+        {
+            LoopbackNode node = cluster[name];
+            await node.StopAsync();
+            await node.StartAsync();
+            Assert.NotNull(node.Runtime.Find("web"));
+            await node.WhenAsync(
+                "/status", page => page.GetProperty("vms")[0].GetProperty("word").GetString() == "PROTECTED");
+        }
+    }
+
+    [Fact]
+    public async Task A_wrong_definition_is_refused_with_line_key_and_what_was_expected()
+    {
+        await using var cluster = new LoopbackCluster(["node-a", "node-b"]);
+        await cluster.StartAsync();
+        string definition = $"""
+            kernel = "{cluster.Kernel}"
+            memory = 1KiB
+            harts = many
+            memroy = 64MiB
+            nodes = [node-a, node-x]
+            """;
+        (HttpStatusCode status, JsonElement problem) = await PostAsync(cluster["node-a"], "/vms?name=web", definition);
+        Assert.Equal(HttpStatusCode.BadRequest, status);
+        string errors = string.Join(
+            '\n', problem.GetProperty("errors").EnumerateArray().Select(error => error.GetString()));
+        Assert.Contains(
+            "definition:2: colo.vms.web.memory is 1024 bytes, expected 16777216", errors, StringComparison.Ordinal);
+        Assert.Contains(
+            "definition:3: colo.vms.web.harts is 'many', expected a whole number", errors, StringComparison.Ordinal);
+        Assert.Contains("definition:4: colo.vms.web.memroy is not a key", errors, StringComparison.Ordinal);
+        Assert.Contains(
+            "definition:5: colo.vms.web.nodes has 'node-x', expected this node or one of colo.peers", errors,
+            StringComparison.Ordinal);
+        Assert.Empty(cluster["node-a"].Runtime.Vms);
+    }
+
+    [Fact]
+    public async Task A_vm_whose_second_node_cannot_take_it_is_created_on_none()
+    {
+        await using var cluster = new LoopbackCluster(["node-a", "node-b"]);
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        await a.WhenAsync(
+            "/cluster/members", page =>
+            page.GetProperty("members").EnumerateArray().All(member => member.GetProperty("reachable").GetBoolean()));
+        await cluster["node-b"].StopAsync();
+        (HttpStatusCode status, JsonElement problem) = await PostAsync(
+            a, "/vms?name=web", $"kernel = \"{cluster.Kernel}\"\nmemory = 16MiB\nnodes = [node-a, node-b]\n");
+        Assert.Equal(HttpStatusCode.Conflict, status);
+        Assert.Contains("node-b", problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Null(a.Runtime.Find("web"));
+    }
+
+    [Fact]
+    public async Task The_operator_changes_the_placement_and_removes_a_vm_that_is_off()
+    {
+        await using var cluster = new LoopbackCluster(["node-a", "node-b", "node-c"]);
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        await a.WhenAsync(
+            "/cluster/members", page =>
+            page.GetProperty("members").EnumerateArray().All(member => member.GetProperty("reachable").GetBoolean()));
+        string definition = $"kernel = \"{cluster.Kernel}\"\nmemory = 16MiB\nnodes = [node-a, node-b]\n";
+        Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms?name=web", definition)).Status);
+        await a.WhenAsync("web", EventCode.PairEstablished);
+
+        HttpResponseMessage placed = await a.Http.PutAsync("/vms/web/nodes?nodes=node-a,node-c", null);
+        Assert.True(placed.IsSuccessStatusCode, await placed.Content.ReadAsStringAsync());
+        long before = a.Runtime.Events.LastId;
+        await cluster["node-b"].StopAsync();
+        await a.WhenAsync("web", EventCode.PairEstablished, before);
+        await a.WhenAsync("/vms/web", page => page.GetProperty("peer").GetString() == "node-c");
+
+        HttpResponseMessage early = await a.Http.DeleteAsync("/vms/web");
+        Assert.Equal(HttpStatusCode.Conflict, early.StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms/web/shutdown", string.Empty)).Status);
+        await a.WhenAsync("/vms/web", page => page.GetProperty("protection").GetString() == "Off");
+        HttpResponseMessage deleted = await a.Http.DeleteAsync("/vms/web");
+        Assert.True(deleted.IsSuccessStatusCode, await deleted.Content.ReadAsStringAsync());
+        Assert.Null(a.Runtime.Find("web"));
+        Assert.Null(cluster["node-c"].Runtime.Find("web"));
+    }
+
+    [Fact]
+    public async Task An_order_for_another_term_is_refused_and_one_that_is_repeated_acts_once()
+    {
+        await using var cluster = new LoopbackCluster(
+            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        JsonElement vm = await a.WhenAsync(
+            "/vms/web", page => page.GetProperty("protection").GetString() == "Protected");
+        long term = vm.GetProperty("term").GetInt64();
+        (HttpStatusCode stale, JsonElement problem) = await PostAsync(
+            a, $"/vms/web/switchover?term={term - 1}", string.Empty);
+        Assert.Equal(HttpStatusCode.Conflict, stale);
+        Assert.Contains("look again", problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
+
+        HttpResponseMessage begun = await a.Http.PostAsync(
+            $"/vms/web/commands/switchover?command=x1&term={term}", null);
+        Assert.Equal(HttpStatusCode.Accepted, begun.StatusCode);
+        Assert.Equal("/commands/x1", begun.Headers.Location!.ToString());
+        await a.WhenAsync("/commands/x1", page => page.GetProperty("state").GetString() == "done");
+        Assert.Equal(
+            HttpStatusCode.OK,
+            (await PostAsync(a, $"/vms/web/switchover?command=x1&term={term}", string.Empty)).Status);
+        Assert.Single(a.Runtime.Events.After(0), logged => logged.Code == (int)EventCode.SwitchoverDone);
+        Assert.Equal(HttpStatusCode.BadRequest, (await PostAsync(a, "/vms/web/failover", string.Empty)).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await PostAsync(a, "/vms/nothing/switchover", string.Empty)).Status);
+    }
+
+    [Fact]
+    public async Task Checkpoints_are_shown_with_every_phase()
+    {
+        await using var cluster = new LoopbackCluster(
+            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        await a.WhenAsync("/vms/web", page => page.GetProperty("protection").GetString() == "Protected");
+        Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms/web/checkpoint", string.Empty)).Status);
+        JsonElement list = await a.WhenAsync("/vms/web/checkpoints", page => page.EnumerateArray().Any(
+            entry =>
+                entry.GetProperty("reason").GetString() == "Operator"
+                && entry.GetProperty("outcome").GetString() == "loaded"));
+        JsonElement entry = list.EnumerateArray().First(found => found.GetProperty("reason").GetString() == "Operator");
+        Assert.Equal([1.0, 2.0, 3.0, 4.0, 5.0], ((string[])["requestMs", "captureMs", "streamMs", "commitMs", "loadMs"])
+            .Select(phase => entry.GetProperty(phase).GetDouble()));
+        JsonElement one = await a.Http.GetFromJsonAsync<JsonElement>(
+            $"/vms/web/checkpoints/{entry.GetProperty("epoch").GetInt64()}");
+        Assert.Equal(10, one.GetProperty("pages").GetInt64());
+        string metrics = await a.Http.GetStringAsync("/metrics");
+        Assert.Contains(
+            "colo_checkpoints_total{vm=\"web\",host=\"node-a\",role=\"Primary\",reason=\"Operator\"} 1", metrics,
+            StringComparison.Ordinal);
+        Assert.Contains("colo_checkpoint_pause_seconds_bucket{vm=\"web\",host=\"node-a\",role=\"Primary\",phase=\"capture\",le=\"0.0025\"}", metrics, StringComparison.Ordinal);
+        Assert.Contains(
+            "colo_heartbeat_age_seconds{host=\"node-a\",peer=\"node-b\"}", metrics, StringComparison.Ordinal);
+    }
+
+    private static async Task<(HttpStatusCode Status, JsonElement Body)> PostAsync(
+        LoopbackNode node, string path, string body)
+    {
+        using var content = new StringContent(body, Encoding.UTF8, "application/hocon");
+        HttpResponseMessage response = await node.Http.PostAsync(path, content);
+        return (response.StatusCode, await response.Content.ReadFromJsonAsync<JsonElement>());
+    }
+}

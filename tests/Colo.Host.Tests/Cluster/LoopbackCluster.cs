@@ -1,0 +1,86 @@
+using System.Globalization;
+
+namespace Colo.Host.Tests.Cluster;
+
+/// <summary>
+/// Hosts and a witness on loopback addresses that no other test uses, each with a state directory of its own.
+/// </summary>
+internal sealed class LoopbackCluster : IAsyncDisposable
+{
+    private static int count;
+
+    private readonly string folder = Directory.CreateTempSubdirectory("colo-cluster-").FullName;
+    private readonly int number = Interlocked.Increment(ref count);
+
+    /// <param name="hosts">Names of the hosts; a node named witness is added.</param>
+    /// <param name="vms">Lines of colo.vms for the hosts.</param>
+    /// <param name="extra">More lines of colo for the hosts.</param>
+    public LoopbackCluster(IReadOnlyList<string> hosts, string vms = "", string extra = "")
+    {
+        Kernel = Path.Combine(folder, "kernel");
+        File.WriteAllText(Kernel, "no kernel");
+        vms = vms.Replace("KERNEL", Kernel, StringComparison.Ordinal);
+        string[] all = [.. hosts, "witness"];
+        for (int index = 0; index < all.Length; index++)
+        {
+            string name = all[index];
+            bool witness = name == "witness";
+            File.WriteAllText(Path.Combine(folder, name + ".conf"), $$"""
+                colo {
+                  node {
+                    name = {{name}}
+                    witness = {{(witness ? "on" : "off")}}
+                    listen = ["{{Address(index)}}:7450"]
+                    state-directory = "{{Path.Combine(folder, name)}}"
+                  }
+                  peers {
+                    {{string.Join("\n    ", all.Select((peer, other) => $"{peer} = [\"{Address(other)}:7450\"]").Where((_, other) => other != index))}}
+                  }
+                  management { port = 0 }
+                  heartbeat { lost-after = 3s, pause-accepted = 2s }
+                  arbiter { witness { node = witness } }
+                  {{(witness ? string.Empty : extra)}}
+                  vms {
+                    {{(witness ? string.Empty : vms)}}
+                  }
+                }
+                """);
+        }
+
+        Nodes = [.. all.Select(name => new LoopbackNode(name, Path.Combine(folder, name + ".conf")))];
+    }
+
+    /// <summary>A file that stands for a kernel in definitions.</summary>
+    public string Kernel { get; }
+
+    public IReadOnlyList<LoopbackNode> Nodes { get; }
+
+    public LoopbackNode this[string name] => Nodes.Single(node => node.Name == name);
+
+    public string StateOf(string node) => Path.Combine(folder, node);
+
+    public async Task StartAsync()
+    {
+        foreach (LoopbackNode node in Nodes.Reverse())
+        {
+            await node.StartAsync();
+        }
+    }
+
+    /// <summary>A VM of the nodes' files.</summary>
+    public static string Vm(string name, params string[] nodes) =>
+        $"{name} {{ kernel = \"KERNEL\", memory = 16MiB, nodes = [{string.Join(", ", nodes)}] }}\n";
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (LoopbackNode node in Nodes)
+        {
+            await node.DisposeAsync();
+        }
+
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private string Address(int index) => string.Create(
+        CultureInfo.InvariantCulture, $"127.{16 + (Environment.ProcessId % 200)}.{1 + (number % 250)}.{1 + index}");
+}
