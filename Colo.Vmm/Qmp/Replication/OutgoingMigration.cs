@@ -147,6 +147,8 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
     {
         bool wasRunning = _machine.IsRunning;
         _machine.Pause();
+        // The guest will run there: no capture may let it go on here.
+        _standing.Hold();
         _state.SetStatus("device");
         CheckpointReport report = sender.Run(MigrationLink.Stamp(++_epoch), _ending.Token);
         switch (report.Status)
