@@ -23,15 +23,24 @@ internal static class VmRunCommand
     private static readonly Option<string> Clock = new("--clock") { Description = "realtime, or icount: time follows the instruction count", DefaultValueFactory = _ => "realtime" };
     private static readonly Option<string> Tier = new("--tier") { Description = "auto, interpreter or compiled", DefaultValueFactory = _ => "auto" };
     private static readonly Option<string?> Restore = new("--restore") { Description = "Start from a saved machine" };
-    private static readonly Option<string?> Incoming = new("--incoming") { Description = "Wait for the machine's state: tcp:HOST:PORT, unix:PATH or defer" };
-    private static readonly Option<bool> Stopped = new("-S") { Description = "Do not run the guest before the monitor's cont" };
+    private static readonly Option<string?> Incoming = new("--incoming")
+    {
+        Description = "Wait for the machine's state: tcp:HOST:PORT, unix:PATH or defer",
+    };
+
+    private static readonly Option<bool> Stopped = new("-S")
+    {
+        Description = "Do not run the guest before the monitor's cont",
+    };
+
     private static readonly Option<string?> Seed = new("--seed") { Description = "Seed of the guest's randomness (default: random; 1 with --clock icount)" };
 
     public static Command Build()
     {
         var run = new Command("run", "Run one machine without a cluster. Ctrl-A x ends it, Ctrl-A c shows help.")
         {
-            Guest, Kernel, Initrd, Append, Memory, Harts, Bios, DeviceTree, Disk, Nic, Terminal, Qmp, Clock, Tier, Restore, Seed, Incoming, Stopped,
+            Guest, Kernel, Initrd, Append, Memory, Harts, Bios, DeviceTree, Disk, Nic, Terminal, Qmp, Clock, Tier, Restore, Seed,
+            Incoming, Stopped,
         };
         run.SetAction(parsed => VmRunner.Run(Read(parsed)));
         return new Command("vm", "Run and inspect machines on this host") { run };
@@ -69,7 +78,8 @@ internal static class VmRunCommand
 
         if ((options.Incoming is not null || options.Stopped) && options.QmpPath is null)
         {
-            throw new CommandLineException("--incoming and -S are ended by the monitor: expected --qmp unix:PATH as well");
+            throw new CommandLineException(
+                "--incoming and -S are ended by the monitor: expected --qmp unix:PATH as well");
         }
 
         return options.Guest is null && options.Kernel is null && options.Restore is null
