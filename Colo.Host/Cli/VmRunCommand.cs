@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Colo.Vmm.Cpu;
 using Colo.Vmm.Machine;
+using Colo.Vmm.Net.Backends;
 
 namespace Colo.Host.Cli;
 
@@ -27,13 +28,16 @@ internal static class VmRunCommand
     private static readonly Option<string> Clock = new("--clock") { Description = "realtime, or icount: time follows the instruction count", DefaultValueFactory = _ => "realtime" };
     private static readonly Option<string> Tier = new("--tier") { Description = "auto, interpreter or compiled", DefaultValueFactory = _ => "auto" };
     private static readonly Option<string?> Restore = new("--restore") { Description = "Start from a saved machine" };
+    private static readonly Option<string?> Incoming = new("--incoming") { Description = "Wait for the machine's state: tcp:HOST:PORT, unix:PATH or defer" };
+    private static readonly Option<bool> Stopped = new("-S") { Description = "Do not run the guest before the monitor's cont" };
     private static readonly Option<string?> Seed = new("--seed") { Description = "Seed of the guest's randomness (default: random; 1 with --clock icount)" };
 
     public static Command Build()
     {
         var run = new Command("run", "Run one machine without a cluster. Ctrl-A x ends it, Ctrl-A c shows help.")
         {
-            Guest, Kernel, Initrd, Append, Memory, Harts, HartThreads, Bios, DeviceTree, Disk, Nic, Terminal, Qmp, Clock, Tier, Restore, Seed,
+            Guest, Kernel, Initrd, Append, Memory, Harts, HartThreads, Bios, DeviceTree, Disk, Nic, Terminal, Qmp, Clock, Tier,
+            Restore, Seed, Incoming, Stopped,
         };
         run.SetAction(parsed => VmRunner.Run(Read(parsed)));
         return new Command("vm", "Run and inspect machines on this host") { run };
@@ -61,11 +65,18 @@ internal static class VmRunCommand
                 "--tier", parsed.GetValue(Tier)!, ("auto", CodeTierMode.Auto), ("interpreter", CodeTierMode.Interpreter),
                 ("compiled", CodeTierMode.Compiled)),
             Restore = parsed.GetValue(Restore),
+            Incoming = ReadIncoming(parsed.GetValue(Incoming)),
+            Stopped = parsed.GetValue(Stopped),
             Seed = ReadSeed(parsed.GetValue(Seed)),
         };
         if (options.Guest is not null && options.Kernel is not null)
         {
             throw new CommandLineException($"--kernel {options.Kernel}: expected either --guest or --kernel");
+        }
+
+        if ((options.Incoming is not null || options.Stopped) && options.QmpPath is null)
+        {
+            throw new CommandLineException("--incoming and -S are ended by the monitor: expected --qmp unix:PATH as well");
         }
 
         return options.Guest is null && options.Kernel is null && options.Restore is null
@@ -89,6 +100,14 @@ internal static class VmRunCommand
     private static string? ReadQmp(string? text) => text is null ? null
         : text.StartsWith("unix:", StringComparison.Ordinal) && text.Length > 5 ? text[5..]
         : throw new CommandLineException($"--qmp {text}: expected unix:PATH");
+
+    private static string? ReadIncoming(string? text)
+    {
+        string error = "";
+        return text is null or "defer" || StreamEndpoint.TryParse(text, out _, out error)
+            ? text
+            : throw new CommandLineException($"--incoming {error}, or defer");
+    }
 
     private static ulong? ReadSeed(string? text) => text is null ? null
         : ulong.TryParse(text, out ulong seed) ? seed

@@ -38,5 +38,11 @@ internal sealed record VmRunOptions
 
     public string? Restore { get; init; }
 
+    /// <summary>Where the machine's state will come from: an address, or defer.</summary>
+    public string? Incoming { get; init; }
+
+    /// <summary>The guest waits for cont.</summary>
+    public bool Stopped { get; init; }
+
     public ulong? Seed { get; init; }
 }

@@ -127,6 +127,31 @@ public sealed class VirtMachine : IDisposable
         Report(new MachineEvent.Resumed());
     }
 
+    /// <summary>Does something while the machine stands, without the events of a pause; for a few microseconds of looking.</summary>
+    internal T WhileStanding<T>(Func<T> action)
+    {
+        lock (_control)
+        {
+            bool wasRunning = _running && !Completion.IsCompleted;
+            if (wasRunning)
+            {
+                _loop.Pause();
+            }
+
+            try
+            {
+                return action();
+            }
+            finally
+            {
+                if (wasRunning)
+                {
+                    _loop.Resume();
+                }
+            }
+        }
+    }
+
     /// <summary>Power-on again: devices reset, files loaded again. A machine that stood goes on standing.</summary>
     public void Reset()
     {
