@@ -64,6 +64,11 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
         var gauges = new VmGauges
         {
             Machine = machine is null ? "off" : machine.Machine.IsRunning ? "running" : "paused",
+            Tier = machine?.Machine.TierStatistics is { } tier
+                ? new VmTierGauges(
+                    tier.Regions, tier.Evicted, tier.Dropped, tier.CompiledInstructions, tier.CompiledTime, tier.InterpretedTime,
+                    tier.Exits)
+                : null,
         };
         if (primary?.LastReport is { } last)
         {
@@ -215,6 +220,12 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
 
     private void Connect(Effect.ConnectReplication connect)
     {
+        if (!connect.AsPrimary && primary is { } exchanged)
+        {
+            primary = null;
+            exchanged.HandOver();
+        }
+
         Disconnect();
         SessionSetup setup = options.Session(connect.Peer, connect.Term, report);
         if (connect.AsPrimary)

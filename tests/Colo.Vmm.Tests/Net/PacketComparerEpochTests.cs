@@ -122,7 +122,7 @@ public sealed class PacketComparerEpochTests
     [Theory]
     [InlineData(true, 200)]
     [InlineData(false, 2000)]
-    public void Frames_of_either_side_alone_age_those_that_hold_nobody_up_more_slowly(bool isPrimary, int milliseconds)
+    public void Frames_of_either_side_alone_age_and_those_that_nobody_waits_for_later(bool isPrimary, int milliseconds)
     {
         using var world = new ComparerWorld();
         if (isPrimary)
