@@ -327,8 +327,8 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
         }
         else if (fired.Name == TimerName.JoinOffer && context.State == FailoverState.JoinTarget)
         {
-            // The owner may have given the attempt up before any link to this host was open: then nothing else would tell.
-            // An owner that is still at it ignores the offer; one that is alone invites again.
+            // The owner may have given the attempt up before any link to this host was open, and nothing else would
+            // tell. An owner that is still at it ignores the offer; one that is alone invites again.
             context.Offer(effects);
         }
     }
