@@ -28,8 +28,16 @@ internal static class VmRunCommand
     private static readonly Option<string> Clock = new("--clock") { Description = "realtime, or icount: time follows the instruction count", DefaultValueFactory = _ => "realtime" };
     private static readonly Option<string> Tier = new("--tier") { Description = "auto, interpreter or compiled", DefaultValueFactory = _ => "auto" };
     private static readonly Option<string?> Restore = new("--restore") { Description = "Start from a saved machine" };
-    private static readonly Option<string?> Incoming = new("--incoming") { Description = "Wait for the machine's state: tcp:HOST:PORT, unix:PATH or defer" };
-    private static readonly Option<bool> Stopped = new("-S") { Description = "Do not run the guest before the monitor's cont" };
+    private static readonly Option<string?> Incoming = new("--incoming")
+    {
+        Description = "Wait for the machine's state: tcp:HOST:PORT, unix:PATH or defer",
+    };
+
+    private static readonly Option<bool> Stopped = new("-S")
+    {
+        Description = "Do not run the guest before the monitor's cont",
+    };
+
     private static readonly Option<string?> Seed = new("--seed") { Description = "Seed of the guest's randomness (default: random; 1 with --clock icount)" };
 
     public static Command Build()
@@ -76,7 +84,8 @@ internal static class VmRunCommand
 
         if ((options.Incoming is not null || options.Stopped) && options.QmpPath is null)
         {
-            throw new CommandLineException("--incoming and -S are ended by the monitor: expected --qmp unix:PATH as well");
+            throw new CommandLineException(
+                "--incoming and -S are ended by the monitor: expected --qmp unix:PATH as well");
         }
 
         return options.Guest is null && options.Kernel is null && options.Restore is null

@@ -22,7 +22,9 @@ internal static class VmRunner
             (string? kernel, string? initrd) = options.Guest is { } guest ? GuestImages.Find(guest) : (options.Kernel, options.Initrd);
             IConsoleBackend? console = OpenConsole(options.Console, () => Volatile.Read(ref machine)?.Shutdown());
             machine = new VirtMachine(Build(options, kernel, options.Initrd ?? initrd, console));
-            using ReplicationMonitor? replication = options.QmpPath is null ? null : new ReplicationMonitor(machine, options.Incoming);
+            using ReplicationMonitor? replication = options.QmpPath is null
+                ? null
+                : new ReplicationMonitor(machine, options.Incoming);
             using MachineMonitor? monitor = options.QmpPath is { } path
                 ? new MachineMonitor(machine, path, replication, extend: null) : null;
             if (options.Restore is { } file)

@@ -5,7 +5,7 @@ internal static class LabScenarios
 {
     public static readonly string[] Names = ["faults"];
 
-    private static readonly (string, long)[] Web = [("download", 256 << 10), ("requests", 10)];
+    private static readonly (string, long)[] Web = [("download", 256 << 10), ("requests", 10), ("echo", 10)];
 
     public static async Task<int> RunAsync(string name, string? json, string? keep)
     {

@@ -18,7 +18,8 @@ public sealed class MachineMonitor : IDisposable
     /// <param name="path">Path of the Unix socket.</param>
     /// <param name="replication">Migration and COLO; null: the machine has neither.</param>
     /// <param name="extend">Adds further commands before the server starts; null: none.</param>
-    public MachineMonitor(VirtMachine machine, string path, ReplicationMonitor? replication, Action<QmpCommandTable>? extend)
+    public MachineMonitor(
+        VirtMachine machine, string path, ReplicationMonitor? replication, Action<QmpCommandTable>? extend)
     {
         _machine = machine;
         _replication = replication;
@@ -47,18 +48,21 @@ public sealed class MachineMonitor : IDisposable
         _server.Dispose();
     }
 
-    internal static void AddCommands(QmpCommandTable commands, VirtMachine machine, ReplicationMonitor? replication = null)
+    internal static void AddCommands(
+        QmpCommandTable commands, VirtMachine machine, ReplicationMonitor? replication = null)
     {
         replication?.AddCommands(commands);
         commands.Add("query-version", () => new QmpReply.Success(QmpSession.Version));
-        commands.Add("query-status", () => new QmpReply.Success(Status(machine, replication?.IsAwaitingIncoming ?? false)));
+        commands.Add("query-status", () => new QmpReply.Success(
+            Status(machine, replication?.IsAwaitingIncoming ?? false)));
         commands.Add("query-block", () => new QmpReply.Success(Disks(machine)));
         commands.Add("query-commands", () => new QmpReply.Success(
             new JsonArray([.. commands.Names.Select(n => new JsonObject { ["name"] = n })])));
         commands.Add("stop", () => Do(machine.Pause));
         commands.Add("cont", () => machine.Completion.IsCompleted
             ? QmpReply.Error("Resetting the Virtual Machine is required")
-            : replication is { IsAwaitingIncoming: true } ? QmpReply.Error("the machine waits for an incoming migration")
+            : replication is { IsAwaitingIncoming: true }
+                ? QmpReply.Error("the machine waits for an incoming migration")
             : Do(machine.IsStarted ? machine.Resume : machine.Start));
         commands.Add("system_reset", () => machine.Completion.IsCompleted
             ? QmpReply.Error("the machine has ended")
@@ -126,7 +130,8 @@ public sealed class MachineMonitor : IDisposable
                 _server.SendEvent("RESUME");
                 break;
             case MachineEvent.Reset reset:
-                _server.SendEvent("RESET", Cause(reset.ByGuest, reset.ByGuest ? "guest-reset" : "host-qmp-system-reset"));
+                _server.SendEvent("RESET", Cause(reset.ByGuest, reset.ByGuest ? "guest-reset"
+                    : "host-qmp-system-reset"));
                 break;
             case MachineEvent.PowerdownRequested:
                 _server.SendEvent("POWERDOWN");

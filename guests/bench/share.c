@@ -4,7 +4,7 @@ typedef unsigned long u64;
 #define HARTS 1
 #endif
 #ifndef ROUNDS
-#define ROUNDS 24000
+#define ROUNDS 144000
 #endif
 
 static volatile u64 finished;

@@ -220,6 +220,12 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
 
     private void Connect(Effect.ConnectReplication connect)
     {
+        if (!connect.AsPrimary && primary is { } exchanged)
+        {
+            primary = null;
+            exchanged.HandOver();
+        }
+
         Disconnect();
         SessionSetup setup = options.Session(connect.Peer, connect.Term, report);
         if (connect.AsPrimary)

@@ -230,15 +230,19 @@ internal sealed class GuestNetwork : IDisposable
         _ = new TaggedFrameReader(compareLink, FromReplica, _ => lost());
     }
 
-    public void StopPrimary(object owner)
+    /// <returns>What is left to be disposed of, which closes the mirror's link; null when another session is the owner.</returns>
+    public IDisposable? StopPrimary(object owner)
     {
         lock (gate)
         {
-            if (primaryOwner == owner)
+            if (primaryOwner != owner)
             {
-                mirror?.Dispose();
-                (mirror, primaryOwner) = (null, null);
+                return null;
             }
+
+            IDisposable? ended = mirror;
+            (mirror, primaryOwner) = (null, null);
+            return ended;
         }
     }
 

@@ -20,6 +20,7 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
 {
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ConnectRetry = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan HandOverTime = TimeSpan.FromSeconds(2);
 
     private readonly SessionSetup setup;
     private readonly GuestMachine guest;
@@ -37,6 +38,7 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     private long pausedAt;
     private Epoch? captured;
     private int reported;
+    private volatile bool handingOver;
 
     public PrimarySession(SessionSetup setup, GuestMachine guest, GuestNetwork network, DiskSet disks, Epoch epoch)
     {
@@ -128,13 +130,28 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
 
     public void Dispose()
     {
-        Interlocked.Exchange(ref reported, 1);
-        ending.Cancel();
-        work.CompleteAdding();
+        End();
         foreach (DataLink link in TakeLinks())
         {
             link.Abort();
         }
+    }
+
+    /// <summary>
+    /// Ends as <see cref="Dispose"/> does, but leaves the links to the secondary open until it has heard on the control link
+    /// that it is the primary now: a link that breaks before that looks like the loss of this host.
+    /// </summary>
+    public void HandOver()
+    {
+        handingOver = true;
+        End();
+    }
+
+    private void End()
+    {
+        Interlocked.Exchange(ref reported, 1);
+        ending.Cancel();
+        work.CompleteAdding();
     }
 
     private DataLink[] TakeLinks()
@@ -186,7 +203,12 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
         }
         finally
         {
-            network.StopPrimary(this);
+            using IDisposable? mirror = network.StopPrimary(this);
+            if (handingOver)
+            {
+                Thread.CurrentThread.Join(HandOverTime);
+            }
+
             sender?.Dispose();
             foreach (DataLink link in TakeLinks())
             {

@@ -6,7 +6,9 @@ internal interface IReplicationPart
     /// <summary>COLO begins; the guest has not run in it yet.</summary>
     string? Start(ReplicationRole role) => null;
 
-    /// <summary>Both guests stand, and everything of the checkpoint is on the secondary: held output may leave.</summary>
+    /// <summary>
+    /// Both guests stand, and everything of the checkpoint is on the secondary: held output may leave.
+    /// </summary>
     void Committed()
     {
     }

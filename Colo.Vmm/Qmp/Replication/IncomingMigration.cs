@@ -7,10 +7,11 @@ using Colo.Vmm.Net.Backends;
 namespace Colo.Vmm.Qmp.Replication;
 
 /// <summary>
-/// A migration to this machine, which has not run yet; with x-colo on both sides it goes on as the secondary's side of COLO.
+/// A migration to this machine, which has not run yet; with x-colo on both sides it goes on as the secondary's side
+/// of COLO.
 /// <code>
 ///   listening -> active -> completed: the guest runs here
-///                   \- colo: guest runs, checkpoint* -> [link broken: the guest waits or runs on unheard] -> failover -> completed
+///                   \- colo: guest runs, checkpoint* -> [broken: it waits] -> failover -> completed
 /// </code>
 /// A checkpoint is committed here alone: there is no arbiter, whoever drives the two monitors decides who lives on.
 /// </summary>
@@ -38,7 +39,8 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
     /// <param name="time">For durations.</param>
     /// <exception cref="IOException">Nobody can listen there.</exception>
     public IncomingMigration(
-        VirtMachine machine, MigrationState state, ReplicationHooks parts, StreamEndpoint address, Action started, TimeProvider time)
+        VirtMachine machine, MigrationState state, ReplicationHooks parts, StreamEndpoint address, Action started,
+        TimeProvider time)
     {
         _machine = machine;
         _state = state;
@@ -157,7 +159,8 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
 
             _state.SetStatus("active");
             var machine = new VirtCheckpointMachine(_machine) { StartsOnResume = true };
-            using (var receiver = new SecondaryCheckpointReceiver(machine, link, new SecondaryCheckpointOptions(), this, _time))
+            using (var receiver = new SecondaryCheckpointReceiver(machine, link, new SecondaryCheckpointOptions(),
+                this, _time))
             {
                 receiver.Start(isReplica: false);
                 _ended.Wait();

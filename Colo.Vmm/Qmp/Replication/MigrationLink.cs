@@ -6,9 +6,9 @@ using Colo.Vmm.Net.Backends;
 namespace Colo.Vmm.Qmp.Replication;
 
 /// <summary>
-/// The two TCP connections of a migration, one for control and one for pages. Each begins with eight bytes: COLOMIG and
-/// what it is, so that the listener need not trust the order in which they arrive: 'C' control of a migration, 'R' control
-/// of one that goes on as COLO, 'P' pages.
+/// The two TCP connections of a migration, one for control and one for pages. Each begins with eight bytes: COLOMIG
+/// and what it is, so that the listener need not trust the order in which they arrive: 'C' control of a migration,
+/// 'R' control of one that goes on as COLO, 'P' pages.
 /// </summary>
 internal static class MigrationLink
 {

@@ -3,8 +3,9 @@ using System.Text.Json.Nodes;
 namespace Colo.Vmm.Qmp.Replication;
 
 /// <summary>
-/// Where a migration and the COLO that follows it stand, as query-migrate and query-colo-status show it, and the settings
-/// that the operator has made. Changes raise the events MIGRATION (when asked for) and COLO_EXIT. Any thread.
+/// Where a migration and the COLO that follows it stand, as query-migrate and query-colo-status show it, and the
+/// settings that the operator has made. Changes raise the events MIGRATION (when asked for) and COLO_EXIT. Any
+/// thread.
 /// </summary>
 internal sealed class MigrationState(Action<string, JsonObject?> sendEvent)
 {
@@ -13,7 +14,8 @@ internal sealed class MigrationState(Action<string, JsonObject?> sendEvent)
 
     private static readonly string[] Known = ["events", "x-colo", "return-path"];
     private readonly Lock _gate = new();
-    private readonly SortedDictionary<string, bool> _capabilities = new(Known.ToDictionary(name => name, _ => false), StringComparer.Ordinal);
+    private readonly SortedDictionary<string, bool> _capabilities =
+        new(Known.ToDictionary(name => name, _ => false), StringComparer.Ordinal);
     private uint _checkpointDelay = DefaultCheckpointDelay;
     private string _status = "none";
     private string? _error;

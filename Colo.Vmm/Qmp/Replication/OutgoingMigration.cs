@@ -7,10 +7,11 @@ using Colo.Vmm.Net.Backends;
 namespace Colo.Vmm.Qmp.Replication;
 
 /// <summary>
-/// One migration away from this machine, on a thread of its own; with x-colo it goes on as the primary's side of COLO.
+/// One migration away from this machine, on a thread of its own; with x-colo it goes on as the primary's side of
+/// COLO.
 /// <code>
 ///   setup -> active (memory is copied while the guest runs) -> completed: the guest stands here and runs there
-///                                        \- x-colo -> colo: checkpoint* -> [link broken: the guest waits] -> failover -> completed
+///                 \- x-colo -> colo: checkpoint* -> [broken: the guest waits] -> failover -> completed
 /// </code>
 /// A checkpoint is taken when x-checkpoint-delay is over or a part asks for one. Errors are states, never exceptions.
 /// </summary>
@@ -114,7 +115,8 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
         try
         {
             CheckpointLink link = MigrationLink.Connect(_peer, isColo, _machine.Ram, Opened);
-            using var sender = new PrimaryCheckpointSender(_standing, link, new PrimaryCheckpointOptions(), this, _time);
+            using var sender = new PrimaryCheckpointSender(_standing, link, new PrimaryCheckpointOptions(), this,
+                _time);
             if (!sender.WaitUntilReady(_ending.Token))
             {
                 _state.SetStatus("failed", "the destination ended the connection");
@@ -137,7 +139,8 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
                 MoveAway(sender);
             }
         }
-        catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException or OperationCanceledException)
+        catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException
+            or OperationCanceledException)
         {
             _state.SetStatus("failed", e.Message);
         }
@@ -147,6 +150,8 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
     {
         bool wasRunning = _machine.IsRunning;
         _machine.Pause();
+        // The guest will run there: no capture may let it go on here.
+        _standing.Hold();
         _state.SetStatus("device");
         CheckpointReport report = sender.Run(MigrationLink.Stamp(++_epoch), _ending.Token);
         switch (report.Status)
@@ -197,7 +202,9 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
         _standing.Release();
     }
 
-    /// <summary>False: the link is gone or the secondary refuses. The guest stands then, until somebody decides.</summary>
+    /// <summary>
+    /// False: the link is gone or the secondary refuses. The guest stands then, until somebody decides.
+    /// </summary>
     private bool Checkpoint(PrimaryCheckpointSender sender)
     {
         _standing.Hold();

@@ -36,6 +36,7 @@ internal static class QmpArgument
     private static bool TryMember(JsonElement from, string name, JsonValueKind kind, out JsonElement value)
     {
         value = default;
-        return from.ValueKind == JsonValueKind.Object && from.TryGetProperty(name, out value) && value.ValueKind == kind;
+        return from.ValueKind == JsonValueKind.Object && from.TryGetProperty(name, out value)
+            && value.ValueKind == kind;
     }
 }

@@ -1,7 +1,8 @@
 namespace Colo.Vmm.Qmp.Replication;
 
 /// <summary>
-/// What else a machine has that takes part in checkpoints: comparers, rewriters, disks. Each registers what it has to do.
+/// What else a machine has that takes part in checkpoints: comparers, rewriters, disks. Each registers what it has
+/// to do.
 /// </summary>
 internal sealed class ReplicationHooks
 {

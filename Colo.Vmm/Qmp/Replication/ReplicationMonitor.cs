@@ -7,9 +7,9 @@ using Colo.Vmm.Net.Backends;
 namespace Colo.Vmm.Qmp.Replication;
 
 /// <summary>
-/// QEMU's migration and COLO commands on one machine, with QEMU's names and JSON: two such machines and a client that sends
-/// the commands of QEMU's COLO documentation are a protected pair without a cluster. There is no arbiter: who drives the
-/// monitors must not let both sides fail over.
+/// QEMU's migration and COLO commands on one machine, with QEMU's names and JSON: two such machines and a client
+/// that sends the commands of QEMU's COLO documentation are a protected pair without a cluster. There is no
+/// arbiter: who drives the monitors must not let both sides fail over.
 /// </summary>
 public sealed class ReplicationMonitor : IDisposable
 {
@@ -23,7 +23,9 @@ public sealed class ReplicationMonitor : IDisposable
     private IncomingMigration? _incoming;
 
     /// <param name="machine">The machine to migrate; not disposed of here.</param>
-    /// <param name="incoming">tcp:HOST:PORT, unix:PATH, "defer" (migrate-incoming comes), or null: the machine starts here.</param>
+    /// <param name="incoming">
+    /// tcp:HOST:PORT, unix:PATH, "defer" (migrate-incoming comes), or null: the machine starts here.
+    /// </param>
     /// <exception cref="IOException">The incoming address cannot be used.</exception>
     public ReplicationMonitor(VirtMachine machine, string? incoming)
     {
@@ -80,7 +82,8 @@ public sealed class ReplicationMonitor : IDisposable
 
         foreach (JsonElement item in list.EnumerateArray())
         {
-            if (!QmpArgument.TryText(item, "capability", out string name) || !QmpArgument.TryBool(item, "state", out bool value))
+            if (!QmpArgument.TryText(item, "capability", out string name)
+                || !QmpArgument.TryBool(item, "state", out bool value))
             {
                 return QmpArgument.Missing("capability' and 'state");
             }
@@ -103,7 +106,8 @@ public sealed class ReplicationMonitor : IDisposable
 
         if (delay is < 0 or > uint.MaxValue)
         {
-            return QmpReply.Error($"Parameter 'x-checkpoint-delay' is {delay}, expected 0 to {uint.MaxValue} milliseconds");
+            return QmpReply.Error(
+                $"Parameter 'x-checkpoint-delay' is {delay}, expected 0 to {uint.MaxValue} milliseconds");
         }
 
         _state.SetCheckpointDelay((uint)delay);
@@ -225,7 +229,8 @@ public sealed class ReplicationMonitor : IDisposable
         {
             if (!QmpArgument.TryText(instance, "type", out string type) || type != "migration" || !_state.IsBusy)
             {
-                return new QmpReply.Failure(QmpErrorClass.DeviceNotFound, $"Instance {instance.GetRawText()} not found");
+                return new QmpReply.Failure(QmpErrorClass.DeviceNotFound,
+                    $"Instance {instance.GetRawText()} not found");
             }
         }
 

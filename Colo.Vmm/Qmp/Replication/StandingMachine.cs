@@ -6,9 +6,9 @@ using Colo.Vmm.Memory;
 namespace Colo.Vmm.Qmp.Replication;
 
 /// <summary>
-/// The primary's machine over its checkpoints in QEMU's manner: between the capture and the secondary's answer it stands, so
-/// that frames and disk writes, which QEMU's links carry without an epoch, cannot belong to two of them. (The cluster's links
-/// carry epochs, and there the guest goes on at once.)
+/// The primary's machine over its checkpoints in QEMU's manner: between the capture and the secondary's answer it
+/// stands, so that frames and disk writes, which QEMU's links carry without an epoch, cannot belong to two of them.
+/// (The cluster's links carry epochs, and there the guest goes on at once.)
 /// </summary>
 internal sealed class StandingMachine(VirtMachine machine) : ICheckpointMachine
 {

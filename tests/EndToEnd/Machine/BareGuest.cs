@@ -13,8 +13,10 @@ internal static class BareGuest
         string elf = Path.Combine(folder, "counter.elf");
         string[] arguments =
         [
-            "-nostdlib", "-static", "-ffreestanding", "-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany", "-fno-pic", "-no-pie",
-            "-Wl,--build-id=none", "-T", Path.Combine(sources, "link.ld"), Path.Combine(sources, "counter.S"), "-o", elf,
+            "-nostdlib", "-static", "-ffreestanding", "-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany", "-fno-pic",
+            "-no-pie",
+            "-Wl,--build-id=none", "-T", Path.Combine(sources, "link.ld"), Path.Combine(sources, "counter.S"), "-o",
+            elf,
         ];
         using Process compiler = Process.Start(
             new ProcessStartInfo("riscv64-linux-gnu-gcc", arguments) { RedirectStandardError = true })!;
@@ -28,7 +30,9 @@ internal static class BareGuest
     public static ulong Count(VmProcess vm)
     {
         string[] lines = vm.Console.Text.Split('\n');
-        return lines.Length < 2 ? 0 : ulong.Parse(lines[^2], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+        return lines.Length < 2
+            ? 0
+            : ulong.Parse(lines[^2], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
     }
 
     /// <summary>Waits until the machine has printed something greater.</summary>
@@ -36,7 +40,8 @@ internal static class BareGuest
     {
         ulong count = 0;
         Assert.True(
-            SpinWait.SpinUntil(() => (count = Count(vm)) > than, VmProcess.Hang), $"the guest does not count on beyond {than:x}: {vm.Errors}");
+            SpinWait.SpinUntil(() => (count = Count(vm)) > than, VmProcess.Hang),
+            $"the guest does not count on beyond {than:x}: {vm.Errors}");
         return count;
     }
 }

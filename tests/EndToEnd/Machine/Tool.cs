@@ -21,7 +21,11 @@ internal sealed class Tool : IDisposable
 
     public static Tool Start(string name, params string[] arguments)
     {
-        var start = new ProcessStartInfo(name, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(name, arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         try
         {
             return new Tool(name, Process.Start(start)!);
@@ -34,7 +38,8 @@ internal sealed class Tool : IDisposable
 
     /// <summary>Waits until a program has made its socket.</summary>
     public static void WaitForFile(string path, Tool? maker) => Assert.True(
-        SpinWait.SpinUntil(() => File.Exists(path) || maker is { _process.HasExited: true }, VmProcess.Hang) && File.Exists(path),
+        SpinWait.SpinUntil(() => File.Exists(path) || maker is { _process.HasExited: true }, VmProcess.Hang)
+            && File.Exists(path),
         $"{maker?._name ?? "the machine"} did not create {path}");
 
     public void Dispose()

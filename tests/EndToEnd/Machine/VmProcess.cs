@@ -6,7 +6,9 @@ using Colo.Vmm.Qemu;
 
 namespace Colo.EndToEnd.Machine;
 
-/// <summary>A <c>colo vm run</c> process: its console on the pipes of standard input and output, its monitor on a socket.</summary>
+/// <summary>
+/// A <c>colo vm run</c> process: its console on the pipes of standard input and output, its monitor on a socket.
+/// </summary>
 internal sealed class VmProcess : IAsyncDisposable
 {
     /// <summary>A hang, not a slow machine.</summary>
@@ -131,8 +133,8 @@ internal sealed class VmProcess : IAsyncDisposable
                 TimeSpan left = end - DateTime.UtcNow;
                 Assert.True(
                     left > TimeSpan.Zero && System.Threading.Monitor.Wait(_events, left),
-                    $"{_name}: no event {name} number {count} within {Hang}; there were {string.Join(", ", _events.Select(e => e.Name))}\n"
-                    + Errors);
+                    $"{_name}: no event {name} number {count} within {Hang}; there were "
+                    + $"{string.Join(", ", _events.Select(e => e.Name))}\n{Errors}");
             }
         }
     }

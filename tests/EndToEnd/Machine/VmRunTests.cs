@@ -2,7 +2,10 @@ using System.Security.Cryptography;
 
 namespace Colo.EndToEnd.Machine;
 
-/// <summary>The program itself as a user starts it: <c>colo vm run</c> with a stock Debian kernel and other people's tools.</summary>
+/// <summary>
+/// The program itself as a user starts it: <c>colo vm run</c> with a stock Debian kernel and other people's
+/// tools.
+/// </summary>
 [Trait("Category", "e2e")]
 public sealed class VmRunTests : IDisposable
 {
@@ -27,13 +30,16 @@ public sealed class VmRunTests : IDisposable
         Tool.WaitForFile(nbdSocket, nbdkit);
         Tool.WaitForFile(passtSocket, passt);
         await using var vm = new VmProcess(
-            _folder, "vm", "--guest", "debian", "--memory", $"{GuestMebibytes}M", "--bios", OpenSbi, "--append", "console=ttyS0 colo.dhcp",
-            "--disk", $"nbd=nbd+unix:///?socket={nbdSocket}", "--nic", $"stream=unix:{passtSocket},mac=52:54:00:77:00:02");
+            _folder, "vm", "--guest", "debian", "--memory", $"{GuestMebibytes}M", "--bios", OpenSbi, "--append",
+            "console=ttyS0 colo.dhcp",
+            "--disk", $"nbd=nbd+unix:///?socket={nbdSocket}", "--nic",
+            $"stream=unix:{passtSocket},mac=52:54:00:77:00:02");
         vm.Console.WaitFor("OpenSBI v", DebianGuest.BootLimit);
         vm.Console.WaitFor(DebianGuest.ReadyText, DebianGuest.BootLimit);
         Assert.Contains("colo-guest: disk vda 16384 sectors", vm.Console.Text);
         Assert.DoesNotContain("no DHCP answer", vm.Console.Text);
-        byte[] blob = network.Run(() => DebianGuest.Get($"/cgi-bin/blob?{length}", DebianGuest.BootLimit, "127.0.0.1", 8080));
+        byte[] blob = network.Run(() => DebianGuest.Get($"/cgi-bin/blob?{length}", DebianGuest.BootLimit,
+            "127.0.0.1", 8080));
         Assert.Equal(SHA256.HashData(DebianGuest.ExpectedBlob(length)), SHA256.HashData(blob));
         vm.Console.WaitFor("login:", DebianGuest.BootLimit);
         RequireMemory(vm.Id);
@@ -49,18 +55,21 @@ public sealed class VmRunTests : IDisposable
         string wire = Path.Combine(_folder, "wire");
         string images = DebianGuest.Folder;
         await using var vm = new VmProcess(
-            _folder, "vm", "--guest", "debian", "--append", "console=ttyS0 colo.ip=10.77.0.2/24", "--nic", $"stream=unix:{wire},listen");
+            _folder, "vm", "--guest", "debian", "--append", "console=ttyS0 colo.ip=10.77.0.2/24", "--nic",
+            $"stream=unix:{wire},listen");
         Tool.WaitForFile(wire, null);
         using Tool qemu = Tool.Start(
             "qemu-system-riscv64", "-M", "virt", "-m", "256M", "-nographic", "-monitor", "none", "-serial", "none",
-            "-kernel", Path.Combine(images, "Image"), "-initrd", Path.Combine(images, "initrd.img"), "-append", "colo.ip=10.77.0.3/24",
+            "-kernel", Path.Combine(images, "Image"), "-initrd", Path.Combine(images, "initrd.img"), "-append",
+            "colo.ip=10.77.0.3/24",
             "-netdev", $"stream,id=n0,server=off,addr.type=unix,addr.path={wire}",
             "-device", "virtio-net-device,netdev=n0,mac=52:54:00:77:00:03");
         vm.Console.WaitFor("login:", DebianGuest.BootLimit);
         vm.Type("root\n");
         vm.Console.WaitFor("# ", DebianGuest.BootLimit);
         // The other one may still be booting.
-        vm.Type("until wget -q -T 5 -O /tmp/page http://10.77.0.3/; do sleep 1; done; sed 's/hello/heard:/' /tmp/page\n");
+        vm.Type("until wget -q -T 5 -O /tmp/page http://10.77.0.3/; do sleep 1; done\n");
+        vm.Type("sed 's/hello/heard:/' /tmp/page\n");
         vm.Console.WaitFor("heard: from the guest", DebianGuest.BootLimit);
         // The escape key ends the machine.
         vm.Type("\u0001x");
@@ -70,8 +79,10 @@ public sealed class VmRunTests : IDisposable
     /// <summary>The bound: what the process holds beyond the memory that the guest was promised.</summary>
     private static void RequireMemory(int process)
     {
-        string line = File.ReadLines($"/proc/{process}/status").First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal));
-        long kibibytes = long.Parse(line["VmRSS:".Length..^"kB".Length], System.Globalization.CultureInfo.InvariantCulture);
+        string line = File.ReadLines($"/proc/{process}/status")
+            .First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal));
+        long kibibytes = long.Parse(line["VmRSS:".Length..^"kB".Length],
+            System.Globalization.CultureInfo.InvariantCulture);
         Assert.True(
             kibibytes >> 10 <= GuestMebibytes + OverheadMebibytesMax,
             $"the process holds {kibibytes >> 10} MiB, expected at most {GuestMebibytes} + {OverheadMebibytesMax}");

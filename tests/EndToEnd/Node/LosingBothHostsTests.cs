@@ -64,7 +64,7 @@ public sealed class LosingBothHostsTests
     }
 
     /// <summary>The program that was built beside these tests, in the same configuration.</summary>
-    private static string Program()
+    internal static string Program()
     {
         var here = new DirectoryInfo(AppContext.BaseDirectory);
         string configuration = here.Parent!.Name;
