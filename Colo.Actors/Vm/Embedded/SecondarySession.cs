@@ -230,7 +230,7 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
     {
         if (Interlocked.Exchange(ref reported, 1) == 0)
         {
-            setup.Report(new ReplicationLinkLost(new HostIdentity(setup.Peer, default), channel));
+            setup.Report(new ReplicationLinkLost(new HostIdentity(setup.Peer, default), channel, setup.Term));
         }
     }
 }
