@@ -35,6 +35,9 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
 
     public HostIdentity? Peer { get; set; }
 
+    /// <summary>Term of the last <see cref="Effect.ConnectReplication"/>.</summary>
+    public Term Session { get; private set; } = Term.Zero;
+
     public PeerFence Fence { get; } = new();
 
     public CommandDesk Desk { get; } = new();
@@ -198,6 +201,12 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
         DiscardAndPark($"evicted by {record}", effects);
     }
 
+    public void Connect(HostId peer, Term term, bool asPrimary, EffectList effects)
+    {
+        Session = term;
+        effects.Add(new Effect.ConnectReplication(peer, term, asPrimary));
+    }
+
     /// <summary>Becomes (or becomes again) the target of a joining attempt.</summary>
     public void BecomeTarget(JoinInvite invite, EffectList effects)
     {
@@ -206,7 +215,7 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
         Fence.Begin(invite.From, invite.Term);
         Enter(FailoverState.JoinTarget, "the owner's state");
         Emit(EventCode.JoinStarted, $"target of {invite.From} {invite.Term}", effects);
-        effects.Add(new Effect.ConnectReplication(invite.From.Host, invite.Term, AsPrimary: false));
+        Connect(invite.From.Host, invite.Term, asPrimary: false, effects);
         SetDisk(DiskRole.Secondary, effects);
         Tell(CoreName.SecondaryCheckpoint, new StartSecondarySession(invite.From, invite.Term, invite.Attempt), effects);
         StartTimer(TimerName.JoinOffer, options.OfferInterval, effects);

@@ -66,9 +66,10 @@ public sealed class FailoverController : IProtocolCore
         }
 
         if ((message is ArbiterAnswered answered && !_context.IsCurrent(answered))
-            || (message is TimerFired fired && !_context.IsCurrent(fired)))
+            || (message is TimerFired fired && !_context.IsCurrent(fired))
+            || (message is ReplicationLinkLost lost && lost.Session != Term.Zero && lost.Session != _context.Session))
         {
-            return; // an answer to a question, or a timer of a state, that is past
+            return; // an answer to a question, a timer of a state, or a link of a session, that is past
         }
 
         _table.Dispatch(_context.State, now, message, effects);

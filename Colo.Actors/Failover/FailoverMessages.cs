@@ -26,7 +26,11 @@ public sealed record PeerSeen(HostIdentity Peer, Term Term, bool HoldsGuest) : M
 public sealed record GatewayChanged(bool Reachable, bool PeerReaches) : Message, IFailoverInput;
 
 /// <summary>A replication channel to the peer broke.</summary>
-public sealed record ReplicationLinkLost(HostIdentity Peer, ReplicationChannel Channel) : Message, IFailoverInput;
+/// <param name="Session">
+/// Term of the <see cref="Effect.ConnectReplication"/> that the channel belonged to; zero when the mechanism does not know. The end of a session
+/// that is past says nothing about the present one: when roles are exchanged, the old links may break before anybody has let go of them.
+/// </param>
+public sealed record ReplicationLinkLost(HostIdentity Peer, ReplicationChannel Channel, Term Session = default) : Message, IFailoverInput;
 
 /// <summary>The guest ended by itself on this host.</summary>
 public sealed record GuestEnded(GuestEnd End) : Message, IFailoverInput;

@@ -196,7 +196,7 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
         effects.Add(new Effect.DetachNetwork());
         context.Tell(CoreName.PrimaryCheckpoint, new EndPrimarySession(Resume: false, "roles exchanged"), effects);
         context.SetDisk(DiskRole.Secondary, effects);
-        effects.Add(new Effect.ConnectReplication(peer.Host, record.Term, AsPrimary: false));
+        context.Connect(peer.Host, record.Term, asPrimary: false, effects);
         context.Tell(CoreName.SecondaryCheckpoint, new ContinueAsSecondary(peer, record.Term, _handoverEpoch), effects);
         context.Send(peer.Host, new SwitchoverGranted(context.Self, record.Term, record, _handoverEpoch), effects);
         context.Enter(FailoverState.Secondary);

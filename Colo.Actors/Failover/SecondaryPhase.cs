@@ -305,7 +305,7 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
         context.Epoch = Epoch.Max(context.Epoch, granted.Epoch);
         context.Fence.Begin(granted.From, record.Term);
         context.Tell(CoreName.SecondaryCheckpoint, new EndSecondarySession(KeepGuest: true, "roles exchanged"), effects);
-        effects.Add(new Effect.ConnectReplication(granted.From.Host, record.Term, AsPrimary: true));
+        context.Connect(granted.From.Host, record.Term, asPrimary: true, effects);
         context.SetDisk(DiskRole.Primary, effects);
         effects.Add(new Effect.OpenPairGate(record, granted.Epoch));
         effects.Add(new Effect.AttachNetwork(record.Term, Announce: true));

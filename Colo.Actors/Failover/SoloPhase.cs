@@ -91,7 +91,7 @@ internal sealed class SoloPhase(FailoverContext context)
         context.Fence.Begin(offer.From, context.Term);
         context.Enter(FailoverState.SoloFilling, $"{offer.From.Host} to be filled");
         context.Emit(EventCode.JoinStarted, $"filling {offer.From}", effects);
-        effects.Add(new Effect.ConnectReplication(offer.From.Host, context.Term, AsPrimary: true));
+        context.Connect(offer.From.Host, context.Term, asPrimary: true, effects);
         context.Tell(CoreName.PrimaryCheckpoint,
             new StartPrimarySession(offer.From, context.Term, _attempt, context.Epoch, InSync: false), effects);
         context.Send(offer.From.Host, new JoinInvite(context.Self, context.Term, _attempt), effects);

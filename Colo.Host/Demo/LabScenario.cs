@@ -130,6 +130,25 @@ internal sealed class LabScenario : IDisposable
         }
     }
 
+    /// <summary>The guest ends by its power button: both hosts agree that this is no failure.</summary>
+    public async Task ShutDownAsync()
+    {
+        clients.ForEach(entry => entry.Client.Dispose());
+        clients.Clear();
+        DateTimeOffset at = DateTimeOffset.UtcNow;
+        await LabCluster.CommandAsync(Primary, "shutdown", LabVm.Name, "--yes").ConfigureAwait(false);
+        await AnyAsync(at, Primary, EventCode.GuestEnded).ConfigureAwait(false);
+        await AnyAsync(at, Secondary, EventCode.GuestEnded).ConfigureAwait(false);
+        await Task.Delay(TimeSpan.FromSeconds(3)).ConfigureAwait(false);
+        EventCode[] failover = [EventCode.TookOver, EventCode.FailoverStarted, EventCode.GuestBooting];
+        PrintedEvent? wrong = Cluster.Hosts.SelectMany(host => host.Events)
+            .FirstOrDefault(printed => printed.Time >= at && failover.Contains((EventCode)printed.Code));
+        if (wrong is not null)
+        {
+            throw new InvalidOperationException($"the guest's end was taken for a failure: {wrong.Host} {wrong.Name} {wrong.Summary}");
+        }
+    }
+
     /// <summary>The next of these events, on one host or on any.</summary>
     public async Task<(NodeProcess Host, PrintedEvent Event)> AnyAsync(DateTimeOffset since, NodeProcess? only, params EventCode[] codes)
     {

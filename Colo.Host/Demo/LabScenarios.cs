@@ -1,20 +1,30 @@
+using Colo.Actors.Protocol;
+
 namespace Colo.Host.Demo;
 
 /// <summary>The scenarios of <c>colo lab-test</c>; the names of their steps are what tests/EndToEnd/Node asks for.</summary>
 internal static class LabScenarios
 {
-    public static readonly string[] Names = ["faults"];
+    public static readonly string[] Names = ["faults", "checkpoints", "redis"];
+
+    private const int CheckpointKills = 10;
 
     private static readonly (string, long)[] Web = [("download", 256 << 10), ("requests", 10), ("echo", 10)];
 
     public static async Task<int> RunAsync(string name, string? json, string? keep)
     {
-        using LabScenario scenario = name switch
+        var vm = new LabVm
         {
-            _ => new LabScenario(new LabVm { Gateway = true }, keep),
+            Gateway = name == "faults",
+            // A checkpoint is then under way at almost any moment.
+            Mode = name == "checkpoints" ? "periodic" : "colo",
+            Guest = name == "redis" ? "debian-redis" : "debian",
         };
+        using var scenario = new LabScenario(vm, keep);
         await (name switch
         {
+            "checkpoints" => CheckpointsAsync(scenario),
+            "redis" => RedisAsync(scenario),
             _ => FaultsAsync(scenario),
         }).ConfigureAwait(false);
         return scenario.Conclude(json);
@@ -24,8 +34,8 @@ internal static class LabScenarios
     private static async Task FaultsAsync(LabScenario scenario)
     {
         await scenario.BeginAsync(Web).ConfigureAwait(false);
-        await Lose("the secondary is killed", () => scenario.Secondary, "kill", () => scenario.Primary).ConfigureAwait(false);
-        await Lose("the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
+        await LoseAsync(scenario, "the secondary is killed", () => scenario.Secondary, "kill", () => scenario.Primary).ConfigureAwait(false);
+        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
         await scenario.StepAsync("the roles are exchanged under load", () => scenario.SwitchAsync(
             () => LabCluster.CommandAsync(scenario.Primary, "switchover", LabVm.Name).GetAwaiter().GetResult(), () => { })).ConfigureAwait(false);
         await Cut("the replication cable is pulled", Cable.Replication).ConfigureAwait(false);
@@ -38,14 +48,8 @@ internal static class LabScenarios
         await scenario.StepAsync("nothing passes between the hosts", () => scenario.LoseAsync(
             () => scenario.Lab.SetBetween("node-a", "node-b", passes: false),
             () => scenario.Lab.SetBetween("node-a", "node-b", passes: true), survivor: null)).ConfigureAwait(false);
-        await Lose("the primary freezes", () => scenario.Primary, "freeze", () => scenario.Secondary).ConfigureAwait(false);
-        await Lose("the primary loses its power", () => scenario.Primary, "power", () => scenario.Secondary).ConfigureAwait(false);
-
-        Task Lose(string step, Func<NodeProcess> victim, string fault, Func<NodeProcess> survivor) => scenario.StepAsync(step, () =>
-        {
-            NodeProcess host = victim();
-            return scenario.LoseAsync(() => LabFault.Strike(host, fault), () => LabFault.Restore(host, fault), survivor());
-        });
+        await LoseAsync(scenario, "the primary freezes", () => scenario.Primary, "freeze", () => scenario.Secondary).ConfigureAwait(false);
+        await LoseAsync(scenario, "the primary loses its power", () => scenario.Primary, "power", () => scenario.Secondary).ConfigureAwait(false);
 
         Task Cut(string step, Cable cable) => scenario.StepAsync(step, () =>
         {
@@ -54,4 +58,55 @@ internal static class LabScenarios
                 () => NetworkLab.SetCable(host, cable, plugged: false), () => NetworkLab.SetCable(host, cable, plugged: true), survivor: null);
         });
     }
+
+    /// <summary>The primary is killed at some moment of a checkpoint, again and again; then a joiner while it is being filled.</summary>
+    private static async Task CheckpointsAsync(LabScenario scenario)
+    {
+        await scenario.BeginAsync(Web).ConfigureAwait(false);
+        for (int round = 1; round <= CheckpointKills; round++)
+        {
+            await scenario.StepAsync($"the primary is killed in a checkpoint, {round}", async () =>
+            {
+                NodeProcess host = scenario.Primary;
+                await scenario.AnyAsync(DateTimeOffset.UtcNow, host, EventCode.CheckpointRequested).ConfigureAwait(false);
+                await Task.Delay(Random.Shared.Next(0, 25)).ConfigureAwait(false);
+                await scenario.LoseAsync(host.Kill, host.Start, scenario.Secondary).ConfigureAwait(false);
+            }).ConfigureAwait(false);
+        }
+
+        await scenario.StepAsync("the joiner is killed while it is filled", async () =>
+        {
+            NodeProcess owner = scenario.Primary;
+            NodeProcess joiner = scenario.Secondary;
+            DateTimeOffset at = DateTimeOffset.UtcNow;
+            joiner.Kill();
+            await scenario.AnyAsync(at, owner, EventCode.WentSolo).ConfigureAwait(false);
+            at = DateTimeOffset.UtcNow;
+            joiner.Start();
+            await scenario.AnyAsync(at, owner, EventCode.JoinStarted).ConfigureAwait(false);
+            await Task.Delay(Random.Shared.Next(0, 200)).ConfigureAwait(false);
+            joiner.Kill();
+            await scenario.ServedAsync().ConfigureAwait(false);
+            at = DateTimeOffset.UtcNow;
+            joiner.Start();
+            await scenario.AnyAsync(at, owner, EventCode.PairEstablished).ConfigureAwait(false);
+            await scenario.ServedAsync().ConfigureAwait(false);
+        }).ConfigureAwait(false);
+    }
+
+    /// <summary>A counter in redis, where a write that was acknowledged and lost would show in the next answer.</summary>
+    private static async Task RedisAsync(LabScenario scenario)
+    {
+        await scenario.BeginAsync([("redis", 2)]).ConfigureAwait(false);
+        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
+        await LoseAsync(scenario, "the other one is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
+        await scenario.StepAsync("the guest is shut down on both", () => scenario.ShutDownAsync()).ConfigureAwait(false);
+    }
+
+    private static Task LoseAsync(
+        LabScenario scenario, string step, Func<NodeProcess> victim, string fault, Func<NodeProcess> survivor) => scenario.StepAsync(step, () =>
+    {
+        NodeProcess host = victim();
+        return scenario.LoseAsync(() => LabFault.Strike(host, fault), () => LabFault.Restore(host, fault), survivor());
+    });
 }

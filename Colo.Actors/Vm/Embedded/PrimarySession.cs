@@ -302,7 +302,7 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     {
         if (Interlocked.Exchange(ref reported, 1) == 0)
         {
-            setup.Report(new ReplicationLinkLost(new HostIdentity(setup.Peer, default), channel));
+            setup.Report(new ReplicationLinkLost(new HostIdentity(setup.Peer, default), channel, setup.Term));
         }
     }
 }

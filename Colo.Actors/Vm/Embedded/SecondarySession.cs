@@ -174,13 +174,11 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
         }
 
         bounds?.Dispose();
+        // First: the receiver's threads wait in reads, and a primary that is silent or hands over does not end those.
+        taken.ForEach(link => link.Abort());
         receiver?.Dispose();
         network.StopSecondary(this);
-        foreach (DataLink link in taken)
-        {
-            link.Abort();
-            link.Dispose();
-        }
+        taken.ForEach(link => link.Dispose());
     }
 
     private void Start()
@@ -232,7 +230,7 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
     {
         if (Interlocked.Exchange(ref reported, 1) == 0)
         {
-            setup.Report(new ReplicationLinkLost(new HostIdentity(setup.Peer, default), channel));
+            setup.Report(new ReplicationLinkLost(new HostIdentity(setup.Peer, default), channel, setup.Term));
         }
     }
 }

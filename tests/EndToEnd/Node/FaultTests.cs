@@ -22,3 +22,44 @@ public sealed class FaultTests(FaultTests.Run run) : IClassFixture<FaultTests.Ru
 
     public sealed class Run() : ScenarioRun("faults");
 }
+
+/// <summary>As <see cref="FaultTests"/>: the primary is lost in the middle of checkpoints, a joiner while it is filled.</summary>
+[Trait("Category", "e2e")]
+[Trait("Group", "guest")]
+public sealed class CheckpointKillTests(CheckpointKillTests.Run run) : IClassFixture<CheckpointKillTests.Run>
+{
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    [InlineData(5)]
+    [InlineData(6)]
+    [InlineData(7)]
+    [InlineData(8)]
+    [InlineData(9)]
+    [InlineData(10)]
+    public void The_clients_are_served_when_the_primary_is_killed_in_a_checkpoint(int round) =>
+        run.AssertStep($"the primary is killed in a checkpoint, {round}");
+
+    [Fact]
+    public void The_clients_are_served_when_the_joiner_is_killed() => run.AssertStep("the joiner is killed while it is filled");
+
+    public sealed class Run() : ScenarioRun("checkpoints");
+}
+
+/// <summary>Every write that redis acknowledged is there after two kills; and an end that both hosts agree on is no failure.</summary>
+[Trait("Category", "e2e")]
+[Trait("Group", "guest")]
+public sealed class RedisTests(RedisTests.Run run) : IClassFixture<RedisTests.Run>
+{
+    [Theory]
+    [InlineData("the primary is killed")]
+    [InlineData("the other one is killed")]
+    public void Acknowledged_writes_survive(string step) => run.AssertStep(step);
+
+    [Fact]
+    public void A_shutdown_is_agreed_by_both() => run.AssertStep("the guest is shut down on both");
+
+    public sealed class Run() : ScenarioRun("redis");
+}
