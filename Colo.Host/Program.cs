@@ -56,6 +56,7 @@ internal static class Program
             DemoCommand.Build(),
             DemoCommand.BuildClient(),
             LabCommands.BuildBench(),
+            LabCommands.BuildTest(),
             StatusCommand.Build(),
             StatusCommand.BuildList(),
             EventsCommand.Build(),

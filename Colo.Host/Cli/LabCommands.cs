@@ -3,7 +3,7 @@ using Colo.Host.Demo;
 
 namespace Colo.Host.Cli;
 
-/// <summary>Commands for those who measure and test: <c>colo bench-ha</c>, which <c>./colo bench ha</c> starts.</summary>
+/// <summary>Commands for those who measure and test: <c>colo bench-ha</c>, which <c>./colo bench ha</c> starts, and <c>colo lab-test</c>.</summary>
 internal static class LabCommands
 {
     private static readonly Option<string?> Json = new("--json") { Description = "Write the figures to this file" };
@@ -43,5 +43,18 @@ internal static class LabCommands
             }
         });
         return bench;
+    }
+
+    /// <summary>The hidden <c>colo lab-test SCENARIO</c>: faults one after another, judged by clients; tests/EndToEnd/Node runs it.</summary>
+    public static Command BuildTest()
+    {
+        var scenario = new Argument<string>("scenario");
+        scenario.AcceptOnlyFromAmong(LabScenarios.Names);
+        var test = new Command("lab-test", "Faults one after another, judged by clients") { scenario, Json, Keep };
+        test.Hidden = true;
+        test.SetAction((parsed, _) => Isolation.IsInside
+            ? LabScenarios.RunAsync(parsed.GetValue(scenario)!, parsed.GetValue(Json), parsed.GetValue(Keep))
+            : Task.FromResult(Isolation.RunSelf(Environment.GetCommandLineArgs().Skip(1))));
+        return test;
     }
 }

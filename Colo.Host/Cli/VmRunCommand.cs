@@ -14,6 +14,11 @@ internal static class VmRunCommand
     private static readonly Option<string?> Append = new("--append") { Description = "Kernel command line (default: console=ttyS0)" };
     private static readonly Option<string> Memory = new("--memory", "-m") { Description = "RAM, for example 512M or 2G", DefaultValueFactory = _ => "256M" };
     private static readonly Option<string> Harts = new("--smp") { Description = "Number of harts, 1 to 8", DefaultValueFactory = _ => "1" };
+    private static readonly Option<string> HartThreads = new("--smp-threads")
+    {
+        Description = "on: a thread for each hart; off: all harts in turn on one, as always with --clock icount",
+        DefaultValueFactory = _ => "on",
+    };
     private static readonly Option<string?> Bios = new("--bios") { Description = "M-mode firmware file, or none to start an ELF kernel in M-mode (default: built-in SBI)" };
     private static readonly Option<string?> DeviceTree = new("--dtb") { Description = "Device tree blob in place of the generated one" };
     private static readonly Option<string[]> Disk = new("--disk") { Description = "file=PATH[,format=raw][,readonly][,serial=] or nbd=URI; may be repeated" };
@@ -39,8 +44,8 @@ internal static class VmRunCommand
     {
         var run = new Command("run", "Run one machine without a cluster. Ctrl-A x ends it, Ctrl-A c shows help.")
         {
-            Guest, Kernel, Initrd, Append, Memory, Harts, Bios, DeviceTree, Disk, Nic, Terminal, Qmp, Clock, Tier, Restore, Seed,
-            Incoming, Stopped,
+            Guest, Kernel, Initrd, Append, Memory, Harts, HartThreads, Bios, DeviceTree, Disk, Nic, Terminal, Qmp, Clock, Tier,
+            Restore, Seed, Incoming, Stopped,
         };
         run.SetAction(parsed => VmRunner.Run(Read(parsed)));
         return new Command("vm", "Run and inspect machines on this host") { run };
@@ -56,6 +61,7 @@ internal static class VmRunCommand
             Append = parsed.GetValue(Append),
             MemoryBytes = ReadMemory(parsed.GetValue(Memory)!),
             HartCount = ReadHarts(parsed.GetValue(Harts)!),
+            HartThreads = Choose("--smp-threads", parsed.GetValue(HartThreads)!, ("on", true), ("off", false)),
             Bios = parsed.GetValue(Bios),
             DeviceTree = parsed.GetValue(DeviceTree),
             Disks = [.. (parsed.GetValue(Disk) ?? []).Select(DiskOption.Parse)],

@@ -34,6 +34,8 @@ internal sealed record VmRunOptions
 
     public required CodeTierMode Tier { get; init; }
 
+    public bool HartThreads { get; init; } = true;
+
     public string? Restore { get; init; }
 
     /// <summary>Where the machine's state will come from: an address, or defer.</summary>

@@ -70,6 +70,7 @@ internal static class VmRunner
         Seed = options.Seed ?? (options.Clock == ClockMode.InstructionCount ? 1ul : null),
         Clock = options.Clock,
         Hart = new HartOptions { Tier = options.Tier },
+        HartThreads = options.HartThreads,
     };
 
     private static IConsoleBackend? OpenConsole(string text, Action quit) => text switch

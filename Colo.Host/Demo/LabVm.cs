@@ -22,6 +22,9 @@ public sealed record LabVm
     /// <summary>Size of one replicated disk, each host with an image of its own; 0: no disk.</summary>
     public long DiskBytes { get; init; }
 
+    /// <summary>Whether the hosts watch their way to the clients.</summary>
+    public bool Gateway { get; init; }
+
     /// <summary>The image of the disk on a host.</summary>
     public static string DiskPath(string folder, string host) => Path.Combine(folder, host + ".img");
 
@@ -34,7 +37,9 @@ public sealed record LabVm
         }
 
         string disks = DiskBytes > 0 ? $"disks = [{{ path = \"{DiskPath(folder, host)}\", mode = replicated }}]" : string.Empty;
+        string heartbeat = Gateway ? $"heartbeat {{ gateway {{ address = \"{NetworkLab.ClientAddress}\" }} }}" : string.Empty;
         return string.Create(CultureInfo.InvariantCulture, $$"""
+            {{heartbeat}}
             vms {
               {{Name}} {
                 guest = {{Guest}}

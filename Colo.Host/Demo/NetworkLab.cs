@@ -70,6 +70,7 @@ public sealed class NetworkLab
             AddBridge(hosts[index], "br0");
             Plug(hosts[index], "lan0", Lan, address: null);
             Ip($"-n {hosts[index]} link set lan0 master br0");
+            Ip($"-n {hosts[index]} addr add 10.10.0.{index + 1}/{PrefixLength} dev br0");
             Plug(hosts[index], "mgmt0", Mgmt, lab.ManagementAddress(hosts[index]));
             Plug(hosts[index], "rep0", Wire, lab.ReplicationAddress(hosts[index]));
         }
@@ -102,6 +103,23 @@ public sealed class NetworkLab
         if (cables.HasFlag(Cable.Replication))
         {
             Ip($"-n {Wire} link set {PortName(host, "rep0")} {state}");
+        }
+    }
+
+    /// <summary>
+    /// Lets nothing, or all, pass between two hosts on every network that joins them; both still reach everybody else. Their
+    /// frames for each other go to an address that nobody has, so the loss is silent.
+    /// </summary>
+    public void SetBetween(string one, string other, bool passes)
+    {
+        foreach ((string from, string to) in ((string, string)[])[(one, other), (other, one)])
+        {
+            foreach ((string address, string device) in ((string, string)[])[(ManagementAddress(to), "mgmt0"), (ReplicationAddress(to), "rep0")])
+            {
+                Ip(passes
+                    ? $"-n {from} neigh del {address} dev {device}"
+                    : $"-n {from} neigh replace {address} lladdr 02:00:00:00:00:99 nud permanent dev {device}");
+            }
         }
     }
 

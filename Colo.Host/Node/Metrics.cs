@@ -89,6 +89,30 @@ internal static class Metrics
             g.ResyncDoneBytes);
         Add("colo_resync_bytes", "gauge", "Bytes of the disk copy under way in all; 0 when none runs", g =>
             g.ResyncTotalBytes);
+        Add("colo_compiled_regions_total", "counter", "Regions of guest code compiled", g => g.Tier?.Regions ?? 0);
+        Add("colo_evicted_regions_total", "counter", "Compiled regions dropped to make room", g => g.Tier?.Evicted ?? 0);
+        OfTiers(text, node);
+    }
+
+    private static void OfTiers(MetricText text, NodeRuntime node)
+    {
+        text.Begin("colo_tier_seconds_total", "counter", "Time spent executing the guest, by execution tier");
+        foreach (VmRecord vm in node.Vms)
+        {
+            VmTierGauges? tier = vm.Backend?.Inspect()?.Tier;
+            (string Name, string Value)[] labels = Labels(node, vm);
+            text.Sample("colo_tier_seconds_total", tier?.CompiledTime.TotalSeconds ?? 0, [.. labels, ("tier", "compiled")]);
+            text.Sample("colo_tier_seconds_total", tier?.InterpretedTime.TotalSeconds ?? 0, [.. labels, ("tier", "interpreter")]);
+        }
+
+        text.Begin("colo_compiled_exits_total", "counter", "Times that compiled code was left, by reason");
+        foreach (VmRecord vm in node.Vms)
+        {
+            foreach ((string reason, long count) in vm.Backend?.Inspect()?.Tier?.Exits ?? new Dictionary<string, long>())
+            {
+                text.Sample("colo_compiled_exits_total", count, [.. Labels(node, vm), ("reason", reason)]);
+            }
+        }
     }
 
     private static void OfCheckpoints(MetricText text, NodeRuntime node)

@@ -69,6 +69,9 @@ public sealed class VirtMachine : IDisposable
 
     internal Board Board => _board;
 
+    /// <summary>Counters of the compiling tier; null when everything is interpreted. Any thread.</summary>
+    public TierStatistics? TierStatistics => _board.ReadTierStatistics();
+
     /// <summary>Whether the machine's thread stands still at this moment.</summary>
     internal bool IsParked => _loop.IsParked;
 

@@ -107,11 +107,13 @@ public sealed class TransitionTests
     private static async Task<string> WhenAsync(string folder, string hook)
     {
         string path = Path.Combine(folder, hook + ".out");
-        using var late = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        while (!File.Exists(path))
+        var there = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var watcher = new FileSystemWatcher(folder);
+        watcher.Renamed += (_, renamed) => _ = renamed.FullPath == path && there.TrySetResult();
+        watcher.EnableRaisingEvents = true;
+        if (!File.Exists(path))
         {
-            Assert.False(late.IsCancellationRequested, $"{hook} was not run");
-            await Task.Delay(20);
+            await there.Task.WaitAsync(TimeSpan.FromSeconds(90));
         }
 
         return await File.ReadAllTextAsync(path);

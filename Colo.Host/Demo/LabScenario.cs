@@ -1,0 +1,203 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using Colo.Actors.Protocol;
+
+namespace Colo.Host.Demo;
+
+/// <summary>
+/// A cluster, a guest, some clients, and faults one after another; every step is judged by what the clients see. After a
+/// step that failed the later ones are not tried: they would start from a pair that nobody knows.
+/// </summary>
+internal sealed class LabScenario : IDisposable
+{
+    /// <summary>A hang, not a slow machine.</summary>
+    public static readonly TimeSpan StepLimit = TimeSpan.FromSeconds(150);
+
+    private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
+    private readonly string folder;
+    private readonly bool keeps;
+    private readonly List<LabStep> steps = [];
+    private readonly List<(string Name, ClientProcess Client)> clients = [];
+    private bool failed;
+
+    public LabScenario(LabVm vm, string? keepFolder)
+    {
+        keeps = keepFolder is not null;
+        folder = keepFolder ?? Directory.CreateTempSubdirectory("colo-lab-").FullName;
+        Directory.CreateDirectory(folder);
+        Lab = NetworkLab.Create("node-a", "node-b");
+        Cluster = new LabCluster(Lab, folder, vm, _ => { });
+        Primary = Cluster.Hosts[0];
+    }
+
+    public NetworkLab Lab { get; }
+
+    public LabCluster Cluster { get; }
+
+    /// <summary>The host that owned the guest when the last step had ended.</summary>
+    public NodeProcess Primary { get; private set; }
+
+    public NodeProcess Secondary => Cluster.Other(Primary);
+
+    public string Folder => folder;
+
+    public IReadOnlyList<LabStep> Steps => steps;
+
+    public static void Say(string text) =>
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{DateTimeOffset.UtcNow:HH:mm:ss.fff} {text}"));
+
+    /// <summary>Runs one named step, or notes that it was not reached.</summary>
+    public async Task StepAsync(string name, Func<Task> run)
+    {
+        if (failed)
+        {
+            steps.Add(new LabStep(name, false, "not reached: an earlier step failed", 0));
+            return;
+        }
+
+        Say(name);
+        var clock = Stopwatch.StartNew();
+        long from = LabClient.Now();
+        try
+        {
+            await run().ConfigureAwait(false);
+            steps.Add(new LabStep(name, true, Seen(from), clock.Elapsed.TotalSeconds));
+        }
+        catch (Exception problem) when (problem is TimeoutException or InvalidOperationException or IOException)
+        {
+            failed = true;
+            steps.Add(new LabStep(name, false, $"{problem.Message}; {Seen(from)}", clock.Elapsed.TotalSeconds));
+        }
+
+        Say($"  {(failed ? "FAILED" : "ok")}: {steps[^1].Seen}");
+    }
+
+    /// <summary>Starts the nodes, the guest and the clients, and waits until all are at work.</summary>
+    public Task BeginAsync(params (string Kind, long Rate)[] kinds) => StepAsync("the guest boots protected", async () =>
+    {
+        DateTimeOffset began = DateTimeOffset.UtcNow;
+        Cluster.Start();
+        await AnyAsync(began, Cluster.Hosts[0], EventCode.PairEstablished).ConfigureAwait(false);
+        foreach ((string kind, long rate) in kinds)
+        {
+            long amount = kind == "download" ? 1L << 40 : 0;
+            clients.Add((kind, new ClientProcess(kind, NetworkLab.GuestAddress, amount, rate)));
+        }
+
+        await ServedAsync().ConfigureAwait(false);
+    });
+
+    /// <summary>A host is lost; the clients go on; it comes back; the pair is whole; the clients go on.</summary>
+    /// <param name="strike">Begins the fault.</param>
+    /// <param name="restore">Ends it.</param>
+    /// <param name="survivor">The host that must go on, or null when either may.</param>
+    public async Task LoseAsync(Action strike, Action restore, NodeProcess? survivor)
+    {
+        DateTimeOffset at = DateTimeOffset.UtcNow;
+        strike();
+        (NodeProcess winner, _) = await AnyAsync(at, survivor, EventCode.TookOver, EventCode.WentSolo).ConfigureAwait(false);
+        await ServedAsync().ConfigureAwait(false);
+        DateTimeOffset back = DateTimeOffset.UtcNow;
+        restore();
+        await AnyAsync(back, winner, EventCode.PairEstablished).ConfigureAwait(false);
+        Primary = winner;
+        await ServedAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>The roles are exchanged on purpose, and the pair stays one.</summary>
+    public async Task SwitchAsync(Action begin, Action end)
+    {
+        DateTimeOffset at = DateTimeOffset.UtcNow;
+        NodeProcess next = Secondary;
+        begin();
+        (NodeProcess winner, _) = await AnyAsync(at, null, EventCode.SwitchoverDone, EventCode.SwitchoverCancelled, EventCode.TookOver)
+            .ConfigureAwait(false);
+        await ServedAsync().ConfigureAwait(false);
+        // Whatever breaks the new pair does so within its first checkpoints.
+        await Task.Delay(TimeSpan.FromSeconds(3)).ConfigureAwait(false);
+        EventCode[] broken = [EventCode.PeerLost, EventCode.Evicted, EventCode.SwitchoverCancelled, EventCode.TookOver, EventCode.WentSolo];
+        PrintedEvent? wrong = Cluster.Hosts.SelectMany(host => host.Events)
+            .FirstOrDefault(printed => printed.Time >= at && broken.Contains((EventCode)printed.Code));
+        end();
+        Primary = next;
+        await ServedAsync().ConfigureAwait(false);
+        if (wrong is not null)
+        {
+            throw new InvalidOperationException(
+                $"the pair broke after {winner.Name} had handed over: {wrong.Time:HH:mm:ss.fff} {wrong.Host} {wrong.Name} {wrong.Summary}");
+        }
+    }
+
+    /// <summary>The next of these events, on one host or on any.</summary>
+    public async Task<(NodeProcess Host, PrintedEvent Event)> AnyAsync(DateTimeOffset since, NodeProcess? only, params EventCode[] codes)
+    {
+        IReadOnlyList<NodeProcess> hosts = only is null ? Cluster.Hosts : [only];
+        DateTimeOffset from = since.AddMilliseconds(-1); // what nodes print has no more digits
+        List<Task<PrintedEvent>> waits =
+            [.. hosts.Select(host => host.WhenAsync(printed => codes.Contains((EventCode)printed.Code), from))];
+        try
+        {
+            Task<PrintedEvent> first = await Task.WhenAny(waits).WaitAsync(StepLimit).ConfigureAwait(false);
+            return (hosts[waits.IndexOf(first)], await first.ConfigureAwait(false));
+        }
+        catch (TimeoutException)
+        {
+            throw new TimeoutException(
+                $"{string.Join(" or ", codes)} did not come on {string.Join(" or ", hosts.Select(host => host.Name))} in {StepLimit.TotalSeconds:0} s");
+        }
+    }
+
+    /// <summary>Every client is served anew: what it had counted before does not prove it.</summary>
+    public async Task ServedAsync()
+    {
+        foreach ((string name, ClientProcess client) in clients)
+        {
+            long before = client.Last?.Bytes ?? 0;
+            await UntilAsync(() => client.Ended.IsCompleted || client.Last?.Bytes > before, $"{name}: no progress").ConfigureAwait(false);
+            if (client.Ended.IsCompleted || client.Last is { Error: not null })
+            {
+                throw new InvalidOperationException($"{name}: {client.Last?.Error ?? "the client ended"}");
+            }
+        }
+    }
+
+    public static async Task UntilAsync(Func<bool> condition, string otherwise)
+    {
+        DateTimeOffset limit = DateTimeOffset.UtcNow + StepLimit;
+        while (!condition())
+        {
+            if (DateTimeOffset.UtcNow > limit)
+            {
+                throw new TimeoutException($"{otherwise} in {StepLimit.TotalSeconds:0} s");
+            }
+
+            await Task.Delay(20).ConfigureAwait(false);
+        }
+    }
+
+    public int Conclude(string? jsonPath)
+    {
+        if (jsonPath is not null)
+        {
+            File.WriteAllText(jsonPath, JsonSerializer.Serialize(steps, Indented));
+        }
+
+        return failed ? 1 : 0;
+    }
+
+    public void Dispose()
+    {
+        clients.ForEach(entry => entry.Client.Dispose());
+        Cluster.Dispose();
+        if (!keeps)
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private string Seen(long fromMs) => string.Join(", ", clients.Select(entry => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{entry.Name} at {entry.Client.Last?.Bytes ?? 0} stood {entry.Client.LongestGap(fromMs, long.MaxValue):0} ms at most")));
+}
