@@ -66,7 +66,7 @@ public sealed class VmRunTests : IDisposable
             "-device", "virtio-net-device,netdev=n0,mac=52:54:00:77:00:03");
         vm.Console.WaitFor("login:", DebianGuest.BootLimit);
         vm.Type("root\n");
-        vm.Console.WaitFor("# ", DebianGuest.BootLimit);
+        vm.Console.WaitFor("~ # ", DebianGuest.BootLimit);
         // The other one may still be booting.
         vm.Type("until wget -q -T 5 -O /tmp/page http://10.77.0.3/; do sleep 1; done\n");
         vm.Type("sed 's/hello/heard:/' /tmp/page\n");
