@@ -18,6 +18,7 @@ public sealed class QemuEchoTests
     {
         using var cluster = new QemuCluster("echo", $"mode = {mode}, checkpoint {{ periodic = 200ms }}");
         cluster.Start(0);
+        cluster.Until("the guest has booted", () => cluster.Printed(0).Contains("ready"));
         cluster.Start(1);
         cluster.WhenProtected(primary: 0);
         using Socket client = cluster.Network.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = 200 });
