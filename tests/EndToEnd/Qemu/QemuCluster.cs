@@ -149,7 +149,12 @@ internal sealed class QemuCluster : IDisposable
     public string[] Printed(int node)
     {
         string log = Path.Combine(StateOf(node), Vm, "console.log");
-        using FileStream file = new(log, FileMode.OpenOrCreate, FileAccess.Read, FileShare.ReadWrite);
+        if (!File.Exists(log))
+        {
+            return [];
+        }
+
+        using FileStream file = new(log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
         using var reader = new StreamReader(file, Encoding.Latin1);
         return reader.ReadToEnd().Split('\n')[..^1];
     }
@@ -260,7 +265,7 @@ internal sealed class QemuCluster : IDisposable
               memory = 16MiB
               nodes = [node-0, node-1]
               disks = [{ path = "{{ImageOf(node)}}", device = ide-hd }]
-              nics = [{{(_hasCard ? $"{{ model = rtl8139, bridge = br0, tap = tap-{node}, mac = \"52:54:00:88:00:02\" }}" : "")}}]
+              nics = [{{(_hasCard ? $"{{ model = \"rtl8139,romfile=\", bridge = br0, tap = tap-{node}, mac = \"52:54:00:88:00:02\" }}" : "")}}]
               checkpoint { period = 400ms }
               qemu { cpu = qemu64, hang-timeout = 30s }
               {{keys}}
