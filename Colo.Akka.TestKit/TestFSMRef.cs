@@ -3,7 +3,9 @@ using Akka.Event;
 
 namespace Akka.TestKit;
 
-/// <summary>A state machine that runs on the thread of the test, which sees and sets its state, data and timers.</summary>
+/// <summary>
+/// A state machine that runs on the thread of the test, which sees and sets its state, data and timers.
+/// </summary>
 public class TestFSMRef<TActor, TState, TData> : TestActorRef<TActor>
     where TActor : FSM<TState, TData>
 {

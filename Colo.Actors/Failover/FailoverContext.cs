@@ -218,6 +218,7 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
         Connect(invite.From.Host, invite.Term, asPrimary: false, effects);
         SetDisk(DiskRole.Secondary, effects);
         Tell(CoreName.SecondaryCheckpoint, new StartSecondarySession(invite.From, invite.Term, invite.Attempt), effects);
+        StartTimer(TimerName.JoinOffer, options.OfferInterval, effects);
     }
 
     /// <summary>The peer's host is heard in another life: the one of the session is dead.</summary>

@@ -52,7 +52,7 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
             .On<SecondarySettled>(OnSettledPromoting, FailoverState.Promoting)
             .On<PairDissolved>(context.OnDissolved, [.. target, .. asking, FailoverState.JoinTargetLost, FailoverState.Secondary,
                 FailoverState.Promoting])
-            .On<TimerFired>(OnTimer, [.. asking, FailoverState.JoinTargetLost]);
+            .On<TimerFired>(OnTimer, [.. asking, .. target, FailoverState.JoinTargetLost]);
     }
 
     public void LosePrimary(HostIdentity peer, LossEvidence evidence, EffectList effects)
@@ -324,6 +324,12 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
         else if (fired.Name == TimerName.IsolationHandicap && context.State == FailoverState.SecondaryHeld)
         {
             AskSolo(ArbiterClaim.InSync, effects);
+        }
+        else if (fired.Name == TimerName.JoinOffer && context.State == FailoverState.JoinTarget)
+        {
+            // The owner may have given the attempt up before any link to this host was open, and nothing else would
+            // tell. An owner that is still at it ignores the offer; one that is alone invites again.
+            context.Offer(effects);
         }
     }
 

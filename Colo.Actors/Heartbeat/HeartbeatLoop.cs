@@ -11,8 +11,8 @@ namespace Colo.Actors.Heartbeat;
 
 /// <summary>
 /// Sends this node's heartbeats over every network and judges those of its peers with a <see cref="HeartbeatMonitor"/>,
-/// on a thread of its own that goes before ordinary ones: who is late because others are busy here would accuse a healthy
-/// peer, or be accused. What waits in the inbox is heard before a tick judges silence. Any thread may post.
+/// on a thread of its own that goes before ordinary ones: who is late because others are busy here would accuse a
+/// healthy peer, or be accused. What waits in the inbox is heard before a tick judges silence. Any thread may post.
 /// </summary>
 public sealed class HeartbeatLoop : IDisposable
 {
@@ -37,17 +37,24 @@ public sealed class HeartbeatLoop : IDisposable
     {
         this.setup = setup;
         monitor = new HeartbeatMonitor(
-            setup.Peers.Select(peer => peer.Host), setup.Peers.Select(peer => peer.Networks).DefaultIfEmpty(1).Max(), setup.Options);
+            setup.Peers.Select(peer => peer.Host), setup.Peers.Select(peer => peer.Networks).DefaultIfEmpty(1).Max(),
+            setup.Options);
     }
 
-    /// <summary>Begins. Findings for the VMs go to <paramref name="told"/>; what ends the loop too early to <paramref name="failed"/>.</summary>
+    /// <summary>
+    /// Begins. Findings for the VMs go to <paramref name="told"/>; what ends the loop too early to
+    /// <paramref name="failed"/>.
+    /// </summary>
     public void Start(Action<object> told, Action<Exception> failed)
     {
         tell = told;
         new Thread(() => Run(failed)) { IsBackground = true, Name = "colo heartbeat" }.Start();
     }
 
-    /// <summary>A <see cref="BeatReceived"/>, <see cref="PeerLinkChanged"/>, <see cref="VmGlanced"/> or <see cref="GatewayAnswered"/>.</summary>
+    /// <summary>
+    /// A <see cref="BeatReceived"/>, <see cref="PeerLinkChanged"/>, <see cref="VmGlanced"/> or
+    /// <see cref="GatewayAnswered"/>.
+    /// </summary>
     public void Post(object message)
     {
         try
@@ -118,7 +125,8 @@ public sealed class HeartbeatLoop : IDisposable
                 next = next < now ? now + setup.Options.Interval : next;
             }
         }
-        catch (Exception problem) when (problem is InvariantViolationException or ArgumentException or InvalidOperationException)
+        catch (Exception problem) when (
+            problem is InvariantViolationException or ArgumentException or InvalidOperationException)
         {
             failed(problem);
         }
@@ -130,7 +138,8 @@ public sealed class HeartbeatLoop : IDisposable
         {
             case BeatReceived received:
                 heard[received.From.Host.Name] = received.Beat;
-                Judge(new HeartbeatReceived(received.From, received.Network, received.Beat.GatewayReachable, FactsOf(received.Beat)));
+                Judge(new HeartbeatReceived(
+                    received.From, received.Network, received.Beat.GatewayReachable, FactsOf(received.Beat)));
                 break;
             case PeerLinkChanged change:
                 OnLink(change);
@@ -202,7 +211,8 @@ public sealed class HeartbeatLoop : IDisposable
             case HeartbeatFinding.Lost gone:
                 if (lost.Add(gone.Peer.Host))
                 {
-                    Emit(EventCode.HostLost, $"{gone.Peer}: {gone.Evidence}, last heard {Milliseconds(AgeOf(gone.Peer.Host))} ago");
+                    Emit(EventCode.HostLost,
+                        $"{gone.Peer}: {gone.Evidence}, last heard {Milliseconds(AgeOf(gone.Peer.Host))} ago");
                 }
 
                 tell(new PeerLost(gone.Peer, gone.Evidence));
@@ -255,7 +265,9 @@ public sealed class HeartbeatLoop : IDisposable
 
     private void SendBeat()
     {
-        var beat = new WireHeartbeat { From = PeerCodec.ToWire(setup.Self), Sequence = ++sequence, GatewayReachable = gatewayReachable };
+        var beat =
+            new WireHeartbeat { From = PeerCodec.ToWire(setup.Self), Sequence = ++sequence,
+            GatewayReachable = gatewayReachable };
         foreach ((string vm, VmGlance glance) in vms)
         {
             beat.Vms.Add(new WireVmBeat { Vm = vm, Term = (ulong)glance.Term.Value, HoldsGuest = glance.HoldsGuest });
@@ -266,7 +278,9 @@ public sealed class HeartbeatLoop : IDisposable
 
     private TimeSpan AgeOf(HostId host) => monitor.AgeOf(host, MonotonicClock.Now(setup.Time)) ?? TimeSpan.Zero;
 
-    private void Emit(EventCode code, string summary) => setup.Happened(new HostEvent(code, Term.Zero, Epoch.Zero, summary));
+    private void Emit(EventCode code, string summary) =>
+        setup.Happened(new HostEvent(code, Term.Zero, Epoch.Zero, summary));
 
-    private static string Milliseconds(TimeSpan span) => string.Create(CultureInfo.InvariantCulture, $"{span.TotalMilliseconds:0} ms");
+    private static string Milliseconds(TimeSpan span) =>
+        string.Create(CultureInfo.InvariantCulture, $"{span.TotalMilliseconds:0} ms");
 }

@@ -7,9 +7,10 @@ namespace Colo.Actors.Heartbeat;
 /// <code>
 /// unknown -> heard -> lost (silence on every link | process gone) -> heard again
 /// </code>
-/// Silence counts when every link is past its detector's deadline; a process that is gone counts at once: refused, or reset on every link that was
-/// up. Promises L2: a host that was stalled itself accuses nobody for that time (the idea of Lifeguard, Dadgar et al. 2018), and tells whether it is
-/// itself that is cut off (gateway). When all peers are silent it says so for each; it decides nothing.
+/// Silence counts when every link is past its detector's deadline; a process that is gone counts at once: refused, or
+/// reset on every link that was up. Promises L2: a host that was stalled itself accuses nobody for that time (the idea
+/// of Lifeguard, Dadgar et al. 2018), and tells whether it is itself that is cut off (gateway). When all peers are
+/// silent it says so for each; it decides nothing.
 /// </summary>
 public sealed class HeartbeatMonitor
 {
@@ -75,7 +76,8 @@ public sealed class HeartbeatMonitor
     public IReadOnlyList<PeerGlance> Describe(Instant now) =>
     [
         .. _peers.Select(entry => new PeerGlance(
-            entry.Key, entry.Value.Identity, AgeOf(entry.Key, now), entry.Value.Lost, [.. entry.Value.Up], entry.Value.ReachesGateway)),
+            entry.Key, entry.Value.Identity, AgeOf(entry.Key, now), entry.Value.Lost, [.. entry.Value.Up],
+            entry.Value.ReachesGateway)),
     ];
 
     public void Decide(Instant now, Message message, IList<HeartbeatFinding> findings)
@@ -99,7 +101,8 @@ public sealed class HeartbeatMonitor
                 OnTick(now, findings);
                 break;
             default:
-                throw new ArgumentException($"{message.GetType().Name} is not for the heartbeat monitor", nameof(message));
+                throw new ArgumentException(
+                    $"{message.GetType().Name} is not for the heartbeat monitor", nameof(message));
         }
     }
 
@@ -145,7 +148,8 @@ public sealed class HeartbeatMonitor
 
     private void OnReset(Instant now, HeartbeatLinkReset reset, IList<HeartbeatFinding> findings)
     {
-        if (!_peers.TryGetValue(reset.Peer, out Peer? peer) || reset.Link < 0 || reset.Link >= _links || !peer.Up[reset.Link])
+        if (!_peers.TryGetValue(reset.Peer, out Peer? peer) || reset.Link < 0 || reset.Link >= _links
+            || !peer.Up[reset.Link])
         {
             return;
         }
@@ -269,7 +273,8 @@ public sealed class HeartbeatMonitor
 
         _gatewayHeard ??= now; // give it one time-out from the start
         bool reachable = now - _gatewayHeard.Value <= _options.GatewayTimeout;
-        bool peerReaches = _peers.Values.Any(peer => peer.Identity is not null && peer.Lost is null && peer.ReachesGateway);
+        bool peerReaches = _peers.Values.Any(
+            peer => peer.Identity is not null && peer.Lost is null && peer.ReachesGateway);
         if (_gatewayTold != (reachable, peerReaches))
         {
             _gatewayTold = (reachable, peerReaches);

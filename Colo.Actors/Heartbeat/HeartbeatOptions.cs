@@ -9,25 +9,37 @@ public sealed record HeartbeatOptions
     /// <summary>Time between two heartbeats on each link. Default 50 ms.</summary>
     public TimeSpan Interval { get; init; } = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Suspicion (phi) at which a link counts as silent: 8 is one false alarm in 10^8 intervals if delays are normal. 1 to 12.</summary>
+    /// <summary>
+    /// Suspicion (phi) at which a link counts as silent: 8 is one false alarm in 10^8 intervals if delays are normal. 1
+    /// to 12.
+    /// </summary>
     public int PhiThreshold { get; init; } = 8;
 
-    /// <summary>Added to what the distribution allows: scheduling and collection pauses of the peer. Default 300 ms.</summary>
+    /// <summary>
+    /// Added to what the distribution allows: scheduling and collection pauses of the peer. Default 300 ms.
+    /// </summary>
     public TimeSpan AcceptablePause { get; init; } = TimeSpan.FromMilliseconds(300);
 
     /// <summary>Deviation is not believed below this. Default 10 ms.</summary>
     public TimeSpan DeviationMin { get; init; } = TimeSpan.FromMilliseconds(10);
 
-    /// <summary>However the link behaves, silence of this length is a loss, found by the next tick. Default 400 ms.</summary>
+    /// <summary>
+    /// However the link behaves, silence of this length is a loss, found by the next tick. Default 400 ms.
+    /// </summary>
     public TimeSpan LostAtMost { get; init; } = TimeSpan.FromMilliseconds(400);
 
-    /// <summary>This process's own tick came later than this: it was stalled itself and accuses nobody for that time. Default 100 ms.</summary>
+    /// <summary>
+    /// This process's own tick came later than this: it was stalled itself and accuses nobody for that time. Default
+    /// 100 ms.
+    /// </summary>
     public TimeSpan StallThreshold { get; init; } = TimeSpan.FromMilliseconds(100);
 
     /// <summary>For this long after a stall every deadline is longer by the stall's length. Default 2 s.</summary>
     public TimeSpan StallMemory { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>No answer of the gateway for so long counts as unreachable; zero switches the check off. Default 1 s.</summary>
+    /// <summary>
+    /// No answer of the gateway for so long counts as unreachable; zero switches the check off. Default 1 s.
+    /// </summary>
     public TimeSpan GatewayTimeout { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>What is known of a peer is told again this often. Default 1 s.</summary>

@@ -8,4 +8,5 @@ namespace Colo.Actors.Heartbeat;
 /// <param name="Lost">By what evidence it is given up; null while it is not.</param>
 /// <param name="LinksUp">For each network whether heartbeats come over it.</param>
 public sealed record PeerGlance(
-    HostId Host, HostIdentity? Identity, TimeSpan? Age, LossEvidence? Lost, IReadOnlyList<bool> LinksUp, bool ReachesGateway);
+    HostId Host, HostIdentity? Identity, TimeSpan? Age, LossEvidence? Lost, IReadOnlyList<bool> LinksUp,
+    bool ReachesGateway);

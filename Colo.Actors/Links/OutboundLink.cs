@@ -29,7 +29,9 @@ internal sealed class OutboundLink : IAsyncDisposable
     private BlockingCollection<byte[]>? queue;
 
     /// <param name="changed">Told each time the link comes up, breaks, or cannot be opened.</param>
-    public OutboundLink(IPEndPoint address, int network, string self, LinkSecurity? security, TimeProvider time, Action<LinkCondition> changed)
+    public OutboundLink(
+        IPEndPoint address, int network, string self, LinkSecurity? security, TimeProvider time,
+        Action<LinkCondition> changed)
     {
         this.address = address;
         this.network = network;
@@ -77,7 +79,8 @@ internal sealed class OutboundLink : IAsyncDisposable
             changed(end);
             try
             {
-                await Task.Delay(wasUp ? TimeSpan.FromMilliseconds(10) : RetryAfter, time, stopping.Token).ConfigureAwait(false);
+                await Task.Delay(wasUp ? TimeSpan.FromMilliseconds(10) : RetryAfter, time, stopping.Token)
+                    .ConfigureAwait(false);
             }
             catch (OperationCanceledException)
             {
@@ -96,7 +99,8 @@ internal sealed class OutboundLink : IAsyncDisposable
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
             limit.CancelAfter(ConnectTimeout);
             link = await LinkConnector.ConnectAsync(
-                address, new LinkOpen(LinkKind.Control, network, string.Empty, 0, self), security, limit.Token).ConfigureAwait(false);
+                address, new LinkOpen(LinkKind.Control, network, string.Empty, 0, self), security, limit.Token)
+                    .ConfigureAwait(false);
             var frames = new BlockingCollection<byte[]>(QueueMax);
             lock (gate)
             {
@@ -111,7 +115,8 @@ internal sealed class OutboundLink : IAsyncDisposable
             or System.Net.Sockets.SocketException or ObjectDisposedException)
         {
             // The caller tries again, and the heartbeat monitor judges what it means.
-            if ((problem as System.Net.Sockets.SocketException ?? problem.InnerException as System.Net.Sockets.SocketException)
+            if ((problem as System.Net.Sockets.SocketException
+                ?? problem.InnerException as System.Net.Sockets.SocketException)
                 is { SocketErrorCode: System.Net.Sockets.SocketError.ConnectionRefused })
             {
                 end = LinkCondition.Refused;

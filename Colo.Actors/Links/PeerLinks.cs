@@ -21,7 +21,8 @@ public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
     private readonly SortedDictionary<string, PeerEndpoint> peers = new(StringComparer.Ordinal);
 
     public PeerLinks(
-        HostIdentity self, IReadOnlyList<PeerEndpoint> peers, LinkSecurity? security, TimeProvider time, IPeerLinkEvents events)
+        HostIdentity self, IReadOnlyList<PeerEndpoint> peers, LinkSecurity? security, TimeProvider time,
+        IPeerLinkEvents events)
     {
         this.self = self;
         this.events = events;
@@ -31,7 +32,8 @@ public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
             outbound[peer.Host.Name] =
             [
                 .. peer.Networks.Select((address, network) => new OutboundLink(
-                    address, network, self.Host.Name, security, time, condition => events.LinkChanged(peer.Host, network, condition))),
+                    address, network, self.Host.Name, security, time, condition =>
+                        events.LinkChanged(peer.Host, network, condition))),
             ];
         }
     }
@@ -64,13 +66,16 @@ public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
         SendFirst(to, ControlFrame.Pack(ControlFrame.ArbiterReply, reply.ToByteArray()));
 
     /// <summary>Tells one peer about this node; false when there is no link to it now.</summary>
-    public bool Report(HostId to, WireNodeReport report) => SendFirst(to, ControlFrame.Pack(ControlFrame.NodeReport, report.ToByteArray()));
+    public bool Report(HostId to, WireNodeReport report) =>
+        SendFirst(to, ControlFrame.Pack(ControlFrame.NodeReport, report.ToByteArray()));
 
     /// <summary>Gives an order to a peer's management; false when there is no link to it now.</summary>
-    public bool Ask(HostId to, WireNodeRequest request) => SendFirst(to, ControlFrame.Pack(ControlFrame.NodeRequest, request.ToByteArray()));
+    public bool Ask(HostId to, WireNodeRequest request) =>
+        SendFirst(to, ControlFrame.Pack(ControlFrame.NodeRequest, request.ToByteArray()));
 
     /// <summary>Answers an order of a peer's management.</summary>
-    public bool Answer(HostId to, WireNodeReply reply) => SendFirst(to, ControlFrame.Pack(ControlFrame.NodeReply, reply.ToByteArray()));
+    public bool Answer(HostId to, WireNodeReply reply) =>
+        SendFirst(to, ControlFrame.Pack(ControlFrame.NodeReply, reply.ToByteArray()));
 
     /// <summary>Whether a control link of this peer is wanted.</summary>
     public bool Knows(string peer) => peers.ContainsKey(peer);

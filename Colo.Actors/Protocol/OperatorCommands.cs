@@ -21,7 +21,9 @@ public sealed record PauseProtectionCommand(CommandId Id) : OperatorCommand(Id);
 
 public sealed record ResumeProtectionCommand(CommandId Id) : OperatorCommand(Id);
 
-/// <summary>Get this host out of the way: primary hands over, secondary leaves, and it does not join again until Protect.</summary>
+/// <summary>
+/// Get this host out of the way: primary hands over, secondary leaves, and it does not join again until Protect.
+/// </summary>
 public sealed record DrainCommand(CommandId Id) : OperatorCommand(Id);
 
 /// <summary>Boot a guest that is off, or create the VM on its first host.</summary>
@@ -33,7 +35,10 @@ public sealed record StopCommand(CommandId Id) : OperatorCommand(Id);
 /// <summary>Change the replication mode of a running VM.</summary>
 public sealed record SetModeCommand(CommandId Id, Checkpoint.ReplicationMode Mode) : OperatorCommand(Id);
 
-/// <summary>Other hosts may hold this VM from now on. A present member of the pair that is not among them stays until it is lost or drained.</summary>
+/// <summary>
+/// Other hosts may hold this VM from now on. A present member of the pair that is not among them stays until it is lost
+/// or drained.
+/// </summary>
 public sealed record SetCandidatesCommand(CommandId Id, IReadOnlyList<HostId> Candidates) : OperatorCommand(Id);
 
 /// <summary>The four ways in which a command ends; "unknown" is one of them.</summary>

@@ -13,10 +13,14 @@ namespace Colo.Actors.Vm;
 /// </remarks>
 public interface IVmBackend : IAsyncDisposable
 {
-    /// <summary>Carries out one effect that concerns the machine, the gate, the network, the disks or the links.</summary>
+    /// <summary>
+    /// Carries out one effect that concerns the machine, the gate, the network, the disks or the links.
+    /// </summary>
     void Execute(Effect effect);
 
-    /// <summary>Asks the guest to shut down, as its power button does; a machine without one does nothing. Any thread.</summary>
+    /// <summary>
+    /// Asks the guest to shut down, as its power button does; a machine without one does nothing. Any thread.
+    /// </summary>
     void RequestPowerdown()
     {
     }

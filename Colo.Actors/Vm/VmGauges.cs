@@ -40,4 +40,7 @@ public sealed record VmGauges
     public long ResyncDoneBytes { get; init; }
 
     public long ResyncTotalBytes { get; init; }
+
+    /// <summary>What the compiling tier has done on all harts; null where the backend has none.</summary>
+    public VmTierGauges? Tier { get; init; }
 }

@@ -33,10 +33,11 @@ public sealed class VmSupervisor : ReceiveActor
     {
         this.runtime = runtime;
         protocol = Context.ActorOf(Props.Create(() => new VmProtocolActor(runtime.Protocol, runtime.Time)), "protocol");
-        machine = Context.ActorOf(
-            Props.Create(() => new MachineActor(runtime.OpenBackend)).WithDispatcher("colo.machine-dispatcher"), "machine");
-        arbiter = Context.ActorOf(
-            Props.Create(() => new ArbiterActor(runtime.Vm, runtime.Arbiter, runtime.ArbiterTimeout, runtime.Time)), "arbiter");
+        Props carrying = Props.Create(() => new MachineActor(runtime.OpenBackend));
+        machine = Context.ActorOf(carrying.WithDispatcher("colo.machine-dispatcher"), "machine");
+        Props asking = Props.Create(
+            () => new ArbiterActor(runtime.Vm, runtime.Arbiter, runtime.ArbiterTimeout, runtime.Time));
+        arbiter = Context.ActorOf(asking, "arbiter");
         Receive<Effect>(Carry);
         Receive<OperatorCommand>(Command);
         Receive<PeerMessage>(message =>

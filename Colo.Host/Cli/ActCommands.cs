@@ -3,14 +3,19 @@ using Colo.Host.Node;
 
 namespace Colo.Host.Cli;
 
-/// <summary>The commands that change a VM. Each shows the VM before, asks where that is due, acts, and shows it after.</summary>
+/// <summary>
+/// The commands that change a VM. Each shows the VM before, asks where that is due, acts, and shows it after.
+/// </summary>
 internal static class ActCommands
 {
     private static readonly Argument<string> Vm = new("VM") { Description = "The VM's name" };
     private static readonly Option<bool> Yes = new("--yes", "-y") { Description = "Do not ask" };
-    private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Show the VM and what would be done, and change nothing" };
-    private static readonly Option<string?> CommandId = new("--command-id") { Description = "Id of the command: given again, it is not carried out again" };
-    private static readonly Option<string> Reason = new("--reason") { Description = "Why; kept in the events", Required = true };
+    private static readonly Option<bool> DryRun = new(
+        "--dry-run") { Description = "Show the VM and what would be done, and change nothing" };
+    private static readonly Option<string?> CommandId = new(
+        "--command-id") { Description = "Id of the command: given again, it is not carried out again" };
+    private static readonly Option<string> Reason = new(
+        "--reason") { Description = "Why; kept in the events", Required = true };
 
     private static readonly Option<bool> AcceptDataLoss = new("--accept-data-loss")
     {
@@ -25,17 +30,20 @@ internal static class ActCommands
         Asking("unprotect", "unprotect", "Give the second copy up", "the VM then stops with its host"),
         Plain("switchover", "switchover", "Exchange the roles of the two hosts without loss; refused unless protected"),
         ClientCommand.Online(
-            "failover", "Give the other host up: only when it is really dead", FailoverAsync, Vm, Reason, AcceptDataLoss, Yes, DryRun, CommandId),
+            "failover", "Give the other host up: only when it is really dead", FailoverAsync, Vm, Reason,
+            AcceptDataLoss, Yes, DryRun, CommandId),
         Plain("pause-protection", "pause", "No automatic change of roles, for maintenance"),
         Plain("resume-protection", "resume", "End of the maintenance"),
-        ClientCommand.Online("mode", "How the copy is kept in step: colo, periodic or auto", ModeAsync, Vm, Mode, DryRun, CommandId),
+        ClientCommand.Online(
+            "mode", "How the copy is kept in step: colo, periodic or auto", ModeAsync, Vm, Mode, DryRun, CommandId),
     ];
 
     /// <summary>The part of <c>colo vm</c> that goes to a node.</summary>
     public static IEnumerable<Command> BuildVm() =>
     [
         Plain("start", "start", "Boot a VM that is off"),
-        Asking("shutdown", "shutdown", "Shut the guest down on both hosts", "its clients lose it until it is started again"),
+        Asking("shutdown", "shutdown", "Shut the guest down on both hosts",
+            "its clients lose it until it is started again"),
     ];
 
     /// <summary>The part of <c>colo checkpoint</c> that acts.</summary>
@@ -43,7 +51,8 @@ internal static class ActCommands
 
     /// <summary>Goes on only when the name was typed, or --yes given.</summary>
     /// <exception cref="ClientException">Not confirmed.</exception>
-    public static void RequireConfirmation(ClientContext context, bool yes, string verb, string name, string consequence)
+    public static void RequireConfirmation(
+        ClientContext context, bool yes, string verb, string name, string consequence)
     {
         if (yes)
         {
@@ -52,7 +61,8 @@ internal static class ActCommands
 
         if (Console.IsInputRedirected)
         {
-            throw new CommandLineException($"{verb} {name}: {consequence}; without a terminal to ask, --yes is expected");
+            throw new CommandLineException(
+                $"{verb} {name}: {consequence}; without a terminal to ask, --yes is expected");
         }
 
         if (!Confirm(context, name, verb, consequence))
@@ -62,10 +72,13 @@ internal static class ActCommands
     }
 
     private static Command Plain(string name, string verb, string description) => ClientCommand.Online(
-        name, description, (parsed, context, cancellation) => RunAsync(parsed, context, verb, string.Empty, null, cancellation), Vm, DryRun, CommandId);
+        name, description, (parsed, context, cancellation) =>
+            RunAsync(parsed, context, verb, string.Empty, null, cancellation), Vm, DryRun, CommandId);
 
-    private static Command Asking(string name, string verb, string description, string consequence) => ClientCommand.Online(
-        name, description, (parsed, context, cancellation) => RunAsync(parsed, context, verb, string.Empty, consequence, cancellation), Vm, Yes, DryRun, CommandId);
+    private static Command Asking(string name, string verb, string description, string consequence) =>
+        ClientCommand.Online(
+        name, description, (parsed, context, cancellation) =>
+            RunAsync(parsed, context, verb, string.Empty, consequence, cancellation), Vm, Yes, DryRun, CommandId);
 
     private static Task<int> FailoverAsync(ParseResult parsed, ClientContext context, CancellationToken cancellation)
     {
@@ -92,12 +105,14 @@ internal static class ActCommands
     }
 
     private static async Task<int> RunAsync(
-        ParseResult parsed, ClientContext context, string verb, string query, string? consequence, CancellationToken cancellation)
+        ParseResult parsed, ClientContext context, string verb, string query, string? consequence,
+        CancellationToken cancellation)
     {
         string name = parsed.GetValue(Vm)!;
         if (consequence is not null && !parsed.GetValue(Yes) && !parsed.GetValue(DryRun) && Console.IsInputRedirected)
         {
-            throw new CommandLineException($"{verb} {name}: {consequence}; without a terminal to ask, --yes is expected");
+            throw new CommandLineException(
+                $"{verb} {name}: {consequence}; without a terminal to ask, --yes is expected");
         }
 
         VmView before = await context.Node.VmAsync(name, cancellation).ConfigureAwait(false);
@@ -106,21 +121,25 @@ internal static class ActCommands
             context.WriteTable(StatusPage.Headings, [StatusPage.Row(before)]);
         }
 
-        if (consequence is not null && !parsed.GetValue(Yes) && !parsed.GetValue(DryRun) && !Confirm(context, name, verb, consequence))
+        if (consequence is not null && !parsed.GetValue(Yes) && !parsed.GetValue(DryRun)
+            && !Confirm(context, name, verb, consequence))
         {
             throw new ClientException(ExitCode.Refused, "not confirmed; nothing has changed");
         }
 
         if (parsed.GetValue(DryRun))
         {
-            await context.Output.WriteLineAsync($"would {verb} {name}{(consequence is null ? string.Empty : $": {consequence}")}; nothing has changed").ConfigureAwait(false);
+            await context.Output.WriteLineAsync(
+                $"would {verb} {name}{(consequence is null ? string.Empty : $": {consequence}")}; nothing has changed")
+                .ConfigureAwait(false);
             return ExitCode.Done;
         }
 
         // The term as it was shown: whoever confirms an old table does not act on a new pair.
         string id = parsed.GetValue(CommandId) ?? Guid.NewGuid().ToString("N");
         string term = before.Term > 0 ? $"&term={before.Term}" : string.Empty;
-        string text = await context.Node.CommandAsync(name, verb, $"command={Uri.EscapeDataString(id)}{term}{query}", cancellation).ConfigureAwait(false);
+        string text = await context.Node.CommandAsync(
+            name, verb, $"command={Uri.EscapeDataString(id)}{term}{query}", cancellation).ConfigureAwait(false);
         VmView? after = await AfterAsync(context, name, cancellation).ConfigureAwait(false);
         if (context.Json)
         {
@@ -146,7 +165,8 @@ internal static class ActCommands
         }
         catch (ClientException e)
         {
-            await context.Error.WriteLineAsync($"colo: the state afterwards is not known: {e.Message}").ConfigureAwait(false);
+            await context.Error.WriteLineAsync($"colo: the state afterwards is not known: {e.Message}")
+                .ConfigureAwait(false);
             return null;
         }
     }

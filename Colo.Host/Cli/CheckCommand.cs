@@ -8,11 +8,16 @@ using Colo.Host.Node;
 
 namespace Colo.Host.Cli;
 
-/// <summary>The command <c>colo check</c>: what is wrong, grouped, each with what to do. <c>--pre FILE</c> looks at a host before its node runs.</summary>
+/// <summary>
+/// The command <c>colo check</c>: what is wrong, grouped, each with what to do. <c>--pre FILE</c> looks at a host
+/// before its node runs.
+/// </summary>
 internal static class CheckCommand
 {
-    private static readonly Argument<string?> Vm = new("VM") { Description = "Only the checks of one VM", Arity = ArgumentArity.ZeroOrOne };
-    private static readonly Option<string?> Pre = new("--pre") { Description = "Check this node file and this host instead of a running node" };
+    private static readonly Argument<string?> Vm = new(
+        "VM") { Description = "Only the checks of one VM", Arity = ArgumentArity.ZeroOrOne };
+    private static readonly Option<string?> Pre = new(
+        "--pre") { Description = "Check this node file and this host instead of a running node" };
 
     public static Command Build() => ClientCommand.Read(
         "check", "Grouped checks with what to do; exit code 10 for warnings, 1 when one has failed", RunAsync, Vm, Pre);
@@ -63,13 +68,21 @@ internal static class CheckCommand
         NodeOptions? options = NodeOptionsReader.Read(loader, out IReadOnlyList<ConfigurationError> errors);
         if (options is null)
         {
-            return [.. errors.Select(error => new HealthCheck("configuration", error.Key, "failed", error.ToString(), "correct it; hocon/reference.conf has every key"))];
+            return [.. errors.Select(
+                error =>
+                new HealthCheck(
+                "configuration", error.Key, "failed", error.ToString(),
+                "correct it; hocon/reference.conf has every key"))];
         }
 
-        var checks = new List<HealthCheck> { new("configuration", file, "ok", $"node {options.Name}, {options.Vms.Count} VMs", string.Empty) };
+        var checks =
+            new List<HealthCheck> { new(
+            "configuration", file, "ok", $"node {options.Name}, {options.Vms.Count} VMs", string.Empty) };
         checks.AddRange(options.Listen.Select(address => Listen("listen", address)));
         checks.Add(Listen("management", new IPEndPoint(options.Management.Host, options.Management.Port)));
-        foreach ((Colo.Actors.Links.PeerEndpoint peer, IPEndPoint address) in options.Peers.SelectMany(peer => peer.Networks.Select(address => (peer, address))))
+        foreach (
+            (Colo.Actors.Links.PeerEndpoint peer, IPEndPoint address) in options.Peers.SelectMany(
+            peer => peer.Networks.Select(address => (peer, address))))
         {
             checks.Add(await ReachAsync(peer.Host.Name, address, cancellation).ConfigureAwait(false));
         }
@@ -83,20 +96,31 @@ internal static class CheckCommand
         long needed = options.Vms.Where(vm => vm.Nodes.Contains(options.Name)).Sum(vm => vm.MemoryBytes);
         long free = HostMemory.Read().Available;
         yield return free < needed
-            ? new HealthCheck("host", "memory", "failed", $"{free >> 20} MiB free, {needed >> 20} MiB for the VMs of this node", "fewer VMs here, or more memory")
-            : new HealthCheck("host", "memory", "ok", $"{free >> 20} MiB free, {needed >> 20} MiB for the VMs of this node", string.Empty);
+            ? new HealthCheck(
+                "host", "memory", "failed", $"{free >> 20} MiB free, {needed >> 20} MiB for the VMs of this node",
+                "fewer VMs here, or more memory")
+            : new HealthCheck(
+                "host", "memory", "ok", $"{free >> 20} MiB free, {needed >> 20} MiB for the VMs of this node",
+                string.Empty);
         foreach (VmDisk disk in options.Vms.Where(vm => vm.Nodes.Contains(options.Name)).SelectMany(vm => vm.Disks))
         {
             yield return File.Exists(disk.Path)
-                ? new HealthCheck("host", "disk", "ok", $"{disk.Path}, {new FileInfo(disk.Path).Length:N0} bytes", string.Empty)
-                : new HealthCheck("host", "disk", "failed", $"{disk.Path} does not exist", "create it with the same size on both hosts");
+                ? new HealthCheck(
+                    "host", "disk", "ok", $"{disk.Path}, {new FileInfo(disk.Path).Length:N0} bytes", string.Empty)
+                : new HealthCheck(
+                    "host", "disk", "failed", $"{disk.Path} does not exist",
+                    "create it with the same size on both hosts");
         }
 
-        foreach (VmNic nic in options.Vms.Where(vm => vm.Nodes.Contains(options.Name)).SelectMany(vm => vm.Nics).Where(nic => nic.Bridge.Length > 0))
+        foreach (
+            VmNic nic in options.Vms.Where(vm => vm.Nodes.Contains(options.Name)).SelectMany(vm => vm.Nics)
+            .Where(nic => nic.Bridge.Length > 0))
         {
             yield return Directory.Exists($"/sys/class/net/{nic.Bridge}/bridge")
                 ? new HealthCheck("host", "bridge", "ok", nic.Bridge, string.Empty)
-                : new HealthCheck("host", "bridge", "failed", $"{nic.Bridge} is no bridge of this host", "docs/operations.md, section 3");
+                : new HealthCheck(
+                    "host", "bridge", "failed", $"{nic.Bridge} is no bridge of this host",
+                    "docs/operations.md, section 3");
         }
 
         yield return File.Exists("/dev/net/tun")
@@ -114,7 +138,9 @@ internal static class CheckCommand
         }
         catch (SocketException problem)
         {
-            return new HealthCheck("ports", name, "failed", $"{address}: {problem.Message}", "another process has the port, or this host lacks the address");
+            return new HealthCheck(
+                "ports", name, "failed", $"{address}: {problem.Message}",
+                "another process has the port, or this host lacks the address");
         }
     }
 
@@ -137,6 +163,8 @@ internal static class CheckCommand
         }
     }
 
-    internal static Dictionary<string, string> EnvironmentVariables() => Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
-        .ToDictionary(entry => (string)entry.Key, entry => (string?)entry.Value ?? string.Empty, StringComparer.Ordinal);
+    internal static Dictionary<string, string> EnvironmentVariables() =>
+        Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
+        .ToDictionary(
+            entry => (string)entry.Key, entry => (string?)entry.Value ?? string.Empty, StringComparer.Ordinal);
 }

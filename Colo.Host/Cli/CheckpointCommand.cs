@@ -11,12 +11,14 @@ internal static class CheckpointCommand
 
     private static readonly Argument<string> Vm = new("VM") { Description = "The VM's name" };
     private static readonly Argument<long> Epoch = new("EPOCH") { Description = "Number of the checkpoint" };
-    private static readonly Option<int> Last = new("--last") { Description = "How many", DefaultValueFactory = _ => 20 };
+    private static readonly Option<int> Last = new(
+        "--last") { Description = "How many", DefaultValueFactory = _ => 20 };
 
     public static Command Build()
     {
         var command = new Command("checkpoint", "Checkpoints of a VM, on the host that takes them");
-        command.Add(ClientCommand.Read("list", "The last checkpoints with every phase, newest first", ListAsync, Vm, Last));
+        command.Add(
+            ClientCommand.Read("list", "The last checkpoints with every phase, newest first", ListAsync, Vm, Last));
         command.Add(ClientCommand.Online("show", "One checkpoint", ShowAsync, Vm, Epoch));
         command.Add(ActCommands.Checkpoint());
         return command;
@@ -25,7 +27,8 @@ internal static class CheckpointCommand
     private static async Task<int> ListAsync(ParseResult parsed, ClientContext context, CancellationToken cancellation)
     {
         var checkpoints = await context.Node.GetAsync<IReadOnlyList<CheckpointEntry>>(
-            $"{NodeClient.PathOf(parsed.GetValue(Vm)!)}/checkpoints?last={parsed.GetValue(Last)}", cancellation).ConfigureAwait(false);
+            $"{NodeClient.PathOf(parsed.GetValue(Vm)!)}/checkpoints?last={parsed.GetValue(Last)}", cancellation)
+                .ConfigureAwait(false);
         Write(context, checkpoints);
         return ExitCode.Done;
     }
@@ -33,7 +36,8 @@ internal static class CheckpointCommand
     private static async Task<int> ShowAsync(ParseResult parsed, ClientContext context, CancellationToken cancellation)
     {
         Write(context, [await context.Node.GetAsync<CheckpointEntry>(
-            $"{NodeClient.PathOf(parsed.GetValue(Vm)!)}/checkpoints/{parsed.GetValue(Epoch)}", cancellation).ConfigureAwait(false)]);
+            $"{NodeClient.PathOf(parsed.GetValue(Vm)!)}/checkpoints/{parsed.GetValue(Epoch)}", cancellation)
+                .ConfigureAwait(false)]);
         return ExitCode.Done;
     }
 
@@ -47,8 +51,10 @@ internal static class CheckpointCommand
 
         context.WriteTable(Headings, checkpoints.Select(entry => (IReadOnlyList<string>)
         [
-            $"{entry.Epoch}", $"{entry.Began.ToLocalTime():HH:mm:ss.fff}", entry.Reason, StatusPage.Ms(entry.RequestMs), StatusPage.Ms(entry.CaptureMs),
-            StatusPage.Ms(entry.StreamMs), StatusPage.Ms(entry.CommitMs), StatusPage.Ms(entry.LoadMs), $"{entry.Pages:N0}", $"{entry.Bytes:N0}", entry.Outcome,
+            $"{entry.Epoch}", $"{entry.Began.ToLocalTime():HH:mm:ss.fff}", entry.Reason, StatusPage.Ms(entry.RequestMs),
+            StatusPage.Ms(entry.CaptureMs),
+            StatusPage.Ms(entry.StreamMs), StatusPage.Ms(entry.CommitMs), StatusPage.Ms(entry.LoadMs),
+            $"{entry.Pages:N0}", $"{entry.Bytes:N0}", entry.Outcome,
         ]));
     }
 }

@@ -25,9 +25,11 @@ internal static class ClientCommand
         Description = "The cluster's ca.pem for https (default: COLO_CA, else the CAs of the system)",
     };
 
-    private static readonly Option<bool> AsJson = new("--json") { Description = "Print JSON, one object a line, with a version field; as -o json" };
+    private static readonly Option<bool> AsJson = new(
+        "--json") { Description = "Print JSON, one object a line, with a version field; as -o json" };
 
-    private static readonly Option<string?> Format = new("--output", "-o") { Description = "table, wide, json or yaml" };
+    private static readonly Option<string?> Format = new(
+        "--output", "-o") { Description = "table, wide, json or yaml" };
 
     private static readonly Option<double?> Watch = new("--watch", "-w")
     {
@@ -37,9 +39,12 @@ internal static class ClientCommand
 
     /// <summary>A command that talks to a node.</summary>
     public static Command Online(
-        string name, string description, Func<ParseResult, ClientContext, CancellationToken, Task<int>> run, params ReadOnlySpan<Symbol> symbols)
+        string name, string description, Func<ParseResult, ClientContext, CancellationToken, Task<int>> run,
+        params ReadOnlySpan<Symbol> symbols)
     {
-        Command command = Create(name, description, run, parsed => new NodeClient(ReadUrl(parsed), ReadToken(parsed), ReadAuthority(parsed)), symbols);
+        Command command = Create(
+            name, description, run, parsed =>
+            new NodeClient(ReadUrl(parsed), ReadToken(parsed), ReadAuthority(parsed)), symbols);
         command.Add(Url);
         command.Add(TokenFile);
         command.Add(Authority);
@@ -48,16 +53,20 @@ internal static class ClientCommand
 
     /// <summary>A command that only reads: it can also be repeated until it is interrupted.</summary>
     public static Command Read(
-        string name, string description, Func<ParseResult, ClientContext, CancellationToken, Task<int>> run, params ReadOnlySpan<Symbol> symbols)
+        string name, string description, Func<ParseResult, ClientContext, CancellationToken, Task<int>> run,
+        params ReadOnlySpan<Symbol> symbols)
     {
-        Command command = Online(name, description, (parsed, context, cancellation) => RepeatAsync(parsed, context, run, cancellation), symbols);
+        Command command = Online(
+            name, description, (parsed, context, cancellation) =>
+            RepeatAsync(parsed, context, run, cancellation), symbols);
         command.Add(Watch);
         return command;
     }
 
     /// <summary>A command that needs no node.</summary>
     public static Command Offline(
-        string name, string description, Func<ParseResult, ClientContext, CancellationToken, Task<int>> run, params ReadOnlySpan<Symbol> symbols) =>
+        string name, string description, Func<ParseResult, ClientContext, CancellationToken, Task<int>> run,
+        params ReadOnlySpan<Symbol> symbols) =>
         Create(name, description, run, null, symbols);
 
     private static Command Create(
@@ -117,7 +126,8 @@ internal static class ClientCommand
     };
 
     private static async Task<int> RepeatAsync(
-        ParseResult parsed, ClientContext context, Func<ParseResult, ClientContext, CancellationToken, Task<int>> run, CancellationToken cancellation)
+        ParseResult parsed, ClientContext context, Func<ParseResult, ClientContext, CancellationToken, Task<int>> run,
+        CancellationToken cancellation)
     {
         if (parsed.GetResult(Watch) is not { } watch)
         {
@@ -167,7 +177,8 @@ internal static class ClientCommand
         return path is null ? null : ReadFile("--ca", path);
     }
 
-    private static string? Named(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
+    private static string? Named(string variable) =>
+        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
 
     private static string ReadFile(string option, string path)
     {

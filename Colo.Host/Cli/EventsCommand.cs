@@ -10,11 +10,14 @@ internal static class EventsCommand
 {
     private static readonly TimeSpan ReconnectAfter = TimeSpan.FromSeconds(1);
 
-    private static readonly Option<bool> Follow = new("--follow", "-f") { Description = "Go on with new events; reconnects by itself" };
+    private static readonly Option<bool> Follow = new(
+        "--follow", "-f") { Description = "Go on with new events; reconnects by itself" };
     private static readonly Option<long> After = new("--after") { Description = "Only events with a higher number" };
     private static readonly Option<string?> Vm = new("--vm") { Description = "Only events of this VM" };
-    private static readonly Option<string?> Severity = new("--severity") { Description = "Only info, warning or error" };
-    private static readonly Option<string?> Since = new("--since") { Description = "Only events of the last, for example, 10m or 1h" };
+    private static readonly Option<string?> Severity = new(
+        "--severity") { Description = "Only info, warning or error" };
+    private static readonly Option<string?> Since = new(
+        "--since") { Description = "Only events of the last, for example, 10m or 1h" };
     private static readonly Option<int?> Code = new("--code") { Description = "Only events with this code" };
     private static readonly Option<int?> Limit = new("--limit") { Description = "End after so many events" };
 
@@ -27,8 +30,10 @@ internal static class EventsCommand
         string? vm = parsed.GetValue(Vm);
         int? code = parsed.GetValue(Code);
         string? severity = parsed.GetValue(Severity);
-        DateTimeOffset from = parsed.GetValue(Since) is { } since ? DateTimeOffset.UtcNow - OptionDuration.Parse("--since", since) : DateTimeOffset.MinValue;
-        bool Wanted(LoggedEvent logged) => (vm is null || logged.Vm == vm) && (code is null || logged.Code == code) && logged.Time >= from
+        DateTimeOffset from = parsed.GetValue(Since) is { } since
+            ? DateTimeOffset.UtcNow - OptionDuration.Parse("--since", since) : DateTimeOffset.MinValue;
+        bool Wanted(LoggedEvent logged) =>
+            (vm is null || logged.Vm == vm) && (code is null || logged.Code == code) && logged.Time >= from
             && (severity is null || logged.Severity.Equals(severity, StringComparison.OrdinalIgnoreCase));
         if (limit < 1)
         {
@@ -41,7 +46,8 @@ internal static class EventsCommand
             return ExitCode.Done;
         }
 
-        IReadOnlyList<LoggedEvent> events = await context.Node.EventsAsync(parsed.GetValue(After), cancellation).ConfigureAwait(false);
+        IReadOnlyList<LoggedEvent> events = await context.Node.EventsAsync(parsed.GetValue(After), cancellation)
+            .ConfigureAwait(false);
         IEnumerable<LoggedEvent> shown = events.Where(Wanted).Take(limit);
         if (context.Json)
         {
@@ -65,13 +71,15 @@ internal static class EventsCommand
         {
             try
             {
-                using HttpResponseMessage response = await context.Node.OpenAsync("events", last, cancellation).ConfigureAwait(false);
+                using HttpResponseMessage response = await context.Node.OpenAsync("events", last, cancellation)
+                    .ConfigureAwait(false);
                 using Stream body = await response.Content.ReadAsStreamAsync(cancellation).ConfigureAwait(false);
                 SseParser<string> parser = SseParser.Create(body);
                 await foreach (SseItem<string> item in parser.EnumerateAsync(cancellation).ConfigureAwait(false))
                 {
                     last = item.EventId ?? last;
-                    if (JsonSerializer.Deserialize<LoggedEvent>(item.Data, ClientCommand.Json) is { } logged && wanted(logged))
+                    if (JsonSerializer.Deserialize<LoggedEvent>(item.Data, ClientCommand.Json) is { } logged
+                        && wanted(logged))
                     {
                         Write(context, logged);
                         if (--limit == 0)
@@ -87,7 +95,8 @@ internal static class EventsCommand
             }
             catch (Exception e) when (e is IOException or HttpRequestException)
             {
-                await context.Error.WriteLineAsync($"colo: the stream broke off after event {last}; connecting again").ConfigureAwait(false);
+                await context.Error.WriteLineAsync($"colo: the stream broke off after event {last}; connecting again")
+                    .ConfigureAwait(false);
             }
             catch (JsonException e)
             {

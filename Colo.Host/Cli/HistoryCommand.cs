@@ -10,14 +10,17 @@ internal static class HistoryCommand
     private const int BarWidth = 50;
 
     private static readonly IReadOnlyList<string> Headings =
-        ["ID", "TIME", "VM", "KIND", "LOST", "CAUSE", "TERM", "DETECTED", "ANSWERS AGAIN", "PROTECTED AGAIN", "OUTCOME"];
+        ["ID", "TIME", "VM", "KIND", "LOST", "CAUSE", "TERM", "DETECTED", "ANSWERS AGAIN", "PROTECTED AGAIN",
+            "OUTCOME"];
 
-    private static readonly Argument<string?> Vm = new("VM") { Description = "Of this VM only", Arity = ArgumentArity.ZeroOrOne };
+    private static readonly Argument<string?> Vm = new(
+        "VM") { Description = "Of this VM only", Arity = ArgumentArity.ZeroOrOne };
     private static readonly Argument<long> Id = new("ID") { Description = "Number of the report" };
 
     public static Command Build()
     {
-        Command command = ClientCommand.Read("history", "Changes of owner that this host has seen, newest first", ListAsync, Vm);
+        Command command = ClientCommand.Read(
+            "history", "Changes of owner that this host has seen, newest first", ListAsync, Vm);
         command.Add(ClientCommand.Online("show", "The report of one change of owner, phase by phase", ShowAsync, Id));
         return command;
     }
@@ -25,7 +28,8 @@ internal static class HistoryCommand
     private static async Task<int> ListAsync(ParseResult parsed, ClientContext context, CancellationToken cancellation)
     {
         string query = parsed.GetValue(Vm) is { } vm ? $"?vm={Uri.EscapeDataString(vm)}" : string.Empty;
-        var reports = await context.Node.GetAsync<IReadOnlyList<FailoverReport>>($"history{query}", cancellation).ConfigureAwait(false);
+        var reports = await context.Node.GetAsync<IReadOnlyList<FailoverReport>>($"history{query}", cancellation)
+            .ConfigureAwait(false);
         if (context.Json)
         {
             context.WriteJson(new { version = 1, reports });
@@ -34,8 +38,10 @@ internal static class HistoryCommand
         {
             context.WriteTable(Headings, reports.Select(report => (IReadOnlyList<string>)
             [
-                $"{report.Id}", $"{report.At.ToLocalTime():yyyy-MM-dd HH:mm:ss}", report.Vm, report.Kind, report.LostHost ?? "-", report.Cause, $"{report.Term}",
-                StatusPage.Ms(report.SilentMs), StatusPage.Ms(report.RunningMs), StatusPage.Ms(report.ProtectedMs), report.Outcome,
+                $"{report.Id}", $"{report.At.ToLocalTime():yyyy-MM-dd HH:mm:ss}", report.Vm, report.Kind,
+                report.LostHost ?? "-", report.Cause, $"{report.Term}",
+                StatusPage.Ms(report.SilentMs), StatusPage.Ms(report.RunningMs), StatusPage.Ms(report.ProtectedMs),
+                report.Outcome,
             ]));
         }
 
@@ -44,7 +50,8 @@ internal static class HistoryCommand
 
     private static async Task<int> ShowAsync(ParseResult parsed, ClientContext context, CancellationToken cancellation)
     {
-        FailoverReport report = await context.Node.GetAsync<FailoverReport>($"history/{parsed.GetValue(Id)}", cancellation).ConfigureAwait(false);
+        FailoverReport report = await context.Node.GetAsync<FailoverReport>(
+            $"history/{parsed.GetValue(Id)}", cancellation).ConfigureAwait(false);
         if (context.Json)
         {
             context.WriteJson(new { version = 1, report });

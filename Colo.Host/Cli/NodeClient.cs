@@ -9,8 +9,8 @@ using Colo.Host.Node;
 namespace Colo.Host.Cli;
 
 /// <summary>
-/// The management HTTP of one node, as its clients see it. Every failure is a <see cref="ClientException"/> with the exit code
-/// that docs/cli.md gives for it; problem details (RFC 9457) become their detail text.
+/// The management HTTP of one node, as its clients see it. Every failure is a <see cref="ClientException"/> with the
+/// exit code that docs/cli.md gives for it; problem details (RFC 9457) become their detail text.
 /// </summary>
 internal sealed class NodeClient : IDisposable
 {
@@ -38,20 +38,24 @@ internal sealed class NodeClient : IDisposable
 
     public void Dispose() => http.Dispose();
 
-    public Task<IReadOnlyList<VmView>> VmsAsync(CancellationToken cancellation) => ReadAsync<IReadOnlyList<VmView>>("vms", cancellation);
+    public Task<IReadOnlyList<VmView>> VmsAsync(CancellationToken cancellation) =>
+        ReadAsync<IReadOnlyList<VmView>>("vms", cancellation);
 
-    public Task<VmView> VmAsync(string vm, CancellationToken cancellation) => ReadAsync<VmView>(PathOf(vm), cancellation);
+    public Task<VmView> VmAsync(string vm, CancellationToken cancellation) =>
+        ReadAsync<VmView>(PathOf(vm), cancellation);
 
     /// <summary>The events after a number that the node still knows, oldest first.</summary>
     public Task<IReadOnlyList<LoggedEvent>> EventsAsync(long after, CancellationToken cancellation) =>
         ReadAsync<IReadOnlyList<LoggedEvent>>($"events?follow=false&after={after}", cancellation);
 
-    public Task<ClusterStatusView> StatusAsync(CancellationToken cancellation) => ReadAsync<ClusterStatusView>("status", cancellation);
+    public Task<ClusterStatusView> StatusAsync(CancellationToken cancellation) =>
+        ReadAsync<ClusterStatusView>("status", cancellation);
 
     /// <summary>The checks; a failed one is an answer, too.</summary>
     public async Task<HealthView> HealthAsync(CancellationToken cancellation)
     {
-        using HttpResponseMessage response = await SendAsync(HttpMethod.Get, "health", null, ReadTimeout, cancellation).ConfigureAwait(false);
+        using HttpResponseMessage response = await SendAsync(HttpMethod.Get, "health", null, ReadTimeout, cancellation)
+            .ConfigureAwait(false);
         return response.IsSuccessStatusCode || response.StatusCode == HttpStatusCode.ServiceUnavailable
             ? await BodyOfAsync<HealthView>(response, cancellation).ConfigureAwait(false)
             : throw await FailureOfAsync(response, cancellation).ConfigureAwait(false);
@@ -70,11 +74,14 @@ internal sealed class NodeClient : IDisposable
     /// <summary>Gives any other order and waits for its end.</summary>
     /// <returns>The node's sentence.</returns>
     /// <exception cref="ClientException">Refused, failed, or the result is not known.</exception>
-    public async Task<string> OrderAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellation)
+    public async Task<string> OrderAsync(
+        HttpMethod method, string path, HttpContent? content, CancellationToken cancellation)
     {
-        using HttpResponseMessage response = await SendAsync(method, path, content, CommandTimeout, cancellation).ConfigureAwait(false);
+        using HttpResponseMessage response = await SendAsync(method, path, content, CommandTimeout, cancellation)
+            .ConfigureAwait(false);
         return response.IsSuccessStatusCode
-            ? TextOf(await BodyOfAsync<JsonElement>(response, cancellation).ConfigureAwait(false), "text") ?? string.Empty
+            ? TextOf(await BodyOfAsync<JsonElement>(response, cancellation).ConfigureAwait(false), "text")
+                ?? string.Empty
             : throw await FailureOfAsync(response, cancellation).ConfigureAwait(false);
     }
 
@@ -121,7 +128,8 @@ internal sealed class NodeClient : IDisposable
     /// <summary>Opens an answer without end; the caller disposes it.</summary>
     public async Task<HttpResponseMessage> OpenAsync(string path, string? lastEventId, CancellationToken cancellation)
     {
-        HttpResponseMessage response = await SendAsync(HttpMethod.Get, path, null, ReadTimeout, cancellation, lastEventId)
+        HttpResponseMessage response = await SendAsync(
+            HttpMethod.Get, path, null, ReadTimeout, cancellation, lastEventId)
             .ConfigureAwait(false);
         if (response.IsSuccessStatusCode)
         {
@@ -149,14 +157,16 @@ internal sealed class NodeClient : IDisposable
 
     private async Task<T> ReadAsync<T>(string path, CancellationToken cancellation)
     {
-        using HttpResponseMessage response = await SendAsync(HttpMethod.Get, path, null, ReadTimeout, cancellation).ConfigureAwait(false);
+        using HttpResponseMessage response = await SendAsync(HttpMethod.Get, path, null, ReadTimeout, cancellation)
+            .ConfigureAwait(false);
         return response.IsSuccessStatusCode
             ? await BodyOfAsync<T>(response, cancellation).ConfigureAwait(false)
             : throw await FailureOfAsync(response, cancellation).ConfigureAwait(false);
     }
 
     private async Task<HttpResponseMessage> SendAsync(
-        HttpMethod method, string path, HttpContent? content, TimeSpan timeout, CancellationToken cancellation, string? lastEventId = null)
+        HttpMethod method, string path, HttpContent? content, TimeSpan timeout, CancellationToken cancellation,
+        string? lastEventId = null)
     {
         using var request = new HttpRequestMessage(method, path) { Content = content };
         if (lastEventId is not null)
@@ -168,15 +178,19 @@ internal sealed class NodeClient : IDisposable
         limit.CancelAfter(timeout);
         // A change whose answer is lost may have happened.
         int lost = method != HttpMethod.Get ? ExitCode.Unknown : ExitCode.Unreachable;
-        string ending = method != HttpMethod.Get ? "; the result is unknown, look at `colo status` and `colo events`" : string.Empty;
+        string ending = method != HttpMethod.Get
+            ? "; the result is unknown, look at `colo status` and `colo events`" : string.Empty;
         try
         {
-            return await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token).ConfigureAwait(false);
+            return await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token)
+                .ConfigureAwait(false);
         }
         catch (HttpRequestException e) when (e.HttpRequestError is HttpRequestError.ConnectionError
             or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError)
         {
-            throw new ClientException(ExitCode.Unreachable, $"{http.BaseAddress} cannot be reached: {e.InnerException?.Message ?? e.Message}", e);
+            throw new ClientException(
+                ExitCode.Unreachable, $"{http.BaseAddress} cannot be reached: {e.InnerException?.Message ?? e.Message}",
+                e);
         }
         catch (HttpRequestException e)
         {
@@ -184,7 +198,8 @@ internal sealed class NodeClient : IDisposable
         }
         catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
         {
-            throw new ClientException(lost, $"{http.BaseAddress} has not answered within {timeout.TotalSeconds} s{ending}", e);
+            throw new ClientException(
+                lost, $"{http.BaseAddress} has not answered within {timeout.TotalSeconds} s{ending}", e);
         }
     }
 
@@ -193,24 +208,30 @@ internal sealed class NodeClient : IDisposable
         try
         {
             using Stream body = await response.Content.ReadAsStreamAsync(cancellation).ConfigureAwait(false);
-            return await JsonSerializer.DeserializeAsync<T>(body, ClientCommand.Json, cancellation).ConfigureAwait(false)
+            return await JsonSerializer.DeserializeAsync<T>(body, ClientCommand.Json, cancellation)
+                .ConfigureAwait(false)
                 ?? throw new JsonException("null");
         }
         catch (Exception e) when (e is JsonException or HttpRequestException or IOException)
         {
-            throw new ClientException(ExitCode.Failed, $"{http.BaseAddress} answered with something that is not Colo's JSON: {e.Message}", e);
+            throw new ClientException(
+                ExitCode.Failed, $"{http.BaseAddress} answered with something that is not Colo's JSON: {e.Message}", e);
         }
     }
 
-    private static async Task<ClientException> FailureOfAsync(HttpResponseMessage response, CancellationToken cancellation)
+    private static async Task<ClientException> FailureOfAsync(
+        HttpResponseMessage response, CancellationToken cancellation)
     {
-        string text = $"HTTP {(int)response.StatusCode} {response.ReasonPhrase} from {response.RequestMessage?.RequestUri}";
+        string text =
+            $"HTTP {(int)response.StatusCode} {response.ReasonPhrase} from {response.RequestMessage?.RequestUri}";
         try
         {
             using Stream body = await response.Content.ReadAsStreamAsync(cancellation).ConfigureAwait(false);
-            using JsonDocument problem = await JsonDocument.ParseAsync(body, default, cancellation).ConfigureAwait(false);
+            using JsonDocument problem = await JsonDocument.ParseAsync(body, default, cancellation)
+                .ConfigureAwait(false);
             text = TextOf(problem.RootElement, "detail") ?? TextOf(problem.RootElement, "title") ?? text;
-            if (problem.RootElement.TryGetProperty("errors", out JsonElement errors) && errors.ValueKind == JsonValueKind.Array)
+            if (problem.RootElement.TryGetProperty("errors", out JsonElement errors)
+                && errors.ValueKind == JsonValueKind.Array)
             {
                 text += string.Concat(errors.EnumerateArray().Select(error => $"{Environment.NewLine}  {error}"));
             }

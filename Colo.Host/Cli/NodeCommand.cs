@@ -7,10 +7,14 @@ using Colo.Host.Node;
 
 namespace Colo.Host.Cli;
 
-/// <summary>The command <c>colo node</c>: runs a node until it is told to stop, then hands its guests over first.</summary>
+/// <summary>
+/// The command <c>colo node</c>: runs a node until it is told to stop, then hands its guests over first.
+/// </summary>
 internal static class NodeCommand
 {
-    /// <summary>What the actor engine is told when the node's file says nothing else; the machine has a thread of its own.</summary>
+    /// <summary>
+    /// What the actor engine is told when the node's file says nothing else; the machine has a thread of its own.
+    /// </summary>
     internal static readonly Config Engine = ConfigurationFactory.ParseString("""
         akka {
           loglevel = WARNING
@@ -21,7 +25,8 @@ internal static class NodeCommand
         }
         """);
 
-    private static readonly Option<string> File = new("--config") { Description = "The node's HOCON file", Required = true };
+    private static readonly Option<string> File = new(
+        "--config") { Description = "The node's HOCON file", Required = true };
 
     public static Command Build()
     {
@@ -33,7 +38,8 @@ internal static class NodeCommand
     private static async Task<int> RunAsync(string path, CancellationToken cancellation)
     {
         var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
-            .ToDictionary(entry => (string)entry.Key, entry => (string?)entry.Value ?? string.Empty, StringComparer.Ordinal);
+            .ToDictionary(
+                entry => (string)entry.Key, entry => (string?)entry.Value ?? string.Empty, StringComparer.Ordinal);
         ConfigurationLoader loader = ConfigurationLoader.Load(path, environment);
         NodeOptions? options = NodeOptionsReader.Read(loader, out IReadOnlyList<ConfigurationError> errors);
         if (options is null)
@@ -60,8 +66,10 @@ internal static class NodeCommand
         SystemdNotify.Ready();
 
         var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => Stop(signal, stop));
-        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => Stop(signal, stop));
+        using PosixSignalRegistration term = PosixSignalRegistration.Create(
+            PosixSignal.SIGTERM, signal => Stop(signal, stop));
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(
+            PosixSignal.SIGINT, signal => Stop(signal, stop));
         Task ended = await Task.WhenAny(stop.Task, node.Failed.Task).ConfigureAwait(false);
         if (ended == stop.Task)
         {
@@ -83,15 +91,19 @@ internal static class NodeCommand
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(options.Management.Host, options.Management.Port, listen =>
+        builder.WebHost.ConfigureKestrel(
+            kestrel => kestrel.Listen(options.Management.Host, options.Management.Port, listen =>
         {
             if (options.Tls is { } tls && !System.Net.IPAddress.IsLoopback(options.Management.Host))
             {
-                listen.UseHttps(System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPemFile(tls.Certificate, tls.Key));
+                listen.UseHttps(
+                    System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPemFile(
+                    tls.Certificate, tls.Key));
             }
         }));
         WebApplication app = builder.Build();
-        string? token = options.Management.TokenFile.Length > 0 ? System.IO.File.ReadAllText(options.Management.TokenFile).Trim() : null;
+        string? token = options.Management.TokenFile.Length > 0
+            ? System.IO.File.ReadAllText(options.Management.TokenFile).Trim() : null;
         ManagementApi.Map(app, node, token);
         return app;
     }

@@ -7,14 +7,16 @@ namespace Colo.Host.Cli;
 /// <summary>The commands <c>colo status</c> and <c>colo vms</c>.</summary>
 internal static class StatusCommand
 {
-    private static readonly Argument<string?> Vm = new("VM") { Description = "One VM only", Arity = ArgumentArity.ZeroOrOne };
+    private static readonly Argument<string?> Vm = new(
+        "VM") { Description = "One VM only", Arity = ArgumentArity.ZeroOrOne };
 
     public static Command Build() => ClientCommand.Read(
         "status", "Is each VM protected now, and since when? Exit code 10 when one is not.", StatusAsync, Vm);
 
     public static Command BuildList() => ClientCommand.Read("vms", "The VMs of the node, one a line", ListAsync);
 
-    private static async Task<int> StatusAsync(ParseResult parsed, ClientContext context, CancellationToken cancellation)
+    private static async Task<int> StatusAsync(
+        ParseResult parsed, ClientContext context, CancellationToken cancellation)
     {
         ClusterStatusView status = await context.Node.StatusAsync(cancellation).ConfigureAwait(false);
         if (parsed.GetValue(Vm) is { } name)

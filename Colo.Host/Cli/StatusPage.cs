@@ -4,12 +4,16 @@ using Colo.Host.Node;
 
 namespace Colo.Host.Cli;
 
-/// <summary>The front page in words. Nothing here is better than what the node says (S15): only Protected reads as PROTECTED.</summary>
+/// <summary>
+/// The front page in words. Nothing here is better than what the node says (S15): only Protected reads as PROTECTED.
+/// </summary>
 internal static class StatusPage
 {
-    public static readonly IReadOnlyList<string> Headings = ["VM", "PROTECTION", "ROLE", "HOST", "PEER", "STATE", "TERM", "EPOCH", "WAITS FOR"];
+    public static readonly IReadOnlyList<string> Headings =
+        ["VM", "PROTECTION", "ROLE", "HOST", "PEER", "STATE", "TERM", "EPOCH", "WAITS FOR"];
 
-    private static readonly IReadOnlyList<string> HostHeadings = ["  HOST", "ROLE", "STATE", "HEARD", "EPOCH", "DISK", "LINK"];
+    private static readonly IReadOnlyList<string> HostHeadings =
+        ["  HOST", "ROLE", "STATE", "HEARD", "EPOCH", "DISK", "LINK"];
 
     public static IReadOnlyList<string> Row(VmView vm) =>
     [
@@ -35,7 +39,7 @@ internal static class StatusPage
         Line(output, "next: ", vm.Next);
         output.WriteLine();
         context.WriteTable(HostHeadings, vm.Hosts.Select(HostRow));
-        if (vm.Gauges is { } gauges && vm.Owner is not null)
+        if (vm.Gauges is { Machine: not "off" } gauges)
         {
             output.WriteLine();
             output.WriteLine($"  OUTPUT  {Share(gauges)}   by checkpoint {gauges.FramesCommitted:N0}   alone {gauges.FramesSolo:N0}   had to wait {gauges.FramesHeld:N0}   mismatches {gauges.Mismatches:N0}");
@@ -48,7 +52,9 @@ internal static class StatusPage
     public static string Ms(double? ms) => ms is not { } known ? "-" : known < 10 ? $"{known:0.0} ms" : $"{known:0} ms";
 
     /// <summary>An age as people say it; "never" for null.</summary>
-    public static string Age(double? ms) => ms switch { null => "never", < 60_000 => $"{ms / 1000:0.0} s", _ => Duration(TimeSpan.FromMilliseconds(ms.Value)) };
+    public static string Age(double? ms) =>
+        ms switch { null => "never", < 60_000 => $"{ms / 1000:0.0} s", _ =>
+        Duration(TimeSpan.FromMilliseconds(ms.Value)) };
 
     internal static string Duration(TimeSpan span) => span switch
     {

@@ -5,24 +5,29 @@ using System.Text;
 namespace Colo.Host.Cli;
 
 /// <summary>
-/// The command <c>colo support bundle</c>: what a node knows about itself in one file for a bug report. No payload of the
-/// guests, no console, no tokens, no keys: files of secrets are named in the configuration, never read.
+/// The command <c>colo support bundle</c>: what a node knows about itself in one file for a bug report. No payload of
+/// the guests, no console, no tokens, no keys: files of secrets are named in the configuration, never read.
 /// </summary>
 internal static class SupportCommand
 {
     private static readonly string[] Resources =
-        ["status", "health", "cluster/members", "vms", "history", "config", "commands", "actors", "events?follow=false", "metrics", "logs?last=2000", "openapi.json"];
+        ["status", "health", "cluster/members", "vms", "history", "config", "commands", "actors", "events?follow=false",
+            "metrics", "logs?last=2000", "openapi.json"];
 
-    private static readonly Option<string> File = new("--out") { Description = "The zip file to write", DefaultValueFactory = _ => "colo-support.zip" };
+    private static readonly Option<string> File = new(
+        "--out") { Description = "The zip file to write", DefaultValueFactory = _ => "colo-support.zip" };
 
     public static Command Build()
     {
         var support = new Command("support", "For bug reports");
-        support.Add(ClientCommand.Online("bundle", "Status, events, configuration, log and metrics of a node in one zip file", BundleAsync, File));
+        support.Add(
+            ClientCommand.Online(
+            "bundle", "Status, events, configuration, log and metrics of a node in one zip file", BundleAsync, File));
         return support;
     }
 
-    private static async Task<int> BundleAsync(ParseResult parsed, ClientContext context, CancellationToken cancellation)
+    private static async Task<int> BundleAsync(
+        ParseResult parsed, ClientContext context, CancellationToken cancellation)
     {
         string path = parsed.GetValue(File)!;
         if (System.IO.File.Exists(path))
@@ -47,7 +52,9 @@ internal static class SupportCommand
                     text = $"not answered: {e.Message}";
                 }
 
-                using var writer = new StreamWriter(zip.CreateEntry(name is "metrics" or "logs" ? name + ".txt" : name + ".json").Open(), new UTF8Encoding(false));
+                using var writer = new StreamWriter(
+                    zip.CreateEntry(name is "metrics" or "logs" ? name + ".txt" : name + ".json").Open(),
+                    new UTF8Encoding(false));
                 await writer.WriteAsync(text).ConfigureAwait(false);
             }
         }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Colo.Vmm.Cpu;
 using Colo.Vmm.Machine;
+using Colo.Vmm.Net.Backends;
 
 namespace Colo.Host.Cli;
 
@@ -13,6 +14,11 @@ internal static class VmRunCommand
     private static readonly Option<string?> Append = new("--append") { Description = "Kernel command line (default: console=ttyS0)" };
     private static readonly Option<string> Memory = new("--memory", "-m") { Description = "RAM, for example 512M or 2G", DefaultValueFactory = _ => "256M" };
     private static readonly Option<string> Harts = new("--smp") { Description = "Number of harts, 1 to 8", DefaultValueFactory = _ => "1" };
+    private static readonly Option<string> HartThreads = new("--smp-threads")
+    {
+        Description = "on: a thread for each hart; off: all harts in turn on one, as always with --clock icount",
+        DefaultValueFactory = _ => "on",
+    };
     private static readonly Option<string?> Bios = new("--bios") { Description = "M-mode firmware file, or none to start an ELF kernel in M-mode (default: built-in SBI)" };
     private static readonly Option<string?> DeviceTree = new("--dtb") { Description = "Device tree blob in place of the generated one" };
     private static readonly Option<string[]> Disk = new("--disk") { Description = "file=PATH[,format=raw][,readonly][,serial=] or nbd=URI; may be repeated" };
@@ -22,13 +28,24 @@ internal static class VmRunCommand
     private static readonly Option<string> Clock = new("--clock") { Description = "realtime, or icount: time follows the instruction count", DefaultValueFactory = _ => "realtime" };
     private static readonly Option<string> Tier = new("--tier") { Description = "auto, interpreter or compiled", DefaultValueFactory = _ => "auto" };
     private static readonly Option<string?> Restore = new("--restore") { Description = "Start from a saved machine" };
+    private static readonly Option<string?> Incoming = new("--incoming")
+    {
+        Description = "Wait for the machine's state: tcp:HOST:PORT, unix:PATH or defer",
+    };
+
+    private static readonly Option<bool> Stopped = new("-S")
+    {
+        Description = "Do not run the guest before the monitor's cont",
+    };
+
     private static readonly Option<string?> Seed = new("--seed") { Description = "Seed of the guest's randomness (default: random; 1 with --clock icount)" };
 
     public static Command Build()
     {
         var run = new Command("run", "Run one machine without a cluster. Ctrl-A x ends it, Ctrl-A c shows help.")
         {
-            Guest, Kernel, Initrd, Append, Memory, Harts, Bios, DeviceTree, Disk, Nic, Terminal, Qmp, Clock, Tier, Restore, Seed,
+            Guest, Kernel, Initrd, Append, Memory, Harts, HartThreads, Bios, DeviceTree, Disk, Nic, Terminal, Qmp, Clock, Tier,
+            Restore, Seed, Incoming, Stopped,
         };
         run.SetAction(parsed => VmRunner.Run(Read(parsed)));
         return new Command("vm", "Run and inspect machines on this host") { run };
@@ -44,6 +61,7 @@ internal static class VmRunCommand
             Append = parsed.GetValue(Append),
             MemoryBytes = ReadMemory(parsed.GetValue(Memory)!),
             HartCount = ReadHarts(parsed.GetValue(Harts)!),
+            HartThreads = Choose("--smp-threads", parsed.GetValue(HartThreads)!, ("on", true), ("off", false)),
             Bios = parsed.GetValue(Bios),
             DeviceTree = parsed.GetValue(DeviceTree),
             Disks = [.. (parsed.GetValue(Disk) ?? []).Select(DiskOption.Parse)],
@@ -55,11 +73,19 @@ internal static class VmRunCommand
                 "--tier", parsed.GetValue(Tier)!, ("auto", CodeTierMode.Auto), ("interpreter", CodeTierMode.Interpreter),
                 ("compiled", CodeTierMode.Compiled)),
             Restore = parsed.GetValue(Restore),
+            Incoming = ReadIncoming(parsed.GetValue(Incoming)),
+            Stopped = parsed.GetValue(Stopped),
             Seed = ReadSeed(parsed.GetValue(Seed)),
         };
         if (options.Guest is not null && options.Kernel is not null)
         {
             throw new CommandLineException($"--kernel {options.Kernel}: expected either --guest or --kernel");
+        }
+
+        if ((options.Incoming is not null || options.Stopped) && options.QmpPath is null)
+        {
+            throw new CommandLineException(
+                "--incoming and -S are ended by the monitor: expected --qmp unix:PATH as well");
         }
 
         return options.Guest is null && options.Kernel is null && options.Restore is null
@@ -83,6 +109,14 @@ internal static class VmRunCommand
     private static string? ReadQmp(string? text) => text is null ? null
         : text.StartsWith("unix:", StringComparison.Ordinal) && text.Length > 5 ? text[5..]
         : throw new CommandLineException($"--qmp {text}: expected unix:PATH");
+
+    private static string? ReadIncoming(string? text)
+    {
+        string error = "";
+        return text is null or "defer" || StreamEndpoint.TryParse(text, out _, out error)
+            ? text
+            : throw new CommandLineException($"--incoming {error}, or defer");
+    }
 
     private static ulong? ReadSeed(string? text) => text is null ? null
         : ulong.TryParse(text, out ulong seed) ? seed

@@ -34,7 +34,15 @@ internal sealed record VmRunOptions
 
     public required CodeTierMode Tier { get; init; }
 
+    public bool HartThreads { get; init; } = true;
+
     public string? Restore { get; init; }
+
+    /// <summary>Where the machine's state will come from: an address, or defer.</summary>
+    public string? Incoming { get; init; }
+
+    /// <summary>The guest waits for cont.</summary>
+    public bool Stopped { get; init; }
 
     public ulong? Seed { get; init; }
 }

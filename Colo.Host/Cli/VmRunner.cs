@@ -2,6 +2,7 @@ using Colo.Vmm.Cpu;
 using Colo.Vmm.Devices.Uart;
 using Colo.Vmm.Machine;
 using Colo.Vmm.Qmp;
+using Colo.Vmm.Qmp.Replication;
 
 namespace Colo.Host.Cli;
 
@@ -21,13 +22,21 @@ internal static class VmRunner
             (string? kernel, string? initrd) = options.Guest is { } guest ? GuestImages.Find(guest) : (options.Kernel, options.Initrd);
             IConsoleBackend? console = OpenConsole(options.Console, () => Volatile.Read(ref machine)?.Shutdown());
             machine = new VirtMachine(Build(options, kernel, options.Initrd ?? initrd, console));
-            using MachineMonitor? monitor = options.QmpPath is { } path ? new MachineMonitor(machine, path, extend: null) : null;
+            using ReplicationMonitor? replication = options.QmpPath is null
+                ? null
+                : new ReplicationMonitor(machine, options.Incoming);
+            using MachineMonitor? monitor = options.QmpPath is { } path
+                ? new MachineMonitor(machine, path, replication, extend: null) : null;
             if (options.Restore is { } file)
             {
                 Restore(machine, file);
             }
 
-            machine.Start();
+            if (options.Incoming is null && !options.Stopped)
+            {
+                machine.Start();
+            }
+
             return machine.Completion.GetAwaiter().GetResult().Code;
         }
         catch (Exception e) when (e is LoadException or IOException or ArgumentException)
@@ -61,6 +70,7 @@ internal static class VmRunner
         Seed = options.Seed ?? (options.Clock == ClockMode.InstructionCount ? 1ul : null),
         Clock = options.Clock,
         Hart = new HartOptions { Tier = options.Tier },
+        HartThreads = options.HartThreads,
     };
 
     private static IConsoleBackend? OpenConsole(string text, Action quit) => text switch

@@ -3,7 +3,10 @@ using System.Text.Json;
 
 namespace Colo.Host.Cli;
 
-/// <summary>JSON as YAML 1.2, in blocks. Every text is quoted as in JSON, which YAML reads the same, so that nothing turns into a number or a boolean.</summary>
+/// <summary>
+/// JSON as YAML 1.2, in blocks. Every text is quoted as in JSON, which YAML reads the same, so that nothing turns into
+/// a number or a boolean.
+/// </summary>
 internal static class Yaml
 {
     public static string Of(JsonElement element)
@@ -43,7 +46,9 @@ internal static class Yaml
         }
     }
 
-    /// <summary>The first entry of an item of a list stands behind its dash, every other on a line of its own.</summary>
+    /// <summary>
+    /// The first entry of an item of a list stands behind its dash, every other on a line of its own.
+    /// </summary>
     private static void Begin(StringBuilder text, int depth, ref bool behindDash)
     {
         if (!behindDash && text.Length > 0 && text[^1] != '\n')

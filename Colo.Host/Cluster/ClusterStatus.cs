@@ -5,21 +5,24 @@ using Colo.Host.Node;
 namespace Colo.Host.Cluster;
 
 /// <summary>
-/// Puts the front page together from this host's own knowledge and what its peers last said. It is never better than the
-/// truth (S15): PROTECTED only while a host that says so is fresh and the other host of the pair is heard.
+/// Puts the front page together from this host's own knowledge and what its peers last said. It is never better than
+/// the truth (S15): PROTECTED only while a host that says so is fresh and the other host of the pair is heard.
 /// </summary>
 internal static class ClusterStatus
 {
     public static ClusterStatusView Of(NodeRuntime node, DateTimeOffset now)
     {
         IReadOnlyList<MemberView> members = node.Members();
-        IEnumerable<string> names = node.Vms.Select(vm => vm.Definition.Name).Concat(node.Cluster.Names()).Distinct().Order(StringComparer.Ordinal);
+        IEnumerable<string> names = node.Vms.Select(vm => vm.Definition.Name).Concat(node.Cluster.Names()).Distinct()
+            .Order(StringComparer.Ordinal);
         List<VmStatusView> vms = [.. names.Select(name => VmOf(node, name, members))];
-        bool degraded = vms.Exists(vm => vm.Word != "PROTECTED") || members.Any(member => member.Status == "Unreachable");
+        bool degraded = vms.Exists(vm => vm.Word != "PROTECTED")
+            || members.Any(member => member.Status == "Unreachable");
         string arbiter = node.Options.Arbiter.Kind.ToString().ToLowerInvariant();
         return new ClusterStatusView(
             1, node.Self.Host.Name, now, degraded, vms, members,
-            node.Options.Arbiter.Kind == Configuration.ArbiterKind.Witness && !node.Options.IsWitness ? $"witness {node.Options.Arbiter.WitnessNode}" : arbiter);
+            node.Options.Arbiter.Kind == Configuration.ArbiterKind.Witness && !node.Options.IsWitness
+                ? $"witness {node.Options.Arbiter.WitnessNode}" : arbiter);
     }
 
     public static VmStatusView VmOf(NodeRuntime node, string name, IReadOnlyList<MemberView> members)
@@ -30,7 +33,8 @@ internal static class ClusterStatus
             views.Insert(0, (VmViews.Of(node, own), 0));
         }
 
-        // The owner speaks for the VM; among several, which there should not be, the one of the highest term and the youngest word.
+        // The owner speaks for the VM; among several, which there should not be, the one of the highest term and the
+        // youngest word.
         (VmView View, double AgeMs) = views
             .OrderByDescending(entry => Fresh(entry.View, members) ? 1 : 0)
             .ThenByDescending(entry => entry.View.Role is "Primary" or "Solo" ? 1 : 0)
@@ -38,8 +42,10 @@ internal static class ClusterStatus
         string word = WordOf(View, members);
         return new VmStatusView(
             name, word, DetailOf(View), View.Since, View.Term, View.Epoch, View.Mode, View.AutomaticRoleChange,
-            FatesOf(node, View, word), RequestedOf(View, word), View.Why, NextOf(View, word), RowsOf(views, members), View.Gauges,
-            View.Recent, View.LastCheckpoint, View.Role is "Primary" or "Solo" ? View.Host : null);
+            FatesOf(node, View, word), RequestedOf(View, word), View.Why, NextOf(View, word), RowsOf(views, members),
+            View.Gauges,
+            View.Recent, View.LastCheckpoint,
+            View.Role switch { "Primary" or "Solo" => View.Host, "Secondary" => View.Peer, _ => null });
     }
 
     private static bool Fresh(VmView view, IReadOnlyList<MemberView> members) =>
@@ -82,11 +88,15 @@ internal static class ClusterStatus
         {
             "PROTECTED" =>
             [
-                Lost(view.Role == "Secondary" ? view.Peer! : view.Host, view.Role == "Secondary" ? view.Host : view.Peer!, "answers in", seconds, about),
-                Lost(view.Role == "Secondary" ? view.Host : view.Peer!, view.Role == "Secondary" ? view.Peer! : view.Host, "continues alone after", seconds, about),
+                Lost(view.Role == "Secondary" ? view.Peer! : view.Host, view.Role == "Secondary"
+                    ? view.Host : view.Peer!, "answers in", seconds, about),
+                Lost(view.Role == "Secondary" ? view.Host : view.Peer!, view.Role == "Secondary"
+                    ? view.Peer! : view.Host, "continues alone after", seconds, about),
             ],
             "NOT PROTECTED" or "HOLDING" =>
-                [new HostFate(view.Host, false, null, $"if {view.Host} died now: {view.Name} STOPS; writes since its last flush may be lost")],
+                [new HostFate(
+                    view.Host, false, null,
+                    $"if {view.Host} died now: {view.Name} STOPS; writes since its last flush may be lost")],
             _ => [],
         };
     }
@@ -94,29 +104,37 @@ internal static class ClusterStatus
     private static HostFate Lost(string dead, string other, string does, double seconds, string about) =>
         new(dead, true, seconds, $"if {dead} died now: {other} {does} about {about}, 0 acknowledged writes lost");
 
-    /// <summary>The last measured loss of this VM here, else what the heartbeat's settings allow and a term usually takes.</summary>
+    /// <summary>
+    /// The last measured loss of this VM here, else what the heartbeat's settings allow and a term usually takes.
+    /// </summary>
     private static double TakeoverSeconds(NodeRuntime node, string vm)
     {
-        FailoverReport? measured = node.History.Reports(vm).FirstOrDefault(report => report is { RunningMs: not null, Kind: not "switchover" });
+        FailoverReport? measured = node.History.Reports(vm)
+            .FirstOrDefault(report => report is { RunningMs: not null, Kind: not "switchover" });
         double setting = (node.Options.Heartbeat.LostAfter + node.Options.Heartbeat.Interval).TotalMilliseconds;
-        return (measured is null ? setting + 50 : Math.Max(measured.SilentMs ?? 0, setting) + measured.RunningMs!.Value) / 1000;
+        return (measured is null
+            ? setting + 50 : Math.Max(measured.SilentMs ?? 0, setting) + measured.RunningMs!.Value) / 1000;
     }
 
     private static string RequestedOf(VmView view, string word) => word switch
     {
         "PROTECTED" or "OFF" => string.Empty,
-        "NOT PROTECTED" => $"wanted: two copies; is: one{(view.WaitsFor.Length > 0 ? $"; waits for {view.WaitsFor}" : string.Empty)}",
+        "NOT PROTECTED" =>
+            $"wanted: two copies; is: one{(view.WaitsFor.Length > 0 ? $"; waits for {view.WaitsFor}" : string.Empty)}",
         _ => view.WaitsFor.Length > 0 ? $"waits for {view.WaitsFor}" : string.Empty,
     };
 
     private static string NextOf(VmView view, string word) => word switch
     {
-        "PROTECTED" => view.AutomaticRoleChange ? "nothing to do" : $"`colo resume-protection {view.Name}` when the maintenance is over",
+        "PROTECTED" =>
+            view.AutomaticRoleChange
+            ? "nothing to do" : $"`colo resume-protection {view.Name}` when the maintenance is over",
         "OFF" => $"`colo vm start {view.Name}` boots it",
         "HOLDING" when view.WaitsFor.StartsWith("the operator", StringComparison.Ordinal) =>
             $"make sure that the other host is off, then `colo failover {view.Name} --reason TEXT`",
         "HOLDING" => "look at the arbiter: nothing leaves until it answers",
-        "NOT PROTECTED" when view.Protection == "Protecting" => "nothing to do; `colo wait " + view.Name + " --for protected` tells when it is done",
+        "NOT PROTECTED" when view.Protection == "Protecting" =>
+            "nothing to do; `colo wait " + view.Name + " --for protected` tells when it is done",
         "NOT PROTECTED" => $"start another host of {string.Join(", ", view.Nodes)}; it joins by itself. `colo history {view.Name}` says what happened",
         "UNKNOWN" => "the host that runs it is not heard by this node: ask that host, or wait for the fail-over",
         _ => $"`colo describe {view.Name}` says what it waits for",
@@ -125,14 +143,17 @@ internal static class ClusterStatus
     private static List<VmHostRow> RowsOf(List<(VmView View, double AgeMs)> views, IReadOnlyList<MemberView> members)
     {
         var rows = new List<VmHostRow>();
-        IEnumerable<string> names = views.SelectMany(entry => entry.View.Nodes).Concat(views.Select(entry => entry.View.Host)).Distinct();
+        IEnumerable<string> names = views.SelectMany(entry => entry.View.Nodes)
+            .Concat(views.Select(entry => entry.View.Host)).Distinct();
         foreach (string name in names)
         {
             MemberView? member = members.FirstOrDefault(known => known.Node == name);
             (VmView? view, double age) = views.FirstOrDefault(entry => entry.View.Host == name);
             bool stale = member is not { Status: "Up", IsFresh: true };
             rows.Add(new VmHostRow(
-                name, view is null || view.Role == "None" ? "-" : member is { Status: "Unreachable" } ? $"was {view.Role.ToLowerInvariant()}" : view.Role.ToLowerInvariant(), StateOf(view, member), member?.HeardMs, stale,
+                name, view is null || view.Role == "None" ? "-" : member is { Status: "Unreachable" }
+                    ? $"was {view.Role.ToLowerInvariant()}"
+                    : view.Role.ToLowerInvariant(), StateOf(view, member), member?.HeardMs, stale,
                 view is null ? null : age, view?.Epoch, DiskOf(view), member?.LinkMs));
         }
 
@@ -147,7 +168,8 @@ internal static class ClusterStatus
         null => "not a member",
         { Status: "Joining" } => "never heard",
         { Status: "Unreachable" } => $"lost ({member.Lost})",
-        _ => view?.Gauges is { Machine: not "off" } gauges ? gauges.Machine : view?.State.ToLowerInvariant() ?? "silent",
+        _ => view?.Gauges is { Machine: not "off" } gauges ? gauges.Machine : view?.State.ToLowerInvariant()
+            ?? "silent",
     };
 
     private static string DiskOf(VmView? view) => view switch

@@ -8,8 +8,8 @@ using Colo.Host.Node;
 namespace Colo.Host.Cluster;
 
 /// <summary>
-/// The other nodes as this node knows them: liveness from the heartbeats, and what each last said of itself and of its VMs.
-/// Every fact has an age. For operators and placement only; the protocol does not look here. Any thread.
+/// The other nodes as this node knows them: liveness from the heartbeats, and what each last said of itself and of its
+/// VMs. Every fact has an age. For operators and placement only; the protocol does not look here. Any thread.
 /// </summary>
 public sealed class ClusterView(HostIdentity self, NodeOptions options, HeartbeatLoop heartbeats, TimeProvider time)
 {
@@ -83,7 +83,8 @@ public sealed class ClusterView(HostIdentity self, NodeOptions options, Heartbea
             }
 
             report.EchoSequence = heard.LastSequence;
-            report.EchoHeldMicros = heard.LastAt == 0 ? 0 : (ulong)time.GetElapsedTime(heard.LastAt, now).TotalMicroseconds;
+            report.EchoHeldMicros = heard.LastAt == 0
+                ? 0 : (ulong)time.GetElapsedTime(heard.LastAt, now).TotalMicroseconds;
         }
     }
 
@@ -93,7 +94,8 @@ public sealed class ClusterView(HostIdentity self, NodeOptions options, Heartbea
         IReadOnlyList<PeerGlance> glances = heartbeats.Peers();
         lock (gate)
         {
-            IEnumerable<MemberView> others = glances.Select(glance => MemberOf(glance, peers.GetValueOrDefault(glance.Host.Name)));
+            IEnumerable<MemberView> others = glances.Select(
+                glance => MemberOf(glance, peers.GetValueOrDefault(glance.Host.Name)));
             var me = new MemberView(
                 self.Host.Name, "Up", [options.IsWitness ? "witness" : "host"], self.Incarnation.Value, 0, 0,
                 [.. options.Listen.Select(_ => true)], null, own, 0);
@@ -109,7 +111,8 @@ public sealed class ClusterView(HostIdentity self, NodeOptions options, Heartbea
             return
             [
                 .. peers.Values.Where(heard => heard.Vms.ContainsKey(vm.Name))
-                    .Select(heard => (heard.Vms[vm.Name].View, time.GetElapsedTime(heard.Vms[vm.Name].At).TotalMilliseconds)),
+                    .Select(heard =>
+                        (heard.Vms[vm.Name].View, time.GetElapsedTime(heard.Vms[vm.Name].At).TotalMilliseconds)),
             ];
         }
     }
@@ -120,7 +123,8 @@ public sealed class ClusterView(HostIdentity self, NodeOptions options, Heartbea
         lock (gate)
         {
             return [.. peers.Values.SelectMany(heard => heard.Vms)
-                .Where(vm => time.GetElapsedTime(vm.Value.At) < TimeSpan.FromSeconds(10)).Select(vm => vm.Key).Distinct()];
+                .Where(vm => time.GetElapsedTime(vm.Value.At) < TimeSpan.FromSeconds(10)).Select(vm => vm.Key)
+                    .Distinct()];
         }
     }
 
@@ -139,8 +143,10 @@ public sealed class ClusterView(HostIdentity self, NodeOptions options, Heartbea
         string status = glance.Identity is null ? "Joining" : glance.Lost is null ? "Up" : "Unreachable";
         TimeSpan believed = (3 * options.Heartbeat.Interval) + options.Heartbeat.PauseAccepted;
         return new MemberView(
-            glance.Host.Name, status, heard?.Facts is { } facts ? [facts.IsWitness ? "witness" : "host"] : [], glance.Identity?.Incarnation.Value,
-            glance.Age?.TotalMilliseconds, status == "Up" ? heard?.LinkMs : null, [.. glance.LinksUp], glance.Lost?.ToString(), heard?.Facts,
+            glance.Host.Name, status, heard?.Facts is { } facts
+                ? [facts.IsWitness ? "witness" : "host"] : [], glance.Identity?.Incarnation.Value,
+            glance.Age?.TotalMilliseconds, status == "Up"
+                ? heard?.LinkMs : null, [.. glance.LinksUp], glance.Lost?.ToString(), heard?.Facts,
             heard?.Facts is null ? null : time.GetElapsedTime(heard.FactsAt).TotalMilliseconds)
         {
             IsFresh = glance.Age is { } age && age <= believed,

@@ -29,6 +29,8 @@ internal static class HostMemory
     private static long Kibibytes(string line)
     {
         string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        return words.Length > 1 && long.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out long value) ? value << 10 : 0;
+        return words.Length > 1
+            && long.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out long value)
+            ? value << 10 : 0;
     }
 }

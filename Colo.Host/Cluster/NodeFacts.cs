@@ -5,5 +5,6 @@ namespace Colo.Host.Cluster;
 /// <param name="FailureDomain">Operator's word for what fails together (rack, room, circuit); empty: not said.</param>
 /// <param name="Arbiter">Kind of arbiter that this node asks.</param>
 public sealed record NodeFacts(
-    string Name, bool IsWitness, string FailureDomain, long FreeMemoryBytes, long TotalMemoryBytes, int Vms, int Primaries,
+    string Name, bool IsWitness, string FailureDomain, long FreeMemoryBytes, long TotalMemoryBytes, int Vms,
+    int Primaries,
     bool IsDraining, bool ReachesGateway, string Arbiter, string Program);

@@ -14,7 +14,8 @@ public sealed class NodeOrders(HostId self, Func<PeerLinks> links, TimeProvider 
     private ulong last;
 
     /// <summary>Carries out an order here; set once before the first can arrive.</summary>
-    public Func<string, string, string, Task<Outcome>> Here { get; set; } = (_, _, _) => Task.FromResult(Outcome.Refused("not ready"));
+    public Func<string, string, string, Task<Outcome>> Here { get; set; } = (_, _, _) =>
+        Task.FromResult(Outcome.Refused("not ready"));
 
     /// <summary>Gives an order to a node, which may be this one, and waits for its answer.</summary>
     public async Task<Outcome> AskAsync(string node, string verb, string name, string body)
@@ -29,7 +30,8 @@ public sealed class NodeOrders(HostId self, Func<PeerLinks> links, TimeProvider 
         waiting[number] = answered;
         try
         {
-            if (!links().Ask(new HostId(node), new WireNodeRequest { Request = number, Verb = verb, Name = name, Body = body }))
+            if (!links()
+                .Ask(new HostId(node), new WireNodeRequest { Request = number, Verb = verb, Name = name, Body = body }))
             {
                 return Outcome.Refused($"{node} cannot be reached");
             }

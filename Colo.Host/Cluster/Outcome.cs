@@ -1,7 +1,8 @@
 namespace Colo.Host.Cluster;
 
 /// <summary>How an order to the management ended.</summary>
-/// <param name="State">done, refused (nothing has changed), invalid (nothing has changed, the errors say why), failed or unknown.</param>
+/// <param name="State">done, refused (nothing has changed), invalid (nothing has changed, the errors say why), failed
+/// or unknown.</param>
 /// <param name="Errors">What is wrong with a definition, line by line.</param>
 public sealed record Outcome(string State, string Text, IReadOnlyList<string> Errors)
 {

@@ -4,16 +4,19 @@ namespace Colo.Host.Cluster;
 public static class Placement
 {
     /// <summary>
-    /// The primary first, then the secondary, then the spares. Only hosts that are heard, not drained, and have the memory
-    /// free: by free memory, most first, the one with fewer primaries on a tie of sixteenths; never twice the same host,
-    /// and the secondary in another failure domain than the primary where there is one.
+    /// The primary first, then the secondary, then the spares. Only hosts that are heard, not drained, and have the
+    /// memory free: by free memory, most first, the one with fewer primaries on a tie of sixteenths; never twice the
+    /// same host, and the secondary in another failure domain than the primary where there is one.
     /// </summary>
     /// <returns>Empty when no host qualifies; one name when there is nobody for the second copy.</returns>
     public static IReadOnlyList<string> Choose(long memoryBytes, IReadOnlyList<MemberView> members)
     {
         List<NodeFacts> fit =
         [
-            .. members.Where(member => member is { Status: "Up", Facts: { IsWitness: false, IsDraining: false } facts } && facts.FreeMemoryBytes >= memoryBytes)
+            .. members.Where(
+                member =>
+                member is { Status: "Up", Facts: { IsWitness: false, IsDraining: false } facts }
+                && facts.FreeMemoryBytes >= memoryBytes)
                 .Select(member => member.Facts!)
                 .OrderByDescending(facts => Sixteenths(facts)).ThenBy(facts => facts.Primaries)
                 .ThenByDescending(facts => facts.FreeMemoryBytes).ThenBy(facts => facts.Name, StringComparer.Ordinal),
@@ -24,12 +27,15 @@ public static class Placement
         }
 
         NodeFacts primary = fit[0];
-        NodeFacts secondary = fit.Skip(1).FirstOrDefault(facts => facts.FailureDomain != primary.FailureDomain) ?? fit[1];
-        return [primary.Name, secondary.Name, .. fit.Where(facts => facts != primary && facts != secondary).Select(facts => facts.Name)];
+        NodeFacts secondary = fit.Skip(1).FirstOrDefault(facts => facts.FailureDomain != primary.FailureDomain)
+            ?? fit[1];
+        return [primary.Name, secondary.Name,
+            .. fit.Where(facts => facts != primary && facts != secondary).Select(facts => facts.Name)];
     }
 
     /// <summary>Why each node that was not chosen was not, for the operator.</summary>
-    public static IEnumerable<string> Reasons(long memoryBytes, IReadOnlyList<MemberView> members) => members.Select(member => member switch
+    public static IEnumerable<string> Reasons(long memoryBytes, IReadOnlyList<MemberView> members) =>
+        members.Select(member => member switch
     {
         { Status: not "Up" } => $"{member.Node} is not heard",
         { Facts: null } => $"{member.Node} has not reported yet",
@@ -40,5 +46,6 @@ public static class Placement
         _ => $"{member.Node} would do",
     });
 
-    private static long Sixteenths(NodeFacts facts) => facts.TotalMemoryBytes == 0 ? 0 : facts.FreeMemoryBytes * 16 / facts.TotalMemoryBytes;
+    private static long Sixteenths(NodeFacts facts) =>
+        facts.TotalMemoryBytes == 0 ? 0 : facts.FreeMemoryBytes * 16 / facts.TotalMemoryBytes;
 }

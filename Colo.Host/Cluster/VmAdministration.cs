@@ -6,20 +6,23 @@ using Colo.Host.Node;
 namespace Colo.Host.Cluster;
 
 /// <summary>
-/// Creates, removes and places VMs in a running cluster. Every node that may hold the VM checks the definition before any
-/// takes it; each keeps it in its own state directory. The node that is asked need not be one of them.
+/// Creates, removes and places VMs in a running cluster. Every node that may hold the VM checks the definition before
+/// any takes it; each keeps it in its own state directory. The node that is asked need not be one of them.
 /// </summary>
 public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders orders)
 {
     /// <summary>Adds a VM to the cluster.</summary>
-    /// <param name="text">HOCON or JSON, the keys of <c>colo.vm-defaults</c>; without <c>nodes</c> they are chosen.</param>
+    /// <param name="text">HOCON or JSON, the keys of <c>colo.vm-defaults</c>; without <c>nodes</c> they are
+    /// chosen.</param>
     /// <param name="dryRun">Checks on all nodes and changes nothing.</param>
     public async Task<Outcome> CreateAsync(string vm, string text, bool dryRun)
     {
         string chosen = string.Empty;
         if (!VmText.NamesNodes(vm, text))
         {
-            VmDefinition? draft = VmText.Read(vm, VmText.WithNodes(text, [node.Self.Host.Name]), "definition", node.Options, out IReadOnlyList<ConfigurationError> wrong);
+            VmDefinition? draft = VmText.Read(
+                vm, VmText.WithNodes(text, [node.Self.Host.Name]), "definition", node.Options,
+                out IReadOnlyList<ConfigurationError> wrong);
             if (draft is null)
             {
                 return Invalid(vm, wrong);
@@ -29,30 +32,40 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
             IReadOnlyList<string> places = Placement.Choose(draft.MemoryBytes, members);
             if (places.Count == 0)
             {
-                return Outcome.Refused($"no host has room: {string.Join("; ", Placement.Reasons(draft.MemoryBytes, members))}");
+                return Outcome.Refused(
+                    $"no host has room: {string.Join("; ", Placement.Reasons(draft.MemoryBytes, members))}");
             }
 
-            chosen = places.Count == 1 ? $" (only {places[0]} has room: it will not be protected)" : " (chosen by free memory)";
+            chosen = places.Count == 1
+                ? $" (only {places[0]} has room: it will not be protected)" : " (chosen by free memory)";
             text = VmText.WithNodes(text, places);
         }
 
-        VmDefinition? definition = VmText.Read(vm, text, "definition", node.Options, out IReadOnlyList<ConfigurationError> errors);
+        VmDefinition? definition = VmText.Read(
+            vm, text, "definition", node.Options, out IReadOnlyList<ConfigurationError> errors);
         if (definition is null)
         {
             return Invalid(vm, errors);
         }
 
-        Outcome[] checks = await Task.WhenAll(definition.Nodes.Select(name => orders.AskAsync(name, "check", vm, text))).ConfigureAwait(false);
+        Outcome[] checks = await Task.WhenAll(definition.Nodes.Select(name => orders.AskAsync(name, "check", vm, text)))
+            .ConfigureAwait(false);
         if (checks.FirstOrDefault(check => !check.IsDone) is { } refusal)
         {
-            return new Outcome("refused", $"{refusal.Text}; nothing has changed", [.. checks.Where(check => !check.IsDone).Select(check => check.Text)]);
+            return new Outcome(
+                "refused", $"{refusal.Text}; nothing has changed",
+                [.. checks.Where(check => !check.IsDone).Select(check => check.Text)]);
         }
 
         string on = $"on {string.Join(", ", definition.Nodes)}{chosen}";
-        return dryRun ? Outcome.Done($"would be created {on}; nothing has changed") : await DefineAsync(vm, text, definition.Nodes, on).ConfigureAwait(false);
+        return dryRun
+            ? Outcome.Done($"would be created {on}; nothing has changed")
+            : await DefineAsync(vm, text, definition.Nodes, on).ConfigureAwait(false);
     }
 
-    /// <summary>Changes which nodes may hold a VM. A present member of the pair stays until it is lost or drained.</summary>
+    /// <summary>
+    /// Changes which nodes may hold a VM. A present member of the pair stays until it is lost or drained.
+    /// </summary>
     public async Task<Outcome> PlaceAsync(string vm, IReadOnlyList<string> nodes)
     {
         if (store.Text(vm) is not { } text)
@@ -69,13 +82,15 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
             return Invalid(vm, errors);
         }
 
-        Outcome[] checks = await Task.WhenAll(nodes.Except(before).Select(name => orders.AskAsync(name, "check", vm, changed))).ConfigureAwait(false);
+        Outcome[] checks = await Task.WhenAll(
+            nodes.Except(before).Select(name => orders.AskAsync(name, "check", vm, changed))).ConfigureAwait(false);
         if (checks.FirstOrDefault(check => !check.IsDone) is { } refusal)
         {
             return Outcome.Refused($"{refusal.Text}; nothing has changed");
         }
 
-        return await DefineAsync(vm, changed, [.. nodes.Union(before)], $"may be on {string.Join(", ", nodes)}").ConfigureAwait(false);
+        return await DefineAsync(vm, changed, [.. nodes.Union(before)], $"may be on {string.Join(", ", nodes)}")
+            .ConfigureAwait(false);
     }
 
     /// <summary>Removes a VM that is off from all its nodes. Its disks stay where they are.</summary>
@@ -104,11 +119,13 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
             }
         }
 
-        return Outcome.Done($"removed from {string.Join(", ", record.Definition.Nodes)}; disks and the arbiter's record stay");
+        return Outcome.Done(
+            $"removed from {string.Join(", ", record.Definition.Nodes)}; disks and the arbiter's record stay");
     }
 
     /// <summary>Hands all of a node's roles away and keeps it out, or takes it in again.</summary>
-    public Task<Outcome> DrainAsync(string host, bool drain) => orders.AskAsync(host, drain ? "drain" : "undrain", host, string.Empty);
+    public Task<Outcome> DrainAsync(string host, bool drain) =>
+        orders.AskAsync(host, drain ? "drain" : "undrain", host, string.Empty);
 
     /// <summary>Carries out what a node's management (this one's or a peer's) wants done here.</summary>
     public async Task<Outcome> HereAsync(string verb, string name, string body)
@@ -133,7 +150,8 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
     }
 
     private static Outcome Invalid(string vm, IReadOnlyList<ConfigurationError> errors) =>
-        new("invalid", $"the definition of {vm} has {errors.Count} error{(errors.Count == 1 ? string.Empty : "s")}", [.. errors.Select(error => error.ToString())]);
+        new("invalid", $"the definition of {vm} has {errors.Count} error{(errors.Count == 1 ? string.Empty : "s")}",
+            [.. errors.Select(error => error.ToString())]);
 
     private async Task<Outcome> DefineAsync(string vm, string text, IReadOnlyList<string> nodes, string words)
     {
@@ -144,7 +162,8 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
             Outcome defined = await orders.AskAsync(name, "define", vm, text).ConfigureAwait(false);
             if (!defined.IsDone)
             {
-                string those = done.Count == 0 ? "no node has it" : $"{string.Join(", ", done)} has it already: repeat the command";
+                string those = done.Count == 0
+                    ? "no node has it" : $"{string.Join(", ", done)} has it already: repeat the command";
                 return new Outcome(done.Count == 0 ? "refused" : "failed", $"{defined.Text}; {those}", []);
             }
 
@@ -156,7 +175,8 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
 
     private Outcome Check(string vm, string text)
     {
-        VmDefinition? definition = VmText.Read(vm, text, "definition", node.Options, out IReadOnlyList<ConfigurationError> errors);
+        VmDefinition? definition = VmText.Read(
+            vm, text, "definition", node.Options, out IReadOnlyList<ConfigurationError> errors);
         if (definition is null)
         {
             return Invalid(vm, errors);
@@ -164,10 +184,14 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
 
         if (node.Find(vm) is { } known && store.Text(vm) != text)
         {
-            return Outcome.Refused(known.IsStored ? $"VM '{vm}' is here already; `colo vm place` changes its nodes" : $"VM '{vm}' stands in this node's file");
+            return Outcome.Refused(
+                known.IsStored
+                ? $"VM '{vm}' is here already; `colo vm place` changes its nodes"
+                : $"VM '{vm}' stands in this node's file");
         }
 
-        string? missing = definition.Disks.Where(disk => disk.SizeBytes == 0 && !File.Exists(disk.Path)).Select(disk => disk.Path).FirstOrDefault();
+        string? missing = definition.Disks.Where(disk => disk.SizeBytes == 0 && !File.Exists(disk.Path))
+            .Select(disk => disk.Path).FirstOrDefault();
         if (missing is not null)
         {
             return Outcome.Refused($"disk {missing} does not exist here and has no size");
@@ -190,7 +214,8 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
 
     private async Task<Outcome> DefineHereAsync(string vm, string text)
     {
-        VmDefinition? definition = VmText.Read(vm, text, "definition", node.Options, out IReadOnlyList<ConfigurationError> errors);
+        VmDefinition? definition = VmText.Read(
+            vm, text, "definition", node.Options, out IReadOnlyList<ConfigurationError> errors);
         if (definition is null)
         {
             return Invalid(vm, errors);
@@ -201,7 +226,8 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
         {
             known.Definition = definition;
             IReadOnlyList<HostId> candidates = [.. definition.Nodes.Select(name => new HostId(name))];
-            Effect.CompleteCommand placed = await node.CommandAsync(vm, new SetCandidatesCommand(NodeRuntime.NewCommandId(), candidates)).ConfigureAwait(false);
+            Effect.CompleteCommand placed = await node.CommandAsync(
+                vm, new SetCandidatesCommand(NodeRuntime.NewCommandId(), candidates)).ConfigureAwait(false);
             return placed.Result == CommandResult.Done ? Outcome.Done(placed.Text) : Outcome.Failed(placed.Text);
         }
 
@@ -213,7 +239,8 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
         }
 
         node.AddVm(definition, isStored: true);
-        node.Events.Add(vm, new HostEvent(EventCode.VmDefined, Term.Zero, Epoch.Zero, $"on {string.Join(", ", definition.Nodes)}"));
+        node.Events.Add(
+            vm, new HostEvent(EventCode.VmDefined, Term.Zero, Epoch.Zero, $"on {string.Join(", ", definition.Nodes)}"));
         return Outcome.Done("defined");
     }
 

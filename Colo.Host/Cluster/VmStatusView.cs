@@ -14,18 +14,22 @@ public sealed record HostFate(string Host, bool Survives, double? AboutSeconds, 
 /// <param name="IsStale">Older than what is believed: shown, but not as current.</param>
 /// <param name="ToldMs">Age of what this host said about the VM; null: it said nothing.</param>
 public sealed record VmHostRow(
-    string Host, string Role, string State, double? HeardMs, bool IsStale, double? ToldMs, long? Epoch, string Disk, double? LinkMs);
+    string Host, string Role, string State, double? HeardMs, bool IsStale, double? ToldMs, long? Epoch, string Disk,
+    double? LinkMs);
 
 /// <summary>One VM on the front page: the truth in one line, what a loss would mean, and the rows below it.</summary>
 /// <param name="Word">PROTECTED, NOT PROTECTED, HOLDING, OFF, or UNKNOWN.</param>
 /// <param name="Requested">What is wanted where it differs from what is; empty otherwise.</param>
 /// <param name="Next">What the operator should do; "nothing to do" is an answer.</param>
 public sealed record VmStatusView(
-    string Name, string Word, string Detail, DateTimeOffset Since, long Term, long Epoch, string Mode, bool AutomaticRoleChange,
-    IReadOnlyList<HostFate> IfDied, string Requested, string Why, string Next, IReadOnlyList<VmHostRow> Hosts, VmGauges? Gauges,
+    string Name, string Word, string Detail, DateTimeOffset Since, long Term, long Epoch, string Mode,
+    bool AutomaticRoleChange,
+    IReadOnlyList<HostFate> IfDied, string Requested, string Why, string Next, IReadOnlyList<VmHostRow> Hosts,
+    VmGauges? Gauges,
     RecentCheckpoints? Recent, CheckpointEntry? LastCheckpoint, string? Owner);
 
 /// <summary>The front page of a cluster as one node knows it.</summary>
 public sealed record ClusterStatusView(
-    int Version, string Node, DateTimeOffset Time, bool IsDegraded, IReadOnlyList<VmStatusView> Vms, IReadOnlyList<MemberView> Members,
+    int Version, string Node, DateTimeOffset Time, bool IsDegraded, IReadOnlyList<VmStatusView> Vms,
+    IReadOnlyList<MemberView> Members,
     string Arbiter);

@@ -3,8 +3,8 @@ using Colo.Host.Configuration;
 namespace Colo.Host.Cluster;
 
 /// <summary>
-/// The VMs that were created at run time, in the state directory: <c>vms/NAME.conf</c>, each the text as it was given. They
-/// are there again after a restart; a VM of the node's own file with the same name goes before.
+/// The VMs that were created at run time, in the state directory: <c>vms/NAME.conf</c>, each the text as it was given.
+/// They are there again after a restart; a VM of the node's own file with the same name goes before.
 /// </summary>
 public sealed class VmStore(string stateDirectory)
 {
@@ -42,7 +42,8 @@ public sealed class VmStore(string stateDirectory)
         foreach (string path in Directory.GetFiles(folder, "*.conf").Order(StringComparer.Ordinal))
         {
             string name = Path.GetFileNameWithoutExtension(path);
-            VmDefinition? definition = VmText.Read(name, File.ReadAllText(path), path, options, out IReadOnlyList<ConfigurationError> errors);
+            VmDefinition? definition = VmText.Read(
+                name, File.ReadAllText(path), path, options, out IReadOnlyList<ConfigurationError> errors);
             if (definition is not null)
             {
                 found.Add(definition);

@@ -2,7 +2,9 @@ using Colo.Host.Configuration;
 
 namespace Colo.Host.Cluster;
 
-/// <summary>The definition of one VM as a text of its own: HOCON or JSON, the keys of <c>colo.vm-defaults</c> without a prefix.</summary>
+/// <summary>
+/// The definition of one VM as a text of its own: HOCON or JSON, the keys of <c>colo.vm-defaults</c> without a prefix.
+/// </summary>
 public static class VmText
 {
     private static readonly Dictionary<string, string> NoEnvironment = [];
@@ -10,7 +12,8 @@ public static class VmText
     /// <summary>Reads and checks a definition.</summary>
     /// <param name="place">What stands before the line number in messages.</param>
     /// <returns>Null when there are errors.</returns>
-    public static VmDefinition? Read(string vm, string text, string place, NodeOptions options, out IReadOnlyList<ConfigurationError> errors)
+    public static VmDefinition? Read(
+        string vm, string text, string place, NodeOptions options, out IReadOnlyList<ConfigurationError> errors)
     {
         ConfigurationLoader loader = ConfigurationLoader.Parse(Wrap(vm, text), place, NoEnvironment);
         var keys = new KeyReader(loader);

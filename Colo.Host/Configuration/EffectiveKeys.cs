@@ -10,12 +10,15 @@ internal static class EffectiveKeys
     {
         var set = loader.Keys.ToHashSet(StringComparer.Ordinal);
         var entries = new List<ConfigEntry>();
-        foreach (string key in ConfigurationLoader.ReferenceKeys.Union(set).Where(key => key.StartsWith("colo.", StringComparison.Ordinal)
+        foreach (
+            string key in ConfigurationLoader.ReferenceKeys.Union(set)
+            .Where(key => key.StartsWith("colo.", StringComparison.Ordinal)
             && !key.Contains('[', StringComparison.Ordinal)).Order(StringComparer.Ordinal))
         {
             if (loader.Config.GetValue(key) is { } value && !value.IsObject())
             {
-                entries.Add(new ConfigEntry(key, TextOf(value), set.Contains(key) ? loader.PlaceOf(key) : "reference.conf"));
+                entries.Add(
+                    new ConfigEntry(key, TextOf(value), set.Contains(key) ? loader.PlaceOf(key) : "reference.conf"));
             }
         }
 

@@ -25,12 +25,15 @@ internal sealed class KeyReader
 
     public List<ConfigurationError> Errors { get; }
 
-    /// <summary>A reader for the keys below <paramref name="prefix"/>, where those below another object are the defaults.</summary>
+    /// <summary>
+    /// A reader for the keys below <paramref name="prefix"/>, where those below another object are the defaults.
+    /// </summary>
     public KeyReader WithDefaults(string prefix, string defaults)
     {
         // The defaults are moved below the prefix as text: Akka's Config cannot be put under a path otherwise.
         HoconValue? value = config.GetValue(defaults);
-        Config moved = value is null ? Config.Empty : ConfigurationFactory.ParseString($"{prefix} {{\n{Body(value)}\n}}");
+        Config moved = value is null
+            ? Config.Empty : ConfigurationFactory.ParseString($"{prefix} {{\n{Body(value)}\n}}");
         return new KeyReader(loader, config.WithFallback(moved), Errors);
     }
 
@@ -66,7 +69,8 @@ internal sealed class KeyReader
     public static string Member(HoconObject item, string name, string @default = "") =>
         item.Items.TryGetValue(name, out HoconValue? value) ? value.GetString() ?? @default : @default;
 
-    public void Wrong(string key, string problem) => Errors.Add(new ConfigurationError(key, loader.PlaceOf(key), problem));
+    public void Wrong(string key, string problem) =>
+        Errors.Add(new ConfigurationError(key, loader.PlaceOf(key), problem));
 
     public string Text(string key, bool required = false)
     {
@@ -124,7 +128,9 @@ internal sealed class KeyReader
 
     public TimeSpan Duration(string key)
     {
-        TimeSpan value = Guard(key, () => config.GetTimeSpan(key, allowInfinite: false), TimeSpan.FromSeconds(1), "a duration such as 200ms or 5s");
+        TimeSpan value = Guard(
+            key, () =>
+            config.GetTimeSpan(key, allowInfinite: false), TimeSpan.FromSeconds(1), "a duration such as 200ms or 5s");
         if (value <= TimeSpan.Zero)
         {
             Wrong(key, $"is {value.TotalMilliseconds} ms, expected a positive duration");
@@ -159,7 +165,8 @@ internal sealed class KeyReader
         where TEnum : struct, Enum
     {
         string text = Text(key);
-        if (Enum.TryParse(text, ignoreCase: true, out TEnum value) && Enum.IsDefined(value) && !char.IsAsciiDigit(text[0]))
+        if (Enum.TryParse(text, ignoreCase: true, out TEnum value) && Enum.IsDefined(value)
+            && !char.IsAsciiDigit(text[0]))
         {
             return value;
         }
@@ -168,7 +175,8 @@ internal sealed class KeyReader
         return default;
     }
 
-    public IReadOnlyList<string> Texts(string key) => [.. Guard(key, () => config.GetStringList(key), [], "a list of texts") ?? []];
+    public IReadOnlyList<string> Texts(string key) =>
+        [.. Guard(key, () => config.GetStringList(key), [], "a list of texts") ?? []];
 
     public IReadOnlyList<IPEndPoint> EndPoints(string key, bool required)
     {
@@ -197,7 +205,8 @@ internal sealed class KeyReader
     public IReadOnlyList<string> Children(string key)
     {
         HoconValue? value = config.GetValue(key);
-        return value is null || !value.IsObject() ? [] : [.. value.GetObject()!.Items.Keys.Select(name => name.Trim('"')).Order(StringComparer.Ordinal)];
+        return value is null || !value.IsObject()
+            ? [] : [.. value.GetObject()!.Items.Keys.Select(name => name.Trim('"')).Order(StringComparer.Ordinal)];
     }
 
     private T Guard<T>(string key, Func<T> read, T instead, string expected)
@@ -206,7 +215,8 @@ internal sealed class KeyReader
         {
             return read();
         }
-        catch (Exception problem) when (problem is FormatException or OverflowException or NotSupportedException or ConfigurationException)
+        catch (Exception problem) when (
+            problem is FormatException or OverflowException or NotSupportedException or ConfigurationException)
         {
             Wrong(key, $"is '{config.GetValue(key)}', expected {expected}");
             return instead;

@@ -73,7 +73,8 @@ public enum ArbiterKind
 
 /// <summary>The arbiter; only the members of its kind are set.</summary>
 public sealed record ArbiterOptions(
-    ArbiterKind Kind, TimeSpan Timeout, string Directory, IReadOnlyList<Uri> EtcdEndpoints, string EtcdPrefix, string WitnessNode)
+    ArbiterKind Kind, TimeSpan Timeout, string Directory, IReadOnlyList<Uri> EtcdEndpoints, string EtcdPrefix,
+    string WitnessNode)
 {
     /// <summary>User of etcd's own authentication; empty: none.</summary>
     public string EtcdUser { get; init; } = string.Empty;
@@ -84,5 +85,7 @@ public sealed record ArbiterOptions(
     public string EtcdAuthority { get; init; } = string.Empty;
 }
 
-/// <summary>Programs with their own first arguments, by transition name (on-peer-lost, ...), without those that are not set.</summary>
+/// <summary>
+/// Programs with their own first arguments, by transition name (on-peer-lost, ...), without those that are not set.
+/// </summary>
 public sealed record HookOptions(IReadOnlyDictionary<string, IReadOnlyList<string>> Scripts, TimeSpan Timeout);

@@ -9,7 +9,8 @@ namespace Colo.Host.Configuration;
 /// </summary>
 public static class NodeOptionsReader
 {
-    private static readonly string[] HookNames = ["on-peer-lost", "on-takeover", "on-solo", "on-pair", "on-evicted", "on-guest-silent"];
+    private static readonly string[] HookNames =
+        ["on-peer-lost", "on-takeover", "on-solo", "on-pair", "on-evicted", "on-guest-silent"];
 
     /// <summary>Null when there are errors.</summary>
     public static NodeOptions? Read(ConfigurationLoader loader, out IReadOnlyList<ConfigurationError> errors)
@@ -29,7 +30,9 @@ public static class NodeOptionsReader
         TlsOptions? tls = ReadTls(keys);
         if (tls is null && listen.Any(address => !IPAddress.IsLoopback(address.Address)))
         {
-            keys.Wrong("colo.node.listen", "is not loopback only, so colo.node.tls must name certificates (colo cert init makes them)");
+            keys.Wrong(
+                "colo.node.listen",
+                "is not loopback only, so colo.node.tls must name certificates (colo cert init makes them)");
         }
 
         List<PeerEndpoint> peers = ReadPeers(keys);
@@ -94,7 +97,9 @@ public static class NodeOptionsReader
         string token = keys.File("colo.management.token-file");
         if (!IPAddress.IsLoopback(address) && (token.Length == 0 || tls is null))
         {
-            keys.Wrong("colo.management.host", $"is {address}, not loopback: set colo.management.token-file and colo.node.tls");
+            keys.Wrong(
+                "colo.management.host",
+                $"is {address}, not loopback: set colo.management.token-file and colo.node.tls");
         }
 
         return new ManagementOptions(address, (int)keys.Number("colo.management.port", 0, 65535), token);
@@ -133,7 +138,8 @@ public static class NodeOptionsReader
             }
             else
             {
-                keys.Wrong("colo.arbiter.etcd.endpoints", $"has '{text}', expected http://HOST:PORT or https://HOST:PORT");
+                keys.Wrong(
+                    "colo.arbiter.etcd.endpoints", $"has '{text}', expected http://HOST:PORT or https://HOST:PORT");
             }
         }
 
@@ -158,7 +164,8 @@ public static class NodeOptionsReader
         }
 
         return new ArbiterOptions(
-            kind, keys.Duration("colo.arbiter.timeout"), directory, endpoints, keys.Text("colo.arbiter.etcd.prefix"), witness)
+            kind, keys.Duration("colo.arbiter.timeout"), directory, endpoints, keys.Text("colo.arbiter.etcd.prefix"),
+            witness)
         {
             EtcdUser = keys.Text("colo.arbiter.etcd.user"),
             EtcdPasswordFile = keys.File("colo.arbiter.etcd.password-file"),

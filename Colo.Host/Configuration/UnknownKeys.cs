@@ -5,10 +5,14 @@ internal static class UnknownKeys
 {
     private const string Vms = "colo.vms.";
 
-    /// <summary>Reports every key below <c>colo</c> that reference.conf does not know. Names of peers and VMs are free.</summary>
+    /// <summary>
+    /// Reports every key below <c>colo</c> that reference.conf does not know. Names of peers and VMs are free.
+    /// </summary>
     public static void Report(ConfigurationLoader loader, KeyReader keys)
     {
-        foreach (string path in loader.Keys.Where(path => path.StartsWith("colo.", StringComparison.Ordinal)).Order(StringComparer.Ordinal))
+        foreach (
+            string path in loader.Keys.Where(path => path.StartsWith("colo.", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal))
         {
             if (!path.Contains('[', StringComparison.Ordinal) && !IsKnown(path))
             {

@@ -17,7 +17,8 @@ internal static partial class VmDefinitionReader
         string prefix = $"colo.vms.{vm}";
         if (!NamePattern().IsMatch(vm))
         {
-            keys.Wrong(prefix, "is no name of a VM; expected 1 to 32 letters, digits, '-' and '_', a letter or digit first");
+            keys.Wrong(
+                prefix, "is no name of a VM; expected 1 to 32 letters, digits, '-' and '_', a letter or digit first");
         }
 
         KeyReader own = keys.WithDefaults(prefix, "colo.vm-defaults");
@@ -36,7 +37,8 @@ internal static partial class VmDefinitionReader
 
         CheckpointOptions checkpoint = ReadCheckpoint(own, prefix);
         IReadOnlyList<VmDisk> disks = ReadDisks(own, prefix);
-        VmQemu? qemu = backend == VmBackendKind.Qemu ? QemuKeys.Read(own, prefix, checkpoint, disks, guest.Length + kernel.Length > 0) : null;
+        VmQemu? qemu = backend == VmBackendKind.Qemu
+            ? QemuKeys.Read(own, prefix, checkpoint, disks, guest.Length + kernel.Length > 0) : null;
         return new VmDefinition
         {
             Name = vm,
@@ -86,10 +88,12 @@ internal static partial class VmDefinitionReader
 
     private static VmCheck? ReadCheck(KeyReader keys, string prefix) =>
         keys.Address($"{prefix}.check.address") is { } address
-            ? new VmCheck(address, keys.Duration($"{prefix}.check.interval"), (int)keys.Number($"{prefix}.check.misses", 1, 1000))
+            ? new VmCheck(
+                address, keys.Duration($"{prefix}.check.interval"), (int)keys.Number($"{prefix}.check.misses", 1, 1000))
             : null;
 
-    private static IReadOnlyList<string> ReadNodes(KeyReader keys, string prefix, string node, IReadOnlyList<string> peers)
+    private static IReadOnlyList<string> ReadNodes(
+        KeyReader keys, string prefix, string node, IReadOnlyList<string> peers)
     {
         IReadOnlyList<string> nodes = keys.Texts($"{prefix}.nodes");
         foreach (string name in nodes)
@@ -163,7 +167,8 @@ internal static partial class VmDefinitionReader
         }
 
         int shift = char.ToUpperInvariant(text[^1]) switch { 'K' => 10, 'M' => 20, 'G' => 30, 'T' => 40, _ => 0 };
-        bool read = long.TryParse(shift == 0 ? text : text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out long number)
+        bool read = long.TryParse(
+            shift == 0 ? text : text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out long number)
             && number > 0 && number <= (long.MaxValue >> shift);
         bytes = read ? number << shift : 0;
         return read && bytes % 512 == 0;
@@ -187,16 +192,21 @@ internal static partial class VmDefinitionReader
                 keys.Wrong(key, $"has tap '{tap}', expected at most 15 characters");
             }
 
-            nics.Add(new VmNic(KeyReader.Member(item, "bridge"), mac, tap) { Model = KeyReader.Member(item, "model", "e1000") });
+            nics.Add(
+                new VmNic(
+                KeyReader.Member(item, "bridge"), mac, tap) { Model = KeyReader.Member(item, "model", "e1000") });
         }
 
         return nics;
     }
 
-    /// <summary>The same on every node, because both replicas must have it: a local, unicast address from the VM's name.</summary>
+    /// <summary>
+    /// The same on every node, because both replicas must have it: a local, unicast address from the VM's name.
+    /// </summary>
     private static byte[] DerivedMac(string vm, int nic)
     {
-        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{vm}/{nic}")));
+        byte[] hash = SHA256.HashData(
+            Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{vm}/{nic}")));
         return [0x52, 0x54, 0x00, hash[0], hash[1], hash[2]];
     }
 

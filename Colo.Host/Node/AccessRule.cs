@@ -7,9 +7,9 @@ using Colo.Host.Web;
 namespace Colo.Host.Node;
 
 /// <summary>
-/// Who may ask. With a token: whoever has it, as a bearer or, from a browser, in the cookie of <c>/login</c>. Without one
-/// (loopback only): whoever names this machine as the host, so that no page elsewhere can reach the node under a name of
-/// its own. What changes something is never taken from a page of another origin.
+/// Who may ask. With a token: whoever has it, as a bearer or, from a browser, in the cookie of <c>/login</c>. Without
+/// one (loopback only): whoever names this machine as the host, so that no page elsewhere can reach the node under a
+/// name of its own. What changes something is never taken from a page of another origin.
 /// </summary>
 internal sealed class AccessRule(string? token)
 {
@@ -30,7 +30,9 @@ internal sealed class AccessRule(string? token)
         {
             return IsThisMachine(context.Request.Host.Host)
                 ? next(context)
-                : RefuseAsync(context, 421, "Unknown host", $"this node answers to loopback names only, not to '{context.Request.Host.Host}'");
+                : RefuseAsync(
+                    context, 421, "Unknown host",
+                    $"this node answers to loopback names only, not to '{context.Request.Host.Host}'");
         }
 
         string path = context.Request.Path.Value ?? string.Empty;
@@ -55,10 +57,12 @@ internal sealed class AccessRule(string? token)
         using var reader = new StreamReader(context.Request.Body);
         char[] body = new char[4096];
         int length = await reader.ReadBlockAsync(body).ConfigureAwait(false);
-        string given = WebUtility.UrlDecode(new string(body, 0, length)).Replace("token=", string.Empty, StringComparison.Ordinal).Trim();
+        string given = WebUtility.UrlDecode(new string(body, 0, length))
+            .Replace("token=", string.Empty, StringComparison.Ordinal).Trim();
         if (token is null || !AreEqual(given, token))
         {
-            return Results.Content(LoginPage.Render("That is not the token.").Text, "text/html; charset=utf-8", statusCode: 401);
+            return Results.Content(
+                LoginPage.Render("That is not the token.").Text, "text/html; charset=utf-8", statusCode: 401);
         }
 
         context.Response.Cookies.Append(Cookie, given, new CookieOptions
@@ -70,7 +74,9 @@ internal sealed class AccessRule(string? token)
         return Results.Redirect("/status");
     }
 
-    /// <summary>Browsers say where a request comes from; other programs say nothing, and no page can make them.</summary>
+    /// <summary>
+    /// Browsers say where a request comes from; other programs say nothing, and no page can make them.
+    /// </summary>
     private static bool IsForeign(HttpRequest request)
     {
         if (HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method))
@@ -80,11 +86,13 @@ internal sealed class AccessRule(string? token)
 
         string origin = request.Headers.Origin.ToString();
         string site = request.Headers["Sec-Fetch-Site"].ToString();
-        return (origin.Length > 0 && origin != $"{request.Scheme}://{request.Host}") || site is "cross-site" or "same-site";
+        return (origin.Length > 0 && origin != $"{request.Scheme}://{request.Host}")
+            || site is "cross-site" or "same-site";
     }
 
     private static bool IsThisMachine(string host) =>
-        host is "localhost" or "" || (IPAddress.TryParse(host.Trim('[', ']'), out IPAddress? address) && IPAddress.IsLoopback(address));
+        host is "localhost" or ""
+            || (IPAddress.TryParse(host.Trim('[', ']'), out IPAddress? address) && IPAddress.IsLoopback(address));
 
     private bool IsRight(HttpRequest request) =>
         AreEqual(request.Headers.Authorization.ToString(), "Bearer " + token)

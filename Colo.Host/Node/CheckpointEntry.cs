@@ -9,7 +9,8 @@ namespace Colo.Host.Node;
 /// <param name="LoadMs">From then until the secondary ran from it.</param>
 /// <param name="Outcome">running, committed, loaded, or aborted.</param>
 public sealed record CheckpointEntry(
-    long Epoch, long Term, string Reason, DateTimeOffset Began, double? RequestMs, double? CaptureMs, double? StreamMs, double? CommitMs,
+    long Epoch, long Term, string Reason, DateTimeOffset Began, double? RequestMs, double? CaptureMs, double? StreamMs,
+    double? CommitMs,
     double? LoadMs, long? Pages, long? Bytes, string Outcome)
 {
     public static IReadOnlyList<string> Phases { get; } = ["request", "capture", "stream", "commit", "load"];

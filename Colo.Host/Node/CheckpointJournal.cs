@@ -4,8 +4,8 @@ using Colo.Actors.Vm;
 namespace Colo.Host.Node;
 
 /// <summary>
-/// The checkpoints that this host took as primary: the last ones with every phase timed, and counts over all of them. Fed
-/// with the VM's events and with what its backend measured. Any thread.
+/// The checkpoints that this host took as primary: the last ones with every phase timed, and counts over all of them.
+/// Fed with the VM's events and with what its backend measured. Any thread.
 /// </summary>
 public sealed class CheckpointJournal(TimeProvider time)
 {
@@ -24,7 +24,8 @@ public sealed class CheckpointJournal(TimeProvider time)
     public long Bytes { get; private set; }
 
     /// <summary>Takes an event of the VM.</summary>
-    /// <param name="timing">What the backend measured of its last checkpoint, which may be the one before; may be null.</param>
+    /// <param name="timing">What the backend measured of its last checkpoint, which may be the one before; may be
+    /// null.</param>
     public void Take(HostEvent happened, CheckpointTiming? timing)
     {
         lock (gate)
@@ -37,7 +38,8 @@ public sealed class CheckpointJournal(TimeProvider time)
                     break;
                 case EventCode.CheckpointCaptured when current?.Epoch == happened.Epoch.Value:
                     Count(happened.Summary);
-                    Replace(current with { RequestMs = current.RequestMs ?? Since(requestedAt), Outcome = current.LoadMs is null ? "captured" : "loaded" });
+                    Replace(current with { RequestMs = current.RequestMs
+                        ?? Since(requestedAt), Outcome = current.LoadMs is null ? "captured" : "loaded" });
                     break;
                 case EventCode.CheckpointCommitted when current?.Epoch == happened.Epoch.Value:
                     Replace(current with { Outcome = current.LoadMs is null ? "committed" : "loaded" });
@@ -61,7 +63,8 @@ public sealed class CheckpointJournal(TimeProvider time)
         }
     }
 
-    public CheckpointEntry? Find(long epoch, CheckpointTiming? timing) => Last(Kept, timing).FirstOrDefault(entry => entry.Epoch == epoch);
+    public CheckpointEntry? Find(long epoch, CheckpointTiming? timing) =>
+        Last(Kept, timing).FirstOrDefault(entry => entry.Epoch == epoch);
 
     /// <summary>Captured checkpoints by reason, over all of them.</summary>
     public IReadOnlyList<(string Reason, long Count)> Reasons()
@@ -89,12 +92,17 @@ public sealed class CheckpointJournal(TimeProvider time)
         lock (gate)
         {
             DateTimeOffset from = time.GetUtcNow() - TimeSpan.FromSeconds(RecentSeconds);
-            List<CheckpointEntry> recent = [.. entries.TakeWhile(entry => entry.Began >= from).Where(entry => entry.Outcome is not "running" and not "aborted")];
-            double[] pauses = [.. recent.Where(entry => entry.CaptureMs is not null).Select(entry => entry.CaptureMs!.Value).Order()];
+            List<CheckpointEntry> recent =
+                [.. entries.TakeWhile(entry => entry.Began >= from)
+                .Where(entry => entry.Outcome is not "running" and not "aborted")];
+            double[] pauses =
+                [.. recent.Where(entry => entry.CaptureMs is not null).Select(entry => entry.CaptureMs!.Value).Order()];
             return new RecentCheckpoints(
                 RecentSeconds, recent.Count,
-                recent.GroupBy(entry => entry.Reason).ToDictionary(group => group.Key, group => group.Count(), StringComparer.Ordinal),
-                pauses.Length == 0 ? null : pauses[pauses.Length / 2], pauses.Length == 0 ? null : pauses[(int)((pauses.Length - 1) * 0.99)],
+                recent.GroupBy(entry => entry.Reason)
+                    .ToDictionary(group => group.Key, group => group.Count(), StringComparer.Ordinal),
+                pauses.Length == 0 ? null : pauses[pauses.Length / 2], pauses.Length == 0
+                    ? null : pauses[(int)((pauses.Length - 1) * 0.99)],
                 recent.Sum(entry => entry.Bytes ?? 0));
         }
     }
@@ -103,7 +111,8 @@ public sealed class CheckpointJournal(TimeProvider time)
     {
         requestedAt = time.GetTimestamp();
         current = new CheckpointEntry(
-            happened.Epoch.Value, happened.Term.Value, happened.Summary, time.GetUtcNow(), null, null, null, null, null, null, null, "running");
+            happened.Epoch.Value, happened.Term.Value, happened.Summary, time.GetUtcNow(), null, null, null, null, null,
+            null, null, "running");
         entries.AddFirst(current);
         if (entries.Count > Kept)
         {

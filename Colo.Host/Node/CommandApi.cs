@@ -6,8 +6,8 @@ using Colo.Host.Cluster;
 namespace Colo.Host.Node;
 
 /// <summary>
-/// Orders over HTTP. Each has an id (<c>command=ID</c>), carried out once however often it is sent, and may name the term
-/// that the operator saw (<c>term=N</c>). Every order is an event before it is carried out.
+/// Orders over HTTP. Each has an id (<c>command=ID</c>), carried out once however often it is sent, and may name the
+/// term that the operator saw (<c>term=N</c>). Every order is an event before it is carried out.
 /// </summary>
 internal static class CommandApi
 {
@@ -21,7 +21,9 @@ internal static class CommandApi
             return VmApi.NotFound(vm);
         }
 
-        return Trouble(verb, request) ?? await RunAsync(node, vm, verb, Parameters(request), request, Act(node, vm, verb, request)).ConfigureAwait(false);
+        return Trouble(verb, request)
+            ?? await RunAsync(node, vm, verb, Parameters(request), request, Act(node, vm, verb, request))
+            .ConfigureAwait(false);
     }
 
     /// <summary>Begins a VM's command and says where its state can be read.</summary>
@@ -56,15 +58,18 @@ internal static class CommandApi
         string host = request.Query["host"].FirstOrDefault() ?? node.Self.Host.Name;
         if (verb is not ("drain" or "undrain"))
         {
-            return Task.FromResult(ManagementApi.Problem(400, "Unknown command", $"'{verb}' is not known; expected drain or undrain"));
+            return Task.FromResult(
+                ManagementApi.Problem(400, "Unknown command", $"'{verb}' is not known; expected drain or undrain"));
         }
 
         if (host != node.Self.Host.Name && node.Options.Peers.All(peer => peer.Host.Name != host))
         {
-            return Task.FromResult(ManagementApi.Problem(404, "Unknown host", $"'{host}' is not a node of this cluster"));
+            return Task.FromResult(
+                ManagementApi.Problem(404, "Unknown host", $"'{host}' is not a node of this cluster"));
         }
 
-        return RunAsync(node, string.Empty, verb, host, request, () => node.Administration.DrainAsync(host, verb == "drain"));
+        return RunAsync(
+            node, string.Empty, verb, host, request, () => node.Administration.DrainAsync(host, verb == "drain"));
     }
 
     /// <summary>Runs an order under its id and turns its outcome into an answer.</summary>
@@ -76,7 +81,9 @@ internal static class CommandApi
         Outcome? outcome = null;
         try
         {
-            record = await Begin(node, id, vm, verb, parameters, request, async () => outcome = await act().ConfigureAwait(false)).ConfigureAwait(false);
+            record = await Begin(
+                node, id, vm, verb, parameters, request, async () => outcome = await act().ConfigureAwait(false))
+                .ConfigureAwait(false);
         }
         catch (InvalidOperationException reused)
         {
@@ -86,7 +93,9 @@ internal static class CommandApi
         return record.State switch
         {
             "done" => Results.Ok(new { version = 1, command = id, result = "done", text = record.Text }),
-            "invalid" => ManagementApi.Problem(400, "Wrong definition; nothing has changed", record.Text, outcome?.Errors ?? [record.Text]),
+            "invalid" =>
+                ManagementApi.Problem(
+                400, "Wrong definition; nothing has changed", record.Text, outcome?.Errors ?? [record.Text]),
             "refused" => ManagementApi.Problem(409, "Refused; nothing has changed", record.Text, outcome?.Errors),
             "unknown" => ManagementApi.Problem(504, "The result is unknown", record.Text),
             _ => ManagementApi.Problem(500, "Failed", record.Text),
@@ -94,13 +103,16 @@ internal static class CommandApi
     }
 
     private static Task<CommandRecord> Begin(
-        NodeRuntime node, string id, string vm, string verb, string parameters, HttpRequest request, Func<Task<Outcome>> act)
+        NodeRuntime node, string id, string vm, string verb, string parameters, HttpRequest request,
+        Func<Task<Outcome>> act)
     {
         string from = request.HttpContext.Connection.RemoteIpAddress?.ToString() ?? "?";
         string shown = parameters.Length > 200 ? $"({parameters.Length} characters)" : parameters;
         return node.Commands.RunAsync(id, vm, verb, parameters, from, async () =>
         {
-            node.Events.Add(vm, new HostEvent(EventCode.CommandReceived, Term.Zero, Epoch.Zero, $"{id}: {verb} {shown} from {from}"));
+            node.Events.Add(
+                vm, new HostEvent(
+                EventCode.CommandReceived, Term.Zero, Epoch.Zero, $"{id}: {verb} {shown} from {from}"));
             Outcome outcome = await act().ConfigureAwait(false);
             return (outcome.State, outcome.Text);
         });
@@ -109,7 +121,8 @@ internal static class CommandApi
     private static Func<Task<Outcome>> Act(NodeRuntime node, string vm, string verb, HttpRequest request)
     {
         OperatorCommand order = OrderOf(verb, new CommandId(IdOf(request)), request)!;
-        if (long.TryParse(request.Query["term"].FirstOrDefault(), NumberStyles.None, CultureInfo.InvariantCulture, out long term))
+        if (long.TryParse(
+            request.Query["term"].FirstOrDefault(), NumberStyles.None, CultureInfo.InvariantCulture, out long term))
         {
             order = order with { ExpectedTerm = new Term(term) };
         }
@@ -121,7 +134,8 @@ internal static class CommandApi
             {
                 CommandResult.Done => Outcome.Done(done.Text),
                 CommandResult.Refused => Outcome.Refused(done.Text),
-                _ when done.Text.EndsWith(NodeRuntime.ResultUnknown, StringComparison.Ordinal) => new Outcome("unknown", done.Text, []),
+                _ when done.Text.EndsWith(NodeRuntime.ResultUnknown, StringComparison.Ordinal) =>
+                    new Outcome("unknown", done.Text, []),
                 _ => Outcome.Failed(done.Text),
             };
         };
@@ -161,7 +175,8 @@ internal static class CommandApi
         return id;
     }
 
-    private static string Parameters(HttpRequest request) => string.Join('&', request.Query.Where(pair => !Own.Contains(pair.Key))
+    private static string Parameters(HttpRequest request) =>
+        string.Join('&', request.Query.Where(pair => !Own.Contains(pair.Key))
         .OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
 
     private static OperatorCommand? OrderOf(string verb, CommandId id, HttpRequest request) => verb switch
@@ -177,7 +192,8 @@ internal static class CommandApi
         "drain" => new DrainCommand(id),
         "start" => new StartCommand(id),
         "shutdown" => new StopCommand(id),
-        "mode" when Enum.TryParse(request.Query["mode"], ignoreCase: true, out ReplicationMode mode) && Enum.IsDefined(mode) =>
+        "mode" when Enum.TryParse(request.Query["mode"], ignoreCase: true, out ReplicationMode mode)
+            && Enum.IsDefined(mode) =>
             new SetModeCommand(id, mode),
         _ => null,
     };

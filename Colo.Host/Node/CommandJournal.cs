@@ -1,15 +1,16 @@
 namespace Colo.Host.Node;
 
 /// <summary>
-/// The orders that came to this node, by their ids: an id that comes again is not carried out again, whoever repeats it gets
-/// the outcome of the first. Keeps the last ones. Any thread.
+/// The orders that came to this node, by their ids: an id that comes again is not carried out again, whoever repeats it
+/// gets the outcome of the first. Keeps the last ones. Any thread.
 /// </summary>
 public sealed class CommandJournal(TimeProvider time)
 {
     private const int Kept = 1_000;
 
     private readonly Lock gate = new();
-    private readonly Dictionary<string, (CommandRecord Record, Task<CommandRecord> Running)> commands = new(StringComparer.Ordinal);
+    private readonly Dictionary<string,
+    (CommandRecord Record, Task<CommandRecord> Running)> commands = new(StringComparer.Ordinal);
     private readonly Queue<string> order = new();
 
     /// <summary>Newest first.</summary>
@@ -25,7 +26,8 @@ public sealed class CommandJournal(TimeProvider time)
     {
         lock (gate)
         {
-            return commands.TryGetValue(id, out (CommandRecord Record, Task<CommandRecord> Running) entry) ? entry.Record : null;
+            return commands.TryGetValue(id, out (CommandRecord Record, Task<CommandRecord> Running) entry)
+                ? entry.Record : null;
         }
     }
 

@@ -1,7 +1,10 @@
 namespace Colo.Host.Node;
 
-/// <summary>The effective options of a node, each with the place where it was set. Secrets are named by their files only.</summary>
-public sealed record ConfigView(int Version, string Node, IReadOnlyList<ConfigEntry> Entries, IReadOnlyList<CommandRecord> Commands)
+/// <summary>
+/// The effective options of a node, each with the place where it was set. Secrets are named by their files only.
+/// </summary>
+public sealed record ConfigView(
+    int Version, string Node, IReadOnlyList<ConfigEntry> Entries, IReadOnlyList<CommandRecord> Commands)
 {
     private const int CommandsMax = 100;
 

@@ -16,7 +16,8 @@ public sealed record DiskView(int Number, string Path, string Mode, bool ReadOnl
                     number, disk.Path, disk.Mode.ToString().ToLowerInvariant(), disk.ReadOnly, disk.Serial,
                     File.Exists(disk.Path) ? new FileInfo(disk.Path).Length : null)),
             ],
-            gauges?.DiskLagBytes ?? 0, gauges?.DiskBufferBytes ?? 0, gauges?.ResyncDoneBytes ?? 0, gauges?.ResyncTotalBytes ?? 0);
+            gauges?.DiskLagBytes ?? 0, gauges?.DiskBufferBytes ?? 0, gauges?.ResyncDoneBytes
+                ?? 0, gauges?.ResyncTotalBytes ?? 0);
     }
 }
 
@@ -24,4 +25,5 @@ public sealed record DiskView(int Number, string Path, string Mode, bool ReadOnl
 /// <param name="LagBytes">Forwarded to the peer and not yet acknowledged.</param>
 /// <param name="BufferBytes">Fill of the secondary's buffer.</param>
 public sealed record VmDisks(
-    string Vm, string Host, string Role, IReadOnlyList<DiskView> Disks, long LagBytes, long BufferBytes, long ResyncDoneBytes, long ResyncTotalBytes);
+    string Vm, string Host, string Role, IReadOnlyList<DiskView> Disks, long LagBytes, long BufferBytes,
+    long ResyncDoneBytes, long ResyncTotalBytes);

@@ -2,7 +2,10 @@ using Colo.Actors.Protocol;
 
 namespace Colo.Host.Node;
 
-/// <summary>Which event led to which, as far as the codes say: a chain is begun by a loss or an order and ends with the roles settled.</summary>
+/// <summary>
+/// Which event led to which, as far as the codes say: a chain is begun by a loss or an order and ends with the roles
+/// settled.
+/// </summary>
 internal sealed class EventCauses
 {
     private readonly Dictionary<string, (EventCode Code, long At)> chains = new(StringComparer.Ordinal);

@@ -124,6 +124,8 @@ public sealed class EventLog(string host, TimeProvider time)
         }
     }
 
-    /// <summary>A number from the future is of a former life of this node: its listener gets everything of this one.</summary>
+    /// <summary>
+    /// A number from the future is of a former life of this node: its listener gets everything of this one.
+    /// </summary>
     private List<LoggedEvent> Known(long id) => [.. kept.Where(logged => id > lastId || logged.Id > id)];
 }

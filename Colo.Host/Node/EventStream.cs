@@ -4,9 +4,10 @@ using System.Text.Json;
 namespace Colo.Host.Node;
 
 /// <summary>
-/// <c>GET /events</c>: the events that are kept, as JSON (<c>?follow=false</c>) or as server-sent events without end, resumable
-/// by <c>Last-Event-ID</c> or <c>?after=N</c>, filtered by <c>vm</c>, <c>code</c> and <c>severity</c>. A silent stream says that
-/// it lives every few seconds.
+/// <c>GET /events</c>: the events that are kept, as JSON (<c>?follow=false</c>) or as server-sent events without end,
+/// resumable
+/// by <c>Last-Event-ID</c> or <c>?after=N</c>, filtered by <c>vm</c>, <c>code</c> and <c>severity</c>. A silent stream
+/// says that it lives every few seconds.
 /// </summary>
 internal static class EventStream
 {
@@ -14,12 +15,14 @@ internal static class EventStream
 
     public static async Task AnswerAsync(NodeRuntime node, HttpContext context)
     {
-        string last = context.Request.Headers["Last-Event-ID"].FirstOrDefault() ?? context.Request.Query["after"].FirstOrDefault() ?? "0";
+        string last = context.Request.Headers["Last-Event-ID"].FirstOrDefault()
+            ?? context.Request.Query["after"].FirstOrDefault() ?? "0";
         _ = long.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out long after);
         Func<LoggedEvent, bool> wanted = FilterOf(context.Request.Query);
         if (context.Request.Query["follow"] == "false")
         {
-            await context.Response.WriteAsJsonAsync(node.Events.After(after).Where(wanted), JsonSerializerOptions.Web).ConfigureAwait(false);
+            await context.Response.WriteAsJsonAsync(node.Events.After(after).Where(wanted), JsonSerializerOptions.Web)
+                .ConfigureAwait(false);
             return;
         }
 
@@ -42,7 +45,8 @@ internal static class EventStream
         }
     }
 
-    private static async Task SendAsync(NodeRuntime node, HttpContext context, long after, Func<LoggedEvent, bool> wanted)
+    private static async Task SendAsync(
+        NodeRuntime node, HttpContext context, long after, Func<LoggedEvent, bool> wanted)
     {
         CancellationToken left = context.RequestAborted;
         using var alive = new PeriodicTimer(Breath);

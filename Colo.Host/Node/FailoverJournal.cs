@@ -4,8 +4,8 @@ using Colo.Actors.Protocol;
 namespace Colo.Host.Node;
 
 /// <summary>
-/// Makes reports of changes of owner out of the events of this host's VMs, and keeps them in a file of the state directory,
-/// one JSON object a line. A report goes on until the VM is protected again. Any thread.
+/// Makes reports of changes of owner out of the events of this host's VMs, and keeps them in a file of the state
+/// directory, one JSON object a line. A report goes on until the VM is protected again. Any thread.
 /// </summary>
 public sealed class FailoverJournal
 {
@@ -33,7 +33,8 @@ public sealed class FailoverJournal
     {
         lock (gate)
         {
-            return [.. reports.Concat(open.Values.Select(entry => entry.Report)).Where(report => vm is null || report.Vm == vm).OrderByDescending(report => report.Id)];
+            return [.. reports.Concat(open.Values.Select(entry => entry.Report))
+                .Where(report => vm is null || report.Vm == vm).OrderByDescending(report => report.Id)];
         }
     }
 
@@ -82,7 +83,8 @@ public sealed class FailoverJournal
                 Set(vm, report with { RunningMs = now, Term = happened.Term.Value, Outcome = "done" });
                 break;
             case EventCode.SwitchoverDone:
-                Close(vm, report with { RunningMs = now, ProtectedMs = now, Term = happened.Term.Value, Outcome = "done" });
+                Close(vm,
+                    report with { RunningMs = now, ProtectedMs = now, Term = happened.Term.Value, Outcome = "done" });
                 break;
             case EventCode.SwitchoverCancelled:
                 Close(vm, report with { Outcome = "cancelled" });
@@ -108,11 +110,13 @@ public sealed class FailoverJournal
     {
         if (open.TryGetValue(vm, out (FailoverReport Report, long Began) before))
         {
-            Close(vm, before.Report.Outcome == "running" && before.Report.Kind == "switchover" ? before.Report with { Outcome = "cancelled" } : before.Report);
+            Close(vm, before.Report.Outcome == "running" && before.Report.Kind == "switchover"
+                ? before.Report with { Outcome = "cancelled" } : before.Report);
         }
 
         var report = new FailoverReport(
-            ++lastId, vm, host, kind, happened.Summary, (int)happened.Code, time.GetUtcNow(), happened.Term.Value, peer, silentMs,
+            ++lastId, vm, host, kind, happened.Summary, (int)happened.Code, time.GetUtcNow(), happened.Term.Value, peer,
+            silentMs,
             null, null, null, null, "running");
         open[vm] = (report, time.GetTimestamp());
     }

@@ -1,8 +1,12 @@
 namespace Colo.Host.Node;
 
-/// <summary>One change of owner, as this host saw it. Times in milliseconds from the moment at which the loss was noticed; null: not reached.</summary>
+/// <summary>
+/// One change of owner, as this host saw it. Times in milliseconds from the moment at which the loss was noticed; null:
+/// not reached.
+/// </summary>
 /// <param name="Id">Number on this host, from 1, kept over restarts of the node.</param>
-/// <param name="Kind">takeover (the secondary goes on), solo (the primary goes on alone) or switchover (planned).</param>
+/// <param name="Kind">takeover (the secondary goes on), solo (the primary goes on alone) or switchover
+/// (planned).</param>
 /// <param name="Cause">What was noticed, in words.</param>
 /// <param name="CauseCode">Code of the event that began it.</param>
 /// <param name="SilentMs">How old the lost host's last heartbeat was at that moment; null for a switchover.</param>
@@ -12,7 +16,8 @@ namespace Colo.Host.Node;
 /// <param name="ProtectedMs">Until the pair was in force again.</param>
 /// <param name="Outcome">running, done, refused (another host has won), or cancelled.</param>
 public sealed record FailoverReport(
-    long Id, string Vm, string Host, string Kind, string Cause, int CauseCode, DateTimeOffset At, long Term, string? LostHost,
+    long Id, string Vm, string Host, string Kind, string Cause, int CauseCode, DateTimeOffset At, long Term,
+    string? LostHost,
     double? SilentMs, double? TermMs, double? RunningMs, double? RefilledMs, double? ProtectedMs, string Outcome)
 {
     /// <summary>The spans one after another, for a bar chart: name and milliseconds.</summary>
@@ -24,7 +29,10 @@ public sealed record FailoverReport(
         }
 
         double reached = 0;
-        foreach ((string phase, double? at) in (IEnumerable<(string, double?)>)[("term", TermMs), ("takeover", RunningMs), ("refill", RefilledMs), ("protection", ProtectedMs)])
+        foreach (
+            (string phase, double? at) in (
+            IEnumerable<(string, double?)>)[("term", TermMs), ("takeover", RunningMs), ("refill", RefilledMs),
+            ("protection", ProtectedMs)])
         {
             if (at is { } ms)
             {

@@ -37,7 +37,7 @@ internal sealed class GuestCheck : IDisposable
     }
 
     /// <summary>A guest that was never heard is still booting, or does not answer to anybody.</summary>
-    private void Take(bool answered)
+    internal void Take(bool answered)
     {
         misses = answered ? 0 : misses + 1;
         heard |= answered;

@@ -5,8 +5,8 @@ namespace Colo.Host.Node;
 
 /// <summary>
 /// What a node that is told to stop does with its guests. Of a pair it leaves in good order. Alone, it waits for a peer
-/// that is being filled and then hands over; with nobody there it asks the guest to shut down, and says so either way. A
-/// guest that shut down for this starts again with the node.
+/// that is being filled and then hands over; with nobody there it asks the guest to shut down, and says so either way.
+/// A guest that shut down for this starts again with the node.
 /// </summary>
 internal sealed class GuestFarewell(NodeRuntime node, TimeProvider time, Action<string> log)
 {
@@ -22,7 +22,8 @@ internal sealed class GuestFarewell(NodeRuntime node, TimeProvider time, Action<
         using var late = new CancellationTokenSource(limit, time);
         try
         {
-            await Task.WhenAll(here.Select(vm => LeaveAsync(vm, late.Token))).WaitAsync(late.Token).ConfigureAwait(false);
+            await Task.WhenAll(here.Select(vm => LeaveAsync(vm, late.Token))).WaitAsync(late.Token)
+                .ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
@@ -41,7 +42,8 @@ internal sealed class GuestFarewell(NodeRuntime node, TimeProvider time, Action<
         }
         else
         {
-            Effect.CompleteCommand end = await node.CommandAsync(vm.Definition.Name, new DrainCommand(NodeRuntime.NewCommandId())).ConfigureAwait(false);
+            Effect.CompleteCommand end = await node.CommandAsync(
+                vm.Definition.Name, new DrainCommand(NodeRuntime.NewCommandId())).ConfigureAwait(false);
             if (end.Result != CommandResult.Done)
             {
                 log($"{vm.Definition.Name} is not handed over: {end.Text}");
@@ -52,7 +54,9 @@ internal sealed class GuestFarewell(NodeRuntime node, TimeProvider time, Action<
         left.TryRemove(vm.Definition.Name, out _);
     }
 
-    /// <summary>True when the guest has a second copy. Waits as long as some other node of it is there to become one.</summary>
+    /// <summary>
+    /// True when the guest has a second copy. Waits as long as some other node of it is there to become one.
+    /// </summary>
     private async Task<bool> WaitForPeerAsync(VmRecord vm, CancellationToken late)
     {
         bool said = false;
@@ -99,5 +103,6 @@ internal sealed class GuestFarewell(NodeRuntime node, TimeProvider time, Action<
     }
 
     private void Say(VmRecord vm, string text) => node.Events.Add(
-        vm.Definition.Name, new HostEvent(EventCode.NodeStops, vm.Status?.Term ?? Term.Zero, vm.Status?.Epoch ?? Epoch.Zero, text));
+        vm.Definition.Name,
+        new HostEvent(EventCode.NodeStops, vm.Status?.Term ?? Term.Zero, vm.Status?.Epoch ?? Epoch.Zero, text));
 }

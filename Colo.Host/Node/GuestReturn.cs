@@ -1,6 +1,9 @@
 namespace Colo.Host.Node;
 
-/// <summary>Remembers over a restart of the node which guests were shut down only because the node stopped: they boot again with it.</summary>
+/// <summary>
+/// Remembers over a restart of the node which guests were shut down only because the node stopped: they boot again with
+/// it.
+/// </summary>
 internal static class GuestReturn
 {
     public static void Remember(string stateDirectory, string vm)

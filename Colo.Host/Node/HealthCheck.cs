@@ -12,14 +12,16 @@ public sealed record HealthCheck(string Group, string Name, string Status, strin
     private const long DiskFreeMin = 64 << 20;
 
     public static string Worst(IReadOnlyList<HealthCheck> checks) =>
-        checks.Any(check => check.Status == "failed") ? "failed" : checks.Any(check => check.Status == "warning") ? "warning" : "ok";
+        checks.Any(check => check.Status == "failed") ? "failed" : checks.Any(check => check.Status == "warning")
+            ? "warning" : "ok";
 
     public static IReadOnlyList<HealthCheck> All(NodeRuntime node)
     {
         var found = new List<HealthCheck>
         {
             node.Failed.Task.IsCompleted
-                ? new("node", "runs", "failed", node.Failed.Task.Result, "restart the service; report it with `colo support bundle`")
+                ? new("node", "runs", "failed", node.Failed.Task.Result,
+                    "restart the service; report it with `colo support bundle`")
                 : new("node", "runs", "ok", $"{node.Self}", string.Empty),
             StateDirectory(node),
             node.IsDraining
@@ -44,7 +46,8 @@ public sealed record HealthCheck(string Group, string Name, string Status, strin
         {
             long free = new DriveInfo(Path.GetFullPath(node.Options.StateDirectory)).AvailableFreeSpace;
             return free < DiskFreeMin
-                ? new("node", "state directory", "failed", $"{free >> 20} MiB free in {node.Options.StateDirectory}", "make room: records and bitmaps must be written")
+                ? new("node", "state directory", "failed", $"{free >> 20} MiB free in {node.Options.StateDirectory}",
+                    "make room: records and bitmaps must be written")
                 : new("node", "state directory", "ok", $"{free >> 20} MiB free", string.Empty);
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or ArgumentException)
@@ -55,10 +58,14 @@ public sealed record HealthCheck(string Group, string Name, string Status, strin
 
     private static HealthCheck OfMember(MemberView member) => member switch
     {
-        { Status: "Joining" } => new("cluster", member.Node, "warning", "never heard", "start it, or look at addresses and certificates on both sides"),
-        { Status: "Unreachable" } => new("cluster", member.Node, "failed", $"lost ({member.Lost})", "`colo explain HostLost`"),
+        { Status: "Joining" } =>
+            new("cluster", member.Node, "warning", "never heard",
+            "start it, or look at addresses and certificates on both sides"),
+        { Status: "Unreachable" } =>
+            new("cluster", member.Node, "failed", $"lost ({member.Lost})", "`colo explain HostLost`"),
         _ when member.LinksUp.Contains(false) => new(
-            "cluster", member.Node, "warning", $"network {member.LinksUp.ToList().IndexOf(false)} is down", "repair it: the next one may be the last"),
+            "cluster", member.Node, "warning", $"network {member.LinksUp.ToList().IndexOf(false)} is down",
+            "repair it: the next one may be the last"),
         _ => new("cluster", member.Node, "ok", $"heard {member.HeardMs:0} ms ago", string.Empty),
     };
 
@@ -67,19 +74,24 @@ public sealed record HealthCheck(string Group, string Name, string Status, strin
         string name = vm.Definition.Name;
         VmStatusView status = ClusterStatus.VmOf(node, name, node.Members());
         yield return new(
-            name, "protection", status.Word switch { "PROTECTED" => "ok", "HOLDING" or "UNKNOWN" => "failed", _ => "warning" },
-            status.Detail.Length > 0 ? $"{status.Word}: {status.Detail}" : status.Word, status.Word == "PROTECTED" ? string.Empty : status.Next);
+            name, "protection",
+            status.Word switch { "PROTECTED" => "ok", "HOLDING" or "UNKNOWN" => "failed", _ => "warning" },
+            status.Detail.Length > 0 ? $"{status.Word}: {status.Detail}" : status.Word, status.Word == "PROTECTED"
+                ? string.Empty : status.Next);
         if (vm.Status?.Role == VmRole.None && node.Facts().TotalMemoryBytes > 0)
         {
             long free = HostMemory.Read().Available;
             yield return free < vm.Definition.MemoryBytes
-                ? new(name, "memory for a copy", "warning", $"{free >> 20} MiB free, {vm.Definition.MemoryBytes >> 20} needed", "free memory on this host")
+                ? new(name, "memory for a copy", "warning",
+                    $"{free >> 20} MiB free, {vm.Definition.MemoryBytes >> 20} needed", "free memory on this host")
                 : new(name, "memory for a copy", "ok", $"{free >> 20} MiB free", string.Empty);
         }
 
         foreach (Configuration.VmDisk disk in vm.Definition.Disks.Where(disk => !File.Exists(disk.Path)))
         {
-            yield return new(name, "disk", "failed", $"{disk.Path} does not exist", "create it with the size that it has on the other host");
+            yield return new(
+                name, "disk", "failed", $"{disk.Path} does not exist",
+                "create it with the size that it has on the other host");
         }
     }
 }

@@ -4,19 +4,24 @@ using Colo.Host.Configuration;
 
 namespace Colo.Host.Node;
 
-/// <summary>Runs an operator's script on a transition, in a process of its own, and ends it at the time limit. Never waited for.</summary>
+/// <summary>
+/// Runs an operator's script on a transition, in a process of its own, and ends it at the time limit. Never waited for.
+/// </summary>
 internal static class HookProcess
 {
     public static void Start(
-        HookOptions hooks, string transition, string vm, long term, string detail, TimeProvider time, Action<string> log)
+        HookOptions hooks, string transition, string vm, long term, string detail, TimeProvider time,
+        Action<string> log)
     {
         if (hooks.Scripts.TryGetValue(transition, out IReadOnlyList<string>? words))
         {
-            _ = RunAsync(words, hooks.Timeout, [transition, vm, term.ToString(CultureInfo.InvariantCulture), detail], time, log);
+            _ = RunAsync(
+                words, hooks.Timeout, [transition, vm, term.ToString(CultureInfo.InvariantCulture), detail], time, log);
         }
     }
 
-    private static async Task RunAsync(IReadOnlyList<string> words, TimeSpan limit, string[] arguments, TimeProvider time, Action<string> log)
+    private static async Task RunAsync(
+        IReadOnlyList<string> words, TimeSpan limit, string[] arguments, TimeProvider time, Action<string> log)
     {
         string script = words[0];
         arguments = [.. words.Skip(1), .. arguments];

@@ -6,9 +6,9 @@ using Colo.Host.Web;
 namespace Colo.Host.Node;
 
 /// <summary>
-/// The management HTTP of a node: the routes that Akka Management documents (/alive, /ready, /cluster/members), those of
-/// Colo's VMs, server-sent events and metrics. Errors are problem details (RFC 9457). Each resource that a person looks at
-/// is a page to a browser and JSON to everybody else, at the same path.
+/// The management HTTP of a node: the routes that Akka Management documents (/alive, /ready, /cluster/members), those
+/// of Colo's VMs, server-sent events and metrics. Errors are problem details (RFC 9457). Each resource that a person
+/// looks at is a page to a browser and JSON to everybody else, at the same path.
 /// </summary>
 internal static class ManagementApi
 {
@@ -26,20 +26,28 @@ internal static class ManagementApi
         app.MapMethods("/health", Read, () => Health(node));
         app.MapMethods("/", Read, () => Results.Redirect("/status"));
         app.MapMethods("/status", Read, (HttpContext context) =>
-            Page.Answer(context, ClusterStatus.Of(node, DateTimeOffset.UtcNow), status => OverviewPage.Render(node, status)));
-        app.MapMethods("/cluster/members", Read, (HttpContext context) => Page.Answer(context, Members(node), _ => HostsPage.Render(node)));
+            Page.Answer(
+                context, ClusterStatus.Of(node, DateTimeOffset.UtcNow), status => OverviewPage.Render(node, status)));
+        app.MapMethods(
+            "/cluster/members", Read, (HttpContext context) =>
+            Page.Answer(context, Members(node), _ => HostsPage.Render(node)));
         app.MapMethods("/history", Read, (HttpContext context) => Page.Answer(
-            context, node.History.Reports(context.Request.Query["vm"].FirstOrDefault()), reports => HistoryPage.Render(node, reports)));
+            context, node.History.Reports(context.Request.Query["vm"].FirstOrDefault()), reports =>
+                HistoryPage.Render(node, reports)));
         app.MapMethods("/history/{id:long}", Read, (long id, HttpContext context) => node.History.Find(id) is { } report
             ? Page.Answer(context, report, known => ReportPage.Render(node, known))
             : Problem(404, "Unknown report", $"report {id} is not kept on this node"));
         app.MapMethods("/actors", Read, (Delegate)((HttpContext context) => ActorsAsync(node, context)));
-        app.MapMethods("/config", Read, (HttpContext context) => Page.Answer(context, ConfigView.Of(node), view => ConfigPage.Render(node, view)));
+        app.MapMethods(
+            "/config", Read, (HttpContext context) =>
+            Page.Answer(context, ConfigView.Of(node), view => ConfigPage.Render(node, view)));
         app.MapMethods("/commands", Read, () => Results.Ok(node.Commands.Records()));
         app.MapMethods("/commands/{id}", Read, (string id) => node.Commands.Find(id) is { } record
             ? Results.Ok(record)
             : Problem(404, "Unknown command", $"command {id} is not known on this node"));
-        app.MapMethods("/logs", Read, (HttpContext context) => Results.Text(string.Join('\n', node.Log.Last(Number(context, "last", 200))) + "\n"));
+        app.MapMethods(
+            "/logs", Read, (HttpContext context) =>
+            Results.Text(string.Join('\n', node.Log.Last(Number(context, "last", 200))) + "\n"));
         app.MapPost("/node/{verb}", (string verb, HttpRequest request) => CommandApi.OfHostAsync(node, verb, request));
         app.MapMethods("/events", Read, (HttpContext context) => EventStream.AnswerAsync(node, context));
         app.MapMethods("/metrics", Read, () => Results.Text(Metrics.Render(node), "text/plain; version=0.0.4"));
@@ -52,17 +60,21 @@ internal static class ManagementApi
         VmApi.Map(app, node);
     }
 
-    public static IResult Problem(int status, string title, string detail, IReadOnlyList<string>? errors = null) => Results.Problem(
+    public static IResult Problem(int status, string title, string detail, IReadOnlyList<string>? errors = null) =>
+        Results.Problem(
         detail, statusCode: status, title: title,
         extensions: errors is { Count: > 0 } ? new Dictionary<string, object?> { ["errors"] = errors } : null);
 
     /// <summary>A number of the query; the default when it is missing or makes no sense.</summary>
     public static int Number(HttpContext context, string name, int @default) =>
-        int.TryParse(context.Request.Query[name].FirstOrDefault(), NumberStyles.None, CultureInfo.InvariantCulture, out int value) ? value : @default;
+        int.TryParse(
+            context.Request.Query[name].FirstOrDefault(), NumberStyles.None, CultureInfo.InvariantCulture,
+            out int value) ? value : @default;
 
     private static async Task<IResult> ActorsAsync(NodeRuntime node, HttpContext context)
     {
-        IReadOnlyList<ActorView> actors = await ActorView.AllAsync(node.System, TimeProvider.System).ConfigureAwait(false);
+        IReadOnlyList<ActorView> actors = await ActorView.AllAsync(node.System, TimeProvider.System)
+            .ConfigureAwait(false);
         return Page.Answer(context, actors, known => ActorsPage.Render(node, known));
     }
 

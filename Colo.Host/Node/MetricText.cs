@@ -16,7 +16,8 @@ internal sealed class MetricText
         text.Append(name).Append('{');
         for (int index = 0; index < labels.Length; index++)
         {
-            text.Append(index == 0 ? string.Empty : ",").Append(labels[index].Name).Append("=\"").Append(Escape(labels[index].Value)).Append('"');
+            text.Append(index == 0 ? string.Empty : ",").Append(labels[index].Name).Append("=\"")
+                .Append(Escape(labels[index].Value)).Append('"');
         }
 
         text.Append(CultureInfo.InvariantCulture, $"}} {value}\n");
@@ -26,7 +27,9 @@ internal sealed class MetricText
     {
         for (int bound = 0; bound < PhaseHistogram.Bounds.Count; bound++)
         {
-            Sample(name + "_bucket", histogram.UpTo(bound), [.. labels, ("le", PhaseHistogram.Bounds[bound].ToString(CultureInfo.InvariantCulture))]);
+            Sample(name
+                + "_bucket", histogram.UpTo(bound),
+                [.. labels, ("le", PhaseHistogram.Bounds[bound].ToString(CultureInfo.InvariantCulture))]);
         }
 
         Sample(name + "_bucket", histogram.Count, [.. labels, ("le", "+Inf")]);

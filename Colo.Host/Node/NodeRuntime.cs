@@ -21,8 +21,8 @@ namespace Colo.Host.Node;
 public delegate IVmBackend BackendOpener(VmDefinition vm, VmRecord record, Action<Message> report);
 
 /// <summary>
-/// A running node: its links, its actors, its VMs. Built from checked options; everything that comes in from peers passes
-/// here on its way to the actors, and everything that operators may know is kept here.
+/// A running node: its links, its actors, its VMs. Built from checked options; everything that comes in from peers
+/// passes here on its way to the actors, and everything that operators may know is kept here.
 /// </summary>
 public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAsyncDisposable
 {
@@ -51,7 +51,8 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     private readonly RememberedTerms terms;
 
     /// <param name="open">Opens backends; null: as the definitions say.</param>
-    public NodeRuntime(NodeOptions options, Config config, TimeProvider time, Action<string> log, BackendOpener? open = null)
+    public NodeRuntime(
+        NodeOptions options, Config config, TimeProvider time, Action<string> log, BackendOpener? open = null)
     {
         this.options = options;
         this.time = time;
@@ -69,11 +70,14 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         records = new WitnessArbiterStore(Path.Combine(options.StateDirectory, "records"));
         System = ActorSystem.Create("colo", config);
         heartbeats = new HeartbeatLoop(new HeartbeatSetup(
-            Self, [.. options.Peers.Select(peer => (peer.Host, peer.Networks.Count))], options.Heartbeat.ToOptions(), () => links!, time,
+            Self, [.. options.Peers.Select(peer => (peer.Host, peer.Networks.Count))], options.Heartbeat.ToOptions(),
+            () => links!, time,
             happened => Events.Add(string.Empty, happened)));
         Cluster = new ClusterView(Self, options, heartbeats, time);
         links = new PeerLinks(Self, options.Peers, security, time, this);
-        this.open = open ?? ((vm, record, report) => BackendFactory.Create(this, vm, record, report, registry, links, security, time, this.log));
+        this.open = open
+            ?? ((vm, record, report) =>
+            BackendFactory.Create(this, vm, record, report, registry, links, security, time, this.log));
         arbiter = ArbiterFactory.Create(options, records, () => links);
         orders = new NodeOrders(Self.Host, () => links, time);
         var store = new VmStore(options.StateDirectory);
@@ -81,7 +85,9 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         orders.Here = Administration.HereAsync;
         node = System.ActorOf(Props.Create(() => new NodeSupervisor(heartbeats, Fatal)), "node");
         gateway = options.Heartbeat.Gateway is { } address
-            ? new IcmpProbe(address, options.Heartbeat.GatewayTimeout / 2, options.Heartbeat.GatewayTimeout / 2, () => true, OnGateway)
+            ? new IcmpProbe(
+                address, options.Heartbeat.GatewayTimeout / 2, options.Heartbeat.GatewayTimeout / 2, () =>
+                true, OnGateway)
             : null;
         foreach (IPEndPoint listen in options.Listen)
         {
@@ -120,7 +126,10 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
 
     public ActorSystem System { get; }
 
-    /// <summary>The effective options with their sources, as the service read them; empty when the node was not made from a file.</summary>
+    /// <summary>
+    /// The effective options with their sources, as the service read them; empty when the node was not made from a
+    /// file.
+    /// </summary>
     public IReadOnlyList<ConfigEntry> ConfigEntries { get; init; } = [];
 
     /// <summary>Whether the operator wants this host out of the way.</summary>
@@ -143,10 +152,13 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     {
         (long available, long total) = HostMemory.Read();
         // What is defined here and not yet running will take its memory sooner or later.
-        long promised = vms.Values.Where(vm => vm.Status?.Role is null or VmRole.None).Sum(vm => vm.Definition.MemoryBytes);
+        long promised = vms.Values.Where(vm => vm.Status?.Role is null or VmRole.None)
+            .Sum(vm => vm.Definition.MemoryBytes);
         return new NodeFacts(
-            Self.Host.Name, options.IsWitness, options.FailureDomain, Math.Max(0, available - promised), total, vms.Count,
-            vms.Values.Count(vm => vm.IsOwner), IsDraining, ReachesGateway, options.Arbiter.Kind.ToString().ToLowerInvariant(),
+            Self.Host.Name, options.IsWitness, options.FailureDomain, Math.Max(0, available - promised), total,
+            vms.Count,
+            vms.Values.Count(vm => vm.IsOwner), IsDraining, ReachesGateway,
+            options.Arbiter.Kind.ToString().ToLowerInvariant(),
             typeof(NodeRuntime).Assembly.GetName().Version?.ToString(3) ?? "?");
     }
 
@@ -159,7 +171,8 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     {
         if (command is ProtectCommand && Find(vm) is { Definition: { Backend: VmBackendKind.Qemu } definition })
         {
-            IReadOnlyList<string> problems = await Task.Run(() => QemuBackendFactory.Problems(options, definition)).ConfigureAwait(false);
+            IReadOnlyList<string> problems = await Task.Run(() => QemuBackendFactory.Problems(options, definition))
+                .ConfigureAwait(false);
             if (problems.Count > 0)
             {
                 return new Effect.CompleteCommand(command.Id, CommandResult.Refused, string.Join("; ", problems));
@@ -168,11 +181,13 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
 
         try
         {
-            return await node.Ask<Effect.CompleteCommand>(new CommandVm(new VmId(vm), command), CommandTimeout).ConfigureAwait(false);
+            return await node.Ask<Effect.CompleteCommand>(new CommandVm(new VmId(vm), command), CommandTimeout)
+                .ConfigureAwait(false);
         }
         catch (AskTimeoutException)
         {
-            return new Effect.CompleteCommand(command.Id, CommandResult.Failed, $"no answer within {CommandTimeout.TotalSeconds} s; {ResultUnknown}");
+            return new Effect.CompleteCommand(
+                command.Id, CommandResult.Failed, $"no answer within {CommandTimeout.TotalSeconds} s; {ResultUnknown}");
         }
     }
 
@@ -198,7 +213,8 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         if (definition.Backend == VmBackendKind.Qemu)
         {
             // A QEMU is a process to be started on the joiner, on a machine that may be busy.
-            failover = failover with { InviteTimeout = TimeSpan.FromSeconds(60), PeerStepTimeout = TimeSpan.FromSeconds(90) };
+            failover =
+                failover with { InviteTimeout = TimeSpan.FromSeconds(60), PeerStepTimeout = TimeSpan.FromSeconds(90) };
         }
 
         var runtime = new VmRuntime
@@ -219,7 +235,10 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         {
             checks[definition.Name] = new GuestCheck(
                 record, check, happened => Events.Add(definition.Name, happened),
-                detail => HookProcess.Start(options.Hooks, "on-guest-silent", definition.Name, record.Status?.Term.Value ?? 0, detail, time, log));
+                detail =>
+                    HookProcess.Start(
+                    options.Hooks, "on-guest-silent", definition.Name, record.Status?.Term.Value
+                    ?? 0, detail, time, log));
         }
 
         node.Tell(new AddVm(runtime));
@@ -244,21 +263,28 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     public async Task<Outcome> DrainHostAsync()
     {
         IsDraining = true;
-        Effect.CompleteCommand[] ends = await Task.WhenAll(Vms.Select(vm => CommandAsync(vm.Definition.Name, new DrainCommand(NewCommandId()))))
+        Effect.CompleteCommand[] ends = await Task.WhenAll(
+            Vms.Select(vm => CommandAsync(vm.Definition.Name, new DrainCommand(NewCommandId()))))
             .ConfigureAwait(false);
-        string[] kept = [.. ends.Zip(Vms).Where(end => end.First.Result != CommandResult.Done).Select(end => $"{end.Second.Definition.Name}: {end.First.Text}")];
-        return kept.Length == 0 ? Outcome.Done("nothing runs here now") : Outcome.Failed($"not handed over: {string.Join("; ", kept)}");
+        string[] kept =
+            [.. ends.Zip(Vms).Where(end => end.First.Result != CommandResult.Done)
+            .Select(end => $"{end.Second.Definition.Name}: {end.First.Text}")];
+        return kept.Length == 0
+            ? Outcome.Done("nothing runs here now") : Outcome.Failed($"not handed over: {string.Join("; ", kept)}");
     }
 
     /// <summary>Takes part again.</summary>
     public async Task<Outcome> UndrainHostAsync()
     {
         IsDraining = false;
-        await Task.WhenAll(Vms.Select(vm => CommandAsync(vm.Definition.Name, new ProtectCommand(NewCommandId())))).ConfigureAwait(false);
+        await Task.WhenAll(Vms.Select(vm => CommandAsync(vm.Definition.Name, new ProtectCommand(NewCommandId()))))
+            .ConfigureAwait(false);
         return Outcome.Done("takes part again");
     }
 
-    /// <summary>Before the process ends: hands every guest to its peer, or lets it shut down where there is none.</summary>
+    /// <summary>
+    /// Before the process ends: hands every guest to its peer, or lets it shut down where there is none.
+    /// </summary>
     public Task StopGuestsAsync(TimeSpan limit) => new GuestFarewell(this, time, log).RunAsync(limit);
 
     public static CommandId NewCommandId() => new(Guid.NewGuid().ToString("N"));
@@ -343,7 +369,9 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
             return;
         }
 
-        record.Journal.Take(happened, happened.Code is >= EventCode.CheckpointRequested and <= EventCode.LoadFailed ? record.Backend?.Inspect().Timing : null);
+        record.Journal.Take(
+            happened, happened.Code is >= EventCode.CheckpointRequested and <= EventCode.LoadFailed
+            ? record.Backend?.Inspect().Timing : null);
         string? peer = record.Status?.Peer?.Host.Name;
         History.Take(vm.Name, happened, peer, peer is null ? null : SilenceOf(peer));
         switch (happened.Code)

@@ -6,4 +6,5 @@ namespace Colo.Host.Node;
 /// <param name="PauseP50Ms">Median of the guest's pause; null without checkpoints.</param>
 /// <param name="Bytes">Bytes sent.</param>
 public sealed record RecentCheckpoints(
-    int Seconds, int Count, IReadOnlyDictionary<string, int> ByReason, double? PauseP50Ms, double? PauseP99Ms, long Bytes);
+    int Seconds, int Count, IReadOnlyDictionary<string, int> ByReason, double? PauseP50Ms, double? PauseP99Ms,
+    long Bytes);

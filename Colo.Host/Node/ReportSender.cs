@@ -6,7 +6,9 @@ using Colo.Host.Cluster;
 
 namespace Colo.Host.Node;
 
-/// <summary>Tells every peer once a second what this node knows of itself and of its VMs, for their operators.</summary>
+/// <summary>
+/// Tells every peer once a second what this node knows of itself and of its VMs, for their operators.
+/// </summary>
 internal sealed class ReportSender : IDisposable
 {
     /// <summary>VMs in one frame: a frame has 64 KiB and a view a few.</summary>
@@ -41,7 +43,8 @@ internal sealed class ReportSender : IDisposable
         try
         {
             string facts = JsonSerializer.Serialize(node.Facts(), JsonSerializerOptions.Web);
-            string[] views = [.. node.Vms.Select(vm => JsonSerializer.Serialize(VmViews.Of(node, vm), JsonSerializerOptions.Web))];
+            string[] views =
+                [.. node.Vms.Select(vm => JsonSerializer.Serialize(VmViews.Of(node, vm), JsonSerializerOptions.Web))];
             foreach (HostId peer in node.Options.Peers.Select(peer => peer.Host))
             {
                 SendTo(peer, facts, views);

@@ -1,14 +1,17 @@
 namespace Colo.Host.Node;
 
 /// <summary>What happened to a VM on one axis of time: terms, checkpoints by phase, events.</summary>
-public sealed record Timeline(string Vm, string Host, IReadOnlyList<TermBand> Terms, IReadOnlyList<CheckpointEntry> Checkpoints, IReadOnlyList<LoggedEvent> Events)
+public sealed record Timeline(
+    string Vm, string Host, IReadOnlyList<TermBand> Terms, IReadOnlyList<CheckpointEntry> Checkpoints,
+    IReadOnlyList<LoggedEvent> Events)
 {
     private const int EventsMax = 300;
     private const int CheckpointsMax = 200;
 
     public static Timeline Of(NodeRuntime node, VmRecord vm)
     {
-        IReadOnlyList<LoggedEvent> events = [.. node.Events.Newest(vm.Definition.Name, 5_000).Where(Web.Page.IsNotable).Take(EventsMax)];
+        IReadOnlyList<LoggedEvent> events =
+            [.. node.Events.Newest(vm.Definition.Name, 5_000).Where(Web.Page.IsNotable).Take(EventsMax)];
         var bands = new List<TermBand>();
         foreach (LoggedEvent logged in events.Reverse().Where(logged => logged.Term > 0))
         {
@@ -24,7 +27,8 @@ public sealed record Timeline(string Vm, string Host, IReadOnlyList<TermBand> Te
         }
 
         return new Timeline(
-            vm.Definition.Name, node.Self.Host.Name, bands, vm.Journal.Last(CheckpointsMax, vm.Backend?.Inspect().Timing), events);
+            vm.Definition.Name, node.Self.Host.Name, bands,
+            vm.Journal.Last(CheckpointsMax, vm.Backend?.Inspect().Timing), events);
     }
 }
 

@@ -24,24 +24,32 @@ internal static class VmApi
                 With(node, id, vm => Results.Json(VmViews.Of(node, vm), statusCode: Is(vm, role) ? 200 : 503)));
         }
 
-        app.MapMethods("/vms/{id}/checkpoints", Read, (string id, HttpContext context) => With(node, id, vm => Page.Answer(
-            context, vm.Journal.Last(ManagementApi.Number(context, "last", 100), vm.Backend?.Inspect().Timing), list => CheckpointsPage.Render(node, vm, list))));
+        app.MapMethods(
+            "/vms/{id}/checkpoints", Read, (string id, HttpContext context) => With(node, id, vm => Page.Answer(
+            context, vm.Journal.Last(ManagementApi.Number(context, "last", 100), vm.Backend?.Inspect().Timing), list =>
+                CheckpointsPage.Render(node, vm, list))));
         app.MapMethods("/vms/{id}/checkpoints/{epoch:long}", Read, (string id, long epoch) => With(node, id, vm =>
             vm.Journal.Find(epoch, vm.Backend?.Inspect().Timing) is { } entry
                 ? Results.Ok(entry)
-                : ManagementApi.Problem(404, "Unknown checkpoint", $"checkpoint {epoch} of '{id}' is not kept on this node")));
+                : ManagementApi.Problem(
+                    404, "Unknown checkpoint", $"checkpoint {epoch} of '{id}' is not kept on this node")));
         app.MapMethods("/vms/{id}/timeline", Read, (string id, HttpContext context) => With(node, id, vm =>
             Page.Answer(context, Timeline.Of(node, vm), line => TimelinePage.Render(node, vm, line))));
         app.MapMethods("/vms/{id}/disks", Read, (string id, HttpContext context) => With(node, id, vm =>
             Page.Answer(context, DiskView.Of(node, vm), disks => DisksPage.Render(node, vm, disks))));
-        app.MapMethods("/vms/{id}/history", Read, (string id) => With(node, id, _ => Results.Ok(node.History.Reports(id))));
+        app.MapMethods(
+            "/vms/{id}/history", Read, (string id) => With(node, id, _ => Results.Ok(node.History.Reports(id))));
         app.MapGet("/vms/{id}/console", (string id, HttpContext context) => With(node, id, vm =>
             context.Request.Query["follow"] == "true"
                 ? Results.Stream(body => FollowConsole(vm.Console, body, context), "text/plain")
                 : Results.Bytes(vm.Console.Tail(), "text/plain")));
         app.MapPost("/vms/{id}/console", (string id, HttpRequest request) => TypeAsync(node, id, request));
-        app.MapPost("/vms/{id}/commands/{verb}", (string id, string verb, HttpRequest request) => CommandApi.BeginAsync(node, id, verb, request));
-        app.MapPost("/vms/{id}/{verb}", (string id, string verb, HttpRequest request) => CommandApi.OfVmAsync(node, id, verb, request));
+        app.MapPost(
+            "/vms/{id}/commands/{verb}", (string id, string verb, HttpRequest request) =>
+            CommandApi.BeginAsync(node, id, verb, request));
+        app.MapPost(
+            "/vms/{id}/{verb}", (string id, string verb, HttpRequest request) =>
+            CommandApi.OfVmAsync(node, id, verb, request));
     }
 
     public static IResult With(NodeRuntime node, string id, Func<VmRecord, IResult> answer) =>
@@ -70,7 +78,8 @@ internal static class VmApi
 
         bool dryRun = request.Query["dry-run"] == "true";
         return await CommandApi.RunAsync(
-            node, name, dryRun ? "create-dry" : "create", text, request, () => node.Administration.CreateAsync(name, text, dryRun))
+            node, name, dryRun ? "create-dry" : "create", text, request, () =>
+                node.Administration.CreateAsync(name, text, dryRun))
             .ConfigureAwait(false);
     }
 
@@ -81,16 +90,19 @@ internal static class VmApi
 
     private static Task<IResult> PlaceAsync(NodeRuntime node, string id, HttpRequest request)
     {
-        string[] nodes = (request.Query["nodes"].FirstOrDefault() ?? string.Empty).Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        string[] nodes = (request.Query["nodes"].FirstOrDefault() ?? string.Empty)
+            .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
         return nodes.Length == 0
             ? Task.FromResult(ManagementApi.Problem(400, "No nodes", "expected ?nodes=A,B[,C...]"))
-            : CommandApi.RunAsync(node, id, "place", string.Join(',', nodes), request, () => node.Administration.PlaceAsync(id, nodes));
+            : CommandApi.RunAsync(
+                node, id, "place", string.Join(',', nodes), request, () => node.Administration.PlaceAsync(id, nodes));
     }
 
     private static async Task<string?> TextAsync(HttpRequest request)
     {
         byte[] bytes = new byte[DefinitionBytesMax + 1];
-        int length = await request.Body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false).ConfigureAwait(false);
+        int length = await request.Body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false)
+            .ConfigureAwait(false);
         return length is > 0 and <= DefinitionBytesMax ? System.Text.Encoding.UTF8.GetString(bytes, 0, length) : null;
     }
 
@@ -102,7 +114,8 @@ internal static class VmApi
         }
 
         byte[] bytes = new byte[4096];
-        int length = await request.Body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false).ConfigureAwait(false);
+        int length = await request.Body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false)
+            .ConfigureAwait(false);
         vm.Console.Type(bytes.AsSpan(0, length));
         return Results.NoContent();
     }

@@ -4,7 +4,8 @@ namespace Colo.Host.Node;
 
 /// <summary>A VM as the management HTTP shows it from one host's point of view.</summary>
 public sealed record VmView(
-    string Name, string Host, string Role, string Protection, long Term, long Epoch, string? Peer, string State, string WaitsFor,
+    string Name, string Host, string Role, string Protection, long Term, long Epoch, string? Peer, string State,
+    string WaitsFor,
     DateTimeOffset Since, long Checkpoints, VmGauges? Gauges)
 {
     /// <summary>What the definition asks for: colo, periodic or auto.</summary>

@@ -11,7 +11,8 @@ internal static class VmViews
         VmStatus? status = vm.Status;
         VmGauges? gauges = vm.Backend?.Inspect();
         return new VmView(
-            vm.Definition.Name, node.Self.Host.Name, status?.Role.ToString() ?? "None", status?.Protection.ToString() ?? "Parked",
+            vm.Definition.Name, node.Self.Host.Name, status?.Role.ToString() ?? "None", status?.Protection.ToString()
+                ?? "Parked",
             status?.Term.Value ?? 0, status?.Epoch.Value ?? 0, status?.Peer?.Host.Name, status?.State ?? "Starting",
             status?.WaitsFor ?? string.Empty, vm.Since, vm.Checkpoints, gauges)
         {
@@ -24,8 +25,10 @@ internal static class VmViews
             AutomaticRoleChange = !vm.IsProtectionPaused,
             LastCheckpoint = vm.Journal.Last(1, gauges?.Timing) is [var last, ..] ? last : null,
             Recent = vm.Journal.Recent(),
-            ResyncPercent = gauges is { ResyncTotalBytes: > 0 } ? 100.0 * gauges.ResyncDoneBytes / gauges.ResyncTotalBytes : null,
-            ResyncSecondsLeft = gauges is null ? null : vm.Copy.SecondsLeft(gauges.ResyncDoneBytes, gauges.ResyncTotalBytes),
+            ResyncPercent = gauges is { ResyncTotalBytes: > 0 }
+                ? 100.0 * gauges.ResyncDoneBytes / gauges.ResyncTotalBytes : null,
+            ResyncSecondsLeft = gauges is null
+                ? null : vm.Copy.SecondsLeft(gauges.ResyncDoneBytes, gauges.ResyncTotalBytes),
             Why = status?.Protection == ProtectionState.Protected ? string.Empty : vm.Why,
         };
     }

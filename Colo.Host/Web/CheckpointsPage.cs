@@ -16,8 +16,10 @@ internal static class CheckpointsPage
 
     private static IReadOnlyList<Html> Row(CheckpointEntry entry) =>
     [
-        Html.Of($"{entry.Epoch}"), Page.Moment(entry.Began), Page.Text(entry.Reason), Page.Text(Page.Ms(entry.RequestMs)), Page.Text(Page.Ms(entry.CaptureMs)),
-        Page.Text(Page.Ms(entry.StreamMs)), Page.Text(Page.Ms(entry.CommitMs)), Page.Text(Page.Ms(entry.LoadMs)), Page.Text($"{entry.Pages:N0}"),
+        Html.Of($"{entry.Epoch}"), Page.Moment(entry.Began), Page.Text(entry.Reason),
+        Page.Text(Page.Ms(entry.RequestMs)), Page.Text(Page.Ms(entry.CaptureMs)),
+        Page.Text(Page.Ms(entry.StreamMs)), Page.Text(Page.Ms(entry.CommitMs)), Page.Text(Page.Ms(entry.LoadMs)),
+        Page.Text($"{entry.Pages:N0}"),
         Page.Text($"{entry.Bytes:N0}"), Page.Text(entry.Outcome),
     ];
 

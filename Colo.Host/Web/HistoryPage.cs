@@ -12,8 +12,10 @@ internal static class HistoryPage
 
     private static IReadOnlyList<Html> Row(FailoverReport report) =>
     [
-        Html.Of($"<a href=\"/history/{report.Id}\">{report.Id}</a>"), Page.Moment(report.At), Page.Text(report.Vm), Page.Text(report.Kind),
-        Page.Text(report.Cause), Html.Of($"{report.Term}"), Page.Text(Page.Ms(report.RunningMs)), Page.Text(Page.Ms(report.ProtectedMs)),
+        Html.Of($"<a href=\"/history/{report.Id}\">{report.Id}</a>"), Page.Moment(report.At), Page.Text(report.Vm),
+        Page.Text(report.Kind),
+        Page.Text(report.Cause), Html.Of($"{report.Term}"), Page.Text(Page.Ms(report.RunningMs)),
+        Page.Text(Page.Ms(report.ProtectedMs)),
         Page.Text(report.Outcome),
     ];
 }

@@ -20,11 +20,18 @@ internal static class HostsPage
         ["node", "roles", "status", "heard", "networks", "round trip", "free memory", "VMs", "failure domain"],
         members.Select(member => (IReadOnlyList<Html>)
         [
-            Page.Text(member.Node), Page.Text(string.Join(", ", member.Roles)), Status(member), Page.Text(Page.Ms(member.HeardMs)),
-            Html.Join(member.LinksUp.Select((up, number) => Html.Of($"<span class=\"{(up ? "good" : "error")}\">{number}{(up ? "✓" : "✗")}</span> "))),
+            Page.Text(member.Node), Page.Text(string.Join(", ", member.Roles)), Status(member),
+            Page.Text(Page.Ms(member.HeardMs)),
+            Html.Join(
+                member.LinksUp.Select(
+                (up, number) =>
+                Html.Of($"<span class=\"{(up ? "good" : "error")}\">{number}{(up ? "✓" : "✗")}</span> "))),
             Page.Text(Page.Ms(member.LinkMs)),
-            Page.Text(member.Facts is { TotalMemoryBytes: > 0 } facts ? $"{facts.FreeMemoryBytes >> 20} of {facts.TotalMemoryBytes >> 20} MiB" : "-"),
-            Page.Text(member.Facts is { } known ? $"{known.Vms} ({known.Primaries} owned)" : "-"), Page.Text(member.Facts?.FailureDomain),
+            Page.Text(
+                member.Facts is { TotalMemoryBytes: > 0 } facts
+                ? $"{facts.FreeMemoryBytes >> 20} of {facts.TotalMemoryBytes >> 20} MiB" : "-"),
+            Page.Text(member.Facts is { } known ? $"{known.Vms} ({known.Primaries} owned)" : "-"),
+            Page.Text(member.Facts?.FailureDomain),
         ]));
 
     private static Html Status(MemberView member) => member switch

@@ -49,7 +49,10 @@ internal static class OverviewPage
         rows.Select(row => (IReadOnlyList<Html>)
         [
             Page.Text(row.Host), Page.Text(row.Role), Page.Text(row.State),
-            row.IsStale ? Html.Of($"<span class=\"warning\">! stale {Page.Ms(row.HeardMs)}</span>") : Page.Text(Page.Ms(row.HeardMs)),
-            Page.Text(row.Epoch is { } epoch ? $"{epoch:N0}" : "-"), Page.Text(row.Disk), Page.Text(Page.Ms(row.LinkMs)),
+            row.IsStale
+                ? Html.Of($"<span class=\"warning\">! stale {Page.Ms(row.HeardMs)}</span>")
+                : Page.Text(Page.Ms(row.HeardMs)),
+            Page.Text(row.Epoch is { } epoch ? $"{epoch:N0}" : "-"), Page.Text(row.Disk),
+            Page.Text(Page.Ms(row.LinkMs)),
         ]));
 }

@@ -51,7 +51,8 @@ internal static class Page
     public static Html Moment(DateTimeOffset at) =>
         Html.Of($"<time datetime=\"{at.ToString("O", CultureInfo.InvariantCulture)}\">{at.ToUniversalTime().ToString("yyyy-MM-dd HH:mm:ss.fff", CultureInfo.InvariantCulture)} UTC</time>");
 
-    public static string Ms(double? ms) => ms is { } known ? known.ToString(known < 10 ? "0.0" : "0", CultureInfo.InvariantCulture) + " ms" : "-";
+    public static string Ms(double? ms) =>
+        ms is { } known ? known.ToString(known < 10 ? "0.0" : "0", CultureInfo.InvariantCulture) + " ms" : "-";
 
     public static Html Table(IReadOnlyList<string> headings, IEnumerable<IReadOnlyList<Html>> rows) => Html.Of($"""
         <div class="wide"><table><thead><tr>{headings.Select(heading => Html.Of($"<th scope=\"col\">{heading}</th>"))}</tr></thead>
@@ -69,8 +70,11 @@ internal static class Page
             Text(logged.Cause is { } cause ? $"E{cause}, {Ms(logged.AfterCauseMs)}" : string.Empty),
         ]));
 
-    /// <summary>Whether an event is more than a step of an ordinary checkpoint, of which there may be many a second.</summary>
-    public static bool IsNotable(LoggedEvent logged) => logged.Code is < (int)EventCode.CheckpointRequested or > (int)EventCode.CheckpointLoaded;
+    /// <summary>
+    /// Whether an event is more than a step of an ordinary checkpoint, of which there may be many a second.
+    /// </summary>
+    public static bool IsNotable(LoggedEvent logged) =>
+        logged.Code is < (int)EventCode.CheckpointRequested or > (int)EventCode.CheckpointLoaded;
 
     private static string Symbol(string severity) => severity switch { "Error" => "✗", "Warning" => "!", _ => "·" };
 

@@ -25,7 +25,8 @@ internal static class ReportPage
     /// <summary>The report in one sentence.</summary>
     public static string Sentence(FailoverReport report) => report switch
     {
-        { Kind: "switchover", Outcome: "done" } => $"The roles of {report.Vm} were exchanged in {Page.Ms(report.RunningMs)}.",
+        { Kind: "switchover", Outcome: "done" } =>
+            $"The roles of {report.Vm} were exchanged in {Page.Ms(report.RunningMs)}.",
         { Kind: "switchover" } => $"The exchange of roles of {report.Vm} was {report.Outcome}.",
         { Outcome: "refused" } => $"{report.Host} asked for {report.Vm} and another host has it.",
         { RunningMs: null } => $"{report.Host} has noticed the loss of {report.LostHost} and waits.",
@@ -36,7 +37,8 @@ internal static class ReportPage
     private static Html Bar(FailoverReport report)
     {
         List<(string Phase, double Ms)> spans = [.. report.Spans()];
-        // Protection takes seconds where the others take milliseconds: widths follow the square root, figures stand beside.
+        // Protection takes seconds where the others take milliseconds: widths follow the square root, figures stand
+        // beside.
         double total = spans.Sum(span => Math.Sqrt(span.Ms));
         if (total <= 0)
         {
@@ -52,7 +54,9 @@ internal static class ReportPage
             at += width;
         }
 
-        string words = string.Join(", then ", spans.Select(span => string.Create(CultureInfo.InvariantCulture, $"{span.Phase} {Page.Ms(span.Ms)}")));
+        string words = string.Join(
+            ", then ",
+            spans.Select(span => string.Create(CultureInfo.InvariantCulture, $"{span.Phase} {Page.Ms(span.Ms)}")));
         return Html.Of($"""
             <svg class="bar" viewBox="0 0 {at:0} 24" preserveAspectRatio="none" role="img" aria-label="{words}">{parts}</svg>
             <p class="legend">{spans.Select((span, index) => Html.Of($"<span class=\"key phase{index % 5}\"></span> {span.Phase} {Page.Ms(span.Ms)} "))}</p>

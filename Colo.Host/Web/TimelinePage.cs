@@ -2,7 +2,9 @@ using Colo.Host.Node;
 
 namespace Colo.Host.Web;
 
-/// <summary>What happened at 14:02? Terms as bands, checkpoints as spans by phase, events as marks, on one axis.</summary>
+/// <summary>
+/// What happened at 14:02? Terms as bands, checkpoints as spans by phase, events as marks, on one axis.
+/// </summary>
 internal static class TimelinePage
 {
     private const double Width = 1000;
@@ -23,8 +25,10 @@ internal static class TimelinePage
         double X(DateTimeOffset at) => Math.Clamp((at - from).TotalSeconds / seconds * Width, 0, Width);
         IEnumerable<Html> bands = line.Terms.Where(band => (band.To ?? to) >= from).Select((band, index) => Html.Of(
             $"<rect class=\"term{index % 2}\" x=\"{X(band.From):0.0}\" y=\"0\" width=\"{Math.Max(1, X(band.To ?? to) - X(band.From)):0.0}\" height=\"26\"><title>term {band.Term}</title></rect><text x=\"{X(band.From) + 3:0.0}\" y=\"17\">term {band.Term}</text>"));
-        IEnumerable<Html> checkpoints = line.Checkpoints.Where(entry => entry.Began >= from).Select(entry => Span(entry, X(entry.Began), Width / seconds / 1000));
-        IEnumerable<Html> events = line.Events.Where(logged => logged.Time >= from && logged.Code is < 3000 or >= 4000).Select(logged => Html.Of(
+        IEnumerable<Html> checkpoints = line.Checkpoints.Where(entry => entry.Began >= from)
+            .Select(entry => Span(entry, X(entry.Began), Width / seconds / 1000));
+        IEnumerable<Html> events = line.Events.Where(logged => logged.Time >= from && logged.Code is < 3000 or >= 4000)
+            .Select(logged => Html.Of(
             $"<line class=\"{logged.Severity.ToLowerInvariant()}\" x1=\"{X(logged.Time):0.0}\" x2=\"{X(logged.Time):0.0}\" y1=\"60\" y2=\"84\"><title>{logged.Time:HH:mm:ss.fff} E{logged.Code} {logged.Name}: {logged.Summary}</title></line>"));
         return Html.Of($"""
             <figure data-seconds="{seconds}"><figcaption>last {seconds} s until {to:HH:mm:ss} UTC: terms, checkpoints, events</figcaption>

@@ -4,7 +4,9 @@ using Colo.Host.Node;
 
 namespace Colo.Host.Web;
 
-/// <summary>What are the twins doing? State, hosts, output, the last minute of checkpoints, the last events, the console.</summary>
+/// <summary>
+/// What are the twins doing? State, hosts, output, the last minute of checkpoints, the last events, the console.
+/// </summary>
 internal static class VmPage
 {
     private const int EventsMax = 20;
@@ -48,5 +50,6 @@ internal static class VmPage
 
     /// <summary>The guest's bytes without what would move a terminal's cursor.</summary>
     private static string Printable(byte[] tail) => new(
-        [.. System.Text.Encoding.UTF8.GetString(tail.AsSpan(Math.Max(0, tail.Length - 4096))).Where(letter => letter is '\n' or '\t' || !char.IsControl(letter))]);
+        [.. System.Text.Encoding.UTF8.GetString(tail.AsSpan(Math.Max(0, tail.Length - 4096)))
+            .Where(letter => letter is '\n' or '\t' || !char.IsControl(letter))]);
 }

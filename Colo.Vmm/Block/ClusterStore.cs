@@ -9,12 +9,16 @@ namespace Colo.Vmm.Block;
 /// </summary>
 internal sealed class ClusterStore
 {
+    // 512 KiB: below it the other thread's wake-up costs more than its half of the copy.
+    private const int SharedPagesLeast = 128;
+
     private readonly IStorageFile _disk;
     private readonly IStorageFile _file;
     private readonly SlotStore _slots;
     private readonly Stack<BufferCluster>[] _pool = new Stack<BufferCluster>[BufferGeneration.Stripes];
     private readonly byte[]?[] _scratch = new byte[]?[BufferGeneration.Stripes];
     private readonly int _clusterLimit;
+    private readonly KeepHelper _helper;
     private int _clusters;
 
     public ClusterStore(IStorageFile disk, IStorageFile file, SlotStore slots)
@@ -22,6 +26,7 @@ internal sealed class ClusterStore
         _disk = disk;
         _file = file;
         _slots = slots;
+        _helper = new KeepHelper(this);
 
         // The index is bounded too: sectors of zeroes take no slot, but their clusters take memory.
         _clusterLimit = Math.Max(1024, slots.Count);
@@ -94,17 +99,18 @@ internal sealed class ClusterStore
         }
 
         var pages = fresh.Length * BufferCluster.Pages;
-        for (var at = 0; at < pages && status == BlockStatus.Ok;)
-        {
-            var slot = SlotOf(fresh, at);
-            var count = 1;
-            while (at + count < pages && SlotOf(fresh, at + count) == slot + count && IsOneRun(slot, count + 1))
-            {
-                count++;
-            }
 
-            status = KeepPages(fresh, at, slot, count);
-            at += count;
+        // Parted between two clusters: what is noted of a cluster has one writer.
+        var middle = fresh.Length / 2 * BufferCluster.Pages;
+        if (status == BlockStatus.Ok && pages >= SharedPagesLeast && _helper.TryOffer(fresh, middle, pages))
+        {
+            status = KeepPages(fresh, 0, middle);
+            var other = _helper.Collect();
+            status = status == BlockStatus.Ok ? other : status;
+        }
+        else if (status == BlockStatus.Ok)
+        {
+            status = KeepPages(fresh, 0, pages);
         }
 
         foreach (var cluster in fresh)
@@ -115,6 +121,27 @@ internal sealed class ClusterStore
             {
                 DropSlotIfZero(cluster, page);
             }
+        }
+
+        return status;
+    }
+
+    /// <summary>Reads the pages <paramref name="at"/> to <paramref name="end"/> - 1 of these clusters, whose slots are allocated, in
+    /// as few calls as the slots allow.</summary>
+    public BlockStatus KeepPages(ReadOnlySpan<BufferCluster> clusters, int at, int end)
+    {
+        var status = BlockStatus.Ok;
+        while (at < end && status == BlockStatus.Ok)
+        {
+            var slot = SlotOf(clusters, at);
+            var count = 1;
+            while (at + count < end && SlotOf(clusters, at + count) == slot + count && IsOneRun(slot, count + 1))
+            {
+                count++;
+            }
+
+            status = KeepRun(clusters, at, slot, count);
+            at += count;
         }
 
         return status;
@@ -394,10 +421,11 @@ internal sealed class ClusterStore
         : count <= BufferCluster.Pages;
 
     /// <summary>Reads pages whose slots are neighbours, and notes which of them are zeroes.</summary>
-    private BlockStatus KeepPages(ReadOnlySpan<BufferCluster> clusters, int first, int slot, int count)
+    private BlockStatus KeepRun(ReadOnlySpan<BufferCluster> clusters, int first, int slot, int count)
     {
         var inMemory = _slots.TryGetMemory(slot, count, out var memory);
-        var target = inMemory ? memory : Scratch(clusters[0].Index).AsSpan(0, count * SlotStore.SlotSize);
+        var scratch = inMemory ? [] : Scratch(clusters[first / BufferCluster.Pages].Index);
+        var target = inMemory ? memory : scratch.AsSpan(0, count * SlotStore.SlotSize);
         var status = _disk.Read(DiskOffset(clusters[0].Index, first * BufferCluster.SectorsPerPage), target);
         var anyData = false;
         for (var i = 0; i < count && status == BlockStatus.Ok; i++)

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Colo.Vmm.Cpu.Compiled;
 using Colo.Vmm.Cpu.Decode;
 using Colo.Vmm.Cpu.Interpret;
 
@@ -20,9 +21,46 @@ internal sealed unsafe class Executor(
     private int _trapsInARow;
 
     /// <summary>The compiling tier, or null.</summary>
-    public ICodeTier? Tier { get; set; }
+    public CompiledTier? Tier { get; set; }
 
     public HartStop Run(long budget)
+    {
+        // Before the first look at what is pending: whoever finds this 0 after asking knows that it will be seen.
+        Interlocked.Exchange(ref context->Running, 1);
+        HartStop stop = RunUntilStop(budget);
+        Volatile.Write(ref context->Running, 0);
+        return stop;
+    }
+
+    /// <summary>Does what other harts have asked for. On the hart's thread, between instructions.</summary>
+    public void ServeFences()
+    {
+        int asked = Volatile.Read(ref context->FencesAsked);
+        if (asked == context->FencesDone)
+        {
+            return;
+        }
+
+        HartFence kinds = (HartFence)Interlocked.Exchange(ref context->FenceKinds, 0);
+        if ((kinds & HartFence.Translations) != 0)
+        {
+            mmu.FlushAll();
+            code.FlushJumps();
+        }
+        else if ((kinds & HartFence.Writes) != 0)
+        {
+            mmu.FlushWrites();
+        }
+
+        if ((kinds & HartFence.Code) != 0)
+        {
+            code.DropWritten();
+        }
+
+        Volatile.Write(ref context->FencesDone, asked);
+    }
+
+    private HartStop RunUntilStop(long budget)
     {
         HartContext* c = context;
         ulong retired = c->InstructionsRetired;
@@ -50,6 +88,11 @@ internal sealed unsafe class Executor(
     private HartStop Attend(HartContext* c)
     {
         int pending = Interlocked.Exchange(ref c->Pending, 0);
+        if ((pending & HartContext.PendingFence) != 0)
+        {
+            ServeFences();
+        }
+
         if ((pending & HartContext.PendingCode) != 0)
         {
             code.DropWritten();
@@ -86,12 +129,12 @@ internal sealed unsafe class Executor(
 
         while (true)
         {
-            if (--block->Heat == 0)
+            if (block->Region == 0 && --block->Heat == 0)
             {
                 Tier?.BlockIsHot(block);
             }
 
-            if (block->Region != 0 && EnterRegion(c, block))
+            if (block->Region != 0 && Tier!.Enter(block->Region, c))
             {
                 if (Volatile.Read(ref c->Pending) != 0 || c->Remaining <= 0)
                 {
@@ -212,14 +255,6 @@ internal sealed unsafe class Executor(
         c->Pc = blockPc;
         next = op[1].Handler(op + 1, c);
         return SlowResult.Next;
-    }
-
-    /// <summary>True when the region made progress; false when the interpreter has to do this block.</summary>
-    private bool EnterRegion(HartContext* c, CodeBlock* block)
-    {
-        long before = c->Remaining;
-        Tier!.Enter(block->Region, c);
-        return c->Remaining != before;
     }
 
     private HartStop FetchFault()

@@ -17,10 +17,17 @@ public sealed unsafe class Hart : IDisposable, IRamClient
     private readonly CodeCache _code;
     private readonly Executor _executor;
     private readonly CompiledTier? _tier;
+    private readonly RegionLibrary? _ownLibrary;
     private readonly HartOptions _options;
     private HartContext* _context;
 
     public Hart(int hartId, GuestRam ram, ISystemBus bus, IGuestClock clock, HartOptions options)
+        : this(hartId, ram, bus, clock, options, null)
+    {
+    }
+
+    /// <param name="library">Compiler shared by the harts of a machine; null: the hart has one of its own.</param>
+    internal Hart(int hartId, GuestRam ram, ISystemBus bus, IGuestClock clock, HartOptions options, RegionLibrary? library)
     {
         ArgumentNullException.ThrowIfNull(ram);
         ArgumentNullException.ThrowIfNull(bus);
@@ -32,7 +39,7 @@ public sealed unsafe class Hart : IDisposable, IRamClient
         _mmu = new Mmu(ram, bus);
         _context = _mmu.Context;
         _csrs = new CsrFile(_context, _mmu, clock, options, hartId);
-        _code = new CodeCache(ram, _mmu);
+        _code = new CodeCache(ram, _mmu, this);
         _csrs.TranslationChanged = _code.FlushJumps;
         _mmu.StoreToCodePage = _code.PrepareStore;
         TrapUnit traps = new(_context, _mmu, _csrs);
@@ -40,7 +47,8 @@ public sealed unsafe class Hart : IDisposable, IRamClient
         _executor = new Executor(_context, _mmu, _csrs, traps, _code, new SlowPath(_context, ram, _mmu, traps, system));
         if (options.Tier != CodeTierMode.Interpreter)
         {
-            _tier = new CompiledTier(ram, _code, _context, options);
+            _ownLibrary = library is null ? new RegionLibrary(ram) : null;
+            _tier = new CompiledTier(ram, _code, _context, options, library ?? _ownLibrary!);
             _executor.Tier = _tier;
         }
 
@@ -54,6 +62,9 @@ public sealed unsafe class Hart : IDisposable, IRamClient
     public ISbiHandler? Sbi { get; set; }
 
     public ulong InstructionsRetired => _context->InstructionsRetired;
+
+    /// <summary>What the compiling tier has done; null when there is none. Any thread.</summary>
+    internal RegionCounters? TierCounters => _tier?.Counters;
 
     /// <summary>The deadline of stimecmp in mtime ticks, or <see cref="ulong.MaxValue"/> when Sstc is off or it has fired.</summary>
     public ulong NextTimerDeadline =>
@@ -231,8 +242,31 @@ public sealed unsafe class Hart : IDisposable, IRamClient
         _code.FlushJumps();
     }
 
-    /// <summary>Remote fence.i: drops all decoded and compiled code. On the hart's thread or while paused.</summary>
-    public void FlushCode() => _code.DropAll();
+    /// <summary>
+    /// Asks the hart to forget things before it executes another instruction. Any thread; the answer is awaited with the
+    /// number returned.
+    /// </summary>
+    internal int RequestFence(HartFence kinds)
+    {
+        Interlocked.Or(ref _context->FenceKinds, (int)kinds);
+        int number = Interlocked.Increment(ref _context->FencesAsked);
+        Interlocked.Or(ref _context->Pending, HartContext.PendingFence);
+        return number;
+    }
+
+    /// <summary>Waits for a fence asked of this hart. <paramref name="waiting"/> is the hart whose thread this is: it answers meanwhile.</summary>
+    internal void AwaitFence(int number, Hart waiting)
+    {
+        var spin = default(SpinWait);
+        while (Volatile.Read(ref _context->Running) != 0 && Volatile.Read(ref _context->FencesDone) - number < 0)
+        {
+            waiting.ServeFences();
+            spin.SpinOnce(sleep1Threshold: -1);
+        }
+    }
+
+    /// <summary>Does what other harts have asked for. On the hart's thread.</summary>
+    internal void ServeFences() => _executor.ServeFences();
 
     public void Dispose()
     {
@@ -240,6 +274,7 @@ public sealed unsafe class Hart : IDisposable, IRamClient
         {
             _ram.RemoveClient(this);
             _tier?.Dispose();
+            _ownLibrary?.Dispose();
             _code.Dispose();
             _mmu.Dispose();
             _context = null;
@@ -248,7 +283,20 @@ public sealed unsafe class Hart : IDisposable, IRamClient
 
     void IRamClient.FlushWriteTlb() => _mmu.FlushWrites();
 
-    void IRamClient.RevokeWrite(int pageIndex) => _mmu.FlushWritesTo(_ram.HostPage(pageIndex));
+    void IRamClient.RevokeWrite(int pageIndex, IRamClient by)
+    {
+        if (ReferenceEquals(by, this))
+        {
+            _mmu.FlushWritesTo(_ram.HostPage(pageIndex));
+        }
+        else if (_mmu.HoldsWriteTo(_ram.HostPage(pageIndex)))
+        {
+            // A store that has found its permission may still be under way on the other thread.
+            AwaitFence(RequestFence(HartFence.Writes), (Hart)by);
+        }
+    }
+
+    void IRamClient.ServeOthers() => ServeFences();
 
     void IRamClient.CodePageWritten(int pageIndex)
     {

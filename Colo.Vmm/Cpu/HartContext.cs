@@ -16,6 +16,7 @@ internal unsafe struct HartContext
     public const int PendingStop = 2;
     public const int PendingTimer = 4;
     public const int PendingCode = 8;
+    public const int PendingFence = 16;
 
     /// <summary>Index of <see cref="Sink"/> when taken as a register: the target of writes to x0.</summary>
     public const int SinkRegister = 32;
@@ -65,6 +66,17 @@ internal unsafe struct HartContext
     public ulong ModeKey;
 
     public PrivilegeMode Privilege;
+
+    /// <summary>1 while the hart executes, so that a fence asked of it takes effect at once only if it answers.</summary>
+    public int Running;
+
+    /// <summary>Fences asked for by other harts (<see cref="HartFence"/>), their number, and the number of the last one done.</summary>
+    public int FenceKinds;
+    public int FencesAsked;
+    public int FencesDone;
+
+    /// <summary>Why compiled code was left last: a <see cref="Compiled.RegionExit"/>.</summary>
+    public int RegionExit;
 
     /// <summary>Registers off the hot path. X, F, Pc and the other fields above are not kept here.</summary>
     public HartState Cold;

@@ -14,6 +14,12 @@ public sealed record HartOptions
     /// </summary>
     public int CompileThreshold { get; init; } = 2000;
 
+    /// <summary>
+    /// Guest instructions in the compiled regions of a hart, each about 300 bytes of host code and tables; regions that
+    /// were not used lately are evicted beyond it.
+    /// </summary>
+    public int CompiledInstructionsMax { get; init; } = 120_000;
+
     /// <summary>Offers stimecmp (Sstc), enabled through menvcfg.STCE, which resets to 1 when built-in firmware runs.</summary>
     public bool Sstc { get; init; } = true;
 

@@ -19,9 +19,10 @@ internal unsafe interface ICodeTier
 
     /// <summary>
     /// Runs a region until it leaves. On return the pc is exact, <see cref="HartContext.Remaining"/> is reduced by what
-    /// was retired, and <see cref="HartContext.ExitOp"/> is null; the instruction at pc may need the interpreter.
+    /// was retired, and <see cref="HartContext.ExitOp"/> is null; the instruction at pc may need the interpreter. False
+    /// when nothing was retired: the interpreter has to do this block.
     /// </summary>
-    void Enter(int region, HartContext* context);
+    bool Enter(int region, HartContext* context);
 
     /// <summary>A block was decoded: if a region can be entered there, its Region is set.</summary>
     void BlockDecoded(CodeBlock* block);

@@ -147,6 +147,25 @@ internal sealed unsafe class Mmu : IDisposable
         }
     }
 
+    /// <summary>Whether a write entry leads to a page of RAM. Any thread.</summary>
+    public bool HoldsWriteTo(byte* hostPage)
+    {
+        for (int set = 0; set < SetCount; set++)
+        {
+            TlbEntry* array = Entries + (set * 3 + 1) * EntryCount;
+            for (int i = 0; i < EntryCount; i++)
+            {
+                ulong tag = Volatile.Read(ref array[i].Tag);
+                if ((tag & PageMask) == 0 && tag + array[i].Addend == (ulong)hostPage)
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>Takes away every write permission that leads to a page of RAM: it holds code from now on.</summary>
     public void FlushWritesTo(byte* hostPage)
     {
@@ -352,17 +371,33 @@ internal sealed unsafe class Mmu : IDisposable
     {
         ulong offset = physical - _ram.BaseAddress;
         int page = (int)(offset >> GuestRam.PageShift);
-        _ram.PrepareWrite(page);
-        bool keepSlow = _ram.IsCodePage(page)
-            && StoreToCodePage is not null
-            && StoreToCodePage(page, (int)(offset & PageMask), size);
         byte* host = _ram.Host + offset;
-        if (wholePage && !keepSlow)
+        while (true)
         {
-            Install(entry, address, host);
-        }
+            _ram.PrepareWrite(page);
+            bool keepSlow = _ram.IsCodePage(page)
+                && StoreToCodePage is not null
+                && StoreToCodePage(page, (int)(offset & PageMask), size);
+            if (!wholePage || keepSlow)
+            {
+                return host;
+            }
 
-        return host;
+            Install(entry, address, host);
+            if (!_ram.HasOtherClients)
+            {
+                return host;
+            }
+
+            // Another hart may be about to decode the page: either it finds this entry and waits for us, or we see its mark.
+            Interlocked.MemoryBarrier();
+            if (!_ram.IsCodePage(page))
+            {
+                return host;
+            }
+
+            entry->Tag = TlbEntry.InvalidTag;
+        }
     }
 
     private byte* FillFetch(ulong address, TlbEntry* entry)
@@ -390,8 +425,10 @@ internal sealed unsafe class Mmu : IDisposable
 
     private void Install(TlbEntry* entry, ulong address, byte* host)
     {
-        entry->Tag = address & ~PageMask;
+        // In this order for HoldsWriteTo, which reads tag and addend while another thread is here.
+        entry->Tag = TlbEntry.InvalidTag;
         entry->Addend = (ulong)host - address;
+        Volatile.Write(ref entry->Tag, address & ~PageMask);
         _filled[(int)(entry - Entries) / (3 * EntryCount)] = true;
     }
 

@@ -6,7 +6,8 @@ namespace Colo.Vmm.Devices;
 /// Everything in guest-physical space that is not RAM. Regions are page-aligned or at least disjoint; the last one that
 /// was hit is tried first, because a driver talks to one device at a time.
 /// </summary>
-internal sealed class MmioBus : ISystemBus
+/// <param name="deviceLock">Taken around every access: harts on threads of their own share the devices.</param>
+internal sealed class MmioBus(Lock deviceLock) : ISystemBus
 {
     private Region[] _regions = [];
     private Region _last = new(0, 0, null!);
@@ -19,25 +20,31 @@ internal sealed class MmioBus : ISystemBus
 
     public bool TryRead(ulong address, int size, out ulong value)
     {
-        if (!TryFind(address, size, out Region region))
+        lock (deviceLock)
         {
-            value = 0;
-            return false;
-        }
+            if (!TryFind(address, size, out Region region))
+            {
+                value = 0;
+                return false;
+            }
 
-        value = region.Device.Read(address - region.Base, size);
-        return true;
+            value = region.Device.Read(address - region.Base, size);
+            return true;
+        }
     }
 
     public bool TryWrite(ulong address, int size, ulong value)
     {
-        if (!TryFind(address, size, out Region region))
+        lock (deviceLock)
         {
-            return false;
-        }
+            if (!TryFind(address, size, out Region region))
+            {
+                return false;
+            }
 
-        region.Device.Write(address - region.Base, size, value);
-        return true;
+            region.Device.Write(address - region.Base, size, value);
+            return true;
+        }
     }
 
     private bool TryFind(ulong address, int size, out Region region)

@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using Colo.Vmm.Cpu;
+using Colo.Vmm.Cpu.Compiled;
 using Colo.Vmm.Devices;
 using Colo.Vmm.Devices.Aclint;
 using Colo.Vmm.Devices.Plic;
@@ -16,14 +18,15 @@ using Colo.Vmm.Memory;
 namespace Colo.Vmm.Machine;
 
 /// <summary>
-/// RAM, harts, devices and the wires between them, laid out like QEMU's <c>virt</c> machine. Knows nothing of threads: it is
-/// driven by <see cref="RunLoop"/>, or by a test, from one thread at a time.
+/// RAM, harts, devices and the wires between them, laid out like QEMU's <c>virt</c> machine. Driven by <see cref="RunLoop"/>,
+/// or by a test. What is not a hart's own is touched under <see cref="DeviceLock"/>, or while the machine stands.
 /// </summary>
 internal sealed class Board : IDisposable
 {
     private readonly List<IStatefulDevice> _stateful = [];
     private readonly List<IDeadlineDevice> _deadlines = [];
     private readonly List<IServicedDevice> _serviced = [];
+    private readonly RegionLibrary _library;
     private ulong _retiredBefore;
     private Hart? _running;
     private ulong _runningStart;
@@ -33,11 +36,13 @@ internal sealed class Board : IDisposable
         Options = options;
         Ram = new GuestRam(MemoryMap.Ram, options.MemoryBytes);
         Clock = new MachineClock(options.Clock, options.TimeProvider, CountRetired);
+        _library = new RegionLibrary(Ram);
+        Bus = new MmioBus(DeviceLock);
         Harts = new HartSlot[options.HartCount];
         for (int i = 0; i < Harts.Length; i++)
         {
             Harts[i] = new HartSlot();
-            Harts[i].Hart = new Hart(i, Ram, Bus, Clock, options.Hart);
+            Harts[i].Hart = new Hart(i, Ram, Bus, Clock, options.Hart, _library);
         }
 
         IHartInterrupts[] inputs = [.. Harts];
@@ -68,7 +73,10 @@ internal sealed class Board : IDisposable
 
     public GuestRam Ram { get; }
 
-    public MmioBus Bus { get; } = new();
+    public MmioBus Bus { get; }
+
+    /// <summary>Held by whoever touches a device: the harts' accesses, the built-in firmware, and the thread that serves them.</summary>
+    public Lock DeviceLock { get; } = new();
 
     public MachineClock Clock { get; }
 
@@ -182,7 +190,10 @@ internal sealed class Board : IDisposable
     }
 
     /// <summary>The next tick at which a device or a started hart's timer is due.</summary>
-    public ulong NextDeadline()
+    public ulong NextDeadline() => NextDeadline(Harts);
+
+    /// <summary>The same for some of the harts.</summary>
+    public ulong NextDeadline(HartSlot[] harts)
     {
         ulong next = ulong.MaxValue;
         foreach (IDeadlineDevice device in _deadlines)
@@ -190,12 +201,9 @@ internal sealed class Board : IDisposable
             next = Math.Min(next, device.NextDeadline);
         }
 
-        foreach (HartSlot slot in Harts)
+        foreach (HartSlot slot in harts)
         {
-            if (slot.Status is HartStatus.Started or HartStatus.Suspended)
-            {
-                next = Math.Min(next, slot.NextDeadline);
-            }
+            next = Math.Min(next, slot.WakeDeadline);
         }
 
         return next;
@@ -204,6 +212,13 @@ internal sealed class Board : IDisposable
     /// <summary>Runs one hart and keeps the machine-wide count of instructions, which must not jump when a hart is reset.</summary>
     public HartStop Run(HartSlot slot, long budget, out long retired)
     {
+        if (Options.UsesHartThreads)
+        {
+            // In real time nobody asks for the count.
+            retired = 0;
+            return slot.Hart.Run(budget);
+        }
+
         _running = slot.Hart;
         _runningStart = slot.Hart.InstructionsRetired;
         HartStop stop = slot.Hart.Run(budget);
@@ -213,8 +228,28 @@ internal sealed class Board : IDisposable
         return stop;
     }
 
+    /// <summary>Null when everything is interpreted. Any thread.</summary>
+    public TierStatistics? ReadTierStatistics()
+    {
+        if (Harts[0].Hart.TierCounters is null)
+        {
+            return null;
+        }
+
+        RegionCounters[] counters = [.. Harts.Select(h => h.Hart.TierCounters!)];
+        var exits = Enum.GetValues<RegionExit>().ToDictionary(e => e.ToString(), e => counters.Sum(c => c.Exits[(int)e]));
+        var compiled = Stopwatch.GetElapsedTime(0, counters.Sum(c => c.CompiledTicks));
+        var running = Stopwatch.GetElapsedTime(0, Harts.Sum(h => h.RunningTicks));
+        return new TierStatistics(
+            counters.Sum(c => c.Compiled), counters.Sum(c => c.Evicted), counters.Sum(c => c.Dropped),
+            counters.Sum(c => c.InstructionsRetired), compiled,
+            running > compiled ? running - compiled : TimeSpan.Zero, exits);
+    }
+
     public void Dispose()
     {
+        // First the compiler, which delivers to the harts.
+        _library.Dispose();
         foreach (HartSlot slot in Harts)
         {
             slot.Hart.Dispose();

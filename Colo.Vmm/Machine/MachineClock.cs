@@ -6,7 +6,7 @@ namespace Colo.Vmm.Machine;
 /// Guest time. In real time it follows the <see cref="TimeProvider"/> while the machine runs and stands while it is paused;
 /// by instruction count it is a function of the instructions retired and of the idle time skipped. The value is part of
 /// the state, so after a move to another host time goes on where it stood; the wall clock never goes back either.
-/// Read on the machine's thread, or by anyone while paused.
+/// Time is read on any of the machine's threads, or by anyone while paused; the rest is done under the device lock.
 /// </summary>
 internal sealed class MachineClock : ISettableClock, IStatefulDevice
 {
@@ -20,9 +20,10 @@ internal sealed class MachineClock : ISettableClock, IStatefulDevice
     private readonly TimeProvider _timeProvider;
     private readonly ClockMode _mode;
     private readonly Func<ulong> _retired;
-    private ulong _base;
     private ulong _retiredAtBase;
-    private long _startTimestamp;
+
+    /// <summary>Replaced as a whole, because a hart may set the time while another reads it.</summary>
+    private volatile Origin _origin = new(0, 0);
     private long _stopTimestamp;
     private bool _running;
     private ulong _wallFloor;
@@ -45,17 +46,17 @@ internal sealed class MachineClock : ISettableClock, IStatefulDevice
     {
         if (_mode == ClockMode.InstructionCount)
         {
-            return _base + ((_retired() - _retiredAtBase) / InstructionsPerTick);
+            return _origin.Ticks + ((_retired() - _retiredAtBase) / InstructionsPerTick);
         }
 
-        return _running ? _base + Elapsed() : _base;
+        Origin origin = _origin;
+        return _running ? origin.Ticks + Elapsed(origin) : origin.Ticks;
     }
 
     public void SetTime(ulong ticks)
     {
-        _base = ticks;
         _retiredAtBase = _retired();
-        _startTimestamp = _timeProvider.GetTimestamp();
+        _origin = new Origin(ticks, _timeProvider.GetTimestamp());
     }
 
     public ulong ReadWallClockNanoseconds()
@@ -71,7 +72,7 @@ internal sealed class MachineClock : ISettableClock, IStatefulDevice
     {
         if (!_running)
         {
-            _startTimestamp = _timeProvider.GetTimestamp();
+            _origin = new Origin(_origin.Ticks, _timeProvider.GetTimestamp());
             _running = true;
         }
     }
@@ -80,7 +81,7 @@ internal sealed class MachineClock : ISettableClock, IStatefulDevice
     {
         if (_running)
         {
-            _base = _mode == ClockMode.RealTime ? ReadTime() : _base;
+            _origin = _mode == ClockMode.RealTime ? new Origin(ReadTime(), 0) : _origin;
             _stopTimestamp = _timeProvider.GetTimestamp();
             _running = false;
         }
@@ -92,7 +93,7 @@ internal sealed class MachineClock : ISettableClock, IStatefulDevice
         if (_mode == ClockMode.RealTime && !_running && elapsed > TimeSpan.Zero)
         {
             // A guest tick and a TimeSpan tick are both 100 ns.
-            _base += (ulong)elapsed.Ticks;
+            _origin = new Origin(_origin.Ticks + (ulong)elapsed.Ticks, 0);
         }
     }
 
@@ -108,14 +109,13 @@ internal sealed class MachineClock : ISettableClock, IStatefulDevice
     }
 
     /// <summary>By instruction count: skips idle time.</summary>
-    public void Warp(ulong ticks) => _base += ticks > ReadTime() ? ticks - ReadTime() : 0;
-
-    public void Reset()
+    public void Warp(ulong ticks)
     {
-        _base = 0;
-        _retiredAtBase = _retired();
-        _startTimestamp = _timeProvider.GetTimestamp();
+        ulong now = ReadTime();
+        _origin = new Origin(_origin.Ticks + (ticks > now ? ticks - now : 0), 0);
     }
+
+    public void Reset() => SetTime(0);
 
     public void Save(StateWriter writer)
     {
@@ -144,12 +144,15 @@ internal sealed class MachineClock : ISettableClock, IStatefulDevice
         _wallFloor = saved.WallNanoseconds;
     }
 
-    private ulong Elapsed()
+    private ulong Elapsed(Origin origin)
     {
-        long ticks = _timeProvider.GetTimestamp() - _startTimestamp;
+        long ticks = _timeProvider.GetTimestamp() - origin.Timestamp;
         long frequency = _timeProvider.TimestampFrequency;
         return frequency == 1_000_000_000
             ? (ulong)ticks / NanosecondsPerTick
             : (ulong)((Int128)ticks * MemoryMap.TimebaseFrequency / frequency);
     }
+
+    /// <summary>Guest time at a moment of the host's.</summary>
+    private sealed record Origin(ulong Ticks, long Timestamp);
 }

@@ -16,6 +16,14 @@ public sealed record MachineOptions
     /// <summary>Number of harts, 1 to 8.</summary>
     public int HartCount { get; init; } = 1;
 
+    /// <summary>
+    /// Whether each hart runs on a thread of its own when there are several; default true. By instruction count they run
+    /// in turn on one thread whatever this says, so that two runs give the same trace.
+    /// </summary>
+    public bool HartThreads { get; init; } = true;
+
+    internal bool UsesHartThreads => HartThreads && HartCount > 1 && Clock == ClockMode.RealTime;
+
     /// <summary>Linux Image, gzip of one, or ELF. Null only for a machine that will be restored.</summary>
     public string? KernelPath { get; init; }
 

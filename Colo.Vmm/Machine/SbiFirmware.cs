@@ -5,8 +5,8 @@ namespace Colo.Vmm.Machine;
 
 /// <summary>
 /// The supervisor binary interface as part of the machine: base, TIME, IPI, RFENCE, HSM, SRST and DBCN of SBI 2.0; anything
-/// else is probed as absent and answered with "not supported". All harts run in turn on one thread, so another hart can be
-/// changed directly; with a thread for each these calls become requests to the other hart.
+/// else is probed as absent and answered with "not supported". Called on the thread of the calling hart; other harts may
+/// be running on theirs.
 /// </summary>
 internal sealed class SbiFirmware(Board board) : ISbiHandler
 {
@@ -38,13 +38,24 @@ internal sealed class SbiFirmware(Board board) : ISbiHandler
             ExtensionTime when function == 0 => SetTimer(hart),
             ExtensionIpi when function == 0 => SendInterrupt(hart),
             ExtensionFence => Fence(hart, function),
-            ExtensionHarts => HartState(hart, function),
-            ExtensionReset when function == 0 => SystemReset(hart),
-            ExtensionConsole => DebugConsole(hart, function),
-            _ => SbiResult.NotSupported,
+            _ => CallBoard(hart, extension, function),
         };
         hart.SetX(10, (ulong)result.Error);
         hart.SetX(11, result.Value);
+    }
+
+    private SbiResult CallBoard(Hart hart, ulong extension, ulong function)
+    {
+        lock (board.DeviceLock)
+        {
+            return extension switch
+            {
+                ExtensionHarts => HartState(hart, function),
+                ExtensionReset when function == 0 => SystemReset(hart),
+                ExtensionConsole => DebugConsole(hart, function),
+                _ => SbiResult.NotSupported,
+            };
+        }
     }
 
     private static SbiResult Base(Hart hart, ulong function) => function switch
@@ -105,23 +116,27 @@ internal sealed class SbiFirmware(Board board) : ISbiHandler
             return SbiResult.InvalidParameter;
         }
 
+        HartFence kind = function == 0 ? HartFence.Code : HartFence.Translations;
+        Span<int> tickets = stackalloc int[board.Harts.Length];
         for (int i = 0; i < board.Harts.Length; i++)
         {
-            if ((mask & (1ul << i)) == 0)
+            if ((mask & (1ul << i)) != 0)
             {
-                continue;
-            }
-
-            if (function == 0)
-            {
-                board.Harts[i].Hart.FlushCode();
-            }
-            else
-            {
-                board.Harts[i].Hart.FlushTlb();
+                tickets[i] = board.Harts[i].Hart.RequestFence(kind);
             }
         }
 
+        // The call returns when all have done it. Two harts may do this to each other, so the own requests are served meanwhile;
+        // the device lock is not held, or a hart that waits for it could not answer.
+        for (int i = 0; i < board.Harts.Length; i++)
+        {
+            if ((mask & (1ul << i)) != 0 && i != hart.HartId)
+            {
+                board.Harts[i].Hart.AwaitFence(tickets[i], hart);
+            }
+        }
+
+        hart.ServeFences();
         return SbiResult.Success(0);
     }
 
@@ -132,7 +147,7 @@ internal sealed class SbiFirmware(Board board) : ISbiHandler
             case 0:
                 return StartHart(hart);
             case 1:
-                board.Harts[hart.HartId].Status = HartStatus.Stopped;
+                board.Harts[hart.HartId].Status = HartStatus.StopPending;
                 hart.Halt();
                 return SbiResult.Success(0);
             case 2:
@@ -174,9 +189,11 @@ internal sealed class SbiFirmware(Board board) : ISbiHandler
         slot.Hart.Reset(address, PrivilegeMode.Supervisor);
         slot.Hart.SetX(10, target);
         slot.Hart.SetX(11, hart.GetX(12));
-        slot.Status = HartStatus.Started;
         slot.Waiting = false;
         slot.SbiTimer = ulong.MaxValue;
+        // From here on the hart's own thread may run it.
+        slot.Status = HartStatus.Started;
+        slot.Runner?.WakeIfSleeping();
         return SbiResult.Success(0);
     }
 

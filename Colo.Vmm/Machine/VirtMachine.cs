@@ -69,6 +69,9 @@ public sealed class VirtMachine : IDisposable
 
     internal Board Board => _board;
 
+    /// <summary>Counters of the compiling tier; null when everything is interpreted. Any thread.</summary>
+    public TierStatistics? TierStatistics => _board.ReadTierStatistics();
+
     /// <summary>Whether the machine's thread stands still at this moment.</summary>
     internal bool IsParked => _loop.IsParked;
 
@@ -122,6 +125,31 @@ public sealed class VirtMachine : IDisposable
         }
 
         Report(new MachineEvent.Resumed());
+    }
+
+    /// <summary>Does something while the machine stands, without the events of a pause; for a few microseconds of looking.</summary>
+    internal T WhileStanding<T>(Func<T> action)
+    {
+        lock (_control)
+        {
+            bool wasRunning = _running && !Completion.IsCompleted;
+            if (wasRunning)
+            {
+                _loop.Pause();
+            }
+
+            try
+            {
+                return action();
+            }
+            finally
+            {
+                if (wasRunning)
+                {
+                    _loop.Resume();
+                }
+            }
+        }
     }
 
     /// <summary>Power-on again: devices reset, files loaded again. A machine that stood goes on standing.</summary>

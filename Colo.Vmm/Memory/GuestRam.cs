@@ -17,6 +17,10 @@ public sealed unsafe class GuestRam : IDisposable
 {
     public const int PageSize = 4096;
     internal const int PageShift = 12;
+
+    private const byte HoldsNone = 0;
+    private const byte HoldsCode = 1;
+    private const byte Revoking = 2;
     private const int CacheLine = 64;
 
     private readonly Lock _captureLock = new();
@@ -262,18 +266,31 @@ public sealed unsafe class GuestRam : IDisposable
 
     internal byte* HostPage(int page) => _host + ((nuint)(uint)page << PageShift);
 
-    internal bool IsCodePage(int page) => _codePages[page] != 0;
+    internal bool IsCodePage(int page) => Volatile.Read(ref _codePages[page]) != HoldsNone;
 
-    /// <summary>From now on a store to the page must come through <see cref="DropCode"/>: no hart may write it
-    /// directly.</summary>
-    internal void MarkCodePage(int page)
+    /// <summary>
+    /// From now on a store to the page must come through <see cref="DropCode"/>: no hart may write it directly. Called by
+    /// the hart that is about to decode it; another one that does the same waits until no store is under way any more.
+    /// </summary>
+    internal void MarkCodePage(int page, IRamClient by)
     {
-        if (Volatile.Read(ref _codePages[page]) == 0)
+        ref byte state = ref _codePages[page];
+        while (Volatile.Read(ref state) != HoldsCode)
         {
-            Volatile.Write(ref _codePages[page], 1);
-            foreach (IRamClient client in _clients)
+            if (Interlocked.CompareExchange(ref state, Revoking, HoldsNone) == HoldsNone)
             {
-                client.RevokeWrite(page);
+                foreach (IRamClient client in _clients)
+                {
+                    client.RevokeWrite(page, by);
+                }
+
+                // A store may have taken the mark away meanwhile.
+                _ = Interlocked.CompareExchange(ref state, HoldsCode, Revoking);
+            }
+            else
+            {
+                by.ServeOthers();
+                Thread.SpinWait(8);
             }
         }
     }
@@ -286,7 +303,7 @@ public sealed unsafe class GuestRam : IDisposable
             return;
         }
 
-        Volatile.Write(ref _codePages[page], 0);
+        Interlocked.Exchange(ref _codePages[page], HoldsNone);
         foreach (IRamClient client in _clients)
         {
             client.CodePageWritten(page);

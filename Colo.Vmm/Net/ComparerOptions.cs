@@ -3,13 +3,20 @@ namespace Colo.Vmm.Net;
 /// <summary>Bounds of a <see cref="PacketComparer"/>.</summary>
 public sealed record ComparerOptions
 {
+    private static readonly TimeSpan s_aheadLeast = TimeSpan.FromSeconds(2);
+    private readonly TimeSpan? ahead;
+
     /// <summary>Largest age of a primary's frame that waits for its counterpart. 200 ms is the COLO paper's;
     /// QEMU has 3000.</summary>
     public TimeSpan CompareTimeout { get; init; } = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Largest age of a secondary's frame that the primary has not sent. Nobody waits for it, so it may be
-    /// much higher; 2 s.</summary>
-    public TimeSpan AheadTimeout { get; init; } = TimeSpan.FromSeconds(2);
+    /// much higher; 2 s, or the compare timeout where that is longer.</summary>
+    public TimeSpan AheadTimeout
+    {
+        get => ahead ?? (CompareTimeout > s_aheadLeast ? CompareTimeout : s_aheadLeast);
+        init => ahead = value;
+    }
 
     /// <summary>Frames in one queue of one connection before a checkpoint is asked for; QEMU's default. Frames
     /// beyond it are kept.</summary>

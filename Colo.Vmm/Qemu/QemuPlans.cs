@@ -410,6 +410,11 @@ public static class QemuPlans
 
     private static string? ChildName(JsonElement graph, string parent, string child)
     {
+        if (!graph.TryGetProperty("nodes", out _) || !graph.TryGetProperty("edges", out _))
+        {
+            return null; // an answer that makes no sense names no child
+        }
+
         Dictionary<long, string> names = NamesOf(graph);
         foreach (JsonElement edge in graph.GetProperty("edges").EnumerateArray())
         {

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Colo.Vmm.Devices.VirtioBlock;
 using Colo.Vmm.Machine;
+using Colo.Vmm.Qmp.Replication;
 
 namespace Colo.Vmm.Qmp;
 
@@ -10,41 +11,59 @@ namespace Colo.Vmm.Qmp;
 public sealed class MachineMonitor : IDisposable
 {
     private readonly VirtMachine _machine;
+    private readonly ReplicationMonitor? _replication;
     private readonly QmpServer _server;
 
     /// <param name="machine">The machine to drive; not disposed of here.</param>
     /// <param name="path">Path of the Unix socket.</param>
+    /// <param name="replication">Migration and COLO; null: the machine has neither.</param>
     /// <param name="extend">Adds further commands before the server starts; null: none.</param>
-    public MachineMonitor(VirtMachine machine, string path, Action<QmpCommandTable>? extend)
+    public MachineMonitor(
+        VirtMachine machine, string path, ReplicationMonitor? replication, Action<QmpCommandTable>? extend)
     {
         _machine = machine;
+        _replication = replication;
         var commands = new QmpCommandTable();
-        AddCommands(commands, machine);
+        AddCommands(commands, machine, replication);
         extend?.Invoke(commands);
         _server = new QmpServer(path, commands, machine.Options.TimeProvider);
         machine.Changed += OnChanged;
+        if (replication is not null)
+        {
+            replication.EventRaised += SendEvent;
+        }
     }
 
     /// <summary>Sends an event of another part of the program to the client.</summary>
-    public void SendEvent(string name, JsonObject? data = null) => _server.SendEvent(name, data);
+    public void SendEvent(string name, JsonObject? data) => _server.SendEvent(name, data);
 
     public void Dispose()
     {
         _machine.Changed -= OnChanged;
+        if (_replication is not null)
+        {
+            _replication.EventRaised -= SendEvent;
+        }
+
         _server.Dispose();
     }
 
-    internal static void AddCommands(QmpCommandTable commands, VirtMachine machine)
+    internal static void AddCommands(
+        QmpCommandTable commands, VirtMachine machine, ReplicationMonitor? replication = null)
     {
+        replication?.AddCommands(commands);
         commands.Add("query-version", () => new QmpReply.Success(QmpSession.Version));
-        commands.Add("query-status", () => new QmpReply.Success(Status(machine)));
+        commands.Add("query-status", () => new QmpReply.Success(
+            Status(machine, replication?.IsAwaitingIncoming ?? false)));
         commands.Add("query-block", () => new QmpReply.Success(Disks(machine)));
         commands.Add("query-commands", () => new QmpReply.Success(
             new JsonArray([.. commands.Names.Select(n => new JsonObject { ["name"] = n })])));
         commands.Add("stop", () => Do(machine.Pause));
         commands.Add("cont", () => machine.Completion.IsCompleted
             ? QmpReply.Error("Resetting the Virtual Machine is required")
-            : Do(machine.Resume));
+            : replication is { IsAwaitingIncoming: true }
+                ? QmpReply.Error("the machine waits for an incoming migration")
+            : Do(machine.IsStarted ? machine.Resume : machine.Start));
         commands.Add("system_reset", () => machine.Completion.IsCompleted
             ? QmpReply.Error("the machine has ended")
             : Do(machine.Reset));
@@ -66,12 +85,12 @@ public sealed class MachineMonitor : IDisposable
         }
     }
 
-    private static JsonObject Status(VirtMachine machine) => new()
+    private static JsonObject Status(VirtMachine machine, bool isAwaitingIncoming) => new()
     {
         ["running"] = machine.IsRunning,
         ["singlestep"] = false,
         ["status"] = machine.Completion.IsCompleted ? "shutdown" : machine.IsRunning ? "running"
-            : machine.IsStarted ? "paused" : "prelaunch",
+            : machine.IsStarted ? "paused" : isAwaitingIncoming ? "inmigrate" : "prelaunch",
     };
 
     private static JsonArray Disks(VirtMachine machine)
@@ -111,7 +130,8 @@ public sealed class MachineMonitor : IDisposable
                 _server.SendEvent("RESUME");
                 break;
             case MachineEvent.Reset reset:
-                _server.SendEvent("RESET", Cause(reset.ByGuest, reset.ByGuest ? "guest-reset" : "host-qmp-system-reset"));
+                _server.SendEvent("RESET", Cause(reset.ByGuest, reset.ByGuest ? "guest-reset"
+                    : "host-qmp-system-reset"));
                 break;
             case MachineEvent.PowerdownRequested:
                 _server.SendEvent("POWERDOWN");

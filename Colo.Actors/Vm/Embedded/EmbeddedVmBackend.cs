@@ -64,6 +64,11 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
         var gauges = new VmGauges
         {
             Machine = machine is null ? "off" : machine.Machine.IsRunning ? "running" : "paused",
+            Tier = machine?.Machine.TierStatistics is { } tier
+                ? new VmTierGauges(
+                    tier.Regions, tier.Evicted, tier.Dropped, tier.CompiledInstructions, tier.CompiledTime, tier.InterpretedTime,
+                    tier.Exits)
+                : null,
         };
         if (primary?.LastReport is { } last)
         {

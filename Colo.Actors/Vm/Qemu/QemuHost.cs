@@ -259,6 +259,15 @@ internal sealed class QemuHost : IAsyncDisposable
 
     public Task ResumeAsync() => RunAsync(new QemuPlan("resume", [new QemuStep("cont")]), CancellationToken.None);
 
+    /// <summary>The guest's power button; whether it listens is its own affair.</summary>
+    public void RequestPowerdown()
+    {
+        if (guest is { } asked)
+        {
+            _ = asked.Monitor.RunAsync(new QemuPlan("power button", [new QemuStep("system_powerdown")]));
+        }
+    }
+
     /// <summary>Waits in the background until the survivor's disks stand on their images alone, and reports it.</summary>
     public Task AwaitMergeAsync()
     {

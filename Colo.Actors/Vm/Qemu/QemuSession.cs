@@ -16,8 +16,10 @@ namespace Colo.Actors.Vm.Qemu;
 internal sealed class QemuSession : IDisposable
 {
     private const int TetherChannel = 1;
-    // A QEMU that dies closes its sockets a moment before it is seen to have ended.
-    private static readonly TimeSpan LocalGrace = TimeSpan.FromMilliseconds(50);
+    // A QEMU that dies closes its sockets before it is seen to have ended, on a busy machine long before. In that time the peer may take the guest
+    // over, and this host must not: to win the term with a dead QEMU would be to lose the guest's memory. Nothing is lost by the wait if QEMU
+    // closed a socket for another reason: what it makes is held, and COLO's own end is told by an event.
+    private static readonly TimeSpan LocalGrace = TimeSpan.FromSeconds(3);
 
     private static readonly TimeSpan ConnectRetry = TimeSpan.FromMilliseconds(20);
 

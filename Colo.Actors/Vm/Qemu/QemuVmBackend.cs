@@ -77,6 +77,8 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
         }
     }
 
+    public void RequestPowerdown() => host.RequestPowerdown();
+
     public VmGauges Inspect() => host.Inspect();
 
     public (LinkAnswer Answer, ulong Term) Decide(LinkOpen open)

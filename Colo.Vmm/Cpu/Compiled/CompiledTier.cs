@@ -1,60 +1,59 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using Colo.Vmm.Cpu.Decode;
 using Colo.Vmm.Memory;
 
 namespace Colo.Vmm.Cpu.Compiled;
 
 /// <summary>
-/// The compiling tier of one hart. A hot block becomes a request with a copy of its page; a background thread finds the
-/// region and compiles it; the hart installs the result at a block boundary if the page's generation is still the
-/// same. Nothing else is shared between the two. In mode Compiled everything happens at once on the hart's thread.
+/// The compiling tier of one hart. A hot block becomes a wish to the machine's <see cref="RegionLibrary"/>; the hart
+/// installs the result at a block boundary if the page's generation and bytes are still the same. In mode Compiled
+/// everything happens at once on the hart's thread.
 /// </summary>
 internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
 {
-    /// <summary>Bound on compiled guest instructions, about 50 MB of host code and tables; then all is dropped.</summary>
-    private const int InstructionsMax = 120_000;
-
     /// <summary>A page whose code changed more often than this lately is left to the interpreter.</summary>
     private const int DropsMax = 12;
 
     /// <summary>A block counts as warm, and joins a region, from this part of the threshold on.</summary>
     private const int WarmDivisor = 20;
 
+    /// <summary>Exits for accesses in two pages after which a region is compiled again with a probe for each access.</summary>
+    private const int StraddlesMax = 500;
+
+    /// <summary>One entry in so many is timed.</summary>
+    private const int SampleEvery = 256;
+
     private const int EntryBits = 5;
 
     private readonly GuestRam _ram;
     private readonly CodeCache _code;
     private readonly HartContext* _context;
+    private readonly RegionLibrary _library;
     private readonly bool _synchronous;
-    private readonly List<(RegionDelegate? Code, int Instructions)> _regions = [(null, 0)];
+    private readonly int _instructionsMax;
     private readonly Stack<int> _free = new();
     private readonly Dictionary<int, List<int>> _regionsOfPage = [];
     private readonly Dictionary<(int Page, int Offset), int> _entries = [];
-    private readonly ConcurrentQueue<(Region Region, int Generation, byte[] Bytes, RegionDelegate Code)> _finished = new();
-    private readonly BlockingCollection<Request> _requests = new(new ConcurrentStack<Request>());
-
-    private readonly Thread? _worker;
+    private readonly ConcurrentQueue<(RegionRequest Request, CompiledRegion Made, bool WasKnown)> _finished = new();
+    private RegionDelegate?[] _codes = new RegionDelegate?[64];
+    private Slot[] _slots = new Slot[64];
+    private int _slotCount = 1;
+    private int _hand = 1;
     private int _instructions;
+    private int _untilSample = SampleEvery;
 
-    public CompiledTier(GuestRam ram, CodeCache code, HartContext* context, HartOptions options)
+    public CompiledTier(GuestRam ram, CodeCache code, HartContext* context, HartOptions options, RegionLibrary library)
     {
-        bool synchronous = options.Tier == CodeTierMode.Compiled;
+        _synchronous = options.Tier == CodeTierMode.Compiled;
         _ram = ram;
         _code = code;
         _context = context;
-        _synchronous = synchronous;
+        _library = library;
+        _instructionsMax = options.CompiledInstructionsMax;
         code.Tier = this;
-        code.HeatThreshold = synchronous ? 1 : Math.Max(1, options.CompileThreshold);
-        if (!synchronous)
-        {
-            _worker = new Thread(CompileRequests)
-            {
-                Name = "colo compiler",
-                IsBackground = true,
-                Priority = ThreadPriority.BelowNormal,
-            };
-            _worker.Start();
-        }
+        code.HeatThreshold = _synchronous ? 1 : Math.Max(1, options.CompileThreshold);
     }
 
     public RegionCounters Counters { get; } = new();
@@ -63,37 +62,27 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     public void BlockIsHot(CodeBlock* block)
     {
         block->Heat = int.MaxValue;
-        int generation = _code.Generation(block->Page);
         if (block->Region != 0 || block->Linkable == 0 || _code.Drops(block->Page) > DropsMax)
         {
             return;
         }
 
         HashSet<int>? warm = _synchronous ? null : _code.WarmOffsets(block->Page, _code.HeatThreshold / WarmDivisor);
-        Request request = new(block->Page, block->Offset, generation, _ram.ReadPage(block->Page).ToArray(), warm);
-        if (!_synchronous)
-        {
-            _requests.Add(request);
-            return;
-        }
-
-        if (request.Find() is { } region)
-        {
-            Install(region, RegionCompiler.Compile(region));
-        }
+        Wish(block->Page, block->Offset, warm, shareProbes: true, replaces: 0);
     }
 
     /// <inheritdoc/>
     public void InstallFinished()
     {
-        while (_finished.TryDequeue(out (Region Region, int Generation, byte[] Bytes, RegionDelegate Code) result))
+        while (_finished.TryDequeue(out (RegionRequest Request, CompiledRegion Made, bool WasKnown) result))
         {
-            Region region = result.Region;
-            if (_code.Generation(region.Page) == result.Generation
+            Region region = result.Made.Region;
+            if (_code.Generation(region.Page) == result.Request.Generation
                 && _ram.IsCodePage(region.Page)
-                && SameBytes(region, result.Bytes))
+                && result.Made.Matches(_ram.ReadPage(region.Page)))
             {
-                Install(region, result.Code);
+                Counters.Shared += result.WasKnown ? 1 : 0;
+                Install(result.Request, result.Made);
             }
             else
             {
@@ -103,10 +92,30 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Enter(int region, HartContext* context)
+    public bool Enter(int region, HartContext* context)
     {
-        Counters.Entered++;
-        _regions[region >> EntryBits].Code!(context, region & ((1 << EntryBits) - 1));
+        int index = region >> EntryBits;
+        int entry = region & ((1 << EntryBits) - 1);
+        long before = context->Remaining;
+        _slots[index].Used = true;
+        if (--_untilSample == 0)
+        {
+            EnterTimed(index, entry, context);
+        }
+        else
+        {
+            _codes[index]!(context, entry);
+        }
+
+        long retired = before - context->Remaining;
+        Counters.InstructionsRetired += retired;
+        Counters.Exits[context->RegionExit & 7]++;
+        if (context->RegionExit == (int)RegionExit.Straddle)
+        {
+            CountStraddle(index);
+        }
+
+        return retired != 0;
     }
 
     /// <inheritdoc/>
@@ -128,80 +137,93 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
 
         foreach (int index in regions)
         {
-            _instructions -= _regions[index].Instructions;
-            _regions[index] = (null, 0);
-            _free.Push(index);
+            Clear(index);
             Counters.Dropped++;
-        }
-
-        foreach ((int Page, int Offset) key in _entries.Keys)
-        {
-            // Removing while enumerating is allowed for a dictionary.
-            if (key.Page == page)
-            {
-                _entries.Remove(key);
-            }
         }
     }
 
     /// <inheritdoc/>
     public void AllDropped()
     {
-        Counters.Dropped += _regions.Count - 1;
-        _regions.Clear();
-        _regions.Add((null, 0));
-        _free.Clear();
-        _regionsOfPage.Clear();
-        _entries.Clear();
-        _instructions = 0;
-    }
-
-    public void Dispose()
-    {
-        _requests.CompleteAdding();
-        _worker?.Join();
-        _requests.Dispose();
-    }
-
-    /// <summary>
-    /// A store to bytes of the page that nothing was decoded from does not count as a change of its code, but may have
-    /// hit what was compiled meanwhile.
-    /// </summary>
-    private bool SameBytes(Region region, byte[] bytes)
-    {
-        ReadOnlySpan<byte> now = _ram.ReadPage(region.Page);
-        foreach (RegionBlock block in region.Blocks)
+        for (int index = 1; index < _slotCount; index++)
         {
-            if (!now[block.Offset..block.End].SequenceEqual(bytes.AsSpan(block.Offset..block.End)))
+            if (_codes[index] is not null)
             {
-                return false;
+                Clear(index);
+                Counters.Dropped++;
             }
         }
 
-        return true;
+        _regionsOfPage.Clear();
     }
 
-    private void Install(Region region, RegionDelegate code)
+    /// <summary>A result for this hart, from the library's thread.</summary>
+    public void Deliver(RegionRequest request, CompiledRegion made, bool wasKnown)
     {
-        if (_instructions + region.InstructionCount > InstructionsMax)
+        _finished.Enqueue((request, made, wasKnown));
+        _code.Attend();
+    }
+
+    public void Dispose() => _library.Forget(this);
+
+    private void Wish(int page, int offset, HashSet<int>? warm, bool shareProbes, int replaces)
+    {
+        RegionRequest request = new(
+            this, page, offset, _code.Generation(page), _ram.ReadPage(page).ToArray(), warm, shareProbes, replaces);
+        if (!_synchronous)
         {
-            _code.DropAll();
-            return;
+            _library.Wish(request);
+        }
+        else if (_library.Compile(request, out bool wasKnown) is { } made)
+        {
+            Counters.Shared += wasKnown ? 1 : 0;
+            Install(request, made);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void EnterTimed(int index, int entry, HartContext* context)
+    {
+        _untilSample = SampleEvery;
+        long start = Stopwatch.GetTimestamp();
+        _codes[index]!(context, entry);
+        Counters.CompiledTicks += (Stopwatch.GetTimestamp() - start) * SampleEvery;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void CountStraddle(int index)
+    {
+        ref Slot slot = ref _slots[index];
+        if (++slot.Straddles == StraddlesMax)
+        {
+            Region region = slot.Made!.Region;
+            HashSet<int>? warm = _synchronous ? null : [.. region.Blocks.Select(b => b.Offset), .. region.Entries];
+            Wish(region.Page, region.Entries[0], warm, shareProbes: false, replaces: index);
+        }
+    }
+
+    private void Install(RegionRequest request, CompiledRegion made)
+    {
+        Region region = made.Region;
+        if (request.Replaces != 0 && _slots[request.Replaces].Made?.Region.Page == region.Page)
+        {
+            Evict(request.Replaces);
         }
 
-        _instructions += region.InstructionCount;
+        if (_instructions + region.InstructionCount > _instructionsMax)
+        {
+            MakeRoom(region.InstructionCount);
+        }
+
         foreach (RegionBlock block in region.Blocks)
         {
             _code.MarkDecoded(region.Page, block.Offset, block.End - block.Offset);
         }
 
-        if (!_free.TryPop(out int index))
-        {
-            index = _regions.Count;
-            _regions.Add((null, 0));
-        }
-
-        _regions[index] = (code, region.InstructionCount);
+        int index = TakeSlot();
+        _codes[index] = made.Code;
+        _slots[index] = new Slot { Made = made, Used = true };
+        _instructions += region.InstructionCount;
         if (!_regionsOfPage.TryGetValue(region.Page, out List<int>? regions))
         {
             _regionsOfPage[region.Page] = regions = [];
@@ -213,39 +235,104 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         for (int entry = 0; entry < region.Entries.Count; entry++)
         {
             int offset = region.Entries[entry];
-            int number = index << EntryBits | entry;
             // The hot block takes the new region; other entries keep a region made for them.
             if (entry == 0 || !_entries.ContainsKey((region.Page, offset)))
             {
-                _entries[(region.Page, offset)] = number;
-                CodeBlock* block = _code.Lookup(region.Page, offset);
-                if (block != null && block->Linkable != 0)
+                SetEntry(region.Page, offset, index << EntryBits | entry);
+            }
+        }
+    }
+
+    private void SetEntry(int page, int offset, int number)
+    {
+        if (number == 0)
+        {
+            _entries.Remove((page, offset));
+        }
+        else
+        {
+            _entries[(page, offset)] = number;
+        }
+
+        CodeBlock* block = _code.Lookup(page, offset);
+        if (block != null && block->Linkable != 0)
+        {
+            block->Region = number;
+            block->Heat = number == 0 ? _code.HeatThreshold : block->Heat;
+        }
+    }
+
+    private int TakeSlot()
+    {
+        if (_free.TryPop(out int index))
+        {
+            return index;
+        }
+
+        if (_slotCount == _codes.Length)
+        {
+            Array.Resize(ref _codes, _slotCount * 2);
+            Array.Resize(ref _slots, _slotCount * 2);
+        }
+
+        return _slotCount++;
+    }
+
+    /// <summary>Evicts a quarter of the bound beside what is needed: regions that were not entered since the hand passed last.</summary>
+    private void MakeRoom(int needed)
+    {
+        int target = _instructionsMax - _instructionsMax / 4 - needed;
+        for (int step = 0; step < 2 * _slotCount && _instructions > target; step++)
+        {
+            _hand = _hand + 1 < _slotCount ? _hand + 1 : 1;
+            if (_slotCount > 1 && _codes[_hand] is not null)
+            {
+                if (_slots[_hand].Used)
                 {
-                    block->Region = number;
+                    _slots[_hand].Used = false;
+                }
+                else
+                {
+                    Evict(_hand);
+                    Counters.Evicted++;
                 }
             }
         }
     }
 
-    private void CompileRequests()
+    private void Evict(int index)
     {
-        foreach (Request request in _requests.GetConsumingEnumerable())
+        Region region = _slots[index].Made!.Region;
+        if (_regionsOfPage.TryGetValue(region.Page, out List<int>? regions))
         {
-            if (_requests.IsAddingCompleted)
-            {
-                return;
-            }
-
-            if (request.Find() is { } region)
-            {
-                _finished.Enqueue((region, request.Generation, request.Code, RegionCompiler.Compile(region)));
-                Interlocked.Or(ref _context->Pending, HartContext.PendingCode);
-            }
+            regions.Remove(index);
         }
+
+        Clear(index);
     }
 
-    private sealed record Request(int Page, int Offset, int Generation, byte[] Code, HashSet<int>? Warm)
+    /// <summary>Forgets a region and every way into it.</summary>
+    private void Clear(int index)
     {
-        public Region? Find() => RegionFinder.Find(Code, Page, Offset, Warm);
+        Region region = _slots[index].Made!.Region;
+        foreach (int offset in region.Entries)
+        {
+            if (_entries.TryGetValue((region.Page, offset), out int number) && number >> EntryBits == index)
+            {
+                SetEntry(region.Page, offset, 0);
+            }
+        }
+
+        _instructions -= region.InstructionCount;
+        _codes[index] = null;
+        _slots[index] = default;
+        _free.Push(index);
+    }
+
+    private struct Slot
+    {
+        public CompiledRegion? Made;
+        public bool Used;
+        public int Straddles;
     }
 }

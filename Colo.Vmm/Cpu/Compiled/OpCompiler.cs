@@ -6,22 +6,26 @@ using OpCode = Colo.Vmm.Cpu.Decode.OpCode;
 namespace Colo.Vmm.Cpu.Compiled;
 
 /// <summary>IL of single integer instructions, loads and stores. What it does not support the interpreter does.</summary>
-internal sealed class OpCompiler(ILGenerator il, RegionLocals locals)
+internal sealed class OpCompiler(ILGenerator il, RegionLocals locals, CompileChoices choices)
 {
     private readonly FloatOpCompiler _floats = new(il, locals);
+    private readonly MemoryOpCompiler _memory = new(il, locals, choices);
 
     public static bool Supports(in Op op) => op.Code switch
     {
         >= OpCode.Nop and <= OpCode.Remuw => true,
-        >= OpCode.Jal and <= OpCode.Sd => true,
-        OpCode.Fence => true,
-        >= OpCode.AmoSwapW and <= OpCode.AmoOrW => op.Code != OpCode.AmoXorW,
+        >= OpCode.Jal and <= OpCode.Fence => true,
+        >= OpCode.LrW and <= OpCode.AmoOrW => op.Code != OpCode.AmoXorW,
         >= OpCode.AmoSwapD and <= OpCode.AmoOrD => op.Code != OpCode.AmoXorD,
         _ => FloatOpCompiler.Supports(op),
     };
 
-    /// <summary>Emits one instruction; <paramref name="exit"/> gives the label that leaves before it.</summary>
-    public void Emit(in RegionInstruction instruction, Func<Label> exit)
+    public void BeginBlock(RegionBlock block) => _memory.BeginBlock(block);
+
+    /// <summary>
+    /// Emits one instruction, at an index in the block; <paramref name="exit"/> gives the label that leaves before it.
+    /// </summary>
+    public void Emit(int index, in RegionInstruction instruction, Func<RegionExit, Label> exit)
     {
         Op op = instruction.Op;
         switch (op.Code)
@@ -48,34 +52,14 @@ internal sealed class OpCompiler(ILGenerator il, RegionLocals locals)
                 EmitMultiply(op);
                 locals.EmitStore(op.Rd);
                 break;
-            case >= OpCode.Lb and <= OpCode.Lwu:
-                EmitAddress(op, LoadSize(op.Code), locals.ReadTlb, exit());
-                EmitLoadHost(op.Code);
-                locals.EmitStore(op.Rd);
-                break;
-            case >= OpCode.Sb and <= OpCode.Sd:
-                EmitAddress(op, 1 << (op.Code - OpCode.Sb), locals.WriteTlb, exit());
-                locals.EmitLoad(op.Rs2);
-                EmitStoreHost(op.Code);
-                break;
             case OpCode.Fence:
-                il.Emit(OpCodes.Call, typeof(Interlocked).GetMethod(nameof(Interlocked.MemoryBarrier))!);
+                _memory.EmitFence(op);
                 break;
-            case >= OpCode.AmoSwapW and <= OpCode.AmoMaxuD:
-                EmitAtomic(op, exit());
-                break;
-            case OpCode.Fld:
-                EmitAddress(op, 8, locals.ReadTlb, exit());
-                il.Emit(OpCodes.Ldind_R8);
-                locals.EmitStoreFloat(op.Rd);
-                break;
-            case OpCode.Fsd:
-                EmitAddress(op, 8, locals.WriteTlb, exit());
-                locals.EmitLoadFloat(op.Rs2);
-                il.Emit(OpCodes.Stind_R8);
+            case (>= OpCode.Lb and <= OpCode.Fsd) or (>= OpCode.LrW and <= OpCode.AmoMaxuD):
+                _memory.Emit(index, op, exit);
                 break;
             default:
-                _floats.Emit(op, exit);
+                _floats.Emit(op, () => exit(RegionExit.Float));
                 break;
         }
     }
@@ -103,127 +87,6 @@ internal sealed class OpCompiler(ILGenerator il, RegionLocals locals)
                 _ => OpCodes.Bge_Un,
             },
             target);
-    }
-
-    private static int LoadSize(OpCode code) => code switch
-    {
-        OpCode.Lb or OpCode.Lbu => 1,
-        OpCode.Lh or OpCode.Lhu => 2,
-        OpCode.Lw or OpCode.Lwu => 4,
-        _ => 8,
-    };
-
-    /// <summary>
-    /// Pushes the host address, or leaves when the probe misses. The tag is compared with the page of the last byte and
-    /// indexed by the first, so an access that crosses pages never matches.
-    /// </summary>
-    private void EmitAddress(in Op op, int size, LocalBuilder tlb, Label exit)
-    {
-        locals.EmitLoad(op.Rs1);
-        if (op.Imm != 0)
-        {
-            il.Emit(OpCodes.Ldc_I8, (long)op.Imm);
-            il.Emit(OpCodes.Add);
-        }
-
-        il.Emit(OpCodes.Stloc, locals.Address);
-        il.Emit(OpCodes.Ldloc, tlb);
-        il.Emit(OpCodes.Ldloc, locals.Address);
-        il.Emit(OpCodes.Ldc_I4, 8);
-        il.Emit(OpCodes.Shr_Un);
-        il.Emit(OpCodes.Ldc_I8, (long)((Mmu.EntryCount - 1) << 4));
-        il.Emit(OpCodes.And);
-        il.Emit(OpCodes.Conv_I);
-        il.Emit(OpCodes.Add);
-        il.Emit(OpCodes.Stloc, locals.Entry);
-        il.Emit(OpCodes.Ldloc, locals.Entry);
-        il.Emit(OpCodes.Ldind_I8);
-        il.Emit(OpCodes.Ldloc, locals.Address);
-        if (size > 1)
-        {
-            il.Emit(OpCodes.Ldc_I8, size - 1L);
-            il.Emit(OpCodes.Add);
-        }
-
-        il.Emit(OpCodes.Ldc_I8, -4096L);
-        il.Emit(OpCodes.And);
-        il.Emit(OpCodes.Bne_Un, exit);
-        il.Emit(OpCodes.Ldloc, locals.Address);
-        il.Emit(OpCodes.Ldloc, locals.Entry);
-        il.Emit(OpCodes.Ldc_I4_8);
-        il.Emit(OpCodes.Add);
-        il.Emit(OpCodes.Ldind_I8);
-        il.Emit(OpCodes.Add);
-        il.Emit(OpCodes.Conv_I);
-    }
-
-    /// <summary>Swap, add, and, or on host atomics, which the just-in-time compiler emits in place.</summary>
-    private void EmitAtomic(in Op op, Label exit)
-    {
-        bool wide = op.Code >= OpCode.AmoSwapD;
-        locals.EmitLoad(op.Rs1);
-        il.Emit(OpCodes.Ldc_I8, wide ? 7L : 3L);
-        il.Emit(OpCodes.And);
-        il.Emit(OpCodes.Brtrue, exit);
-        EmitAddress(op, wide ? 8 : 4, locals.WriteTlb, exit);
-        locals.EmitLoad(op.Rs2);
-        if (!wide)
-        {
-            il.Emit(OpCodes.Conv_I4);
-        }
-
-        string name = op.Code switch
-        {
-            OpCode.AmoSwapW or OpCode.AmoSwapD => nameof(Interlocked.Exchange),
-            OpCode.AmoAddW or OpCode.AmoAddD => nameof(Interlocked.Add),
-            OpCode.AmoAndW or OpCode.AmoAndD => nameof(Interlocked.And),
-            _ => nameof(Interlocked.Or),
-        };
-        Type type = wide ? typeof(long) : typeof(int);
-        il.Emit(OpCodes.Call, typeof(Interlocked).GetMethod(name, [type.MakeByRefType(), type])!);
-        if (name == nameof(Interlocked.Add))
-        {
-            // .NET gives the sum, the guest wants what was there before.
-            locals.EmitLoad(op.Rs2);
-            if (!wide)
-            {
-                il.Emit(OpCodes.Conv_I4);
-            }
-
-            il.Emit(OpCodes.Sub);
-        }
-
-        if (!wide)
-        {
-            il.Emit(OpCodes.Conv_I8);
-        }
-
-        locals.EmitStore(op.Rd);
-    }
-
-    private void EmitLoadHost(OpCode code)
-    {
-        switch (code)
-        {
-            case OpCode.Lb: il.Emit(OpCodes.Ldind_I1); il.Emit(OpCodes.Conv_I8); break;
-            case OpCode.Lh: il.Emit(OpCodes.Ldind_I2); il.Emit(OpCodes.Conv_I8); break;
-            case OpCode.Lw: il.Emit(OpCodes.Ldind_I4); il.Emit(OpCodes.Conv_I8); break;
-            case OpCode.Lbu: il.Emit(OpCodes.Ldind_U1); il.Emit(OpCodes.Conv_U8); break;
-            case OpCode.Lhu: il.Emit(OpCodes.Ldind_U2); il.Emit(OpCodes.Conv_U8); break;
-            case OpCode.Lwu: il.Emit(OpCodes.Ldind_U4); il.Emit(OpCodes.Conv_U8); break;
-            default: il.Emit(OpCodes.Ldind_I8); break;
-        }
-    }
-
-    private void EmitStoreHost(OpCode code)
-    {
-        switch (code)
-        {
-            case OpCode.Sb: il.Emit(OpCodes.Conv_I1); il.Emit(OpCodes.Stind_I1); break;
-            case OpCode.Sh: il.Emit(OpCodes.Conv_I2); il.Emit(OpCodes.Stind_I2); break;
-            case OpCode.Sw: il.Emit(OpCodes.Conv_I4); il.Emit(OpCodes.Stind_I4); break;
-            default: il.Emit(OpCodes.Stind_I8); break;
-        }
     }
 
     private void EmitImmediate(in Op op)
@@ -326,38 +189,26 @@ internal sealed class OpCompiler(ILGenerator il, RegionLocals locals)
         }
     }
 
-    /// <summary>Division is rare enough for a call; multiplication is not.</summary>
+    /// <summary>
+    /// Multiplication and division in place: a call would push the registers of the whole region into memory around it.
+    /// </summary>
     private void EmitMultiply(in Op op)
     {
         switch (op.Code)
         {
             case OpCode.Mul: Both(op, OpCodes.Mul); break;
             case OpCode.Mulw: BothWords(op, OpCodes.Mul); break;
-            case OpCode.Mulh: Call(op, nameof(Division.MultiplyHigh), null); break;
-            case OpCode.Mulhu: Call(op, nameof(Division.MultiplyHighUnsigned), null); break;
-            case OpCode.Mulhsu: Call(op, nameof(Division.MultiplyHighSignedUnsigned), null); break;
-            case OpCode.Div: Call(op, nameof(Division.Divide), null); break;
-            case OpCode.Divu: Call(op, nameof(Division.DivideUnsigned), null); break;
-            case OpCode.Rem: Call(op, nameof(Division.Remainder), null); break;
-            case OpCode.Remu: Call(op, nameof(Division.RemainderUnsigned), null); break;
-            case OpCode.Divw: Call(op, nameof(Division.DivideWord), OpCodes.Conv_I4); break;
-            case OpCode.Divuw: Call(op, nameof(Division.DivideUnsignedWord), OpCodes.Conv_U4); break;
-            case OpCode.Remw: Call(op, nameof(Division.RemainderWord), OpCodes.Conv_I4); break;
-            default: Call(op, nameof(Division.RemainderUnsignedWord), OpCodes.Conv_U4); break;
+            case OpCode.Mulh: Call(op, nameof(Division.MultiplyHigh)); break;
+            case OpCode.Mulhu: Call(op, nameof(Division.MultiplyHighUnsigned)); break;
+            case OpCode.Mulhsu: Call(op, nameof(Division.MultiplyHighSignedUnsigned)); break;
+            default: new DivisionCompiler(il, locals).Emit(op); break;
         }
     }
 
-    private void Call(in Op op, string method, System.Reflection.Emit.OpCode? narrow)
+    private void Call(in Op op, string method)
     {
-        foreach (int register in new int[] { op.Rs1, op.Rs2 })
-        {
-            locals.EmitLoad(register);
-            if (narrow is { } conversion)
-            {
-                il.Emit(conversion);
-            }
-        }
-
+        locals.EmitLoad(op.Rs1);
+        locals.EmitLoad(op.Rs2);
         il.Emit(OpCodes.Call, typeof(Division).GetMethod(method)!);
     }
 }

@@ -20,17 +20,36 @@ internal readonly record struct OpOperands(
             >= OpCode.Beq and <= OpCode.Bgeu => new(rs1 | rs2, -1, 0, -1, false, false),
             >= OpCode.Lb and <= OpCode.Lwu => new(rs1, rd, 0, -1, false, false),
             >= OpCode.Sb and <= OpCode.Sd => new(rs1 | rs2, -1, 0, -1, false, false),
-            >= OpCode.AmoSwapW and <= OpCode.AmoMaxuD => new(rs1 | rs2, rd, 0, -1, false, false),
-            OpCode.Fld => new(rs1, -1, 0, rd, true, false),
-            OpCode.Fsd => new(rs1, -1, rs2, -1, true, false),
-            >= OpCode.FmaddD and <= OpCode.FnmaddD => new(0, -1, rs1 | rs2 | 1u << (op.Imm >> 8 & 31), rd, true, true),
-            >= OpCode.FaddD and <= OpCode.FdivD => new(0, -1, rs1 | rs2, rd, true, true),
-            OpCode.FsqrtD => new(0, -1, rs1, rd, true, true),
-            >= OpCode.FsgnjD and <= OpCode.FsgnjxD => new(0, -1, rs1 | rs2, rd, true, false),
-            OpCode.FcvtWD => new(0, rd, rs1, -1, true, true),
-            OpCode.FmvXD => new(0, rd, rs1, -1, true, false),
-            >= OpCode.FeqD and <= OpCode.FleD => new(0, rd, rs1 | rs2, -1, true, false),
-            OpCode.FcvtDW or OpCode.FcvtDWu or OpCode.FmvDX => new(rs1, -1, 0, rd, true, false),
+            OpCode.LrW or OpCode.LrD => new(rs1, rd, 0, -1, false, false),
+            >= OpCode.ScW and <= OpCode.AmoMaxuD => new(rs1 | rs2, rd, 0, -1, false, false),
+            OpCode.Fld or OpCode.Flw => new(rs1, -1, 0, rd, true, false),
+            OpCode.Fsd or OpCode.Fsw => new(rs1, -1, rs2, -1, true, false),
+            _ => OfFloat(op),
+        };
+    }
+
+    private static OpOperands OfFloat(in Op op)
+    {
+        uint rs1 = 1u << op.Rs1;
+        uint rs2 = 1u << op.Rs2;
+        uint rs3 = 1u << (op.Imm >> 8 & 31);
+        int rd = op.Rd;
+        return op.Code switch
+        {
+            (>= OpCode.FmaddS and <= OpCode.FnmaddS) or (>= OpCode.FmaddD and <= OpCode.FnmaddD)
+                => new(0, -1, rs1 | rs2 | rs3, rd, true, true),
+            (>= OpCode.FaddS and <= OpCode.FdivS) or (>= OpCode.FaddD and <= OpCode.FdivD)
+                => new(0, -1, rs1 | rs2, rd, true, true),
+            OpCode.FsqrtS or OpCode.FsqrtD or OpCode.FcvtSD => new(0, -1, rs1, rd, true, true),
+            OpCode.FcvtDS => new(0, -1, rs1, rd, true, false),
+            (>= OpCode.FsgnjS and <= OpCode.FmaxS) or (>= OpCode.FsgnjD and <= OpCode.FmaxD)
+                => new(0, -1, rs1 | rs2, rd, true, false),
+            OpCode.FcvtWS or OpCode.FcvtLS or OpCode.FcvtWD or OpCode.FcvtLD => new(0, rd, rs1, -1, true, true),
+            OpCode.FmvXW or OpCode.FmvXD => new(0, rd, rs1, -1, true, false),
+            (>= OpCode.FeqS and <= OpCode.FleS) or (>= OpCode.FeqD and <= OpCode.FleD)
+                => new(0, rd, rs1 | rs2, -1, true, false),
+            OpCode.FcvtSW or OpCode.FcvtSWu or OpCode.FcvtDL => new(rs1, -1, 0, rd, true, true),
+            OpCode.FcvtDW or OpCode.FcvtDWu or OpCode.FmvDX or OpCode.FmvWX => new(rs1, -1, 0, rd, true, false),
             _ => throw new ArgumentOutOfRangeException(nameof(op), op.Code, "operation that regions do not compile"),
         };
     }

@@ -18,21 +18,22 @@ internal sealed class RegionCompiler
     private static readonly int PcOffset = Offset(nameof(HartContext.Pc));
     private static readonly int PendingOffset = Offset(nameof(HartContext.Pending));
     private static readonly int RemainingOffset = Offset(nameof(HartContext.Remaining));
+    private static readonly int ExitOffset = Offset(nameof(HartContext.RegionExit));
 
     private readonly Region _region;
     private readonly ILGenerator _il;
     private readonly RegionLocals _locals;
     private readonly OpCompiler _ops;
     private readonly Dictionary<int, Label> _labels = [];
-    private readonly Dictionary<(int Offset, int NotExecuted), Label> _exits = [];
+    private readonly Dictionary<(int Offset, int NotExecuted, RegionExit Why), Label> _exits = [];
     private readonly Label _leave;
 
-    private RegionCompiler(Region region, ILGenerator il)
+    private RegionCompiler(Region region, ILGenerator il, CompileChoices choices)
     {
         _region = region;
         _il = il;
         _locals = new RegionLocals(il, region);
-        _ops = new OpCompiler(il, _locals);
+        _ops = new OpCompiler(il, _locals, choices);
         _leave = il.DefineLabel();
         foreach (RegionBlock block in region.Blocks)
         {
@@ -41,14 +42,14 @@ internal sealed class RegionCompiler
     }
 
     /// <summary>Compiles at once; takes 20 to 40 microseconds an instruction.</summary>
-    public static RegionDelegate Compile(Region region)
+    public static RegionDelegate Compile(Region region, CompileChoices choices)
     {
         DynamicMethod method = new(
             "Region", typeof(void), [typeof(object), typeof(HartContext).MakePointerType(), typeof(int)], typeof(RegionCompiler).Module, true)
         {
             InitLocals = false,
         };
-        new RegionCompiler(region, method.GetILGenerator()).Emit();
+        new RegionCompiler(region, method.GetILGenerator(), choices).Emit();
         // Closed over an object that the code ignores: such a delegate is called without a shuffle thunk.
         return method.CreateDelegate<RegionDelegate>(region);
     }
@@ -65,9 +66,18 @@ internal sealed class RegionCompiler
             EmitBlock(block, following);
         }
 
-        foreach (((int offset, int notExecuted), Label label) in _exits)
+        foreach (((int offset, int notExecuted, RegionExit why), Label label) in _exits)
         {
             _il.MarkLabel(label);
+            if (why == RegionExit.Straddle)
+            {
+                EmitStraddleTest();
+            }
+            else
+            {
+                EmitReason(why);
+            }
+
             if (notExecuted != 0)
             {
                 _il.Emit(OpCodes.Ldloc, _locals.Remaining);
@@ -100,8 +110,19 @@ internal sealed class RegionCompiler
         _il.Emit(OpCodes.Stloc, _locals.Base);
         _il.Emit(OpCodes.Ldloc, _locals.Remaining);
         _il.Emit(OpCodes.Ldc_I8, (long)_region.InstructionCount);
-        _il.Emit(OpCodes.Blt, _leave);
-        _locals.EmitFloatGuard(_leave);
+        Label noBudget = _il.DefineLabel();
+        Label noFloat = _il.DefineLabel();
+        Label enter = _il.DefineLabel();
+        _il.Emit(OpCodes.Blt, noBudget);
+        _locals.EmitFloatGuard(noFloat);
+        _il.Emit(OpCodes.Br, enter);
+        _il.MarkLabel(noBudget);
+        EmitReason(RegionExit.Attention);
+        _il.Emit(OpCodes.Ret);
+        _il.MarkLabel(noFloat);
+        EmitReason(RegionExit.Float);
+        _il.Emit(OpCodes.Ret);
+        _il.MarkLabel(enter);
         if (_region.Entries.Count > 1)
         {
             _il.Emit(OpCodes.Ldarg_2);
@@ -118,6 +139,7 @@ internal sealed class RegionCompiler
         _il.Emit(OpCodes.Ldc_I8, (long)block.Instructions.Length);
         _il.Emit(OpCodes.Sub);
         _il.Emit(OpCodes.Stloc, _locals.Remaining);
+        _ops.BeginBlock(block);
         for (int i = 0; i < block.Instructions.Length; i++)
         {
             RegionInstruction instruction = block.Instructions[i];
@@ -128,7 +150,7 @@ internal sealed class RegionCompiler
             }
 
             int notExecuted = block.Instructions.Length - i;
-            _ops.Emit(instruction, () => Exit(instruction.Offset, notExecuted));
+            _ops.Emit(i, instruction, why => Exit(instruction.Offset, notExecuted, why));
         }
 
         Continue(block.Offset, block.End, following);
@@ -164,7 +186,7 @@ internal sealed class RegionCompiler
         }
         else if (!inside)
         {
-            _ops.EmitCondition(branch.Op, negate: false, Exit(branch.Target, 0));
+            _ops.EmitCondition(branch.Op, negate: false, Exit(branch.Target, 0, WhyOutside(branch.Target)));
         }
         else
         {
@@ -182,7 +204,7 @@ internal sealed class RegionCompiler
     {
         if (!_labels.TryGetValue(to, out Label label))
         {
-            _il.Emit(OpCodes.Br, Exit(to, 0));
+            _il.Emit(OpCodes.Br, Exit(to, 0, WhyOutside(to)));
         }
         else if (to <= from)
         {
@@ -199,10 +221,10 @@ internal sealed class RegionCompiler
         LoadField(PendingOffset);
         _il.Emit(OpCodes.Volatile);
         _il.Emit(OpCodes.Ldind_I4);
-        _il.Emit(OpCodes.Brtrue, Exit(target, 0));
+        _il.Emit(OpCodes.Brtrue, Exit(target, 0, RegionExit.Attention));
         _il.Emit(OpCodes.Ldloc, _locals.Remaining);
         _il.Emit(OpCodes.Ldc_I8, (long)_region.InstructionCount);
-        _il.Emit(OpCodes.Blt, Exit(target, 0));
+        _il.Emit(OpCodes.Blt, Exit(target, 0, RegionExit.Attention));
         _il.Emit(OpCodes.Br, _labels[target]);
     }
 
@@ -228,7 +250,7 @@ internal sealed class RegionCompiler
         }
         else if (jump.Op.Rs1 == 1)
         {
-            foreach (int site in ReturnSites().Take(4))
+            foreach (int site in ReturnSites().Distinct().Take(12))
             {
                 Label other = _il.DefineLabel();
                 _il.Emit(OpCodes.Ldloc, _locals.Pc);
@@ -239,7 +261,33 @@ internal sealed class RegionCompiler
             }
         }
 
+        EmitReason(RegionExit.Indirect);
         _il.Emit(OpCodes.Br, _leave);
+    }
+
+    private static RegionExit WhyOutside(int target) =>
+        target is >= 0 and < 4096 ? RegionExit.Uncompiled : RegionExit.Jump;
+
+    private void EmitReason(RegionExit why)
+    {
+        LoadField(ExitOffset);
+        _il.Emit(OpCodes.Ldc_I4, (int)why);
+        _il.Emit(OpCodes.Stind_I4);
+    }
+
+    /// <summary>A shared probe has failed: because its accesses lie in two pages, or because the page is not there.</summary>
+    private void EmitStraddleTest()
+    {
+        LoadField(ExitOffset);
+        _il.Emit(OpCodes.Ldloc, _locals.Straddle);
+        _il.Emit(OpCodes.Ldc_I4, 12);
+        _il.Emit(OpCodes.Shr_Un);
+        _il.Emit(OpCodes.Ldc_I4_0);
+        _il.Emit(OpCodes.Conv_U8);
+        _il.Emit(OpCodes.Cgt_Un);
+        _il.Emit(OpCodes.Ldc_I4, (int)RegionExit.Memory);
+        _il.Emit(OpCodes.Add);
+        _il.Emit(OpCodes.Stind_I4);
     }
 
     private IEnumerable<int> ReturnSites() => _region.Blocks
@@ -247,12 +295,12 @@ internal sealed class RegionCompiler
         .Where(i => i.Op.Code == OpCode.Jal && _labels.ContainsKey(i.Target) && _labels.ContainsKey(i.Next))
         .Select(i => i.Next);
 
-    private Label Exit(int offset, int notExecuted)
+    private Label Exit(int offset, int notExecuted, RegionExit why)
     {
-        if (!_exits.TryGetValue((offset, notExecuted), out Label label))
+        if (!_exits.TryGetValue((offset, notExecuted, why), out Label label))
         {
             label = _il.DefineLabel();
-            _exits.Add((offset, notExecuted), label);
+            _exits.Add((offset, notExecuted, why), label);
         }
 
         return label;

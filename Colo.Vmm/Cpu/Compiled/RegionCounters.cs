@@ -7,13 +7,26 @@ internal sealed class RegionCounters
 
     public long InstructionsCompiled { get; set; }
 
+    /// <summary>Regions dropped because their page's code changed.</summary>
     public long Dropped { get; set; }
+
+    /// <summary>Regions dropped to make room.</summary>
+    public long Evicted { get; set; }
 
     /// <summary>Results that came too late: the page had changed.</summary>
     public long Refused { get; set; }
+
+    /// <summary>Results that another hart had compiled already.</summary>
+    public long Shared { get; set; }
 
     public long Entered { get; set; }
 
     /// <summary>Instructions retired inside regions.</summary>
     public long InstructionsRetired { get; set; }
+
+    /// <summary>Times that a region was left, by <see cref="RegionExit"/>.</summary>
+    public long[] Exits { get; } = new long[8];
+
+    /// <summary>Estimate from one timed entry in many, in ticks of the stopwatch.</summary>
+    public long CompiledTicks { get; set; }
 }

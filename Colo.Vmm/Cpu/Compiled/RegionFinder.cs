@@ -122,6 +122,12 @@ internal sealed class RegionFinder
             default:
                 AddLeader(jump.Next);
                 AddLeader(jump.Target);
+                if (jump.Target <= jump.Offset)
+                {
+                    // A loop is left at its head when something is pending, and is to be entered there again.
+                    AddEntry(jump.Target);
+                }
+
                 break;
         }
     }

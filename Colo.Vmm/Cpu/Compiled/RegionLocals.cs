@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Reflection.Emit;
 using System.Runtime.InteropServices;
 
@@ -6,6 +7,9 @@ namespace Colo.Vmm.Cpu.Compiled;
 /// <summary>The locals of a region's method: one for each guest register that it touches, and the hart's bookkeeping.</summary>
 internal sealed class RegionLocals
 {
+    private static readonly MethodInfo ToBits = typeof(BitConverter).GetMethod(nameof(BitConverter.DoubleToUInt64Bits))!;
+    private static readonly MethodInfo FromBits = typeof(BitConverter).GetMethod(nameof(BitConverter.UInt64BitsToDouble))!;
+
     private readonly ILGenerator _il;
     private readonly LocalBuilder?[] _integers = new LocalBuilder?[32];
     private readonly LocalBuilder?[] _floats = new LocalBuilder?[32];
@@ -22,9 +26,8 @@ internal sealed class RegionLocals
         Base = il.DeclareLocal(typeof(ulong));
         ReadTlb = il.DeclareLocal(typeof(nint));
         WriteTlb = il.DeclareLocal(typeof(nint));
-        Address = il.DeclareLocal(typeof(ulong));
-        Entry = il.DeclareLocal(typeof(nint));
-        Result = il.DeclareLocal(typeof(double));
+        Straddle = il.DeclareLocal(typeof(ulong));
+        Inexact = il.DeclareLocal(typeof(int));
         foreach (RegionInstruction instruction in region.Blocks.SelectMany(b => b.Instructions))
         {
             OpOperands operands = OpOperands.Of(instruction.Op);
@@ -46,11 +49,18 @@ internal sealed class RegionLocals
 
     public LocalBuilder WriteTlb { get; }
 
-    public LocalBuilder Address { get; }
+    /// <summary>Bits in which the addresses of a failed shared probe differ.</summary>
+    public LocalBuilder Straddle { get; }
 
-    public LocalBuilder Entry { get; }
+    /// <summary>Whether the inexact flag was set on entry; nothing in a region sets it.</summary>
+    public LocalBuilder Inexact { get; }
 
-    public LocalBuilder Result { get; }
+    /// <summary>A 64-bit local of its own: with one definition it does not tie distant instructions together.</summary>
+    public LocalBuilder Scratch() => _il.DeclareLocal(typeof(ulong));
+
+    public LocalBuilder ScratchPointer() => _il.DeclareLocal(typeof(nint));
+
+    public LocalBuilder Scratch(Type type) => _il.DeclareLocal(type);
 
     public void EmitLoad(int register)
     {
@@ -80,6 +90,21 @@ internal sealed class RegionLocals
 
     public void EmitStoreFloat(int register) => _il.Emit(OpCodes.Stloc, _floats[register]!);
 
+    public void EmitLoadFloatBits(int register)
+    {
+        EmitLoadFloat(register);
+        _il.Emit(OpCodes.Call, ToBits);
+    }
+
+    /// <summary>Turns the 32 bits on the stack into a register's content that holds them as a single.</summary>
+    public void EmitBox()
+    {
+        _il.Emit(OpCodes.Conv_U8);
+        _il.Emit(OpCodes.Ldc_I8, unchecked((long)0xffff_ffff_0000_0000));
+        _il.Emit(OpCodes.Or);
+        _il.Emit(OpCodes.Call, FromBits);
+    }
+
     /// <summary>Loads every register and the TLB pointers from the context.</summary>
     public void EmitLoad()
     {
@@ -98,8 +123,8 @@ internal sealed class RegionLocals
     }
 
     /// <summary>
-    /// A region with floating point is for the common state only: FPU on and dirty already, rounding to nearest even,
-    /// inexact set already. In any other state the interpreter takes the first such block.
+    /// A region with floating point is for the common state only: FPU on and dirty already, rounding to nearest even. In
+    /// any other state the interpreter takes the first such block.
     /// </summary>
     public void EmitFloatGuard(Label leave)
     {
@@ -117,7 +142,7 @@ internal sealed class RegionLocals
             EmitField(nameof(HartContext.Fflags));
             _il.Emit(OpCodes.Ldc_I4_1);
             _il.Emit(OpCodes.And);
-            _il.Emit(OpCodes.Brfalse, leave);
+            _il.Emit(OpCodes.Stloc, Inexact);
         }
     }
 

@@ -26,6 +26,7 @@ internal sealed unsafe class CodeCache : IDisposable
 
     private readonly GuestRam _ram;
     private readonly Mmu _mmu;
+    private readonly IRamClient _owner;
     private readonly BlockBuilder _builder;
     private readonly CodeArena _arena = new();
     private readonly ConcurrentQueue<int> _written = new();
@@ -33,8 +34,9 @@ internal sealed unsafe class CodeCache : IDisposable
     private CodeBlock** _buckets;
     private CodePage** _pages;
 
-    public CodeCache(GuestRam ram, Mmu mmu)
+    public CodeCache(GuestRam ram, Mmu mmu, IRamClient owner)
     {
+        _owner = owner;
         _ram = ram;
         _mmu = mmu;
         _builder = new BlockBuilder(ram);
@@ -72,6 +74,29 @@ internal sealed unsafe class CodeCache : IDisposable
     /// <summary>Finds or decodes the block at pc. Null when the fetch faults: cause and value are in the MMU.</summary>
     public CodeBlock* Find(ulong pc)
     {
+        while (true)
+        {
+            // To decode may mean to wait for another hart, and to do meanwhile what others ask for: then nothing that was
+            // translated or found before is valid any more.
+            int fences = _mmu.Context->FencesDone;
+            CodeBlock* block = FindOnce(pc);
+            if (fences == _mmu.Context->FencesDone)
+            {
+                if (block != null && block->SecondPage < 0 && block->Linkable != 0)
+                {
+                    ulong key = pc ^ _mmu.Context->ModeKey;
+                    JumpEntry* entry = _jumps + (key >> 1 & (JumpEntryCount - 1));
+                    entry->Key = key;
+                    entry->Block = block;
+                }
+
+                return block;
+            }
+        }
+    }
+
+    private CodeBlock* FindOnce(ulong pc)
+    {
         byte* host = _mmu.FetchPage(pc);
         if (host == null)
         {
@@ -91,16 +116,7 @@ internal sealed unsafe class CodeCache : IDisposable
             block = CheckCrossing(block, pc);
         }
 
-        block = block == null ? Build(pc, page, offset) : block;
-        if (block != null && block->SecondPage < 0)
-        {
-            ulong key = pc ^ _mmu.Context->ModeKey;
-            JumpEntry* entry = _jumps + (key >> 1 & (JumpEntryCount - 1));
-            entry->Key = key;
-            entry->Block = block;
-        }
-
-        return block;
+        return block == null ? Build(pc, page, offset) : block;
     }
 
     /// <summary>Decodes the one instruction at pc into a block of its own that is used once. Null on a fetch fault.</summary>
@@ -140,6 +156,9 @@ internal sealed unsafe class CodeCache : IDisposable
 
     /// <summary>Notes that a page's code is stale. Any thread; done by <see cref="DropWritten"/>.</summary>
     public void NoteWritten(int page) => _written.Enqueue(page);
+
+    /// <summary>Makes the hart look at what was noted or finished for it. Any thread.</summary>
+    public void Attend() => Interlocked.Or(ref _mmu.Context->Pending, HartContext.PendingCode);
 
     /// <summary>Drops the code of all pages noted. On the hart's thread, between blocks.</summary>
     public void DropWritten()
@@ -246,10 +265,19 @@ internal sealed unsafe class CodeCache : IDisposable
 
     private CodeBlock* Build(ulong pc, int page, int offset)
     {
-        if (!TryDecode(pc, page, offset, CodeBlock.CountMax))
+        int fences;
+        do
         {
-            return null;
+            // Before the bytes are read: from now on no store to the page goes unnoticed. A notice that was dealt with while
+            // this waited for another hart may have been of a store that comes after the bytes were read: then once more.
+            fences = _mmu.Context->FencesDone;
+            MarkCode(page);
+            if (!TryDecode(pc, page, offset, CodeBlock.CountMax))
+            {
+                return null;
+            }
         }
+        while (fences != _mmu.Context->FencesDone);
 
         byte* memory = _arena.Allocate(_builder.SizeBytes);
         if (memory == null)
@@ -281,7 +309,9 @@ internal sealed unsafe class CodeCache : IDisposable
             return false;
         }
 
-        _builder.DecodeCrossing(page, (int)((ulong)(second - _ram.Host) >> GuestRam.PageShift));
+        int secondPage = (int)((ulong)(second - _ram.Host) >> GuestRam.PageShift);
+        MarkCode(secondPage);
+        _builder.DecodeCrossing(page, secondPage);
         return true;
     }
 
@@ -304,6 +334,14 @@ internal sealed unsafe class CodeCache : IDisposable
             return block;
         }
 
+        int fences = _mmu.Context->FencesDone;
+        MarkCode(page);
+        if (fences != _mmu.Context->FencesDone)
+        {
+            // The block may be gone.
+            return null;
+        }
+
         _builder.DecodeCrossing(block->Page, page);
         int region = block->Region;
         CodeBlock* next = block->NextInPage;
@@ -314,17 +352,16 @@ internal sealed unsafe class CodeCache : IDisposable
         block->Region = region;
         block->Heat = HeatThreshold;
         block->DropCount = DropCount;
-        MarkCode(page);
         return block;
     }
 
     private void Register(CodeBlock* block)
     {
-        CodePage* info = MarkCode(block->Page);
+        CodePage* info = _pages[block->Page];
         MarkDecoded(block->Page, block->Offset, block->Length);
         if (block->SecondPage >= 0)
         {
-            MarkCode(block->SecondPage)->Decoded[0] |= 1;
+            _pages[block->SecondPage]->Decoded[0] |= 1;
         }
 
         block->NextInPage = info->First;
@@ -334,15 +371,14 @@ internal sealed unsafe class CodeCache : IDisposable
         *bucket = block;
     }
 
-    private CodePage* MarkCode(int page)
+    private void MarkCode(int page)
     {
         if (_pages[page] == null)
         {
             _pages[page] = (CodePage*)NativeMemory.AllocZeroed((nuint)sizeof(CodePage));
         }
 
-        _ram.MarkCodePage(page);
-        return _pages[page];
+        _ram.MarkCodePage(page, _owner);
     }
 
     private void DropPage(int page)

@@ -5,10 +5,11 @@ using Colo.Vmm.Devices.Virtio;
 namespace Colo.Vmm.Devices.VirtioInput;
 
 /// <summary>
-/// A power button as virtio input device (virtio 1.2, section 5.8) with one key, KEY_POWER: what systemd-logind, acpid and
-/// busybox's acpid understand on a stock kernel, and which needs no interrupt controller, GPIO or ACPI. Queue 0 carries
-/// events to the driver, queue 1 its status reports (lights), which are returned unread.
-/// <para>A press is four events: key down, report, key up, report. A guest that has no driver for it never sees the press.</para>
+/// A power button as virtio input device (virtio 1.2, section 5.8) with one key, KEY_POWER: what systemd-logind,
+/// acpid and busybox's acpid understand on a stock kernel, and which needs no interrupt controller, GPIO or ACPI.
+/// Queue 0 carries events to the driver, queue 1 its status reports (lights), which are returned unread.
+/// <para>A press is four events: key down, report, key up, report. A guest that has no driver for it never sees the
+/// press.</para>
 /// </summary>
 internal sealed class InputDevice : IVirtioFunction
 {
@@ -53,7 +54,9 @@ internal sealed class InputDevice : IVirtioFunction
     {
     }
 
-    /// <summary>Presses and lets go of the button. Any thread; a press while another one is on its way is the same press.</summary>
+    /// <summary>
+    /// Presses and lets go of the button. Any thread; a press while another one is on its way is the same press.
+    /// </summary>
     public void Press()
     {
         Volatile.Write(ref _pressed, 1);
@@ -107,7 +110,8 @@ internal sealed class InputDevice : IVirtioFunction
 
             if (result == PopResult.Broken || _chain.WritableLength < EventSize)
             {
-                _transport.Break(result == PopResult.Broken ? queue.Fault : "input event buffer is smaller than 8 bytes");
+                _transport.Break(result == PopResult.Broken ? queue.Fault
+                    : "input event buffer is smaller than 8 bytes");
                 return;
             }
 

@@ -18,8 +18,13 @@ internal static class BenchFiles
     {
         string output = Path.Combine(Path.GetTempPath(), "colo-bench");
         // Long enough that the start of a process does not count.
-        Run("make", "-C", Path.Combine(SourceRoot(), "guests", "bench"), $"OUT={output}", "EXTRA=-DROUNDS=20000");
-        Run("make", "-B", "-C", Path.Combine(SourceRoot(), "guests", "bench"), $"OUT={output}", "EXTRA=-DROUNDS=24", $"{output}/copy.elf");
+        Run("make", "-B", "-C", Path.Combine(SourceRoot(), "guests", "bench"), $"OUT={output}",
+            "EXTRA=-DROUNDS=60000", $"{output}/kernels.elf");
+        Run("make", "-B", "-C", Path.Combine(SourceRoot(), "guests", "bench"), $"OUT={output}",
+            "EXTRA=-DROUNDS=24", $"{output}/copy.elf");
+        Run("make", "-B", "-C", Path.Combine(SourceRoot(), "guests", "bench"), $"OUT={output}",
+            $"{output}/dhry.elf", $"{output}/float.elf", $"{output}/calls.elf", $"{output}/switch.elf",
+            $"{output}/share1.elf", $"{output}/share2.elf");
         return output;
     }
 

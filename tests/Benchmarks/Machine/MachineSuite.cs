@@ -33,11 +33,32 @@ internal static class MachineSuite
         string programs = BenchFiles.BuildPrograms();
         PauseToResume(report, "idle guest", [0x1050_0073, 0xffdf_f06f]);
         PauseToResume(report, "busy guest", [0x0000_006f]);
-        Compare(report, "integer kernel", () => RunProgram(Path.Combine(programs, "kernels.elf")), () => QemuPeer.RunProgram(Path.Combine(programs, "kernels.elf")));
-        Compare(report, "memory copy", () => RunProgram(Path.Combine(programs, "copy.elf")), () => QemuPeer.RunProgram(Path.Combine(programs, "copy.elf")));
+        foreach ((string name, string file) in ((string, string)[])
+            [("integer kernel", "kernels"), ("records and strings", "dhry"), ("memory copy", "copy"),
+                ("floating point", "float"), ("system calls", "calls"), ("context switches", "switch")])
+        {
+            string elf = Path.Combine(programs, file + ".elf");
+            Compare(report, name, () => RunProgram(elf), () => QemuPeer.RunProgram(elf));
+        }
+
+        TwoHarts(report, programs);
         double overhead = 0;
         Compare(report, "boot to init", () => Boot(guest, out overhead), () => QemuPeer.Boot(guest, Marker, Limit));
         report.Add(new Figure("memory beyond guest RAM", "MiB", overhead, overhead, overhead));
+    }
+
+    /// <summary>The same work by one hart and by two on threads of their own: how many times faster the two are.</summary>
+    private static void TwoHarts(Report report, string programs)
+    {
+        var ratios = new List<double>();
+        for (int round = 0; round < Rounds; round++)
+        {
+            double one = RunProgram(Path.Combine(programs, "share1.elf"), 2, FirmwareKind.BuiltIn);
+            double two = RunProgram(Path.Combine(programs, "share2.elf"), 2, FirmwareKind.BuiltIn);
+            ratios.Add(one / two);
+        }
+
+        report.Add(Summarise("two harts, speed against one", "ratio", ratios));
     }
 
     /// <summary>Rounds of both in turn, so that a busy host disturbs both alike.</summary>
@@ -65,14 +86,15 @@ internal static class MachineSuite
         return new Figure(name, unit, values[values.Count / 2], values[0], values[^1]);
     }
 
-    private static double RunProgram(string elf)
+    private static double RunProgram(string elf, int harts = 1, FirmwareKind firmware = FirmwareKind.None)
     {
         long start = Stopwatch.GetTimestamp();
         using var machine = new VirtMachine(new MachineOptions
         {
             MemoryBytes = 128 << 20,
             KernelPath = elf,
-            Firmware = FirmwareKind.None,
+            Firmware = firmware,
+            HartCount = harts,
             Hart = Hart,
         });
         machine.Start();

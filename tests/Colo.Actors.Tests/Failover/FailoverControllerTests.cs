@@ -152,6 +152,23 @@ public sealed class FailoverControllerTests
         Assert.Equal(2, _host.Primary.Begun); // the joining one and this
     }
 
+    /// <summary>The owner may give an attempt up before any link is open: then only a new offer leads on.</summary>
+    [Fact]
+    public void A_target_offers_itself_again_and_takes_the_next_invitation()
+    {
+        Say(new NodeStarted());
+        Answer(new ArbiterAnswer.Granted(new ArbiterRecord(Vm, new Term(1), B, null)));
+        Say(new JoinInvite(B, new Term(1), 1));
+        Assert.Equal(FailoverState.JoinTarget, _host.Failover.State);
+        Effect.StartTimer timer = _effects.OfType<Effect.StartTimer>().Single(item => item.Name == TimerName.JoinOffer);
+        Say(new TimerFired(timer.Name, timer.Generation));
+        Assert.Contains(_effects, effect => effect is Effect.Send { Message: JoinOffer } send && send.To == B.Host);
+        Assert.Equal(FailoverState.JoinTarget, _host.Failover.State);
+        Say(new JoinInvite(B, new Term(1), 2));
+        Assert.Equal(FailoverState.JoinTarget, _host.Failover.State);
+        Assert.Contains(_effects, effect => effect is Effect.ConnectReplication { AsPrimary: false });
+    }
+
     private void BecomeSolo()
     {
         Say(new NodeStarted());

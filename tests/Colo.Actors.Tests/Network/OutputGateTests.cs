@@ -215,15 +215,22 @@ public sealed class OutputGateTests
         OutputGate gate = PairGate(2, 4);
         FrameFacts facts = Matched(4, 4);
         gate.Decide(facts);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        int released = 0;
-        for (int i = 0; i < 10_000; i++)
+        long allocated = long.MaxValue;
+        // A collection that falls into a round charges this thread with the rest of its allocation buffer: the best of a few counts.
+        for (int attempt = 0; attempt < 5 && allocated != 0; attempt++)
         {
-            released += OutputGate.IsRelease(gate.Decide(facts)) ? 1 : 0;
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            int released = 0;
+            for (int i = 0; i < 10_000; i++)
+            {
+                released += OutputGate.IsRelease(gate.Decide(facts)) ? 1 : 0;
+            }
+
+            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            Assert.Equal(10_000, released);
         }
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
-        Assert.Equal(10_000, released);
+        Assert.Equal(0, allocated);
     }
 
     private static FrameFacts Matched(long own, long other) => new(new Epoch(own), new Term(2), new Epoch(other), false, 0, 0);

@@ -6,7 +6,9 @@ using Colo.Actors.Protocol;
 
 namespace Colo.Host.Tests.Cluster;
 
-/// <summary>VMs that are created, placed and removed while the cluster runs, and orders that are sent twice or too late.</summary>
+/// <summary>
+/// VMs that are created, placed and removed while the cluster runs, and orders that are sent twice or too late.
+/// </summary>
 public sealed class AdministrationTests
 {
     [Fact]
@@ -15,7 +17,10 @@ public sealed class AdministrationTests
         await using var cluster = new LoopbackCluster(["node-a", "node-b"]);
         await cluster.StartAsync();
         LoopbackNode a = cluster["node-a"];
-        await a.WhenAsync("/status", page => page.GetProperty("members").EnumerateArray().All(member => member.GetProperty("facts").ValueKind == JsonValueKind.Object));
+        await a.WhenAsync(
+            "/status", page =>
+            page.GetProperty("members").EnumerateArray()
+            .All(member => member.GetProperty("facts").ValueKind == JsonValueKind.Object));
         string disk = Path.Combine(cluster.StateOf("node-a"), "disk.img");
         string definition = $$"""{ "kernel": "{{cluster.Kernel}}", "memory": "16MiB", "disks": [{ "path": "{{disk}}", "size": "1M" }] }""";
 
@@ -28,7 +33,10 @@ public sealed class AdministrationTests
         Assert.True(created == HttpStatusCode.OK, $"{answer}");
         Assert.Contains("chosen by free memory", answer.GetProperty("text").GetString(), StringComparison.Ordinal);
         Assert.Equal(1 << 20, new FileInfo(disk).Length);
-        await a.WhenAsync("/status", page => page.GetProperty("vms").GetArrayLength() == 1 && page.GetProperty("vms")[0].GetProperty("word").GetString() == "PROTECTED");
+        await a.WhenAsync(
+            "/status", page =>
+            page.GetProperty("vms").GetArrayLength() == 1
+            && page.GetProperty("vms")[0].GetProperty("word").GetString() == "PROTECTED");
 
         // The same order again is not carried out again; another one under its id is refused.
         int defined = a.Runtime.Events.After(0).Count(logged => logged.Code == (int)EventCode.VmDefined);
@@ -42,7 +50,8 @@ public sealed class AdministrationTests
             await node.StopAsync();
             await node.StartAsync();
             Assert.NotNull(node.Runtime.Find("web"));
-            await node.WhenAsync("/status", page => page.GetProperty("vms")[0].GetProperty("word").GetString() == "PROTECTED");
+            await node.WhenAsync(
+                "/status", page => page.GetProperty("vms")[0].GetProperty("word").GetString() == "PROTECTED");
         }
     }
 
@@ -60,11 +69,16 @@ public sealed class AdministrationTests
             """;
         (HttpStatusCode status, JsonElement problem) = await PostAsync(cluster["node-a"], "/vms?name=web", definition);
         Assert.Equal(HttpStatusCode.BadRequest, status);
-        string errors = string.Join('\n', problem.GetProperty("errors").EnumerateArray().Select(error => error.GetString()));
-        Assert.Contains("definition:2: colo.vms.web.memory is 1024 bytes, expected 16777216", errors, StringComparison.Ordinal);
-        Assert.Contains("definition:3: colo.vms.web.harts is 'many', expected a whole number", errors, StringComparison.Ordinal);
+        string errors = string.Join(
+            '\n', problem.GetProperty("errors").EnumerateArray().Select(error => error.GetString()));
+        Assert.Contains(
+            "definition:2: colo.vms.web.memory is 1024 bytes, expected 16777216", errors, StringComparison.Ordinal);
+        Assert.Contains(
+            "definition:3: colo.vms.web.harts is 'many', expected a whole number", errors, StringComparison.Ordinal);
         Assert.Contains("definition:4: colo.vms.web.memroy is not a key", errors, StringComparison.Ordinal);
-        Assert.Contains("definition:5: colo.vms.web.nodes has 'node-x', expected this node or one of colo.peers", errors, StringComparison.Ordinal);
+        Assert.Contains(
+            "definition:5: colo.vms.web.nodes has 'node-x', expected this node or one of colo.peers", errors,
+            StringComparison.Ordinal);
         Assert.Empty(cluster["node-a"].Runtime.Vms);
     }
 
@@ -74,7 +88,9 @@ public sealed class AdministrationTests
         await using var cluster = new LoopbackCluster(["node-a", "node-b"]);
         await cluster.StartAsync();
         LoopbackNode a = cluster["node-a"];
-        await a.WhenAsync("/cluster/members", page => page.GetProperty("members").EnumerateArray().All(member => member.GetProperty("reachable").GetBoolean()));
+        await a.WhenAsync(
+            "/cluster/members", page =>
+            page.GetProperty("members").EnumerateArray().All(member => member.GetProperty("reachable").GetBoolean()));
         await cluster["node-b"].StopAsync();
         (HttpStatusCode status, JsonElement problem) = await PostAsync(
             a, "/vms?name=web", $"kernel = \"{cluster.Kernel}\"\nmemory = 16MiB\nnodes = [node-a, node-b]\n");
@@ -89,7 +105,9 @@ public sealed class AdministrationTests
         await using var cluster = new LoopbackCluster(["node-a", "node-b", "node-c"]);
         await cluster.StartAsync();
         LoopbackNode a = cluster["node-a"];
-        await a.WhenAsync("/cluster/members", page => page.GetProperty("members").EnumerateArray().All(member => member.GetProperty("reachable").GetBoolean()));
+        await a.WhenAsync(
+            "/cluster/members", page =>
+            page.GetProperty("members").EnumerateArray().All(member => member.GetProperty("reachable").GetBoolean()));
         string definition = $"kernel = \"{cluster.Kernel}\"\nmemory = 16MiB\nnodes = [node-a, node-b]\n";
         Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms?name=web", definition)).Status);
         await a.WhenAsync("web", EventCode.PairEstablished);
@@ -114,20 +132,26 @@ public sealed class AdministrationTests
     [Fact]
     public async Task An_order_for_another_term_is_refused_and_one_that_is_repeated_acts_once()
     {
-        await using var cluster = new LoopbackCluster(["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
+        await using var cluster = new LoopbackCluster(
+            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
         await cluster.StartAsync();
         LoopbackNode a = cluster["node-a"];
-        JsonElement vm = await a.WhenAsync("/vms/web", page => page.GetProperty("protection").GetString() == "Protected");
+        JsonElement vm = await a.WhenAsync(
+            "/vms/web", page => page.GetProperty("protection").GetString() == "Protected");
         long term = vm.GetProperty("term").GetInt64();
-        (HttpStatusCode stale, JsonElement problem) = await PostAsync(a, $"/vms/web/switchover?term={term - 1}", string.Empty);
+        (HttpStatusCode stale, JsonElement problem) = await PostAsync(
+            a, $"/vms/web/switchover?term={term - 1}", string.Empty);
         Assert.Equal(HttpStatusCode.Conflict, stale);
         Assert.Contains("look again", problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
 
-        HttpResponseMessage begun = await a.Http.PostAsync($"/vms/web/commands/switchover?command=x1&term={term}", null);
+        HttpResponseMessage begun = await a.Http.PostAsync(
+            $"/vms/web/commands/switchover?command=x1&term={term}", null);
         Assert.Equal(HttpStatusCode.Accepted, begun.StatusCode);
         Assert.Equal("/commands/x1", begun.Headers.Location!.ToString());
         await a.WhenAsync("/commands/x1", page => page.GetProperty("state").GetString() == "done");
-        Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, $"/vms/web/switchover?command=x1&term={term}", string.Empty)).Status);
+        Assert.Equal(
+            HttpStatusCode.OK,
+            (await PostAsync(a, $"/vms/web/switchover?command=x1&term={term}", string.Empty)).Status);
         Assert.Single(a.Runtime.Events.After(0), logged => logged.Code == (int)EventCode.SwitchoverDone);
         Assert.Equal(HttpStatusCode.BadRequest, (await PostAsync(a, "/vms/web/failover", string.Empty)).Status);
         Assert.Equal(HttpStatusCode.NotFound, (await PostAsync(a, "/vms/nothing/switchover", string.Empty)).Status);
@@ -136,25 +160,33 @@ public sealed class AdministrationTests
     [Fact]
     public async Task Checkpoints_are_shown_with_every_phase()
     {
-        await using var cluster = new LoopbackCluster(["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
+        await using var cluster = new LoopbackCluster(
+            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
         await cluster.StartAsync();
         LoopbackNode a = cluster["node-a"];
         await a.WhenAsync("/vms/web", page => page.GetProperty("protection").GetString() == "Protected");
         Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms/web/checkpoint", string.Empty)).Status);
         JsonElement list = await a.WhenAsync("/vms/web/checkpoints", page => page.EnumerateArray().Any(
-            entry => entry.GetProperty("reason").GetString() == "Operator" && entry.GetProperty("outcome").GetString() == "loaded"));
+            entry =>
+                entry.GetProperty("reason").GetString() == "Operator"
+                && entry.GetProperty("outcome").GetString() == "loaded"));
         JsonElement entry = list.EnumerateArray().First(found => found.GetProperty("reason").GetString() == "Operator");
         Assert.Equal([1.0, 2.0, 3.0, 4.0, 5.0], ((string[])["requestMs", "captureMs", "streamMs", "commitMs", "loadMs"])
             .Select(phase => entry.GetProperty(phase).GetDouble()));
-        JsonElement one = await a.Http.GetFromJsonAsync<JsonElement>($"/vms/web/checkpoints/{entry.GetProperty("epoch").GetInt64()}");
+        JsonElement one = await a.Http.GetFromJsonAsync<JsonElement>(
+            $"/vms/web/checkpoints/{entry.GetProperty("epoch").GetInt64()}");
         Assert.Equal(10, one.GetProperty("pages").GetInt64());
         string metrics = await a.Http.GetStringAsync("/metrics");
-        Assert.Contains("colo_checkpoints_total{vm=\"web\",host=\"node-a\",role=\"Primary\",reason=\"Operator\"} 1", metrics, StringComparison.Ordinal);
+        Assert.Contains(
+            "colo_checkpoints_total{vm=\"web\",host=\"node-a\",role=\"Primary\",reason=\"Operator\"} 1", metrics,
+            StringComparison.Ordinal);
         Assert.Contains("colo_checkpoint_pause_seconds_bucket{vm=\"web\",host=\"node-a\",role=\"Primary\",phase=\"capture\",le=\"0.0025\"}", metrics, StringComparison.Ordinal);
-        Assert.Contains("colo_heartbeat_age_seconds{host=\"node-a\",peer=\"node-b\"}", metrics, StringComparison.Ordinal);
+        Assert.Contains(
+            "colo_heartbeat_age_seconds{host=\"node-a\",peer=\"node-b\"}", metrics, StringComparison.Ordinal);
     }
 
-    private static async Task<(HttpStatusCode Status, JsonElement Body)> PostAsync(LoopbackNode node, string path, string body)
+    private static async Task<(HttpStatusCode Status, JsonElement Body)> PostAsync(
+        LoopbackNode node, string path, string body)
     {
         using var content = new StringContent(body, Encoding.UTF8, "application/hocon");
         HttpResponseMessage response = await node.Http.PostAsync(path, content);

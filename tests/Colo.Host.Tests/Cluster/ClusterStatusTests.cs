@@ -15,19 +15,26 @@ public sealed class ClusterStatusTests
     [InlineData("Off", "None", "OFF")]
     [InlineData("Splendid", "Primary", "UNKNOWN")]
     public void Only_a_protected_vm_reads_as_protected(string protection, string role, string word) =>
-        Assert.Equal(word, ClusterStatus.WordOf(FakeNode.View(protection, role), [Member("node-a", "Up"), Member("node-b", "Up")]));
+        Assert.Equal(
+            word, ClusterStatus.WordOf(
+            FakeNode.View(protection, role), [Member("node-a", "Up"), Member("node-b", "Up")]));
 
     [Theory]
     [InlineData("Unreachable", "Up")]
     [InlineData("Up", "Unreachable")]
     [InlineData("Up", "Joining")]
     public void A_host_of_the_pair_that_is_not_heard_makes_it_unknown(string owner, string peer) =>
-        Assert.Equal("UNKNOWN", ClusterStatus.WordOf(FakeNode.View("Protected", "Primary"), [Member("node-a", owner), Member("node-b", peer)]));
+        Assert.Equal(
+            "UNKNOWN",
+            ClusterStatus.WordOf(
+            FakeNode.View("Protected", "Primary"), [Member("node-a", owner), Member("node-b", peer)]));
 
     [Fact]
     public void Old_news_of_the_owner_are_not_current() => Assert.Equal(
         "UNKNOWN",
-        ClusterStatus.WordOf(FakeNode.View("Protected", "Primary"), [Member("node-a", "Up") with { IsFresh = false }, Member("node-b", "Up")]));
+        ClusterStatus.WordOf(
+            FakeNode.View("Protected", "Primary"),
+            [Member("node-a", "Up") with { IsFresh = false }, Member("node-b", "Up")]));
 
     [Fact]
     public void Placement_takes_the_most_memory_never_one_host_twice_and_another_failure_domain_where_there_is_one()
@@ -45,9 +52,11 @@ public sealed class ClusterStatusTests
         Assert.Contains("w is a witness", Placement.Reasons(9L << 30, members));
     }
 
-    private static MemberView Host(string name, long freeGiB, string domain) => Member(name, "Up") with { Facts = Facts(name, freeGiB, domain) };
+    private static MemberView Host(string name, long freeGiB, string domain) =>
+        Member(name, "Up") with { Facts = Facts(name, freeGiB, domain) };
 
-    private static MemberView Member(string name, string status) => new(name, status, ["host"], 1, 10, 0.3, [true], null, null, null);
+    private static MemberView Member(string name, string status) =>
+        new(name, status, ["host"], 1, 10, 0.3, [true], null, null, null);
 
     private static NodeFacts Facts(string name, long freeGiB, string domain) =>
         new(name, false, domain, freeGiB << 30, 8L << 30, 0, 0, false, true, "witness", "0");

@@ -6,13 +6,16 @@ using Colo.Host.Node;
 
 namespace Colo.Host.Tests.Cluster;
 
-/// <summary>Three real nodes with scripted machines: what operators see while a VM is protected, loses a host, and comes back.</summary>
+/// <summary>
+/// Three real nodes with scripted machines: what operators see while a VM is protected, loses a host, and comes back.
+/// </summary>
 public sealed class ClusterTests
 {
     [Fact]
     public async Task The_front_page_says_protected_and_what_the_loss_of_each_host_would_mean()
     {
-        await using var cluster = new LoopbackCluster(["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
+        await using var cluster = new LoopbackCluster(
+            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
         await cluster.StartAsync();
         LoopbackNode a = cluster["node-a"];
         LoopbackNode b = cluster["node-b"];
@@ -20,26 +23,37 @@ public sealed class ClusterTests
         await b.WhenAsync("web", EventCode.PairEstablished);
         foreach (LoopbackNode node in new[] { a, b })
         {
-            JsonElement status = await node.WhenAsync("/status", page => page.GetProperty("vms")[0].GetProperty("word").GetString() == "PROTECTED"
-                && page.GetProperty("vms")[0].GetProperty("hosts").EnumerateArray().Count(row => row.GetProperty("toldMs").ValueKind == JsonValueKind.Number) == 2
+            JsonElement status = await node.WhenAsync(
+                "/status", page => page.GetProperty("vms")[0].GetProperty("word").GetString() == "PROTECTED"
+                && page.GetProperty("vms")[0].GetProperty("hosts").EnumerateArray()
+                    .Count(row => row.GetProperty("toldMs").ValueKind == JsonValueKind.Number) == 2
                 && page.GetProperty("vms")[0].GetProperty("hosts").GetArrayLength() == 3);
             JsonElement vm = status.GetProperty("vms")[0];
-            Assert.Equal(["node-a", "node-b"], vm.GetProperty("ifDied").EnumerateArray().Select(fate => fate.GetProperty("host").GetString()).Order());
-            Assert.All(vm.GetProperty("ifDied").EnumerateArray(), fate => Assert.True(fate.GetProperty("survives").GetBoolean()));
+            Assert.Equal(
+                ["node-a", "node-b"],
+                vm.GetProperty("ifDied").EnumerateArray().Select(fate => fate.GetProperty("host").GetString()).Order());
+            Assert.All(
+                vm.GetProperty("ifDied").EnumerateArray(), fate =>
+                Assert.True(fate.GetProperty("survives").GetBoolean()));
             Assert.Equal("node-a", vm.GetProperty("owner").GetString());
         }
 
         Assert.Equal(HttpStatusCode.OK, (await a.Http.GetAsync("/vms/web/protected")).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await a.Http.GetAsync("/vms/web/primary")).StatusCode);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await b.Http.GetAsync("/vms/web/primary")).StatusCode);
-        Assert.Equal(HttpStatusCode.OK, (await b.Http.SendAsync(new HttpRequestMessage(HttpMethod.Head, "/vms/web/secondary"))).StatusCode);
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await b.Http.SendAsync(new HttpRequestMessage(HttpMethod.Head, "/vms/web/solo"))).StatusCode);
+        Assert.Equal(
+            HttpStatusCode.OK,
+            (await b.Http.SendAsync(new HttpRequestMessage(HttpMethod.Head, "/vms/web/secondary"))).StatusCode);
+        Assert.Equal(
+            HttpStatusCode.ServiceUnavailable,
+            (await b.Http.SendAsync(new HttpRequestMessage(HttpMethod.Head, "/vms/web/solo"))).StatusCode);
     }
 
     [Fact]
     public async Task Losing_the_primary_makes_a_report_and_the_members_tell_the_truth()
     {
-        await using var cluster = new LoopbackCluster(["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
+        await using var cluster = new LoopbackCluster(
+            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
         await cluster.StartAsync();
         LoopbackNode a = cluster["node-a"];
         LoopbackNode b = cluster["node-b"];
@@ -49,7 +63,8 @@ public sealed class ClusterTests
         await b.WhenAsync("web", EventCode.TookOver);
         await b.WhenAsync(string.Empty, EventCode.HostLost);
         await b.WhenAsync("/cluster/members", page => !Reachable(page, "node-a") && Reachable(page, "witness")
-            && page.GetProperty("unreachable").EnumerateArray().Any(entry => entry.GetProperty("node").GetString() == "node-a"));
+            && page.GetProperty("unreachable").EnumerateArray()
+                .Any(entry => entry.GetProperty("node").GetString() == "node-a"));
 
         JsonElement status = await b.Http.GetFromJsonAsync<JsonElement>("/status");
         Assert.Equal("NOT PROTECTED", status.GetProperty("vms")[0].GetProperty("word").GetString());
@@ -70,39 +85,53 @@ public sealed class ClusterTests
     public async Task A_spare_takes_the_place_of_a_lost_secondary_by_itself()
     {
         await using var cluster = new LoopbackCluster(
-            ["node-a", "node-b", "node-c"], LoopbackCluster.Vm("web", "node-a", "node-b", "node-c") + LoopbackCluster.Vm("db", "node-b", "node-c", "node-a"));
+            ["node-a", "node-b", "node-c"], LoopbackCluster.Vm("web", "node-a", "node-b", "node-c")
+                + LoopbackCluster.Vm("db", "node-b", "node-c", "node-a"));
         await cluster.StartAsync();
         LoopbackNode a = cluster["node-a"];
         await a.WhenAsync("web", EventCode.PairEstablished);
         await cluster["node-b"].WhenAsync("db", EventCode.PairEstablished);
-        string secondary = (await a.WhenAsync("/vms/web", page => page.GetProperty("peer").GetString() is not null)).GetProperty("peer").GetString()!;
+        string secondary = (await a.WhenAsync("/vms/web", page => page.GetProperty("peer").GetString() is not null))
+            .GetProperty("peer").GetString()!;
         string spare = secondary == "node-b" ? "node-c" : "node-b";
         long before = a.Runtime.Events.LastId;
         await cluster[secondary].StopAsync();
         await a.WhenAsync("web", EventCode.WentSolo, before);
         await a.WhenAsync("web", EventCode.PairEstablished, before);
-        await a.WhenAsync("/vms/web", page => page.GetProperty("peer").GetString() == spare && page.GetProperty("protection").GetString() == "Protected");
+        await a.WhenAsync(
+            "/vms/web", page =>
+            page.GetProperty("peer").GetString() == spare && page.GetProperty("protection").GetString() == "Protected");
     }
 
     [Fact]
     public async Task Two_vms_of_one_pair_have_their_primaries_on_different_hosts_and_a_drain_moves_them()
     {
         await using var cluster = new LoopbackCluster(
-            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b") + LoopbackCluster.Vm("db", "node-b", "node-a"));
+            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b")
+                + LoopbackCluster.Vm("db", "node-b", "node-a"));
         await cluster.StartAsync();
         LoopbackNode a = cluster["node-a"];
         LoopbackNode b = cluster["node-b"];
         await a.WhenAsync("web", EventCode.PairEstablished);
         await b.WhenAsync("db", EventCode.PairEstablished);
-        Assert.Equal("Primary", (await a.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "Primary")).GetProperty("role").GetString());
-        Assert.Equal("Primary", (await b.WhenAsync("/vms/db", page => page.GetProperty("role").GetString() == "Primary")).GetProperty("role").GetString());
+        Assert.Equal(
+            "Primary",
+            (await a.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "Primary"))
+            .GetProperty("role").GetString());
+        Assert.Equal(
+            "Primary",
+            (await b.WhenAsync("/vms/db", page => page.GetProperty("role").GetString() == "Primary"))
+            .GetProperty("role").GetString());
 
         // Asked at the other node: the order travels.
         HttpResponseMessage drained = await b.Http.PostAsync("/node/drain?host=node-a", null);
         Assert.True(drained.IsSuccessStatusCode, await drained.Content.ReadAsStringAsync());
-        await b.WhenAsync("/vms", page => page.EnumerateArray().All(vm => vm.GetProperty("role").GetString() == "Solo"));
+        await b.WhenAsync(
+            "/vms", page => page.EnumerateArray().All(vm => vm.GetProperty("role").GetString() == "Solo"));
         await b.WhenAsync("/status", page => page.GetProperty("members").EnumerateArray().Any(
-            member => member.GetProperty("node").GetString() == "node-a" && member.GetProperty("facts").GetProperty("isDraining").GetBoolean()));
+            member =>
+                member.GetProperty("node").GetString() == "node-a"
+                && member.GetProperty("facts").GetProperty("isDraining").GetBoolean()));
         long before = b.Runtime.Events.LastId;
         Assert.True((await b.Http.PostAsync("/node/undrain?host=node-a", null)).IsSuccessStatusCode);
         await b.WhenAsync("web", EventCode.PairEstablished, before);
@@ -112,7 +141,8 @@ public sealed class ClusterTests
     [Fact]
     public async Task A_node_that_stops_alone_asks_its_guest_to_shut_down_and_boots_it_when_it_starts_again()
     {
-        await using var cluster = new LoopbackCluster(["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
+        await using var cluster = new LoopbackCluster(
+            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
         await cluster["witness"].StartAsync();
         LoopbackNode a = cluster["node-a"];
         await a.StartAsync();
@@ -131,14 +161,16 @@ public sealed class ClusterTests
     [Fact]
     public async Task A_node_that_stops_while_its_peer_is_there_hands_the_guest_over_first()
     {
-        await using var cluster = new LoopbackCluster(["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
+        await using var cluster = new LoopbackCluster(
+            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
         await cluster.StartAsync();
         LoopbackNode a = cluster["node-a"];
         await a.WhenAsync("web", EventCode.GuestRunning);
         await a.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() != "None");
         await a.WhenAsync("/cluster/members", page => Reachable(page, "node-b"));
         await a.Runtime.StopGuestsAsync(TimeSpan.FromSeconds(60));
-        await cluster["node-b"].WhenAsync("/vms/web", page => page.GetProperty("role").GetString() is "Solo" or "Primary");
+        await cluster["node-b"].WhenAsync(
+            "/vms/web", page => page.GetProperty("role").GetString() is "Solo" or "Primary");
         Assert.Equal(0, a.Machines["web"].PowerdownsAsked);
     }
 

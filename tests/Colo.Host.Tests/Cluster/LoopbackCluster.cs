@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace Colo.Host.Tests.Cluster;
 
-/// <summary>Hosts and a witness on loopback addresses that no other test uses, each with a state directory of its own.</summary>
+/// <summary>
+/// Hosts and a witness on loopback addresses that no other test uses, each with a state directory of its own.
+/// </summary>
 internal sealed class LoopbackCluster : IAsyncDisposable
 {
     private static int count;

@@ -50,7 +50,8 @@ internal sealed class LoopbackNode : IAsyncDisposable
         web = NodeCommand.Management(options, Runtime);
         await web.StartAsync();
         Url = web.Urls.Single();
-        Http = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false }) { BaseAddress = new Uri(Url), Timeout = Hang };
+        Http = new HttpClient(
+            new HttpClientHandler { AllowAutoRedirect = false }) { BaseAddress = new Uri(Url), Timeout = Hang };
     }
 
     public async Task StopAsync()

@@ -12,17 +12,20 @@ public sealed class PageTests
     [Fact]
     public async Task Every_page_is_whole_needs_nothing_from_outside_and_shows_nobodys_words_as_html()
     {
-        await using var cluster = new LoopbackCluster(["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
+        await using var cluster = new LoopbackCluster(
+            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
         await cluster.StartAsync();
         LoopbackNode a = cluster["node-a"];
         LoopbackNode b = cluster["node-b"];
         await b.WhenAsync("web", EventCode.PairEstablished);
         a.Runtime.Find("web")!.Console.Write("<script>alert(1)</script>\u001b[2J"u8);
-        a.Runtime.Events.Add("web", new HostEvent(EventCode.GuestSilent, new Term(2), new Epoch(1), "<img src=x onerror=alert(1)>"));
+        a.Runtime.Events.Add(
+            "web", new HostEvent(EventCode.GuestSilent, new Term(2), new Epoch(1), "<img src=x onerror=alert(1)>"));
         await b.StopAsync();
         await a.WhenAsync("web", EventCode.WentSolo);
         foreach (string path in (string[])
-            ["/status", "/cluster/members", "/history", "/history/1", "/actors", "/config", "/vms/web", "/vms/web/timeline", "/vms/web/checkpoints", "/vms/web/disks"])
+            ["/status", "/cluster/members", "/history", "/history/1", "/actors", "/config", "/vms/web",
+                "/vms/web/timeline", "/vms/web/checkpoints", "/vms/web/disks"])
         {
             string page = await BrowseAsync(a, path);
             Assert.StartsWith("<!doctype html>", page, StringComparison.Ordinal);
@@ -67,7 +70,8 @@ public sealed class PageTests
         Assert.Equal(HttpStatusCode.OK, (await a.Http.GetAsync("/alive")).StatusCode);
         Assert.Equal(HttpStatusCode.Unauthorized, (await a.Http.GetAsync("/vms")).StatusCode);
         Assert.Equal(HttpStatusCode.Unauthorized, (await a.Http.GetAsync("/openapi.json")).StatusCode);
-        var bearer = new HttpRequestMessage(HttpMethod.Get, "/vms") { Headers = { Authorization = new AuthenticationHeaderValue("Bearer", "sesame") } };
+        var bearer = new HttpRequestMessage(
+            HttpMethod.Get, "/vms") { Headers = { Authorization = new AuthenticationHeaderValue("Bearer", "sesame") } };
         Assert.Equal(HttpStatusCode.OK, (await a.Http.SendAsync(bearer)).StatusCode);
 
         var browser = new HttpRequestMessage(HttpMethod.Get, "/status");

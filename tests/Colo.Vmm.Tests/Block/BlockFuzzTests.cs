@@ -3,11 +3,13 @@ using System.Text;
 using Colo.Vmm.Block;
 using Colo.Vmm.Block.Nbd;
 using Colo.Vmm.Checksums;
+using Colo.Vmm.Tests.Checkpoint;
 
 namespace Colo.Vmm.Tests.Block;
 
 /// <summary>Peers that lie: nothing may throw out of a connection, hang it, or take memory by a length on the
 /// wire.</summary>
+[Collection(nameof(RunsAlone))]
 public sealed class BlockFuzzTests
 {
     private static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);

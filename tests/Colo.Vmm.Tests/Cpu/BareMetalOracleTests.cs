@@ -3,8 +3,9 @@ using System.Diagnostics;
 namespace Colo.Vmm.Tests.Cpu;
 
 /// <summary>
-/// The bare-metal programs on an outside oracle: what they expect of this machine, QEMU's <c>virt</c> board does as well. The
-/// few cases in which QEMU 7.2 departs from the manual are left out there, each with its reason in the source.
+/// The bare-metal programs on an outside oracle: what they expect of this machine, QEMU's <c>virt</c> board does as
+/// well. The few cases in which QEMU 7.2 departs from the manual are left out there, each with its reason in the
+/// source.
 /// </summary>
 [Trait("Category", "e2e")]
 public sealed class BareMetalOracleTests
@@ -26,7 +27,8 @@ public sealed class BareMetalOracleTests
             // smaia gives QEMU the manual's order of interrupts, icount a counter of instructions.
             string arguments = "-M virt -cpu rv64,h=off,x-smaia=on,sstc=on -icount 0 -m 64M -display none -serial none "
                 + "-monitor none -bios none -kernel " + elf;
-            using Process process = Process.Start(new ProcessStartInfo(Emulator, arguments) { RedirectStandardError = true })!;
+            using Process process = Process.Start(
+                new ProcessStartInfo(Emulator, arguments) { RedirectStandardError = true })!;
             Task<string> errors = process.StandardError.ReadToEndAsync();
             bool ended = process.WaitForExit(TimeSpan.FromMinutes(2));
             if (!ended)

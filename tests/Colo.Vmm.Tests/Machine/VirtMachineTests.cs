@@ -68,6 +68,34 @@ public class VirtMachineTests
     }
 
     [Fact]
+    public void Guest_time_goes_on_by_what_has_passed_elsewhere_and_only_so_much()
+    {
+        using VirtMachine machine = New(Options, LoopForEver);
+        machine.Start();
+        machine.Pause();
+        ulong time = machine.Board.Clock.ReadTime();
+        machine.AdvanceClock(TimeSpan.FromMilliseconds(7));
+        Assert.Equal(time + 70_000, machine.Board.Clock.ReadTime());
+        machine.CatchUpClock();
+        ulong caughtUp = machine.Board.Clock.ReadTime();
+        Assert.True(caughtUp >= time + 70_000);
+        machine.AdvanceClock(TimeSpan.FromMilliseconds(-7));
+        Assert.Equal(caughtUp, machine.Board.Clock.ReadTime());
+    }
+
+    [Fact]
+    public void A_clock_that_counts_instructions_is_not_moved_on()
+    {
+        using VirtMachine machine = New(Options with { Clock = ClockMode.InstructionCount }, LoopForEver);
+        machine.Start();
+        machine.Pause();
+        ulong time = machine.Board.Clock.ReadTime();
+        machine.AdvanceClock(TimeSpan.FromSeconds(1));
+        machine.CatchUpClock();
+        Assert.Equal(time, machine.Board.Clock.ReadTime());
+    }
+
+    [Fact]
     public void Reset_puts_a_standing_machine_back_to_its_entry()
     {
         using VirtMachine machine = New(Options, Addi(5, 5, 1), Jump(-4));

@@ -57,7 +57,7 @@ public sealed class PacketAllocationTests
         rewriter.ToGuest(TestFrames.Tcp(100, 2001, TcpFlags.Syn | TcpFlags.Ack, [], 4000, 80, fromGuest: false), default);
         var data = TestFrames.Tcp(7001, 101, TcpFlags.Ack, new byte[64]);
         AssertAllocatesNothing(_ => rewriter.FromGuest(data, default));
-        Assert.Equal(2 * Operations + 1, rewriter.Rewritten);
+        Assert.True(rewriter.Rewritten > 2 * Operations, $"{rewriter.Rewritten} rewritten");
     }
 
     [Fact]
@@ -85,11 +85,13 @@ public sealed class PacketAllocationTests
         {
             operation(i);
         }
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = Operations; i < 2 * Operations; i++)
+        var next = Operations;
+        Allocations.None(() =>
         {
-            operation(i);
-        }
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+            for (var end = next + Operations; next < end; next++)
+            {
+                operation(next);
+            }
+        });
     }
 }

@@ -120,9 +120,9 @@ public sealed class PacketComparerEpochTests
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public void Frames_of_either_side_alone_age(bool isPrimary)
+    [InlineData(true, 200)]
+    [InlineData(false, 2000)]
+    public void Frames_of_either_side_alone_age_and_those_that_nobody_waits_for_later(bool isPrimary, int milliseconds)
     {
         using var world = new ComparerWorld();
         if (isPrimary)
@@ -133,6 +133,19 @@ public sealed class PacketComparerEpochTests
         {
             world.S(Data(1, 1));
         }
+        world.Wait(milliseconds);
+        Assert.Empty(world.Sink.Requests);
+        world.Wait(1);
+        Assert.Equal([CheckpointReason.Timeout], world.Sink.Requests);
+    }
+
+    [Fact]
+    public void A_frame_of_the_primary_behind_what_the_secondary_sent_ahead_keeps_its_own_age()
+    {
+        using var world = new ComparerWorld();
+        world.S(Data(1, 1));
+        world.Wait(1000);
+        world.P(Data(2, 1));
         world.Wait(200);
         Assert.Empty(world.Sink.Requests);
         world.Wait(1);

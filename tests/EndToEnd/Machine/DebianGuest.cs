@@ -60,13 +60,13 @@ internal static class DebianGuest
     public static TapBackend OpenTap(NetworkNamespace network) => network.Run(() => new TapBackend(NetworkNamespace.TapName));
 
     /// <summary>GET over HTTP/1.0 from inside the namespace; returns the body.</summary>
-    public static byte[] Get(string path, TimeSpan limit)
+    public static byte[] Get(string path, TimeSpan limit, string address = NetworkNamespace.GuestAddress, int port = 80)
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp)
         {
             ReceiveTimeout = (int)limit.TotalMilliseconds,
         };
-        socket.Connect(NetworkNamespace.GuestAddress, 80);
+        socket.Connect(address, port);
         socket.Send(Encoding.ASCII.GetBytes($"GET {path} HTTP/1.0\r\n\r\n"));
         using var answer = new MemoryStream();
         var buffer = new byte[65536];

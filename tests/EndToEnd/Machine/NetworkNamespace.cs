@@ -73,7 +73,7 @@ internal sealed partial class NetworkNamespace : IDisposable
         }
     }
 
-    private static void Ip(string arguments)
+    public static void Ip(string arguments)
     {
         string tool = File.Exists("/usr/sbin/ip") ? "/usr/sbin/ip" : "/sbin/ip";
         if (!File.Exists(tool))

@@ -1,0 +1,156 @@
+using Colo.Vmm.Memory;
+
+namespace Colo.Vmm.Cpu.Compiled;
+
+/// <summary>
+/// Compiles regions for all harts of a machine on one background thread, newest wish first, and remembers what it made:
+/// code that another hart, or an earlier owner of the page, has wished for before is given out again as long as the bytes
+/// are the same. Nothing is compiled twice at the same time.
+/// </summary>
+internal sealed unsafe class RegionLibrary : IDisposable
+{
+    /// <summary>Guest instructions in remembered regions; half are forgotten, oldest first, when there are more.</summary>
+    private const int InstructionsMax = 120_000;
+
+    private readonly object _lock = new();
+    private readonly Stack<RegionRequest> _wishes = new();
+    private readonly Dictionary<(int Page, int Offset, bool Shares), CompiledRegion> _known = [];
+    private readonly Queue<(int Page, int Offset, bool Shares)> _order = new();
+    private readonly ulong _hostDelta;
+    private Thread? _worker;
+    private int _instructions;
+    private bool _ended;
+
+    public RegionLibrary(GuestRam ram)
+    {
+        _hostDelta = (ulong)ram.Host - ram.BaseAddress;
+    }
+
+    /// <summary>The region is delivered to the wish's tier, at once when it is known, otherwise from the background thread.</summary>
+    public void Wish(RegionRequest request)
+    {
+        lock (_lock)
+        {
+            if (_ended)
+            {
+                return;
+            }
+
+            _worker ??= StartWorker();
+            _wishes.Push(request);
+            Monitor.Pulse(_lock);
+        }
+    }
+
+    /// <summary>Compiles on the caller's thread. Null when nothing at the wish's offset can be compiled.</summary>
+    public CompiledRegion? Compile(RegionRequest request, out bool wasKnown)
+    {
+        (int Page, int Offset, bool Shares) key = (request.Page, request.Offset, request.ShareProbes);
+        lock (_lock)
+        {
+            wasKnown = _known.TryGetValue(key, out CompiledRegion? known) && known.Matches(request.Code);
+            if (wasKnown)
+            {
+                return known;
+            }
+        }
+
+        if (RegionFinder.Find(request.Code, request.Page, request.Offset, request.Warm) is not { } region)
+        {
+            return null;
+        }
+
+        RegionDelegate code = RegionCompiler.Compile(region, new CompileChoices(_hostDelta, request.ShareProbes));
+        CompiledRegion made = new(region, request.Code, code, request.ShareProbes);
+        lock (_lock)
+        {
+            Remember(key, made);
+        }
+
+        return made;
+    }
+
+    /// <summary>Drops the wishes of a hart that ends; its tier is not called any more once this has returned.</summary>
+    public void Forget(CompiledTier tier)
+    {
+        lock (_lock)
+        {
+            RegionRequest[] others = [.. _wishes.Where(w => w.Tier != tier).Reverse()];
+            _wishes.Clear();
+            foreach (RegionRequest other in others)
+            {
+                _wishes.Push(other);
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _ended = true;
+            _wishes.Clear();
+            Monitor.Pulse(_lock);
+        }
+
+        _worker?.Join();
+    }
+
+    private Thread StartWorker()
+    {
+        Thread worker = new(Work) { Name = "colo compiler", IsBackground = true, Priority = ThreadPriority.BelowNormal };
+        worker.Start();
+        return worker;
+    }
+
+    private void Work()
+    {
+        while (Next() is { } request)
+        {
+            if (Compile(request, out bool wasKnown) is { } made)
+            {
+                request.Tier.Deliver(request, made, wasKnown);
+            }
+        }
+    }
+
+    private RegionRequest? Next()
+    {
+        lock (_lock)
+        {
+            while (_wishes.Count == 0 && !_ended)
+            {
+                Monitor.Wait(_lock);
+            }
+
+            return _ended ? null : _wishes.Pop();
+        }
+    }
+
+    private void Remember((int Page, int Offset, bool Shares) key, CompiledRegion made)
+    {
+        if (_known.TryGetValue(key, out CompiledRegion? before))
+        {
+            _instructions -= before.Region.InstructionCount;
+        }
+        else
+        {
+            _order.Enqueue(key);
+        }
+
+        _known[key] = made;
+        _instructions += made.Region.InstructionCount;
+        if (_instructions <= InstructionsMax)
+        {
+            return;
+        }
+
+        while (_instructions > InstructionsMax / 2 && _order.TryDequeue(out (int Page, int Offset, bool Shares) oldest))
+        {
+            if (_known.Remove(oldest, out CompiledRegion? forgotten))
+            {
+                _instructions -= forgotten.Region.InstructionCount;
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+namespace Colo.Vmm.Cpu.Compiled;
+
+/// <summary>A wish for compiled code: a copy of the page, so that nothing is shared with the hart that goes on executing.</summary>
+/// <param name="Tier">Who gets the result.</param>
+/// <param name="Page">Index of the page in RAM.</param>
+/// <param name="Offset">Offset of the hot block.</param>
+/// <param name="Generation">The page's generation in the hart's code cache.</param>
+/// <param name="Code">The page's bytes.</param>
+/// <param name="Warm">Offsets worth compiling; null: all.</param>
+/// <param name="ShareProbes">Whether accesses off one base register may share a TLB probe.</param>
+/// <param name="Replaces">The region that this one is a better version of, or 0.</param>
+internal sealed record RegionRequest(
+    CompiledTier Tier, int Page, int Offset, int Generation, byte[] Code, HashSet<int>? Warm, bool ShareProbes, int Replaces);

@@ -1,0 +1,294 @@
+; A guest of two kilobytes for QEMU pairs that answers on the network: ARP for its address, ICMP echo, and UDP echo on any
+; port. It drives the first RTL8139 (10ec:8139) of the machine without interrupts: it looks at the receive ring at each
+; tick of the BIOS's clock, which it sets to 250 a second, and halts between. It counts the frames that it has answered
+; and prints the count in hexadecimal with each 64th, so that a survivor's memory can be checked.
+; Build: nasm -f bin [-DADDRESS=0x0a580002] echo.asm
+%ifndef ADDRESS
+%define ADDRESS 0x0a580002      ; 10.88.0.2
+%endif
+%define RING 0x20000            ; 8 KiB and room to run over
+%define SEND 0x24000
+        bits 16
+        org 0x7c00
+start:  cli
+        xor ax, ax
+        mov ds, ax
+        mov es, ax
+        mov ss, ax
+        mov sp, 0x7c00
+        sti
+        cld
+        mov si, packet
+        mov ah, 0x42            ; the rest of this program
+        int 0x13
+        jc dead
+        jmp main
+dead:   mov si, nodisk
+        call text
+halt:   hlt
+        jmp halt
+text:   lodsb
+        test al, al
+        jz .end
+        call put
+        jmp text
+.end:   ret
+put:    push dx
+        push ax
+.wait:  mov dx, 0x3fd
+        in al, dx
+        test al, 0x20
+        jz .wait
+        mov dx, 0x3f8
+        pop ax
+        out dx, al
+        pop dx
+        ret
+hex:    mov cx, 8               ; eax in eight digits and a line feed
+.digit: rol eax, 4
+        push eax
+        and al, 15
+        add al, '0'
+        cmp al, '9'
+        jbe .out
+        add al, 'a' - '0' - 10
+.out:   call put
+        pop eax
+        loop .digit
+        mov al, 10
+        jmp put
+nodisk: db 'no disk', 10, 0
+nocard: db 'no card', 10, 0
+ready:  db 'ready', 10, 0
+        align 4
+packet: db 16, 0
+        dw 3
+        dw 0x7e00, 0
+        dd 1, 0
+base:   dw 0                    ; I/O base of the card
+offset: dw 0                    ; where the next frame is in the ring
+slot:   dw 0                    ; which of the four transmit descriptors is next
+length: dw 0
+mac:    times 6 db 0
+        align 4
+count:  dd 0
+        times 510 - ($ - $$) db 0
+        dw 0xaa55
+
+; the second sector and those after it
+main:   mov ebx, 0x80000000     ; bus 0, device 0
+find:   mov eax, ebx
+        call config
+        cmp eax, 0x813910ec
+        je found
+        add ebx, 0x800
+        cmp ebx, 0x80010000
+        jb find
+        mov si, nocard
+        call text
+        jmp halt
+found:  mov eax, ebx
+        mov al, 0x10
+        call config             ; the first BAR is in I/O space
+        and ax, 0xfffc
+        mov [base], ax
+        mov eax, ebx
+        mov al, 4
+        call config
+        or ax, 5                ; I/O space and bus master
+        out dx, eax
+
+        mov al, 0x10            ; reset
+        mov cl, 0x37
+        call writeb
+.reset: call readb
+        test al, 0x10
+        jnz .reset
+        mov cl, 0               ; its address
+        mov di, mac
+.mac:   call readb
+        stosb
+        inc cl
+        cmp cl, 6
+        jb .mac
+        mov eax, RING
+        mov cl, 0x30
+        call writel
+        mov al, 0x0c            ; receiver and transmitter on
+        mov cl, 0x37
+        call writeb
+        mov eax, 0x8f           ; all frames, running over the end of the ring
+        mov cl, 0x44
+        call writel
+        xor ax, ax              ; no interrupts
+        mov cl, 0x3c
+        call writew
+
+        mov al, 0x34            ; the clock: 1193182 / 4772
+        out 0x43, al
+        mov al, 4772 & 255
+        out 0x40, al
+        mov al, 4772 >> 8
+        out 0x40, al
+        mov si, ready
+        call text
+
+loop:   mov cl, 0x37
+        call readb
+        test al, 1              ; the ring is empty
+        jz frame
+        hlt
+        jmp loop
+frame:  mov ax, RING >> 4
+        mov fs, ax
+        mov si, [offset]
+        mov ax, [fs:si + 2]     ; length with the check sequence
+        mov [length], ax
+        test byte [fs:si], 1
+        jz next
+        add si, 4               ; fs:si is the frame
+        call answer
+next:   mov ax, [length]
+        add ax, [offset]
+        add ax, 4 + 3
+        and ax, 0x1ffc
+        mov [offset], ax
+        sub ax, 16
+        mov cl, 0x38
+        call writew
+        jmp loop
+
+answer: mov ax, [fs:si + 12]
+        cmp ax, 0x0608
+        je arp
+        cmp ax, 0x0008
+        je ip
+        ret
+arp:    cmp dword [fs:si + 14], 0x00080100
+        jne none
+        cmp word [fs:si + 20], 0x0100
+        jne none
+        cmp dword [fs:si + 38], own
+        jne none
+        call copy
+        mov word [gs:20], 0x0200
+        mov eax, [fs:si + 22]   ; who asked: address and protocol address
+        mov [gs:32], eax
+        mov ax, [fs:si + 26]
+        mov [gs:36], ax
+        mov eax, [fs:si + 28]
+        mov [gs:38], eax
+        mov eax, [mac]
+        mov [gs:22], eax
+        mov ax, [mac + 4]
+        mov [gs:26], ax
+        mov dword [gs:28], own
+        jmp send
+ip:     cmp byte [fs:si + 14], 0x45
+        jne none
+        cmp dword [fs:si + 30], own
+        jne none
+        test word [fs:si + 20], 0xff3f
+        jnz none                ; a fragment
+        mov al, [fs:si + 23]
+        cmp al, 17
+        je udp
+        cmp al, 1
+        jne none
+        cmp byte [fs:si + 34], 8
+        jne none
+        call copy
+        mov byte [gs:34], 0     ; echo reply: the checksum grows by what the type has lost
+        mov ax, [gs:36]
+        add ax, 8
+        adc ax, 0
+        mov [gs:36], ax
+        jmp turn
+udp:    call copy
+        mov eax, [gs:34]
+        rol eax, 16             ; ports
+        mov [gs:34], eax
+turn:   mov eax, [fs:si + 26]   ; the sums do not change when addresses change places
+        mov [gs:30], eax
+        mov dword [gs:26], own
+send:   mov eax, [fs:si + 6]
+        mov [gs:0], eax
+        mov ax, [fs:si + 10]
+        mov [gs:4], ax
+        mov eax, [mac]
+        mov [gs:6], eax
+        mov ax, [mac + 4]
+        mov [gs:10], ax
+        inc dword [count]
+        mov bx, [slot]
+        mov eax, ebx
+        and eax, 3
+        shl ax, 11
+        add eax, SEND
+        mov cl, bl
+        shl cl, 2
+        add cl, 0x20
+        call writel             ; where it is
+        movzx eax, word [length]
+        sub ax, 4
+        cmp ax, 60
+        jae .long
+        mov ax, 60
+.long:  sub cl, 0x10
+        call writel             ; how long it is; goes
+.sent:  call readl
+        test eax, 0x8000
+        jz .sent
+        inc bx
+        and bx, 3
+        mov [slot], bx
+        test dword [count], 63
+        jnz none
+        mov eax, [count]
+        jmp hex
+none:   ret
+copy:   push si                 ; the frame to this slot's buffer at gs:0
+        mov ax, [slot]
+        shl ax, 7
+        add ax, SEND >> 4
+        mov gs, ax
+        mov es, ax
+        xor di, di
+        mov cx, [length]
+.byte:  mov al, [fs:si]
+        stosb
+        inc si
+        loop .byte
+        xor ax, ax
+        mov es, ax
+        pop si
+        ret
+config: push ax                 ; eax: address; comes back with the value, dx ready to write
+        and al, 0xfc
+        mov dx, 0xcf8
+        out dx, eax
+        pop dx
+        mov dx, 0xcfc
+        in eax, dx
+        ret
+port:   mov dx, [base]          ; cl: register
+        add dl, cl
+        adc dh, 0
+        ret
+writeb: call port
+        out dx, al
+        ret
+writew: call port
+        out dx, ax
+        ret
+writel: call port
+        out dx, eax
+        ret
+readb:  call port
+        in al, dx
+        ret
+readl:  call port
+        in eax, dx
+        ret
+own:    equ ((ADDRESS & 0xff) << 24) | ((ADDRESS & 0xff00) << 8) | ((ADDRESS >> 8) & 0xff00) | (ADDRESS >> 24)
+        times 2048 - ($ - $$) db 0

@@ -1,0 +1,213 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Colo.Vmm.Qemu;
+
+namespace Colo.Vmm.Tests.Qemu;
+
+/// <summary>The procedures of QEMU's documentation as data of our own, and what a plan does when one of its steps fails.</summary>
+public sealed class QemuPlanTests
+{
+    private static readonly QemuFolder Folder = new("/run/vm");
+
+    private static readonly QemuPairSettings Settings = new()
+    {
+        Compare = true,
+        CheckpointPeriod = TimeSpan.FromSeconds(20),
+        CompareTimeout = TimeSpan.FromMilliseconds(200),
+    };
+
+    private static readonly QemuDefinition Guest = new()
+    {
+        Name = "small",
+        MemoryBytes = 16 << 20,
+        Disks = [new QemuDisk("/images/a", "raw", "ide-hd", "one"), new QemuDisk("/images/b", "qcow2", "virtio-blk-pci", "")],
+        Nics = [new QemuNic("tap0", [0x52, 0x54, 0, 0, 0, 1], "rtl8139"), new QemuNic("tap1", [0x52, 0x54, 0, 0, 0, 2], "virtio-net-pci")],
+    };
+
+    private static readonly QemuCapabilities V7 = new(new QemuVersion(7, 2, 0));
+
+    public static TheoryData<string> Plans => [.. All.Keys];
+
+    private static Dictionary<string, QemuPlan> All => new()
+    {
+        ["target"] = QemuPlans.PrepareTarget(Guest, Folder, V7),
+        ["copy"] = QemuPlans.CopyDisks(Guest, Folder, Settings, 3, incremental: false),
+        ["attach"] = QemuPlans.AttachDisks(Guest, 3),
+        ["channels"] = QemuPlans.AddChannels(Guest, Folder),
+        ["colo"] = QemuPlans.StartColo(Guest, Folder, V7, Settings, 3, hasRewriter: true),
+    };
+
+    [Fact]
+    public void The_secondary_exports_before_the_migration_comes_in() => Assert.Equal(
+        ["migrate-set-capabilities", "nbd-server-start", "block-export-add", "block-export-add", "migrate-incoming"],
+        Commands(QemuPlans.PrepareTarget(Guest, Folder, V7)));
+
+    [Fact]
+    public void The_disks_are_attached_while_the_guest_stands() => Assert.Equal(
+        [
+            "stop",
+            "blockdev-backup", "block-dirty-bitmap-remove", "x-blockdev-change", "block-dirty-bitmap-remove", "block-dirty-bitmap-add",
+            "blockdev-backup", "block-dirty-bitmap-remove", "x-blockdev-change", "block-dirty-bitmap-remove", "block-dirty-bitmap-add",
+            "cont",
+        ],
+        Commands(QemuPlans.AttachDisks(Guest, 1)));
+
+    [Fact]
+    public void The_filters_are_there_before_the_migration_and_before_the_rewriter_of_a_former_secondary()
+    {
+        QemuPlan plan = QemuPlans.StartColo(Guest, Folder, V7, Settings, 1, hasRewriter: true);
+
+        Assert.Equal(
+            [
+                .. Enumerable.Repeat("object-add", 10), "migrate-set-capabilities", "migrate-set-parameters", "migrate",
+            ],
+            Commands(plan));
+        string[] filters = [.. plan.Steps.Where(step => step.Arguments?["netdev"] is not null).Select(step => step.Arguments!.ToJsonString())];
+        Assert.All(filters[..3], filter => Assert.Contains("\"position\":\"id=rew0\",\"insert\":\"before\"", filter, StringComparison.Ordinal));
+        Assert.All(filters[..3], filter => Assert.DoesNotContain("vnet_hdr_support", filter, StringComparison.Ordinal));
+        Assert.All(filters[3..], filter => Assert.Contains("\"vnet_hdr_support\":true", filter, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_first_primary_has_no_rewriter_to_stand_before() => Assert.DoesNotContain(
+        QemuPlans.StartColo(Guest, Folder, V7, Settings, 1, hasRewriter: false).Steps,
+        step => step.Arguments?.ContainsKey("position") == true);
+
+    [Fact]
+    public void The_links_are_cut_before_the_heartbeat_is_called_lost()
+    {
+        string[] alone = Commands(QemuPlans.GoAlone(Guest, 1));
+        string[] takeover = Commands(QemuPlans.TakeOver(Guest));
+
+        Assert.True(Array.IndexOf(alone, "yank") < Array.IndexOf(alone, "x-blockdev-change"));
+        Assert.True(Array.IndexOf(alone, "x-blockdev-change") < Array.IndexOf(alone, "x-colo-lost-heartbeat"));
+        Assert.True(Array.IndexOf(takeover, "yank") < Array.IndexOf(takeover, "nbd-server-stop"));
+        Assert.True(Array.IndexOf(takeover, "nbd-server-stop") < Array.IndexOf(takeover, "x-colo-lost-heartbeat"));
+    }
+
+    [Theory]
+    [InlineData(7, false, false, "reconnect")]
+    [InlineData(11, true, true, "reconnect-ms")]
+    public void Versions_differ_where_the_facts_say_so(int major, bool returnPath, bool tcg, string reconnect)
+    {
+        var capabilities = new QemuCapabilities(new QemuVersion(major, 2, 0));
+
+        Assert.Equal(returnPath, capabilities.MigrationCapabilities.Contains("return-path"));
+        Assert.Equal(tcg, capabilities.CanReplicateUnderTcg);
+        Assert.Equal(tcg, capabilities.CanUseMultifd);
+        Assert.Equal(reconnect, capabilities.ReconnectOption);
+    }
+
+    [Fact]
+    public void The_guests_devices_are_the_same_in_both_roles()
+    {
+        Assert.Equal(Devices(QemuCommandLine.Primary(Guest, Folder)), Devices(QemuCommandLine.Secondary(Guest, Folder)));
+        Assert.Equal(4, Devices(QemuCommandLine.Primary(Guest, Folder)).Length);
+
+        static string[] Devices(IReadOnlyList<string> line) => [.. line.Where((_, index) => index > 0 && line[index - 1] == "-device")];
+    }
+
+    [Theory]
+    [MemberData(nameof(Plans))]
+    public void Every_step_that_is_refused_is_taken_back_in_reverse_order(string name)
+    {
+        QemuPlan plan = All[name];
+        for (int failing = 0; failing < plan.Steps.Count; failing++)
+        {
+            if (plan.Steps[failing].Optional)
+            {
+                continue;
+            }
+
+            (List<string> sent, QemuMove end) = Drive(plan, failing, died: false);
+
+            QemuMove.RolledBack back = Assert.IsType<QemuMove.RolledBack>(end);
+            Assert.Equal(plan.Steps[failing].Command, back.Step);
+            Assert.Empty(back.LeftOver);
+            string[] undone = [.. plan.Steps.Take(failing + 1).Reverse().SelectMany(step => step.Undo).Where(step => step.Late is null).Select(step => step.Command)];
+            Assert.Equal(undone, sent[(failing + 1)..]);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Plans))]
+    public void A_QEMU_that_dies_at_any_step_is_lost_and_asked_nothing_more(string name)
+    {
+        QemuPlan plan = All[name];
+        for (int failing = 0; failing < plan.Steps.Count; failing++)
+        {
+            (List<string> sent, QemuMove end) = Drive(plan, failing, died: true);
+
+            Assert.IsType<QemuMove.Lost>(end);
+            Assert.Equal(failing + 1, sent.Count);
+        }
+    }
+
+    [Fact]
+    public void An_event_that_comes_before_the_answer_counts()
+    {
+        var plan = new QemuPlan("one", [new QemuStep("migrate") { Until = QemuAwait.Migration("colo", TimeSpan.FromSeconds(1)) }]);
+        var run = new QemuPlanRun(plan);
+        run.Begin();
+
+        Assert.Null(run.OnEvent(Event("MIGRATION", """{"status":"colo"}""")));
+
+        Assert.IsType<QemuMove.Done>(run.OnReply(Empty));
+    }
+
+    [Fact]
+    public void A_migration_that_ends_otherwise_fails_the_step()
+    {
+        var run = new QemuPlanRun(new QemuPlan("one", [new QemuStep("migrate") { Until = QemuAwait.Migration("colo", TimeSpan.FromSeconds(1)) }]));
+        run.Begin();
+        Assert.IsType<QemuMove.Wait>(run.OnReply(Empty));
+
+        QemuMove? end = run.OnEvent(Event("MIGRATION", """{"status":"completed"}"""));
+
+        Assert.Equal("migration completed", Assert.IsType<QemuMove.RolledBack>(end).Reason);
+    }
+
+    [Fact]
+    public void The_quorums_child_is_detached_by_the_name_that_it_has_now()
+    {
+        const string graph = """
+            {"nodes":[{"id":1,"name":"colo-disk0"},{"id":2,"name":"parent0"},{"id":3,"name":"nbd0-7"}],
+             "edges":[{"parent":1,"child":2,"name":"children.0"},{"parent":1,"child":3,"name":"children.4"}]}
+            """;
+        QemuStep detach = QemuPlans.GoAlone(Guest, 7).Steps.First(step => step.Command == "x-blockdev-change");
+
+        JsonObject? arguments = detach.Late!(new Dictionary<string, JsonElement> { ["graph"] = JsonDocument.Parse(graph).RootElement });
+
+        Assert.Equal("""{"parent":"colo-disk0","child":"children.4"}""", arguments?.ToJsonString());
+    }
+
+    private static JsonElement Empty => JsonDocument.Parse("{}").RootElement;
+
+    private static string[] Commands(QemuPlan plan) => [.. plan.Steps.Select(step => step.Command)];
+
+    private static QmpEvent Event(string name, string data) => new(name, JsonDocument.Parse(data).RootElement, DateTimeOffset.UnixEpoch);
+
+    private static (List<string> Sent, QemuMove End) Drive(QemuPlan plan, int failing, bool died)
+    {
+        var run = new QemuPlanRun(plan);
+        List<string> sent = [];
+        QemuMove move = run.Begin();
+        while (true)
+        {
+            switch (move)
+            {
+                case QemuMove.Send send:
+                    sent.Add(send.Step.Command);
+                    move = sent.Count - 1 != failing ? run.OnReply(Empty) : died ? run.OnClosed("gone") : run.OnRefused("no");
+                    break;
+                case QemuMove.Wait:
+                    move = run.OnEvent(Event("MIGRATION", """{"status":"colo"}"""))
+                        ?? run.OnEvent(Event("JOB_STATUS_CHANGE", """{"id":"resync0","status":"null"}"""))
+                        ?? run.OnEvent(Event("JOB_STATUS_CHANGE", """{"id":"resync1","status":"null"}"""))!;
+                    break;
+                default:
+                    return (sent, move);
+            }
+        }
+    }
+}
