@@ -136,7 +136,7 @@ internal sealed class LabScenario : IDisposable
         clients.ForEach(entry => entry.Client.Dispose());
         clients.Clear();
         DateTimeOffset at = DateTimeOffset.UtcNow;
-        await LabCluster.CommandAsync(Primary, "shutdown", LabVm.Name, "--yes").ConfigureAwait(false);
+        await LabCluster.CommandAsync(Primary, "vm", "shutdown", LabVm.Name, "--yes").ConfigureAwait(false);
         await AnyAsync(at, Primary, EventCode.GuestEnded).ConfigureAwait(false);
         await AnyAsync(at, Secondary, EventCode.GuestEnded).ConfigureAwait(false);
         await Task.Delay(TimeSpan.FromSeconds(3)).ConfigureAwait(false);

@@ -5,7 +5,7 @@ namespace Colo.Host.Demo;
 /// <summary>The scenarios of <c>colo lab-test</c>; the names of their steps are what tests/EndToEnd/Node asks for.</summary>
 internal static class LabScenarios
 {
-    public static readonly string[] Names = ["faults", "checkpoints", "redis"];
+    public static readonly string[] Names = ["faults", "checkpoints", "redis", "shutdown"];
 
     private const int CheckpointKills = 10;
 
@@ -25,6 +25,7 @@ internal static class LabScenarios
         {
             "checkpoints" => CheckpointsAsync(scenario),
             "redis" => RedisAsync(scenario),
+            "shutdown" => ShutDownAsync(scenario),
             _ => FaultsAsync(scenario),
         }).ConfigureAwait(false);
         return scenario.Conclude(json);
@@ -100,7 +101,12 @@ internal static class LabScenarios
         await scenario.BeginAsync([("redis", 2)]).ConfigureAwait(false);
         await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
         await LoseAsync(scenario, "the other one is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
-        await scenario.StepAsync("the guest is shut down on both", () => scenario.ShutDownAsync()).ConfigureAwait(false);
+    }
+
+    private static async Task ShutDownAsync(LabScenario scenario)
+    {
+        await scenario.BeginAsync(Web).ConfigureAwait(false);
+        await scenario.StepAsync("the guest is shut down on both", scenario.ShutDownAsync).ConfigureAwait(false);
     }
 
     private static Task LoseAsync(

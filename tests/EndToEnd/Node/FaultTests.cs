@@ -48,7 +48,7 @@ public sealed class CheckpointKillTests(CheckpointKillTests.Run run) : IClassFix
     public sealed class Run() : ScenarioRun("checkpoints");
 }
 
-/// <summary>Every write that redis acknowledged is there after two kills; and an end that both hosts agree on is no failure.</summary>
+/// <summary>Every write that redis acknowledged is there after two kills in a row.</summary>
 [Trait("Category", "e2e")]
 [Trait("Group", "guest")]
 public sealed class RedisTests(RedisTests.Run run) : IClassFixture<RedisTests.Run>
@@ -57,9 +57,6 @@ public sealed class RedisTests(RedisTests.Run run) : IClassFixture<RedisTests.Ru
     [InlineData("the primary is killed")]
     [InlineData("the other one is killed")]
     public void Acknowledged_writes_survive(string step) => run.AssertStep(step);
-
-    [Fact]
-    public void A_shutdown_is_agreed_by_both() => run.AssertStep("the guest is shut down on both");
 
     public sealed class Run() : ScenarioRun("redis");
 }
