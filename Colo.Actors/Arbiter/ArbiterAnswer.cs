@@ -1,8 +1,8 @@
 namespace Colo.Actors.Arbiter;
 
 /// <summary>
-/// Yes, no or unknown; never a bool. Only <see cref="Granted"/> is a yes. After <see cref="Unknown"/> the change may or may not have happened,
-/// and reading the record again tells.
+/// Yes, no or unknown; never a bool. Only <see cref="Granted"/> is a yes. After <see cref="Unknown"/> the change may or
+/// may not have happened, and reading the record again tells.
 /// </summary>
 public abstract record ArbiterAnswer
 {

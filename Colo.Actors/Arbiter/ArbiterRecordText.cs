@@ -6,7 +6,8 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Arbiter;
 
 /// <summary>
-/// The record as text, for files and etcd: one "name value" a line, in this order, and a checksum of all lines before it.
+/// The record as text, for files and etcd: one "name value" a line, in this order, and a checksum of all lines before
+/// it.
 /// <code>
 /// colo-arbiter 1
 /// vm NAME (percent-encoded)

@@ -3,8 +3,9 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Arbiter;
 
 /// <summary>
-/// The arbiter's whole decision, the same for every kind of storage. Pure: (record in force, proposal) gives the answer; on Granted the caller
-/// makes the record durable before it tells anybody. Repeating a proposal that has already won is granted again, so a lost answer costs nothing.
+/// The arbiter's whole decision, the same for every kind of storage. Pure: (record in force, proposal) gives the
+/// answer; on Granted the caller makes the record durable before it tells anybody. Repeating a proposal that has
+/// already won is granted again, so a lost answer costs nothing.
 /// <code>
 /// none -> solo(me)                 first start
 /// pair -> solo(me)                 I am in the set (fail-over, eviction)

@@ -4,9 +4,9 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Arbiter;
 
 /// <summary>
-/// A directory on storage that all hosts reach. Term n of a VM is the file <c>VM/term-n</c>; it is created complete and only if it does not exist
-/// (link(2), which is atomic on local file systems and on NFS), so exactly one host can make the step from n-1 to n. The highest number is the
-/// record in force. Trouble with the storage is Unknown.
+/// A directory on storage that all hosts reach. Term n of a VM is the file <c>VM/term-n</c>; it is created complete and
+/// only if it does not exist (link(2), which is atomic on local file systems and on NFS), so exactly one host can make
+/// the step from n-1 to n. The highest number is the record in force. Trouble with the storage is Unknown.
 /// </summary>
 public sealed class DirectoryArbiter(string directory) : IArbiter
 {
@@ -33,7 +33,8 @@ public sealed class DirectoryArbiter(string directory) : IArbiter
         DurableFile.FlushDirectory(directory);
         bool created = DurableFile.TryCreate(folder, NameOf(proposal.Next.Term), ArbiterRecordText.Encode(proposal.Next));
 
-        // Somebody may have gone further meanwhile, even so far that the file of this term had been removed: the highest number counts.
+        // Somebody may have gone further meanwhile, even so far that the file of this term had been removed: the
+        // highest number counts.
         ArbiterRecord? after = ReadCurrent(proposal.Next.Vm);
         if (created && after == proposal.Next)
         {
@@ -93,7 +94,8 @@ public sealed class DirectoryArbiter(string directory) : IArbiter
     {
         try
         {
-            // Storage that hangs must not hang the caller: the answer is Unknown, and what still happens is found by the next question.
+            // Storage that hangs must not hang the caller: the answer is Unknown, and what still happens is found by
+            // the next question.
             return await Task.Run(work, CancellationToken.None).WaitAsync(cancellation).ConfigureAwait(false);
         }
         catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException or OperationCanceledException)

@@ -4,8 +4,8 @@ using System.Text;
 namespace Colo.Actors.Arbiter;
 
 /// <summary>
-/// Files that are there completely or not at all, also after a power failure: written beside, flushed, put in place by one system call, and then
-/// the directory is flushed, because a name that is not durable is not there.
+/// Files that are there completely or not at all, also after a power failure: written beside, flushed, put in place by
+/// one system call, and then the directory is flushed, because a name that is not durable is not there.
 /// </summary>
 internal static partial class DurableFile
 {

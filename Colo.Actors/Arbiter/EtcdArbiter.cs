@@ -8,9 +8,10 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Arbiter;
 
 /// <summary>
-/// The record in etcd, by its JSON gateway (etcd documentation, "API gRPC gateway", version 3): a range request reads, a transaction that compares
-/// the key's modification revision writes. Any number of endpoints of one cluster, tried in turn. A request whose answer is lost is Unknown
-/// unless reading again shows that it has won; that it has not won yet is no "no", because it may still be on its way.
+/// The record in etcd, by its JSON gateway (etcd documentation, "API gRPC gateway", version 3): a range request reads,
+/// a transaction that compares the key's modification revision writes. Any number of endpoints of one cluster, tried in
+/// turn. A request whose answer is lost is Unknown unless reading again shows that it has won; that it has not won yet
+/// is no "no", because it may still be on its way.
 /// </summary>
 /// <param name="client">Carries TLS and authentication; its own time-out should be below the caller's.</param>
 /// <param name="prefix">Begins every key, for example <c>/colo/arbiter/</c>.</param>
@@ -114,7 +115,8 @@ public sealed class EtcdArbiter(HttpClient client, IReadOnlyList<Uri> endpoints,
 
     private string Key(VmId vm) => Convert.ToBase64String(Encoding.UTF8.GetBytes(prefix + Uri.EscapeDataString(vm.Name)));
 
-    /// <summary>The first endpoint that answers. A transaction is safe to send twice: its comparison fails the second time.</summary>
+    /// <summary>The first endpoint that answers. A transaction is safe to send twice: its comparison fails the second
+    /// time.</summary>
     private async Task<(JsonNode? Answer, string Trouble)> PostAsync(string path, JsonObject body, CancellationToken cancellation)
     {
         string trouble = "no endpoint is configured";

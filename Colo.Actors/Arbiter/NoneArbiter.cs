@@ -3,8 +3,9 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Arbiter;
 
 /// <summary>
-/// No arbiter: each host keeps its own note of the record, and the operator is the judge. What both hosts agree on while they talk is granted;
-/// leaving a pair alone, or booting a former pair's disk, needs <see cref="ArbiterClaim.OperatorForced"/>.
+/// No arbiter: each host keeps its own note of the record, and the operator is the judge. What both hosts agree on
+/// while they talk is granted; leaving a pair alone, or booting a former pair's disk, needs
+/// <see cref="ArbiterClaim.OperatorForced"/>.
 /// </summary>
 public sealed class NoneArbiter(WitnessArbiterStore note) : IArbiter
 {

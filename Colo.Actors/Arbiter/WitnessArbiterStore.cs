@@ -3,8 +3,8 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Arbiter;
 
 /// <summary>
-/// What a witness node keeps: one file per VM, replaced durably before an answer is given, read again at each start. Only one process may use the
-/// directory; other nodes ask the witness by messages.
+/// What a witness node keeps: one file per VM, replaced durably before an answer is given, read again at each start.
+/// Only one process may use the directory; other nodes ask the witness by messages.
 /// </summary>
 public sealed class WitnessArbiterStore : IArbiter
 {
@@ -12,7 +12,8 @@ public sealed class WitnessArbiterStore : IArbiter
     private readonly Lock _lock = new();
     private readonly Dictionary<VmId, ArbiterRecord> _records = [];
 
-    /// <exception cref="InvalidDataException">A record is damaged. A witness that has forgotten must not answer.</exception>
+    /// <exception cref="InvalidDataException">A record is damaged. A witness that has forgotten must not
+    /// answer.</exception>
     public WitnessArbiterStore(string directory)
     {
         _directory = directory;

@@ -4,10 +4,12 @@ namespace Colo.Actors.Checkpoint;
 
 // Between the hosts. Names as in QEMU's protocol, so that traces can be laid side by side; every one carries the epoch.
 
-/// <summary>Secondary to primary, once per session: ready to receive. <paramref name="Attempt"/> is the invitation's.</summary>
+/// <summary>Secondary to primary, once per session: ready to receive. <paramref name="Attempt"/> is the
+/// invitation's.</summary>
 public sealed record CheckpointReady(HostIdentity From, Term Term, long Attempt) : PeerMessage(From, Term), IPrimaryCheckpointInput;
 
-/// <summary>Primary to secondary: pause. <paramref name="Epoch"/> is the number of the checkpoint that begins.</summary>
+/// <summary>Primary to secondary: pause. <paramref name="Epoch"/> is the number of the checkpoint that
+/// begins.</summary>
 public sealed record CheckpointRequest(HostIdentity From, Term Term, Epoch Epoch, CheckpointReason Reason)
     : PeerMessage(From, Term), ISecondaryCheckpointInput;
 
@@ -27,7 +29,8 @@ public sealed record VmStateReceived(HostIdentity From, Term Term, Epoch Epoch) 
 /// <summary>Secondary to primary: running from the image.</summary>
 public sealed record VmStateLoaded(HostIdentity From, Term Term, Epoch Epoch) : PeerMessage(From, Term), IPrimaryCheckpointInput;
 
-/// <summary>Secondary to primary: the image was incomplete or damaged; the secondary goes on from its own state.</summary>
+/// <summary>Secondary to primary: the image was incomplete or damaged; the secondary goes on from its own
+/// state.</summary>
 public sealed record CheckpointRejected(HostIdentity From, Term Term, Epoch Epoch, string Reason)
     : PeerMessage(From, Term), IPrimaryCheckpointInput;
 
@@ -35,7 +38,8 @@ public sealed record CheckpointRejected(HostIdentity From, Term Term, Epoch Epoc
 public sealed record CheckpointWanted(HostIdentity From, Term Term, CheckpointReason Reason)
     : PeerMessage(From, Term), IPrimaryCheckpointInput;
 
-/// <summary>Primary to secondary: the switchover is off; both resume in their roles from image <paramref name="Epoch"/>.</summary>
+/// <summary>Primary to secondary: the switchover is off; both resume in their roles from image
+/// <paramref name="Epoch"/>.</summary>
 public sealed record CheckpointResume(HostIdentity From, Term Term, Epoch Epoch) : PeerMessage(From, Term), ISecondaryCheckpointInput;
 
 // From the failover controller to the primary's core.
@@ -43,7 +47,8 @@ public sealed record CheckpointResume(HostIdentity From, Term Term, Epoch Epoch)
 /// <summary>Begin to replicate to <paramref name="Peer"/>.</summary>
 /// <param name="Attempt">Names this session; the joiner's <see cref="CheckpointReady"/> repeats it.</param>
 /// <param name="Epoch">A lower bound of the epochs used so far; the first checkpoint takes a higher one.</param>
-/// <param name="InSync">True when the peer already has image <paramref name="Epoch"/> (switchover), false when it joins.</param>
+/// <param name="InSync">True when the peer already has image <paramref name="Epoch"/> (switchover), false when it
+/// joins.</param>
 public sealed record StartPrimarySession(HostIdentity Peer, Term Term, long Attempt, Epoch Epoch, bool InSync)
     : Message, IPrimaryCheckpointInput;
 
@@ -51,11 +56,13 @@ public sealed record StartPrimarySession(HostIdentity Peer, Term Term, long Atte
 public sealed record PrimaryPaired(Term Term) : Message, IPrimaryCheckpointInput;
 
 /// <summary>Stop replicating; give up a checkpoint in flight.</summary>
-/// <param name="Resume">A guest that stands paused for a switchover goes on (false when the roles were exchanged or it is discarded).</param>
+/// <param name="Resume">A guest that stands paused for a switchover goes on (false when the roles were exchanged or it
+/// is discarded).</param>
 public sealed record EndPrimarySession(bool Resume, string Reason) : Message, IPrimaryCheckpointInput;
 
 /// <summary>Something asks for a checkpoint. Any number of them before the next capture are one.</summary>
-/// <param name="About">Tag of the frame that caused it; a checkpoint in flight that already covers it is enough. Null: take a new one.</param>
+/// <param name="About">Tag of the frame that caused it; a checkpoint in flight that already covers it is enough. Null:
+/// take a new one.</param>
 public sealed record CheckpointTrigger(CheckpointReason Reason, Epoch? About = null) : Message, IPrimaryCheckpointInput;
 
 /// <summary>The switchover did not happen; go on as primary.</summary>
@@ -65,7 +72,8 @@ public sealed record SetReplicationMode(ReplicationMode Mode) : Message, IPrimar
 
 // From the machine and the sender on the primary.
 
-/// <summary>The PVM was paused, its device state taken, its dirty pages frozen, and (unless asked otherwise) it runs again.</summary>
+/// <summary>The PVM was paused, its device state taken, its dirty pages frozen, and (unless asked otherwise) it runs
+/// again.</summary>
 public sealed record StateCaptured(Epoch Epoch, long PageCount, long DeviceStateBytes, TimeSpan Pause)
     : Message, IPrimaryCheckpointInput;
 
@@ -80,7 +88,8 @@ public sealed record CaptureFailed(Epoch Epoch, string Reason) : Message, IPrima
 /// <summary>Be the target of a join: no guest yet.</summary>
 public sealed record StartSecondarySession(HostIdentity Peer, Term Term, long Attempt) : Message, ISecondaryCheckpointInput;
 
-/// <summary>The roles were exchanged: this host's guest stands paused at image <paramref name="Epoch"/>, and so does the peer's.</summary>
+/// <summary>The roles were exchanged: this host's guest stands paused at image <paramref name="Epoch"/>, and so does
+/// the peer's.</summary>
 public sealed record ContinueAsSecondary(HostIdentity Peer, Term Term, Epoch Epoch) : Message, ISecondaryCheckpointInput;
 
 /// <summary>The pair is in force in this term.</summary>
@@ -89,7 +98,8 @@ public sealed record SecondaryPaired(Term Term) : Message, ISecondaryCheckpointI
 /// <summary>The primary is lost: finish or discard what is in flight and say where the guest stands.</summary>
 public sealed record SettleSecondary : Message, ISecondaryCheckpointInput;
 
-/// <summary>Throw the replica away (refused by the arbiter, evicted, unprotected) or, after a switchover, forget the role only.</summary>
+/// <summary>Throw the replica away (refused by the arbiter, evicted, unprotected) or, after a switchover, forget the
+/// role only.</summary>
 public sealed record EndSecondarySession(bool KeepGuest, string Reason) : Message, ISecondaryCheckpointInput;
 
 // From the machine and the receiver on the secondary.

@@ -1,6 +1,7 @@
 namespace Colo.Actors.Checkpoint;
 
-/// <summary>Times and bounds of checkpoints. Immutable; <see cref="Validate"/> names every violated relation at once.</summary>
+/// <summary>Times and bounds of checkpoints. Immutable; <see cref="Validate"/> names every violated relation at
+/// once.</summary>
 public sealed record CheckpointOptions
 {
     /// <summary>How the pair starts. Default Colo.</summary>
@@ -13,7 +14,8 @@ public sealed record CheckpointOptions
     public TimeSpan PeriodicPeriod { get; init; } = TimeSpan.FromMilliseconds(100);
 
     /// <summary>
-    /// Shortest time from "loaded" to the next request, so that a storm of mismatches leaves the guest time to run. Default 10 ms.
+    /// Shortest time from "loaded" to the next request, so that a storm of mismatches leaves the guest time to run.
+    /// Default 10 ms.
     /// </summary>
     public TimeSpan Floor { get; init; } = TimeSpan.FromMilliseconds(10);
 
@@ -29,7 +31,8 @@ public sealed record CheckpointOptions
     /// <summary>So many refused images in a row make the secondary lost. Default 3.</summary>
     public int RejectionsMax { get; init; } = 3;
 
-    /// <summary>Mode auto: this many checkpoints forced by answers within <see cref="AutoWindow"/> change to periodic. Default 20.</summary>
+    /// <summary>Mode auto: this many checkpoints forced by answers within <see cref="AutoWindow"/> change to periodic.
+    /// Default 20.</summary>
     public int AutoCheckpoints { get; init; } = 20;
 
     /// <summary>Default 2 s.</summary>

@@ -24,7 +24,8 @@ public sealed record DiskRoleChanged(DiskRole Role, HostIdentity? Peer, Term Ter
 /// <summary>From the disk link.</summary>
 public sealed record DiskLinkLost(HostIdentity Peer) : Message, IDiskInput;
 
-/// <summary>Fill of the disk buffer or of the forwarding queue, in percent of its bound, when it passes a mark.</summary>
+/// <summary>Fill of the disk buffer or of the forwarding queue, in percent of its bound, when it passes a
+/// mark.</summary>
 public sealed record DiskBufferLevel(int Percent) : Message, IDiskInput;
 
 /// <summary>A local disk failed a request. The guest sees the error; the policy may move the VM.</summary>
@@ -33,7 +34,8 @@ public sealed record LocalDiskError(bool IsWrite) : Message, IDiskInput;
 // Resync.
 
 /// <summary>From the failover controller: fill this joiner.</summary>
-/// <param name="OwnerBitmapSince">The term since which the owner's bitmap knows every change; zero when it has none.</param>
+/// <param name="OwnerBitmapSince">The term since which the owner's bitmap knows every change; zero when it has
+/// none.</param>
 public sealed record StartResync(HostIdentity Peer, Term Term, DiskLineage Joiner, Term OwnerBitmapSince, long DiskSizeBytes)
     : Message, IResyncInput;
 

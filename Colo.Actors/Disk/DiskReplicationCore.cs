@@ -5,16 +5,19 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Disk;
 
 /// <summary>
-/// What the disks do in each role, and when their trouble becomes the pair's trouble. A lost disk link means a lost peer; a buffer that fills up
-/// asks for a checkpoint, which empties it; a local disk error on a primary moves the VM to the other host.
+/// What the disks do in each role, and when their trouble becomes the pair's trouble. A lost disk link means a lost
+/// peer; a buffer that fills up asks for a checkpoint, which empties it; a local disk error on a primary moves the VM
+/// to the other host.
 /// <code>
 /// Idle -> Secondary -> Solo -> Primary -> Solo ...
 /// </code>
-/// Promises S14: at the high mark a checkpoint is asked for, at the bound the peer is given up; nothing grows without end.
+/// Promises S14: at the high mark a checkpoint is asked for, at the bound the peer is given up; nothing grows without
+/// end.
 /// </summary>
 public sealed class DiskReplicationCore : IProtocolCore
 {
-    /// <summary>Percent of the buffer at which a checkpoint is asked for: half, so that the rest lasts while it runs.</summary>
+    /// <summary>Percent of the buffer at which a checkpoint is asked for: half, so that the rest lasts while it
+    /// runs.</summary>
     public const int HighMarkPercent = 50;
 
     private readonly HostIdentity _self;

@@ -9,7 +9,8 @@ public sealed record ResyncOptions
     /// <summary>After so many passes the joining checkpoint takes what is left. Default 10.</summary>
     public int RoundsMax { get; init; } = 10;
 
-    /// <summary>A pass that leaves more than this share of what it sent dirty gains nothing. Percent, default 75.</summary>
+    /// <summary>A pass that leaves more than this share of what it sent dirty gains nothing. Percent, default
+    /// 75.</summary>
     public int NoGainPercent { get; init; } = 75;
 
     /// <summary>Taken from the guest's share of time after each pass without gain. Percent, default 20.</summary>

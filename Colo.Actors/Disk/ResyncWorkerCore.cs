@@ -4,12 +4,13 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Disk;
 
 /// <summary>
-/// Fills a joiner while the owner runs solo: first the disk (only what differs), then passes over memory until little is left, then says so.
+/// Fills a joiner while the owner runs solo: first the disk (only what differs), then passes over memory until little
+/// is left, then says so.
 /// <code>
 /// Idle -> CopyingDisk -> CopyingMemory (passes) -> Idle
 /// </code>
-/// Promises L4: it ends. A guest that dirties faster than the link is throttled step by step and reported, and after the last pass the joining
-/// checkpoint takes the rest. When the target is silent the stall timer ends the attempt.
+/// Promises L4: it ends. A guest that dirties faster than the link is throttled step by step and reported, and after
+/// the last pass the joining checkpoint takes the rest. When the target is silent the stall timer ends the attempt.
 /// </summary>
 public sealed class ResyncWorkerCore : IProtocolCore
 {
@@ -54,7 +55,8 @@ public sealed class ResyncWorkerCore : IProtocolCore
 
     public TransitionTable<ResyncState> Table => _table;
 
-    /// <summary>How the joiner's disk is brought into step. Trusts no disk whose last common term it does not know.</summary>
+    /// <summary>How the joiner's disk is brought into step. Trusts no disk whose last common term it does not
+    /// know.</summary>
     public static DiskCopyPlan Plan(DiskLineage joiner, Term ownerBitmapSince, long diskSizeBytes) =>
         diskSizeBytes == 0 ? DiskCopyPlan.Nothing
         : joiner.SizeBytes != diskSizeBytes ? DiskCopyPlan.Full

@@ -3,8 +3,8 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Failover;
 
 /// <summary>
-/// Every command ends in done, refused or failed, and the same id twice acts once (L6). Keeps the last outcomes; a repeated id gets the old
-/// answer, and while the first is pending the repetition waits for the same one.
+/// Every command ends in done, refused or failed, and the same id twice acts once (L6). Keeps the last outcomes; a
+/// repeated id gets the old answer, and while the first is pending the repetition waits for the same one.
 /// </summary>
 internal sealed class CommandDesk
 {

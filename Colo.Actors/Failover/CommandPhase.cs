@@ -5,8 +5,8 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Failover;
 
 /// <summary>
-/// The operator's commands, in every state. What cannot be done now is refused with the state's name; what needs the peer or the arbiter is
-/// answered when they have answered (L6).
+/// The operator's commands, in every state. What cannot be done now is refused with the state's name; what needs the
+/// peer or the arbiter is answered when they have answered (L6).
 /// </summary>
 internal sealed class CommandPhase(
     FailoverContext context, StartPhase start, SoloPhase solo, PrimaryPhase primary, SecondaryPhase secondary)

@@ -5,7 +5,8 @@ using Colo.Actors.Protocol;
 
 namespace Colo.Actors.Failover;
 
-/// <summary>What the phases of the failover controller share: the record as known, the peer, the question to the arbiter, the flags.</summary>
+/// <summary>What the phases of the failover controller share: the record as known, the peer, the question to the
+/// arbiter, the flags.</summary>
 internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOptions options)
 {
     private long _request;
@@ -224,7 +225,8 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
     /// <summary>The peer's host is heard in another life: the one of the session is dead.</summary>
     public bool IsRestartOfPeer(PeerSeen seen) => Peer is { } peer && seen.Peer.Host == peer.Host && seen.Peer != peer;
 
-    /// <summary>A record that is newer than what this host knows, and that does not contain it, ends every role here.</summary>
+    /// <summary>A record that is newer than what this host knows, and that does not contain it, ends every role
+    /// here.</summary>
     public void OnDissolved(Instant now, PairDissolved dissolved, EffectList effects)
     {
         if (dissolved.Record.Term > (Record?.Term ?? Term.Zero) && !dissolved.Record.InSync(self))

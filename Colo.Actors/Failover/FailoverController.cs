@@ -10,10 +10,11 @@ namespace Colo.Actors.Failover;
 /// Primary -> PrimaryAsking -> Solo                        Primary -> SwitchoverOut -> SwitchoverAsking -> Secondary
 /// any -> Parked when the arbiter has gone on without this host
 /// </code>
-/// Promises: solo only by the arbiter's yes (S2, S4); "unknown" holds everything and asks again; solo is given up before the pair is asked for,
-/// and comes back only after a certain no (S1); a former owner obeys nobody but the record (S3); a repeated command acts once (L6). When the peer
-/// is silent the heartbeat monitor says so; this core has no clock of its own for that. The phases are in classes of their own; the table that
-/// they fill together is complete for every state and message.
+/// Promises: solo only by the arbiter's yes (S2, S4); "unknown" holds everything and asks again; solo is given up
+/// before the pair is asked for, and comes back only after a certain no (S1); a former owner obeys nobody but the
+/// record (S3); a repeated command acts once (L6). When the peer is silent the heartbeat monitor says so; this core has
+/// no clock of its own for that. The phases are in classes of their own; the table that they fill together is complete
+/// for every state and message.
 /// </summary>
 public sealed class FailoverController : IProtocolCore
 {
@@ -93,8 +94,8 @@ public sealed class FailoverController : IProtocolCore
     }
 
     /// <summary>
-    /// Offers and invitations begin a session, and a dissolution names the record that ends one; these compare terms themselves. Everything
-    /// else belongs to the session with the present peer.
+    /// Offers and invitations begin a session, and a dissolution names the record that ends one; these compare terms
+    /// themselves. Everything else belongs to the session with the present peer.
     /// </summary>
     private static bool NeedsFence(PeerMessage message) =>
         message is not (JoinOffer or JoinInvite or PairDissolved or PairEstablished or SwitchoverGranted);

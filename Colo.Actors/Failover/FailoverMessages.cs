@@ -15,10 +15,11 @@ public sealed record ArbiterAnswered(long Request, ArbiterAnswer Answer) : Messa
 public sealed record PeerLost(HostIdentity Peer, LossEvidence Evidence) : Message, IFailoverInput;
 
 /// <summary>
-/// A peer is heard for the first time, again, in a new life, or with other facts than before; repeated every second while it is heard, because
-/// a core may have been busy with something else the first time.
+/// A peer is heard for the first time, again, in a new life, or with other facts than before; repeated every second
+/// while it is heard, because a core may have been busy with something else the first time.
 /// </summary>
-/// <param name="Term">Term of the newest record that the peer knows (<c>VmProtocol.KnownTerm</c>); zero when it knows none.</param>
+/// <param name="Term">Term of the newest record that the peer knows (<c>VmProtocol.KnownTerm</c>); zero when it knows
+/// none.</param>
 /// <param name="HoldsGuest">What the peer's <c>VmProtocol.HoldsGuest</c> said in that heartbeat.</param>
 public sealed record PeerSeen(HostIdentity Peer, Term Term, bool HoldsGuest) : Message, IFailoverInput;
 
@@ -27,8 +28,9 @@ public sealed record GatewayChanged(bool Reachable, bool PeerReaches) : Message,
 
 /// <summary>A replication channel to the peer broke.</summary>
 /// <param name="Session">
-/// Term of the <see cref="Effect.ConnectReplication"/> that the channel belonged to; zero when the mechanism does not know. The end of a session
-/// that is past says nothing about the present one: when roles are exchanged, the old links may break before anybody has let go of them.
+/// Term of the <see cref="Effect.ConnectReplication"/> that the channel belonged to; zero when the mechanism does not
+/// know. The end of a session that is past says nothing about the present one: when roles are exchanged, the old links
+/// may break before anybody has let go of them.
 /// </param>
 public sealed record ReplicationLinkLost(HostIdentity Peer, ReplicationChannel Channel, Term Session = default) : Message, IFailoverInput;
 
@@ -56,16 +58,18 @@ public sealed record JoinCheckpointLoaded(HostIdentity Peer, Epoch Epoch) : Mess
 public sealed record SwitchoverCheckpointLoaded(Epoch Epoch) : Message, IFailoverInput;
 
 /// <summary>
-/// A machine whose secondary cannot be made primary in place (QEMU) has taken the last checkpoint before a switchover: this host lets go, and the
-/// secondary takes over as if it were lost.
+/// A machine whose secondary cannot be made primary in place (QEMU) has taken the last checkpoint before a switchover:
+/// this host lets go, and the secondary takes over as if it were lost.
 /// </summary>
 public sealed record GuestHandedOver(string Detail) : Message, IFailoverInput;
 
 /// <summary>The primary's core cannot go on with this peer.</summary>
 public sealed record CheckpointStalled(HostIdentity Peer, string Phase) : Message, IFailoverInput;
 
-/// <summary>The secondary's guest stands at one history: its own since <paramref name="Epoch"/>, or exactly that image.</summary>
-/// <param name="Usable">False when there is no complete guest here (joiner before its first image, or a failed load).</param>
+/// <summary>The secondary's guest stands at one history: its own since <paramref name="Epoch"/>, or exactly that
+/// image.</summary>
+/// <param name="Usable">False when there is no complete guest here (joiner before its first image, or a failed
+/// load).</param>
 public sealed record SecondarySettled(Epoch Epoch, bool Usable) : Message, IFailoverInput;
 
 /// <summary>The joiner's replica on this host failed for good.</summary>

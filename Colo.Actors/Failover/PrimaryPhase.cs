@@ -6,8 +6,9 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Failover;
 
 /// <summary>
-/// The primary of a pair. A lost secondary, for whatever reason, leads to one question to the arbiter; until its yes only what the pair's rules
-/// permit leaves. A planned switchover is a checkpoint after which both stand at the same image, then an exchange in the record.
+/// The primary of a pair. A lost secondary, for whatever reason, leads to one question to the arbiter; until its yes
+/// only what the pair's rules permit leaves. A planned switchover is a checkpoint after which both stand at the same
+/// image, then an exchange in the record.
 /// </summary>
 internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
 {

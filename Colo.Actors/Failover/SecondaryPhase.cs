@@ -6,13 +6,15 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Failover;
 
 /// <summary>
-/// The secondary of a pair, and the joiner before it. A lost primary leads to two things at once: the replica is settled at one history, and the
-/// arbiter is asked for the term. Only when both are there does this host release. A joiner that is complete but was never told of the pair
-/// reads the record first: only the arbiter knows whether it is in the set.
+/// The secondary of a pair, and the joiner before it. A lost primary leads to two things at once: the replica is
+/// settled at one history, and the arbiter is asked for the term. Only when both are there does this host release. A
+/// joiner that is complete but was never told of the pair reads the record first: only the arbiter knows whether it is
+/// in the set.
 /// </summary>
 internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
 {
-    /// <summary>The lost primary may have begun a few epochs that were never committed here (one, and its repetitions).</summary>
+    /// <summary>The lost primary may have begun a few epochs that were never committed here (one, and its
+    /// repetitions).</summary>
     private const long EpochGap = 16;
 
     private bool _settled;

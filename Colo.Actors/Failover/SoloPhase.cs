@@ -6,9 +6,10 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Failover;
 
 /// <summary>
-/// The owner alone, and how it takes a joiner in: fill disk and memory while solo, give solo up at the capture of the joining checkpoint, ask the
-/// arbiter for the pair when the joiner stands at it. Before that question a failure leads straight back to solo; after it only a certain answer
-/// does, because a yes may be on its way and the joiner may win a term with it.
+/// The owner alone, and how it takes a joiner in: fill disk and memory while solo, give solo up at the capture of the
+/// joining checkpoint, ask the arbiter for the pair when the joiner stands at it. Before that question a failure leads
+/// straight back to solo; after it only a certain answer does, because a yes may be on its way and the joiner may win a
+/// term with it.
 /// </summary>
 internal sealed class SoloPhase(FailoverContext context)
 {

@@ -4,9 +4,10 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Failover;
 
 /// <summary>
-/// From the start of the process to a role: read the record, boot from the disk where this host has the current one, else park and offer to join.
-/// After the loss of every memory the record says who has the data: a solo owner's host boots by itself; of a pair the primary's host does, but
-/// only when the other host is heard without a guest, because a living secondary holds more than any disk.
+/// From the start of the process to a role: read the record, boot from the disk where this host has the current one,
+/// else park and offer to join. After the loss of every memory the record says who has the data: a solo owner's host
+/// boots by itself; of a pair the primary's host does, but only when the other host is heard without a guest, because a
+/// living secondary holds more than any disk.
 /// </summary>
 internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
 {

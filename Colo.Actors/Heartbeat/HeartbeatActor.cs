@@ -4,8 +4,8 @@ using Colo.Actors.Node;
 namespace Colo.Actors.Heartbeat;
 
 /// <summary>
-/// Keeps the <see cref="HeartbeatLoop"/> while the node runs, carries its findings to the parent and what the VMs say of
-/// themselves to it. When the loop fails this actor fails, and the node with it.
+/// Keeps the <see cref="HeartbeatLoop"/> while the node runs, carries its findings to the parent and what the VMs say
+/// of themselves to it. When the loop fails this actor fails, and the node with it.
 /// </summary>
 internal sealed class HeartbeatActor : ReceiveActor
 {

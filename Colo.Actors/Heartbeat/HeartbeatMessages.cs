@@ -18,7 +18,8 @@ public sealed record GatewayAnswered : Message, IHeartbeatInput;
 /// <summary>The driver's timer, every <see cref="HeartbeatOptions.Interval"/>.</summary>
 public sealed record HeartbeatTick : Message, IHeartbeatInput;
 
-/// <summary>What the monitor has found, or wants done. A closed set; the driver passes losses and sightings to every VM of the node.</summary>
+/// <summary>What the monitor has found, or wants done. A closed set; the driver passes losses and sightings to every VM
+/// of the node.</summary>
 public abstract record HeartbeatFinding
 {
     private HeartbeatFinding()
@@ -31,7 +32,8 @@ public abstract record HeartbeatFinding
     /// <summary>Becomes <c>PeerLost</c> for each VM; repeated while it lasts.</summary>
     public sealed record Lost(HostIdentity Peer, LossEvidence Evidence) : HeartbeatFinding;
 
-    /// <summary>Becomes <c>PeerSeen</c> for each VM, with the facts of the newest heartbeat; repeated while it lasts.</summary>
+    /// <summary>Becomes <c>PeerSeen</c> for each VM, with the facts of the newest heartbeat; repeated while it
+    /// lasts.</summary>
     public sealed record Seen(HostIdentity Peer) : HeartbeatFinding;
 
     /// <summary>Becomes <c>GatewayChanged</c> for each VM.</summary>

@@ -5,7 +5,8 @@ public enum LinkCondition
 {
     Up = 1,
 
-    /// <summary>Broken, or the attempt to connect found nobody: says nothing certain about the peer's process.</summary>
+    /// <summary>Broken, or the attempt to connect found nobody: says nothing certain about the peer's
+    /// process.</summary>
     Down = 2,
 
     /// <summary>The peer's host answered that nobody listens: its process is gone.</summary>

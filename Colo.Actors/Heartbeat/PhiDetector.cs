@@ -3,9 +3,9 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Heartbeat;
 
 /// <summary>
-/// Phi-accrual detector of one link (Hayashibara et al., "The phi accrual failure detector", SRDS 2004), in integers, because decisions must not
-/// depend on floating point. Instead of phi of a moment it gives the moment at which phi passes the threshold: the mean of the last intervals plus
-/// the normal quantile of 10^-phi times their deviation.
+/// Phi-accrual detector of one link (Hayashibara et al., "The phi accrual failure detector", SRDS 2004), in integers,
+/// because decisions must not depend on floating point. Instead of phi of a moment it gives the moment at which phi
+/// passes the threshold: the mean of the last intervals plus the normal quantile of 10^-phi times their deviation.
 /// </summary>
 public sealed class PhiDetector(HeartbeatOptions options)
 {

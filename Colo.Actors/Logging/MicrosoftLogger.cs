@@ -7,8 +7,8 @@ using MicrosoftLogLevel = Microsoft.Extensions.Logging.LogLevel;
 namespace Colo.Actors.Logging;
 
 /// <summary>
-/// Passes log events on to the logger factory of <see cref="LoggerFactorySetup"/>. The category is the class that wrote the
-/// line; the actor's path is the scope value <c>ActorPath</c>. Without a factory it writes nothing.
+/// Passes log events on to the logger factory of <see cref="LoggerFactorySetup"/>. The category is the class that wrote
+/// the line; the actor's path is the scope value <c>ActorPath</c>. Without a factory it writes nothing.
 /// </summary>
 public sealed class MicrosoftLogger : ReceiveActor, IRequiresMessageQueue<ILoggerMessageQueueSemantics>
 {

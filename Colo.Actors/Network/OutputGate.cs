@@ -4,15 +4,17 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Network;
 
 /// <summary>
-/// The release decision: may this frame leave now, and why? One per VM and host; nothing else reaches the wire (S1, S2, S6).
+/// The release decision: may this frame leave now, and why? One per VM and host; nothing else reaches the wire (S1, S2,
+/// S6).
 /// <code>
 /// Closed --OpenSolo--> Solo --BeginJoin--> Joining --OpenPair--> Pair --OpenSolo--> Solo
 ///    ^        Joining --OpenSolo (the arbiter certainly said no)--> Solo              any --Close--> Closed
 /// </code>
-/// Solo needs the arbiter's record as proof. In Pair nobody is asked: what leaves by Matched or Committed is implied by the other host's state,
-/// so a late frame of the loser is at worst a duplicate that TCP discards, and no lease or timeout is waited for. Joining is Pair without
-/// Committed: the joiner is not in the set yet, so its acknowledgement protects nobody, but if the arbiter's yes is on its way the joiner may
-/// already win a term; so Solo is given up first. The driver calls from one thread, or locks around the gate and the send.
+/// Solo needs the arbiter's record as proof. In Pair nobody is asked: what leaves by Matched or Committed is implied by
+/// the other host's state, so a late frame of the loser is at worst a duplicate that TCP discards, and no lease or
+/// timeout is waited for. Joining is Pair without Committed: the joiner is not in the set yet, so its acknowledgement
+/// protects nobody, but if the arbiter's yes is on its way the joiner may already win a term; so Solo is given up
+/// first. The driver calls from one thread, or locks around the gate and the send.
 /// </summary>
 public sealed class OutputGate(HostIdentity self)
 {
@@ -43,14 +45,16 @@ public sealed class OutputGate(HostIdentity self)
 
     public bool IsClosed => _mode == Mode.Closed;
 
-    /// <summary>Nothing leaves from now on. Held frames stay held until the guest is discarded or the gate opens again.</summary>
+    /// <summary>Nothing leaves from now on. Held frames stay held until the guest is discarded or the gate opens
+    /// again.</summary>
     public void Close(string because)
     {
         _mode = Mode.Closed;
         ClosedBecause = because;
     }
 
-    /// <param name="record">The record that the arbiter has acknowledged; the proof that nobody else can own the VM.</param>
+    /// <param name="record">The record that the arbiter has acknowledged; the proof that nobody else can own the
+    /// VM.</param>
     public void OpenSolo(ArbiterRecord record)
     {
         Invariant.Require(record.IsSoloOf(self), "S2", "solo gate needs a record of this host alone", record, self);
@@ -59,7 +63,8 @@ public sealed class OutputGate(HostIdentity self)
         ClosedBecause = string.Empty;
     }
 
-    /// <summary>Gives solo up. From here until the arbiter has answered about the pair, only matched frames leave.</summary>
+    /// <summary>Gives solo up. From here until the arbiter has answered about the pair, only matched frames
+    /// leave.</summary>
     public void BeginJoin()
     {
         Invariant.Require(_mode == Mode.Solo, "S1", "only a solo owner takes a joiner in", _mode, Mode.Solo);
@@ -81,7 +86,8 @@ public sealed class OutputGate(HostIdentity self)
     /// <summary>The secondary has committed this checkpoint. Repetitions and older ones change nothing.</summary>
     public void Acknowledge(Epoch epoch) => Acknowledged = Epoch.Max(Acknowledged, epoch);
 
-    /// <summary>The decision. Does not change the gate; ask again after any change of the gate or of the facts.</summary>
+    /// <summary>The decision. Does not change the gate; ask again after any change of the gate or of the
+    /// facts.</summary>
     public FrameFate Decide(in FrameFacts frame) => _mode switch
     {
         Mode.Solo => frame.Term <= Term ? FrameFate.Solo : FrameFate.HeldNewerTerm,

@@ -26,7 +26,8 @@ public sealed record RemoveVm(VmId Vm);
 /// <summary>What one VM's next heartbeats say.</summary>
 public sealed record VmGlanced(VmId Vm, VmGlance Glance);
 
-/// <summary>Hand every guest to its peer; answered by <see cref="Drained"/> when none is left or the time is over.</summary>
+/// <summary>Hand every guest to its peer; answered by <see cref="Drained"/> when none is left or the time is
+/// over.</summary>
 public sealed record DrainNode(TimeSpan Limit);
 
 /// <summary>The answer to <see cref="DrainNode"/>.</summary>

@@ -14,8 +14,8 @@ namespace Colo.Actors.Node;
 ///    /heartbeat         HeartbeatActor: who is alive, over every network
 ///    /vm-{name}         VmSupervisor, one a VM
 /// </code>
-/// A VM that fails is given up by its own supervisor; a heartbeat monitor that fails has broken an invariant, and a node
-/// that cannot tell who is alive is of no use to its peers: the node stops, and they take over.
+/// A VM that fails is given up by its own supervisor; a heartbeat monitor that fails has broken an invariant, and a
+/// node that cannot tell who is alive is of no use to its peers: the node stops, and they take over.
 /// </summary>
 public sealed class NodeSupervisor : ReceiveActor
 {

@@ -1,8 +1,8 @@
 namespace Colo.Actors.Protocol;
 
 /// <summary>
-/// A timer of this core went off. The generation is the one that <see cref="Effect.StartTimer"/> carried; a core ignores all but the newest, so
-/// a timer that was already on its way when it was replaced does no harm.
+/// A timer of this core went off. The generation is the one that <see cref="Effect.StartTimer"/> carried; a core
+/// ignores all but the newest, so a timer that was already on its way when it was replaced does no harm.
 /// </summary>
 public sealed record TimerFired(TimerName Name, long Generation)
     : Message, IFailoverInput, IPrimaryCheckpointInput, IResyncInput;
@@ -48,6 +48,7 @@ public enum GuestEnd
 
 /// <summary>What a host knows about the disk that it has, told to the owner when it offers to join.</summary>
 /// <param name="LastTerm">Term in which the disk was last in step with the owner's; zero when never or unknown.</param>
-/// <param name="HasWriteBitmap">The joiner kept a bitmap of its own writes since then that may differ (it was primary and flushed it).</param>
+/// <param name="HasWriteBitmap">The joiner kept a bitmap of its own writes since then that may differ (it was primary
+/// and flushed it).</param>
 /// <param name="SizeBytes">0 when there is no disk yet.</param>
 public readonly record struct DiskLineage(Term LastTerm, bool HasWriteBitmap, long SizeBytes);

@@ -2,7 +2,8 @@ using System.Collections;
 
 namespace Colo.Actors.Protocol;
 
-/// <summary>Collects the effects of one or more decisions, in the order in which they must be carried out. Reusable by <see cref="Clear"/>.</summary>
+/// <summary>Collects the effects of one or more decisions, in the order in which they must be carried out. Reusable by
+/// <see cref="Clear"/>.</summary>
 public sealed class EffectList : IReadOnlyList<Effect>
 {
     private readonly List<Effect> _items = [];

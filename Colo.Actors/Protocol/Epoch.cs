@@ -1,8 +1,9 @@
 namespace Colo.Actors.Protocol;
 
 /// <summary>
-/// The number of a checkpoint, strictly increasing for a VM across terms. What flows (frames, disk writes, pages) is tagged with
-/// the epoch of the last capture or load before it: a frame made before the capture of epoch k carries k-1 or less.
+/// The number of a checkpoint, strictly increasing for a VM across terms. What flows (frames, disk writes, pages) is
+/// tagged with the epoch of the last capture or load before it: a frame made before the capture of epoch k carries k-1
+/// or less.
 /// </summary>
 public readonly record struct Epoch(long Value) : IComparable<Epoch>
 {

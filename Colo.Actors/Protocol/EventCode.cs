@@ -1,8 +1,8 @@
 namespace Colo.Actors.Protocol;
 
 /// <summary>
-/// Stable codes, never reused. Groups: 1xxx life cycle, 2xxx heartbeat and term, 3xxx checkpoint, 4xxx packet, 5xxx disk, 6xxx fail-over,
-/// 7xxx operator, 9xxx invariant. Each has an entry in docs/events.md.
+/// Stable codes, never reused. Groups: 1xxx life cycle, 2xxx heartbeat and term, 3xxx checkpoint, 4xxx packet, 5xxx
+/// disk, 6xxx fail-over, 7xxx operator, 9xxx invariant. Each has an entry in docs/events.md.
 /// </summary>
 public enum EventCode
 {

@@ -9,7 +9,8 @@ public enum EventSeverity
 }
 
 /// <summary>
-/// Something that happened, for log, event stream and traces. The driver adds time, host and VM. <paramref name="Summary"/> is one sentence.
+/// Something that happened, for log, event stream and traces. The driver adds time, host and VM.
+/// <paramref name="Summary"/> is one sentence.
 /// </summary>
 public sealed record HostEvent(EventCode Code, Term Term, Epoch Epoch, string Summary)
 {

@@ -1,6 +1,7 @@
 namespace Colo.Actors.Protocol;
 
-/// <summary>The configured name of a node, unique in the cluster. Ordered by its characters, never by culture.</summary>
+/// <summary>The configured name of a node, unique in the cluster. Ordered by its characters, never by
+/// culture.</summary>
 public readonly record struct HostId(string Name) : IComparable<HostId>
 {
     public int CompareTo(HostId other) => string.CompareOrdinal(Name, other.Name);

@@ -1,9 +1,10 @@
 namespace Colo.Actors.Protocol;
 
 /// <summary>
-/// A decision maker without a world: state inside, messages in, effects out. <see cref="Decide"/> runs to completion, in one thread at a
-/// time, and reads no clock, file, socket or random source. The driver carries the effects out in their order and brings results back as
-/// messages. Two kinds of driver exist: the actor of the same name, and the simulation.
+/// A decision maker without a world: state inside, messages in, effects out. <see cref="Decide"/> runs to completion,
+/// in one thread at a time, and reads no clock, file, socket or random source. The driver carries the effects out in
+/// their order and brings results back as messages. Two kinds of driver exist: the actor of the same name, and the
+/// simulation.
 /// </summary>
 public interface IProtocolCore
 {

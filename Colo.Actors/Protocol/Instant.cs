@@ -1,8 +1,8 @@
 namespace Colo.Actors.Protocol;
 
 /// <summary>
-/// A point on the host's own monotonic clock, in ticks of 100 ns from an arbitrary origin. Instants of two hosts are not comparable.
-/// Cores get it as an argument and never read a clock.
+/// A point on the host's own monotonic clock, in ticks of 100 ns from an arbitrary origin. Instants of two hosts are
+/// not comparable. Cores get it as an argument and never read a clock.
 /// </summary>
 public readonly record struct Instant(long Ticks) : IComparable<Instant>
 {

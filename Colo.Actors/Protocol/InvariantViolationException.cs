@@ -1,7 +1,8 @@
 namespace Colo.Actors.Protocol;
 
 /// <summary>
-/// The program is wrong, not the world. Never caught by an actor: the host gives the VM up in favour of the peer (event 9001).
+/// The program is wrong, not the world. Never caught by an actor: the host gives the VM up in favour of the peer (event
+/// 9001).
 /// </summary>
 public sealed class InvariantViolationException : Exception
 {

@@ -1,9 +1,10 @@
 namespace Colo.Actors.Protocol;
 
 /// <summary>
-/// Lets through what the present peer, in its present life, says in the present session (S3). The floor is the term in which the session began:
-/// after solo became pair, answers of the joiner that were under way still carry the old term. The control stream is in order, so the first
-/// message of a newer term lifts the floor. A message above the own term is refused too: whoever sent it knows a record that this host does not.
+/// Lets through what the present peer, in its present life, says in the present session (S3). The floor is the term in
+/// which the session began: after solo became pair, answers of the joiner that were under way still carry the old term.
+/// The control stream is in order, so the first message of a newer term lifts the floor. A message above the own term
+/// is refused too: whoever sent it knows a record that this host does not.
 /// </summary>
 internal sealed class PeerFence
 {

@@ -1,6 +1,7 @@
 namespace Colo.Actors.Protocol;
 
-/// <summary>The timers of all cores. A core has at most one running timer of a name; starting it again replaces it.</summary>
+/// <summary>The timers of all cores. A core has at most one running timer of a name; starting it again replaces
+/// it.</summary>
 public enum TimerName
 {
     /// <summary>Failover: ask the arbiter again after "unknown".</summary>

@@ -1,8 +1,9 @@
 namespace Colo.Actors.Protocol;
 
 /// <summary>
-/// The one place where a core says what it does with each message in each state: a handler, or "ignored" with a reason. A pair that is
-/// neither is a hole in the protocol and throws; a reflection test walks all pairs, so a hole does not reach a running system (style G15).
+/// The one place where a core says what it does with each message in each state: a handler, or "ignored" with a reason.
+/// A pair that is neither is a hole in the protocol and throws; a reflection test walks all pairs, so a hole does not
+/// reach a running system (style G15).
 /// </summary>
 public sealed class TransitionTable<TState>
     where TState : struct, Enum

@@ -23,7 +23,8 @@ public sealed record VmGauges
     /// <summary>Time from the request of the last checkpoint to its commit.</summary>
     public TimeSpan LastCheckpoint { get; init; }
 
-    /// <summary>The last checkpoint with every phase; null before the first, and where the backend does not measure them.</summary>
+    /// <summary>The last checkpoint with every phase; null before the first, and where the backend does not measure
+    /// them.</summary>
     public CheckpointTiming? Timing { get; init; }
 
     public long CheckpointBytes { get; init; }

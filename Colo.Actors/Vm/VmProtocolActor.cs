@@ -4,10 +4,10 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Vm;
 
 /// <summary>
-/// The decisions of one VM on this host: a message in, <see cref="VmProtocolLoop"/>'s effects out to the parent in their
-/// order. Timers are the only effects that it keeps to itself. All cores of the VM share this one mailbox, because a
-/// decision and its consequence in another core must not be torn apart (docs/adr/0003). It is never restarted: a core
-/// that throws has broken an invariant, and half a state is worse than none.
+/// The decisions of one VM on this host: a message in, <see cref="VmProtocolLoop"/>'s effects out to the parent in
+/// their order. Timers are the only effects that it keeps to itself. All cores of the VM share this one mailbox,
+/// because a decision and its consequence in another core must not be torn apart (docs/adr/0003). It is never
+/// restarted: a core that throws has broken an invariant, and half a state is worse than none.
 /// </summary>
 internal sealed class VmProtocolActor : ReceiveActor, IWithTimers
 {

@@ -4,11 +4,12 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Vm;
 
 /// <summary>
-/// All cores of one VM on one host behind one door. Routes each message to its core by the message's type, and carries what the cores tell each
-/// other (<see cref="Effect.Tell"/>) before it returns, so that no message from outside comes between a decision and its consequence in
-/// another core. That is the contract which the cores rely on: whoever drives them, actor or simulation, drives them through this class,
-/// from one mailbox. Who owns the VM is decided by the same <see cref="FailoverController"/> for every kind of machine; what a checkpoint, a
-/// copy or a replica is differs, and so do the cores beside it.
+/// All cores of one VM on one host behind one door. Routes each message to its core by the message's type, and carries
+/// what the cores tell each other (<see cref="Effect.Tell"/>) before it returns, so that no message from outside comes
+/// between a decision and its consequence in another core. That is the contract which the cores rely on: whoever drives
+/// them, actor or simulation, drives them through this class, from one mailbox. Who owns the VM is decided by the same
+/// <see cref="FailoverController"/> for every kind of machine; what a checkpoint, a copy or a replica is differs, and
+/// so do the cores beside it.
 /// </summary>
 public abstract class VmProtocolLoop(FailoverController failover)
 {
@@ -26,7 +27,8 @@ public abstract class VmProtocolLoop(FailoverController failover)
     /// <summary>For the heartbeat: term of the newest record that this host knows.</summary>
     public Term KnownTerm => Failover.Record?.Term ?? Term.Zero;
 
-    /// <summary>For the heartbeat: false only when there is certainly no state of the guest's memory on this host.</summary>
+    /// <summary>For the heartbeat: false only when there is certainly no state of the guest's memory on this
+    /// host.</summary>
     public bool HoldsGuest => Failover.State is not (FailoverState.Starting or FailoverState.ColdStarting or FailoverState.Parked
         or FailoverState.Off);
 
@@ -37,7 +39,8 @@ public abstract class VmProtocolLoop(FailoverController failover)
     protected abstract Epoch NewestEpoch { get; }
 
     /// <summary>
-    /// Takes one message and appends what is to be done. <see cref="Effect.Tell"/> never appears among the effects; a timer comes back as
+    /// Takes one message and appends what is to be done. <see cref="Effect.Tell"/> never appears among the effects; a
+    /// timer comes back as
     /// <see cref="TimerFired"/> through this method.
     /// </summary>
     public void Decide(Instant now, Message message, EffectList effects)
@@ -77,8 +80,8 @@ public abstract class VmProtocolLoop(FailoverController failover)
     }
 
     /// <summary>
-    /// The effects of a told core come where the tell stood, before the rest of the teller's own: order is part of the contract, for example
-    /// "end the session" before "discard the guest".
+    /// The effects of a told core come where the tell stood, before the rest of the teller's own: order is part of the
+    /// contract, for example "end the session" before "discard the guest".
     /// </summary>
     private void Run(IProtocolCore core, Instant now, Message message)
     {

@@ -84,7 +84,8 @@ public sealed class VmSupervisor : ReceiveActor
         }
     }
 
-    /// <summary>A message of an earlier life that comes late says nothing about which life the links are with.</summary>
+    /// <summary>A message of an earlier life that comes late says nothing about which life the links are
+    /// with.</summary>
     private void NoteLife(HostIdentity from)
     {
         if (!lives.TryGetValue(from.Host, out HostIdentity known) || known.Incarnation.Value < from.Incarnation.Value)
@@ -93,7 +94,8 @@ public sealed class VmSupervisor : ReceiveActor
         }
     }
 
-    /// <summary>A mechanism knows the peer's host at most; the cores speak of the life of it that they are in session with.</summary>
+    /// <summary>A mechanism knows the peer's host at most; the cores speak of the life of it that they are in session
+    /// with.</summary>
     private ReplicationLinkLost WithLife(ReplicationLinkLost lost)
     {
         HostIdentity peer = lives.TryGetValue(lost.Peer.Host, out HostIdentity life) ? life : runtime.Protocol.Failover.Peer ?? lost.Peer;

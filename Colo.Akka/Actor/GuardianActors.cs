@@ -4,8 +4,8 @@ using Akka.Event;
 namespace Akka.Actor;
 
 /// <summary>
-/// <c>/</c>. Its children are <c>/user</c> and <c>/system</c>; when the latter has stopped, it stops. A failure of a guardian
-/// stops it: the system goes down rather than run without its top.
+/// <c>/</c>. Its children are <c>/user</c> and <c>/system</c>; when the latter has stopped, it stops. A failure of a
+/// guardian stops it: the system goes down rather than run without its top.
 /// </summary>
 internal sealed class RootGuardianActor : ActorBase
 {

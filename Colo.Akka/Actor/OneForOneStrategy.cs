@@ -8,7 +8,8 @@ public class OneForOneStrategy : SupervisorStrategy, IEquatable<OneForOneStrateg
 {
     private readonly IDecider _decider;
 
-    /// <param name="maxNrOfRetries">Restarts within the window before the child is stopped; -1 or null: no limit.</param>
+    /// <param name="maxNrOfRetries">Restarts within the window before the child is stopped; -1 or null: no
+    /// limit.</param>
     /// <param name="withinTimeRange">The window; null or infinite: all time.</param>
     /// <param name="localOnlyDecider">The decision.</param>
     public OneForOneStrategy(

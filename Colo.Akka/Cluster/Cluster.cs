@@ -12,7 +12,8 @@ public class ClusterExtension : ExtensionIdProvider<Cluster>
     public override Cluster CreateExtension(ExtendedActorSystem system) => new((Actor.Internal.ActorSystemImpl)system);
 }
 
-/// <summary>The membership of this node: joining and leaving, who else is there, and who is believed to be dead.</summary>
+/// <summary>The membership of this node: joining and leaving, who else is there, and who is believed to be
+/// dead.</summary>
 public class Cluster : IExtension
 {
     private readonly RemoteActorRefProvider _provider;
@@ -82,7 +83,8 @@ public class Cluster : IExtension
 
     public static Cluster Get(ActorSystem system) => system.WithExtension<Cluster, ClusterExtension>();
 
-    /// <summary>Asks the node at <paramref name="address"/> for admission; one's own address founds a cluster.</summary>
+    /// <summary>Asks the node at <paramref name="address"/> for admission; one's own address founds a
+    /// cluster.</summary>
     public void Join(Address address)
     {
         ArgumentNullException.ThrowIfNull(address);
@@ -90,7 +92,8 @@ public class Cluster : IExtension
     }
 
     /// <summary>As <see cref="Join"/>; completes when this node is Up.</summary>
-    /// <exception cref="ClusterJoinFailedException">The node was removed, or the token asked to give up, before it was Up.</exception>
+    /// <exception cref="ClusterJoinFailedException">The node was removed, or the token asked to give up, before it was
+    /// Up.</exception>
     public Task JoinAsync(Address address, CancellationToken token = default)
     {
         var joined = WhenUp(token);
@@ -105,7 +108,8 @@ public class Cluster : IExtension
     }
 
     /// <summary>As <see cref="JoinSeedNodes"/>; completes when this node is Up.</summary>
-    /// <exception cref="ClusterJoinFailedException">The node was removed, or the token asked to give up, before it was Up.</exception>
+    /// <exception cref="ClusterJoinFailedException">The node was removed, or the token asked to give up, before it was
+    /// Up.</exception>
     public Task JoinSeedNodesAsync(IEnumerable<Address> seedNodes, CancellationToken token = default)
     {
         var joined = WhenUp(token);
@@ -267,7 +271,8 @@ public class Cluster : IExtension
 
     internal void NodeGone(UniqueAddress node, MemberStatus previousStatus)
     {
-        // One that left by itself is known to be gone, and its own end tells its watchers; one that was given up must not come back.
+        // One that left by itself is known to be gone, and its own end tells its watchers; one that was given up must
+        // not come back.
         if (previousStatus != MemberStatus.Exiting)
         {
             _provider.Quarantine(node.Address, node.Uid);

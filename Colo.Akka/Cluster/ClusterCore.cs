@@ -8,8 +8,9 @@ namespace Akka.Cluster;
 /// <code>
 /// outside --JoinTo--> asking --Welcome--> inside --removed, down or exited--> stopped
 /// </code>
-/// It decides by <see cref="MembershipState"/>, which is pure. It never restarts: a node that has lost its view must not go on under the
-/// same uid, so a failure here ends the membership and the others find the node unreachable. Sources: the cluster specification of Akka.
+/// It decides by <see cref="MembershipState"/>, which is pure. It never restarts: a node that has lost its view must
+/// not go on under the same uid, so a failure here ends the membership and the others find the node unreachable.
+/// Sources: the cluster specification of Akka.
 /// </summary>
 internal sealed class ClusterCore : UntypedActor, IWithTimers
 {
@@ -221,7 +222,8 @@ internal sealed class ClusterCore : UntypedActor, IWithTimers
         }
     }
 
-    // A new incarnation proves that the old one is dead: it is given up at once, and the newcomer gets in when it asks again.
+    // A new incarnation proves that the old one is dead: it is given up at once, and the newcomer gets in when it asks
+    // again.
     private void ReplaceIncarnation(Member old, UniqueAddress newcomer)
     {
         if (old.UniqueAddress.Equals(Self))

@@ -3,8 +3,8 @@ using Akka.Actor;
 namespace Akka.Cluster;
 
 /// <summary>
-/// <c>/system/cluster</c>: holds the actors of the membership together. When the core stops, by order or by failure, the membership is over
-/// and everything here stops.
+/// <c>/system/cluster</c>: holds the actors of the membership together. When the core stops, by order or by failure,
+/// the membership is over and everything here stops.
 /// </summary>
 internal sealed class ClusterDaemon(Cluster cluster) : UntypedActor
 {

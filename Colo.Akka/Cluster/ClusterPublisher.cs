@@ -2,14 +2,16 @@ using Akka.Actor;
 
 namespace Akka.Cluster;
 
-/// <summary>Tells the rest of the node what the core has come to know: the read side, the heartbeats, the subscribers. Used by the core alone.</summary>
+/// <summary>Tells the rest of the node what the core has come to know: the read side, the heartbeats, the subscribers.
+/// Used by the core alone.</summary>
 internal sealed class ClusterPublisher(Cluster cluster, IActorRef heartbeatSender)
 {
     private readonly ClusterSubscriptions _subscriptions = new();
     private MembershipState _published = new(Gossip.Empty, cluster.SelfUniqueAddress);
 
     /// <param name="state">What holds now.</param>
-    /// <param name="inside">False while this node comes in or goes out, when others that vanish from view are not dead.</param>
+    /// <param name="inside">False while this node comes in or goes out, when others that vanish from view are not
+    /// dead.</param>
     internal void Publish(MembershipState state, bool inside)
     {
         var before = _published;

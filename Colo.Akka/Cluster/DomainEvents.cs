@@ -16,7 +16,8 @@ internal static class DomainEvents
             roleLeaders);
     }
 
-    /// <summary>Unreachable before reachable, then members, leaders, and what only the downing decision needs.</summary>
+    /// <summary>Unreachable before reachable, then members, leaders, and what only the downing decision
+    /// needs.</summary>
     internal static List<ClusterEvent.IClusterDomainEvent> Between(MembershipState before, MembershipState after)
     {
         var events = new List<ClusterEvent.IClusterDomainEvent>();

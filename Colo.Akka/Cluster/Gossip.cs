@@ -4,8 +4,9 @@ using Akka.Actor;
 namespace Akka.Cluster;
 
 /// <summary>
-/// What a node believes the cluster to be: members, who sees whom, who has seen this very version, the version, and the members that were
-/// removed (so that a merge with an old view cannot bring them back). Immutable; every change must go through
+/// What a node believes the cluster to be: members, who sees whom, who has seen this very version, the version, and the
+/// members that were removed (so that a merge with an old view cannot bring them back). Immutable; every change must go
+/// through
 /// <see cref="Increment"/> by the node that makes it, which also forgets who has seen it.
 /// </summary>
 internal sealed record Gossip(
@@ -50,7 +51,8 @@ internal sealed record Gossip(
         return this with { Members = members };
     }
 
-    /// <summary>Takes nodes out for good; <paramref name="now"/> is when, in milliseconds, for pruning the tombstones later.</summary>
+    /// <summary>Takes nodes out for good; <paramref name="now"/> is when, in milliseconds, for pruning the tombstones
+    /// later.</summary>
     internal Gossip Remove(IReadOnlyCollection<UniqueAddress> nodes, long now)
     {
         if (nodes.Count == 0)

@@ -14,7 +14,8 @@ internal enum GossipKind
 /// <summary>The gossip that holds after another node's has arrived, and whether to answer with it.</summary>
 internal readonly record struct GossipReceived(Gossip Gossip, GossipKind Kind, bool TalkBack)
 {
-    /// <summary>Joins <paramref name="remote"/> into <paramref name="local"/>; the result is not yet marked as seen by oneself.</summary>
+    /// <summary>Joins <paramref name="remote"/> into <paramref name="local"/>; the result is not yet marked as seen by
+    /// oneself.</summary>
     internal static GossipReceived Join(Gossip local, Gossip remote, UniqueAddress self)
     {
         var unseen = !remote.IsSeenBy(self);

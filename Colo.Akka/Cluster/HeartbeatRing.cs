@@ -3,8 +3,9 @@ using System.Collections.Immutable;
 namespace Akka.Cluster;
 
 /// <summary>
-/// Who watches whom: nodes stand on a ring in the order of a hash of their address, and each sends heartbeats to the next few. An
-/// unreachable neighbour is watched on but not counted, so the set grows by the next reachable one. Immutable.
+/// Who watches whom: nodes stand on a ring in the order of a hash of their address, and each sends heartbeats to the
+/// next few. An unreachable neighbour is watched on but not counted, so the set grows by the next reachable one.
+/// Immutable.
 /// </summary>
 internal sealed record HeartbeatRing(
     UniqueAddress Self,
@@ -38,8 +39,8 @@ internal sealed record HeartbeatRing(
         return receivers.ToImmutable();
     }
 
-    // FNV-1a over the text: every node must compute the same order, so string.GetHashCode, which differs by process, will not do.
-    // The hash spreads racks and hosts with consecutive addresses over the ring.
+    // FNV-1a over the text: every node must compute the same order, so string.GetHashCode, which differs by process,
+    // will not do. The hash spreads racks and hosts with consecutive addresses over the ring.
     private static uint RingPosition(UniqueAddress node)
     {
         var hash = 2166136261u;

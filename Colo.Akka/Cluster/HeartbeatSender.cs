@@ -5,8 +5,8 @@ using Akka.Event;
 namespace Akka.Cluster;
 
 /// <summary>
-/// Sends heartbeats to the members that this node watches and feeds the failure detector with their answers. An answer of another
-/// incarnation at the same address does not count.
+/// Sends heartbeats to the members that this node watches and feeds the failure detector with their answers. An answer
+/// of another incarnation at the same address does not count.
 /// </summary>
 internal sealed class HeartbeatSender : UntypedActor, IWithTimers
 {

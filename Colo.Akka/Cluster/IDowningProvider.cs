@@ -4,8 +4,8 @@ using Akka.Util;
 namespace Akka.Cluster;
 
 /// <summary>
-/// Decides about members that have become unreachable. Named by <c>akka.cluster.downing-provider-class</c>; made with a constructor that
-/// takes <c>(ActorSystem, Cluster)</c>.
+/// Decides about members that have become unreachable. Named by <c>akka.cluster.downing-provider-class</c>; made with a
+/// constructor that takes <c>(ActorSystem, Cluster)</c>.
 /// </summary>
 public interface IDowningProvider
 {

@@ -5,8 +5,9 @@ using Akka.Util;
 namespace Akka.Cluster;
 
 /// <summary>
-/// A node of the cluster as the gossip knows it. Immutable; equality is that of the unique address. A status changes only along the
-/// allowed moves: Joining, WeaklyUp, Up, Leaving, Exiting, Removed forward, and Down or Removed from nearly everywhere.
+/// A node of the cluster as the gossip knows it. Immutable; equality is that of the unique address. A status changes
+/// only along the allowed moves: Joining, WeaklyUp, Up, Leaving, Exiting, Removed forward, and Down or Removed from
+/// nearly everywhere.
 /// </summary>
 #pragma warning disable CA1036 // Akka.NET's Member has no comparison operators, so a program that used ours would not compile there.
 public class Member : IComparable<Member>, IComparable
@@ -99,8 +100,8 @@ public class Member : IComparable<Member>, IComparable
         $"Member(address = {Address}, Uid={UniqueAddress.Uid}, status = {Status}, role=[{string.Join(",", Roles)}], "
         + $"upNumber={UpNumber}, version={AppVersion})";
 
-    /// <summary>Of each member of both sides the one with the status that wins; a member that is on one side only and already on its
-    /// way out there (Down, Exiting) stays out.</summary>
+    /// <summary>Of each member of both sides the one with the status that wins; a member that is on one side only and
+    /// already on its way out there (Down, Exiting) stays out.</summary>
     public static ImmutableHashSet<Member> PickHighestPriority(IEnumerable<Member> a, IEnumerable<Member> b)
     {
         var result = ImmutableHashSet.CreateBuilder<Member>();
@@ -120,8 +121,8 @@ public class Member : IComparable<Member>, IComparable
         return result.ToImmutable();
     }
 
-    /// <summary>The one that is further along: Removed, Down, Exiting, Leaving, Up, WeaklyUp, Joining. Of two with the same status,
-    /// the older.</summary>
+    /// <summary>The one that is further along: Removed, Down, Exiting, Leaving, Up, WeaklyUp, Joining. Of two with the
+    /// same status, the older.</summary>
     public static Member HighestPriorityOf(Member m1, Member m2)
     {
         if (m1.Status == m2.Status)

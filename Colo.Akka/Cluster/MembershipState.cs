@@ -10,7 +10,8 @@ internal sealed record MembershipState(Gossip Gossip, UniqueAddress Self)
     /// <summary>Members that must have seen a version before the cluster agrees on it.</summary>
     private static readonly ImmutableHashSet<MemberStatus> MustHaveSeen = [MemberStatus.Up, MemberStatus.Leaving];
 
-    /// <summary>Unreachable members that do not stop the cluster from agreeing, and that the leader then removes.</summary>
+    /// <summary>Unreachable members that do not stop the cluster from agreeing, and that the leader then
+    /// removes.</summary>
     private static readonly ImmutableHashSet<MemberStatus> OnTheirWayOut = [MemberStatus.Down, MemberStatus.Exiting];
 
     /// <summary>What is said of whom, without what downed members say and without what is said of oneself.</summary>
@@ -41,8 +42,8 @@ internal sealed record MembershipState(Gossip Gossip, UniqueAddress Self)
         [.. Reachability.AllUnreachableOrTerminated.Where(node => !node.Equals(Self)).Select(Gossip.Find).OfType<Member>()];
 
     /// <summary>
-    /// Whether every member that counts has seen this version and every unreachable one is on its way out. Members that have confirmed
-    /// their exit are not waited for.
+    /// Whether every member that counts has seen this version and every unreachable one is on its way out. Members that
+    /// have confirmed their exit are not waited for.
     /// </summary>
     internal bool IsConverged(IReadOnlySet<UniqueAddress> exitingConfirmed)
     {
@@ -55,7 +56,8 @@ internal sealed record MembershipState(Gossip Gossip, UniqueAddress Self)
                 || Gossip.IsSeenBy(member.UniqueAddress) || exitingConfirmed.Contains(member.UniqueAddress));
     }
 
-    /// <summary>The first by address of the reachable members that are Up or Leaving; failing these, of any that are not on their way out.</summary>
+    /// <summary>The first by address of the reachable members that are Up or Leaving; failing these, of any that are
+    /// not on their way out.</summary>
     private UniqueAddress LeaderOf(IEnumerable<Member> members)
     {
         var reachability = Reachability;
@@ -68,8 +70,10 @@ internal sealed record MembershipState(Gossip Gossip, UniqueAddress Self)
         return leader?.UniqueAddress;
     }
 
-    /// <summary>What the leader does once all agree: joining members come up, leaving ones exit, those on their way out are removed.</summary>
-    /// <param name="exitingConfirmed">Members that said that they are stopping, after they had left or were given up.</param>
+    /// <summary>What the leader does once all agree: joining members come up, leaving ones exit, those on their way out
+    /// are removed.</summary>
+    /// <param name="exitingConfirmed">Members that said that they are stopping, after they had left or were given
+    /// up.</param>
     /// <param name="minimumMembers">Nobody comes up before the cluster (and each role) has this many members.</param>
     /// <param name="now">Milliseconds, for the tombstones.</param>
     internal LeaderActions ActOnConvergence(
@@ -112,7 +116,8 @@ internal sealed record MembershipState(Gossip Gossip, UniqueAddress Self)
 
     private List<Member> ComeUp()
     {
-        // Numbers grow from the youngest that is up; a removed youngest does not matter, only the order among the living does.
+        // Numbers grow from the youngest that is up; a removed youngest does not matter, only the order among the
+        // living does.
         var next = Gossip.Members.Where(member => member.UpNumber != int.MaxValue).Select(member => member.UpNumber).DefaultIfEmpty(0).Max() + 1;
         return
         [
@@ -123,7 +128,8 @@ internal sealed record MembershipState(Gossip Gossip, UniqueAddress Self)
     }
 }
 
-/// <summary>The gossip after the leader has acted, with the members that it removed and those whose status it changed.</summary>
+/// <summary>The gossip after the leader has acted, with the members that it removed and those whose status it
+/// changed.</summary>
 internal sealed record LeaderActions(Gossip Gossip, ImmutableList<Member> Removed, ImmutableList<Member> Changed)
 {
     internal bool IsEmpty => Removed.IsEmpty && Changed.IsEmpty;

@@ -3,8 +3,9 @@ using System.Collections.Immutable;
 namespace Akka.Cluster;
 
 /// <summary>
-/// Who sees whom. Each observer owns its row of observations and a version that grows with each change of the row, so that two tables
-/// merge row by row by taking the newer one. A row in which everything is reachable is dropped. Immutable.
+/// Who sees whom. Each observer owns its row of observations and a version that grows with each change of the row, so
+/// that two tables merge row by row by taking the newer one. A row in which everything is reachable is dropped.
+/// Immutable.
 /// </summary>
 internal sealed class Reachability
 {
@@ -22,7 +23,8 @@ internal sealed class Reachability
 
     internal bool IsAllReachable => Records.All(record => record.Status == ReachabilityStatus.Reachable);
 
-    /// <summary>Subjects that at least one observer calls unreachable and nobody terminated, without those that are both.</summary>
+    /// <summary>Subjects that at least one observer calls unreachable and nobody terminated, without those that are
+    /// both.</summary>
     internal ImmutableHashSet<UniqueAddress> AllUnreachable =>
         [.. AllUnreachableOrTerminated.Where(node => StatusOf(node) == ReachabilityStatus.Unreachable)];
 
@@ -30,8 +32,8 @@ internal sealed class Reachability
         [.. Records.Where(record => record.Status != ReachabilityStatus.Reachable).Select(record => record.Subject)];
 
     /// <summary>
-    /// Who calls somebody unreachable. Not who only has a record: the observation that a node is back stays in the row as
-    /// long as another one there is unreachable, and is left over when that one is removed.
+    /// Who calls somebody unreachable. Not who only has a record: the observation that a node is back stays in the row
+    /// as long as another one there is unreachable, and is left over when that one is removed.
     /// </summary>
     internal ImmutableHashSet<UniqueAddress> ObserversOfSomeUnreachable =>
         [.. Records.Where(record => record.Status != ReachabilityStatus.Reachable).Select(record => record.Observer)];
@@ -77,7 +79,8 @@ internal sealed class Reachability
             .GroupBy(record => record.Subject)
             .ToImmutableDictionary(group => group.Key, group => group.Select(record => record.Observer).ToImmutableHashSet());
 
-    /// <summary>Takes each observer's row from the side where it is newer; rows and subjects outside <paramref name="allowed"/> go.</summary>
+    /// <summary>Takes each observer's row from the side where it is newer; rows and subjects outside
+    /// <paramref name="allowed"/> go.</summary>
     internal Reachability Merge(IReadOnlySet<UniqueAddress> allowed, Reachability other)
     {
         var records = ImmutableList.CreateBuilder<ReachabilityRecord>();

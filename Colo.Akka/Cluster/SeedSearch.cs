@@ -4,8 +4,8 @@ using Akka.Actor;
 namespace Akka.Cluster;
 
 /// <summary>
-/// One search for a cluster among seed nodes. Only the first seed may found a cluster, and only after the others have had time to say that
-/// there is one; so two seeds that start together do not found two. Pure.
+/// One search for a cluster among seed nodes. Only the first seed may found a cluster, and only after the others have
+/// had time to say that there is one; so two seeds that start together do not found two. Pure.
 /// </summary>
 internal sealed class SeedSearch(int number, ImmutableList<Address> seeds, Address self)
 {
@@ -19,7 +19,8 @@ internal sealed class SeedSearch(int number, ImmutableList<Address> seeds, Addre
     /// <summary>Whom to ask.</summary>
     internal ImmutableList<Address> Others { get; } = [.. seeds.Where(seed => !seed.Equals(self)).Distinct()];
 
-    /// <summary>Notes that a seed is in no cluster; true when that was the last hope and this node may found one.</summary>
+    /// <summary>Notes that a seed is in no cluster; true when that was the last hope and this node may found
+    /// one.</summary>
     internal bool Refused(Address by)
     {
         if (Others.Contains(by))

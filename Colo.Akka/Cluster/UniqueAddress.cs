@@ -26,7 +26,8 @@ public class UniqueAddress : IComparable<UniqueAddress>, IEquatable<UniqueAddres
 
     public override bool Equals(object obj) => Equals(obj as UniqueAddress);
 
-    // Not Address.GetHashCode, which differs from process to process: sets of nodes must come in the same order in a repeated simulation.
+    // Not Address.GetHashCode, which differs from process to process: sets of nodes must come in the same order in a
+    // repeated simulation.
     public override int GetHashCode() => unchecked((Uid * 397) ^ (Address.Port ?? 0));
 
     public int CompareTo(UniqueAddress other) => CompareTo(other, Member.AddressOrdering);

@@ -12,8 +12,8 @@ internal enum CausalOrder
 }
 
 /// <summary>
-/// Counts the changes that each node made, so that of two versions one can say which came first, or that neither knew the other
-/// (Lamport 1978; Fidge and Mattern 1988). Immutable.
+/// Counts the changes that each node made, so that of two versions one can say which came first, or that neither knew
+/// the other (Lamport 1978; Fidge and Mattern 1988). Immutable.
 /// </summary>
 internal sealed class VectorClock
 {

@@ -3,8 +3,8 @@ using Akka.Configuration.Hocon;
 namespace Akka.Configuration;
 
 /// <summary>
-/// A tree of settings with an optional chain of fallbacks, immutable once made. A path is keys joined by dots, a key with dots
-/// in it in quotes. Every getter looks in this tree first, then in the fallbacks in order.
+/// A tree of settings with an optional chain of fallbacks, immutable once made. A path is keys joined by dots, a key
+/// with dots in it in quotes. Every getter looks in this tree first, then in the fallbacks in order.
 /// </summary>
 public class Config
 {
@@ -57,7 +57,8 @@ public class Config
 
     public virtual long GetLong(string path, long @default = 0) => GetValue(path)?.GetLong() ?? @default;
 
-    /// <summary>The text at the path; null for the literal <c>null</c>; <paramref name="default"/> when the path is missing.</summary>
+    /// <summary>The text at the path; null for the literal <c>null</c>; <paramref name="default"/> when the path is
+    /// missing.</summary>
     public virtual string GetString(string path, string? @default = null) =>
         (GetValue(path) is { } value ? value.GetString() : @default)!;
 
@@ -86,7 +87,8 @@ public class Config
     public virtual IList<string> GetStringList(string path, string[] defaultPaths) =>
         GetValue(path)?.GetStringList() ?? defaultPaths;
 
-    /// <summary>The subtree at the path with the same subtree of every fallback behind it; null when none has it.</summary>
+    /// <summary>The subtree at the path with the same subtree of every fallback behind it; null when none has
+    /// it.</summary>
     public virtual Config GetConfig(string path)
     {
         var below = Fallback?.GetConfig(path);
@@ -119,7 +121,8 @@ public class Config
     }
 
     /// <summary>A duration; a bare number is milliseconds. Missing: <paramref name="default"/>, or zero.</summary>
-    /// <exception cref="FormatException">The value is not a duration, or is infinite where that is not allowed.</exception>
+    /// <exception cref="FormatException">The value is not a duration, or is infinite where that is not
+    /// allowed.</exception>
     public virtual TimeSpan GetTimeSpan(string path, TimeSpan? @default = null, bool allowInfinite = true) =>
         GetValue(path)?.GetTimeSpan(allowInfinite) ?? @default.GetValueOrDefault();
 
@@ -153,7 +156,8 @@ public class Config
 
     public virtual bool HasPath(string path) => GetValue(path) is not null;
 
-    /// <summary>The keys at the top with their values, this tree's first, then those that only a fallback has.</summary>
+    /// <summary>The keys at the top with their values, this tree's first, then those that only a fallback
+    /// has.</summary>
     public virtual IEnumerable<KeyValuePair<string, HoconValue>> AsEnumerable()
     {
         var used = new HashSet<string>(StringComparer.Ordinal);

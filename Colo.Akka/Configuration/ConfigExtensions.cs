@@ -3,7 +3,8 @@ namespace Akka.Configuration;
 /// <summary>Null-tolerant forms of what <see cref="Config"/> offers.</summary>
 public static class ConfigExtensions
 {
-    /// <summary><paramref name="config"/> over <paramref name="fallback"/>; either may be null, and the same one twice counts once.</summary>
+    /// <summary><paramref name="config"/> over <paramref name="fallback"/>; either may be null, and the same one twice
+    /// counts once.</summary>
     public static Config SafeWithFallback(this Config? config, Config? fallback)
     {
         if (config.IsNullOrEmpty())

@@ -42,7 +42,8 @@ public static class ConfigurationFactory
     public static Config FromResource(string resourceName) =>
         FromResource(resourceName, typeof(ConfigurationFactory).Assembly);
 
-    /// <summary>An embedded resource of the assembly that declares the type of <paramref name="instanceInAssembly"/>.</summary>
+    /// <summary>An embedded resource of the assembly that declares the type of
+    /// <paramref name="instanceInAssembly"/>.</summary>
     public static Config FromResource(string resourceName, object instanceInAssembly)
     {
         ArgumentNullException.ThrowIfNull(instanceInAssembly);

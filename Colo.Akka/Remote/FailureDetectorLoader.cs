@@ -7,7 +7,8 @@ namespace Akka.Remote;
 /// <summary>Makes the failure detector that a section of the configuration names.</summary>
 internal static class FailureDetectorLoader
 {
-    /// <summary>The detectors of the engine read the clock of the system's scheduler, which the simulation owns.</summary>
+    /// <summary>The detectors of the engine read the clock of the system's scheduler, which the simulation
+    /// owns.</summary>
     /// <exception cref="ConfigurationException">The section names no failure detector.</exception>
     internal static FailureDetector Load(Config section, ActorSystem system)
     {

@@ -1,6 +1,7 @@
 namespace Akka.Remote;
 
-/// <summary>The last intervals between heartbeats with their mean and variance, kept as running sums. Immutable.</summary>
+/// <summary>The last intervals between heartbeats with their mean and variance, kept as running sums.
+/// Immutable.</summary>
 internal sealed class HeartbeatHistory
 {
     private readonly double[] _ring;
@@ -40,7 +41,8 @@ internal sealed class HeartbeatHistory
         return new HeartbeatHistory(new double[maxSampleSize], 0, 0, 0, 0);
     }
 
-    /// <summary>Adds an interval; the oldest goes when the history is full. The receiver must not be used afterwards.</summary>
+    /// <summary>Adds an interval; the oldest goes when the history is full. The receiver must not be used
+    /// afterwards.</summary>
     internal HeartbeatHistory Add(double intervalMilliseconds)
     {
         if (intervalMilliseconds < 0)

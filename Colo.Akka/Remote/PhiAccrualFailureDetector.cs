@@ -4,10 +4,11 @@ using Akka.Event;
 namespace Akka.Remote;
 
 /// <summary>
-/// The phi accrual failure detector of Hayashibara et al., "The phi accrual failure detector" (SRDS 2004). Suspicion (phi) is
-/// -log10 of the probability that a heartbeat still comes, judged by the normal distribution of past intervals; the peer counts as
-/// dead from <c>threshold</c> on. The distribution function is approximated by a logistic curve, which is within 0.02 % of it.
-/// Safe for use from several threads.
+/// The phi accrual failure detector of Hayashibara et al., "The phi accrual failure detector" (SRDS 2004). Suspicion
+/// (phi) is
+/// -log10 of the probability that a heartbeat still comes, judged by the normal distribution of past intervals; the
+/// peer counts as dead from <c>threshold</c> on. The distribution function is approximated by a logistic curve, which
+/// is within 0.02 % of it. Safe for use from several threads.
 /// </summary>
 public class PhiAccrualFailureDetector : FailureDetector
 {
@@ -21,11 +22,14 @@ public class PhiAccrualFailureDetector : FailureDetector
     private HeartbeatHistory _history;
     private long? _lastHeartbeat;
 
-    /// <param name="threshold">Phi from which the peer is unavailable; 8 means about one wrong suspicion in 10^8 heartbeats.</param>
+    /// <param name="threshold">Phi from which the peer is unavailable; 8 means about one wrong suspicion in 10^8
+    /// heartbeats.</param>
     /// <param name="maxSampleSize">How many intervals are remembered.</param>
-    /// <param name="minStdDeviation">Floor of the standard deviation; too low a value makes the detector nervous.</param>
+    /// <param name="minStdDeviation">Floor of the standard deviation; too low a value makes the detector
+    /// nervous.</param>
     /// <param name="acceptableHeartbeatPause">Silence that is forgiven on top of the mean interval.</param>
-    /// <param name="firstHeartbeatEstimate">Stands in for history before there is any; its spread is a quarter of it.</param>
+    /// <param name="firstHeartbeatEstimate">Stands in for history before there is any; its spread is a quarter of
+    /// it.</param>
     /// <param name="clock">Monotonic milliseconds; null takes <see cref="FailureDetector.DefaultClock"/>.</param>
     public PhiAccrualFailureDetector(
         double threshold,
@@ -55,7 +59,8 @@ public class PhiAccrualFailureDetector : FailureDetector
         _history = FirstHistory();
     }
 
-    /// <summary>Reads <c>threshold</c>, <c>max-sample-size</c>, <c>min-std-deviation</c>, <c>acceptable-heartbeat-pause</c> and
+    /// <summary>Reads <c>threshold</c>, <c>max-sample-size</c>, <c>min-std-deviation</c>,
+    /// <c>acceptable-heartbeat-pause</c> and
     /// <c>heartbeat-interval</c>, which stands in for the first interval.</summary>
     public PhiAccrualFailureDetector(Config config, EventStream ev)
         : this(config, ev, DefaultClock)

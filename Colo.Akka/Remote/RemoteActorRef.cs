@@ -4,7 +4,8 @@ using Akka.Remote.Transport;
 
 namespace Akka.Remote;
 
-/// <summary>An actor of another system. Telling never blocks; what cannot be sent ends in the dead letters of this system.</summary>
+/// <summary>An actor of another system. Telling never blocks; what cannot be sent ends in the dead letters of this
+/// system.</summary>
 public sealed class RemoteActorRef : InternalActorRefBase, IRemoteRef
 {
     private readonly RemoteActorRefProvider _provider;
@@ -75,7 +76,8 @@ public sealed class RemoteActorRef : InternalActorRefBase, IRemoteRef
     {
     }
 
-    /// <summary>The actor has died as far as this watcher is concerned; its node need not be watched for it any more.</summary>
+    /// <summary>The actor has died as far as this watcher is concerned; its node need not be watched for it any
+    /// more.</summary>
     internal void WatchEnded(IInternalActorRef watcher) => _provider.Unwatched(this, watcher);
 
     public override void SendSystemMessage(ISystemMessage message)

@@ -9,8 +9,8 @@ using Akka.Serialization;
 namespace Akka.Remote;
 
 /// <summary>
-/// References of this system and of others. What is local goes to a <see cref="LocalActorRefProvider"/>; an address that is not this
-/// system's becomes a <see cref="RemoteActorRef"/>. Actors are never made on other nodes.
+/// References of this system and of others. What is local goes to a <see cref="LocalActorRefProvider"/>; an address
+/// that is not this system's becomes a <see cref="RemoteActorRef"/>. Actors are never made on other nodes.
 /// </summary>
 public class RemoteActorRefProvider : IActorRefProvider
 {

@@ -4,9 +4,10 @@ using Akka.Event;
 namespace Akka.Remote;
 
 /// <summary>
-/// Watches the nodes on which somebody here watches an actor. Each such node gets heartbeats and must answer; when the failure detector
-/// gives a node up, every actor on it counts as dead and the node is quarantined. A node that answers with another uid has restarted: the
-/// watches are sent again, so that the new incarnation says that it does not know the actors.
+/// Watches the nodes on which somebody here watches an actor. Each such node gets heartbeats and must answer; when the
+/// failure detector gives a node up, every actor on it counts as dead and the node is quarantined. A node that answers
+/// with another uid has restarted: the watches are sent again, so that the new incarnation says that it does not know
+/// the actors.
 /// </summary>
 internal sealed class RemoteWatcher : UntypedActor, IWithTimers
 {

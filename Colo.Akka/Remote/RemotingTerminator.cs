@@ -3,7 +3,8 @@ using Akka.Dispatch.SysMsg;
 
 namespace Akka.Remote;
 
-/// <summary>Holds the end of the system, after all user actors have stopped, until remoting has sent what it has and closed its links.</summary>
+/// <summary>Holds the end of the system, after all user actors have stopped, until remoting has sent what it has and
+/// closed its links.</summary>
 internal sealed class RemotingTerminator(RemoteActorRefProvider provider) : UntypedActor
 {
     protected override void PreStart() =>

@@ -29,7 +29,8 @@ public sealed class SimulatedNetwork
     public void SetPolicy(SimulatedNode from, SimulatedNode to, NetworkPolicy policy) =>
         _policies[(from.Name, to.Name)] = policy;
 
-    /// <summary>Nothing goes between the two groups, in both directions; what is sent waits, as with a pulled cable.</summary>
+    /// <summary>Nothing goes between the two groups, in both directions; what is sent waits, as with a pulled
+    /// cable.</summary>
     public void Partition(IEnumerable<SimulatedNode> one, IEnumerable<SimulatedNode> other)
     {
         var others = other.ToList();

@@ -12,7 +12,8 @@ public sealed record SimulationOptions
     /// <summary>The longest such hold-up.</summary>
     public TimeSpan StallMax { get; init; } = TimeSpan.FromMilliseconds(10);
 
-    /// <summary>How far the clock of a node may run fast or slow, as a part of one; 0.001 is 1 ms in each second.</summary>
+    /// <summary>How far the clock of a node may run fast or slow, as a part of one; 0.001 is 1 ms in each
+    /// second.</summary>
     public double ClockDriftMax { get; init; } = 0.0005;
 
     /// <summary>How far the wall clocks of nodes may lie apart.</summary>
@@ -27,7 +28,8 @@ public sealed record SimulationOptions
     /// <summary>Gets one line for each step; null for none.</summary>
     public TextWriter Story { get; init; }
 
-    /// <summary>The command that runs one seed again, with <c>{0}</c> for the seed. It is part of the text of a failed run.</summary>
+    /// <summary>The command that runs one seed again, with <c>{0}</c> for the seed. It is part of the text of a failed
+    /// run.</summary>
     public string ReplayCommand { get; init; } = "COLO_SIMULATION_SEED={0} with the same test";
 }
 
@@ -42,7 +44,8 @@ public sealed record NetworkPolicy
 
     public TimeSpan DelayMax { get; init; } = TimeSpan.FromMilliseconds(1);
 
-    /// <summary>The chance that a packet is lost and has to be sent again; 0 to 1. Several losses in a row double the wait.</summary>
+    /// <summary>The chance that a packet is lost and has to be sent again; 0 to 1. Several losses in a row double the
+    /// wait.</summary>
     public double LossProbability { get; init; }
 
     /// <summary>What the first loss costs. Linux waits 200 ms.</summary>

@@ -6,8 +6,8 @@ namespace Akka.Simulation;
 
 /// <summary>
 /// Any number of actor systems, their network and their clocks in one thread and in virtual time. Every choice (which
-/// mailbox is next, how long bytes travel, what is lost, how clocks drift) is drawn from one seed, so the same seed gives
-/// the same run, step by step. The code in it is that of production: it takes time from its scheduler, from
+/// mailbox is next, how long bytes travel, what is lost, how clocks drift) is drawn from one seed, so the same seed
+/// gives the same run, step by step. The code in it is that of production: it takes time from its scheduler, from
 /// <c>IWithTimers</c> or from an injected <see cref="TimeProvider"/>, and never leaves its thread. Code that does (the
 /// thread pool, a blocking wait, a clock of the machine) cannot be repeated; where it comes back into the world from
 /// another thread, the run fails and says so.
@@ -165,8 +165,8 @@ public sealed class SimulationWorld
     }
 
     /// <summary>
-    /// Runs code of the world. Without a synchronization context, an await goes on where its task completes, which is on
-    /// this thread; the context of a test runner would take it elsewhere.
+    /// Runs code of the world. Without a synchronization context, an await goes on where its task completes, which is
+    /// on this thread; the context of a test runner would take it elsewhere.
     /// </summary>
     internal void Enter(Action action)
     {
@@ -243,7 +243,8 @@ public sealed class SimulationWorld
         return true;
     }
 
-    /// <summary>What is due takes its place among what is ready: a thread may still run something else before.</summary>
+    /// <summary>What is due takes its place among what is ready: a thread may still run something else
+    /// before.</summary>
     private void Due()
     {
         var (node, action) = _later.Dequeue();

@@ -4,7 +4,8 @@ using System.Reflection;
 namespace Akka.Util;
 
 /// <summary>
-/// The version of an application: up to three numbers, then <c>-</c> or <c>+</c> and a rest. <c>1.2.3-M1</c> comes before
+/// The version of an application: up to three numbers, then <c>-</c> or <c>+</c> and a rest. <c>1.2.3-M1</c> comes
+/// before
 /// <c>1.2.3</c>; without numbers the text itself is compared.
 /// </summary>
 public class AppVersion : IComparable<AppVersion>, IEquatable<AppVersion>

@@ -6,8 +6,8 @@ using Colo.Vmm.Links;
 namespace Colo.Host.Cli;
 
 /// <summary>
-/// The command <c>colo cert init</c>: the cluster's own CA and a certificate for each node, as PEM files. Overwrites nothing; a
-/// CA that is already there is used again, so that nodes can be added.
+/// The command <c>colo cert init</c>: the cluster's own CA and a certificate for each node, as PEM files. Overwrites
+/// nothing; a CA that is already there is used again, so that nodes can be added.
 /// </summary>
 internal static class CertCommand
 {

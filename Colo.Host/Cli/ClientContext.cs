@@ -25,7 +25,8 @@ internal sealed class ClientContext(NodeClient? node, OutputFormat format, TextW
     /// <summary>Whether a person at a terminal sees the output.</summary>
     public bool IsTerminal { get; } = ReferenceEquals(output, Console.Out) && !Console.IsOutputRedirected;
 
-    /// <summary>Spectre's console on the same output; without colours and escape codes when that is not a terminal.</summary>
+    /// <summary>Spectre's console on the same output; without colours and escape codes when that is not a
+    /// terminal.</summary>
     public IAnsiConsole Screen => field ??= CreateScreen();
 
     public void WriteJson<T>(T value)

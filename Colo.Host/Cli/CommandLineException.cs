@@ -1,4 +1,5 @@
 namespace Colo.Host.Cli;
 
-/// <summary>A command line that cannot be carried out; the message names option, value and expectation. Exit code 2.</summary>
+/// <summary>A command line that cannot be carried out; the message names option, value and expectation. Exit code
+/// 2.</summary>
 internal sealed class CommandLineException(string message) : Exception(message);

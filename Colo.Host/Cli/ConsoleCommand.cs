@@ -4,7 +4,8 @@ using System.Threading.Channels;
 
 namespace Colo.Host.Cli;
 
-/// <summary>The command <c>colo console</c>: the guest's serial console over the management HTTP. Ctrl-A x leaves.</summary>
+/// <summary>The command <c>colo console</c>: the guest's serial console over the management HTTP. Ctrl-A x
+/// leaves.</summary>
 internal static class ConsoleCommand
 {
     private const string Help = "\r\n[colo] Ctrl-A x: leave the console; Ctrl-A Ctrl-A: send Ctrl-A; Ctrl-A c: this text\r\n";

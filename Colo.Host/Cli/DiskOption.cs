@@ -4,7 +4,8 @@ using Colo.Vmm.Machine;
 
 namespace Colo.Host.Cli;
 
-/// <summary><c>--disk file=PATH[,format=raw][,readonly][,serial=TEXT]</c> or <c>--disk nbd=URI[,readonly]</c>.</summary>
+/// <summary><c>--disk file=PATH[,format=raw][,readonly][,serial=TEXT]</c> or <c>--disk
+/// nbd=URI[,readonly]</c>.</summary>
 internal sealed record DiskOption(string? File, string? Nbd, bool ReadOnly, string Serial)
 {
     private const int SerialLengthMax = 20;

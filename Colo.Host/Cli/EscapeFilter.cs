@@ -1,8 +1,8 @@
 namespace Colo.Host.Cli;
 
 /// <summary>
-/// Finds the escape key in what is typed: Ctrl-A x ends the machine, Ctrl-A c shows help, Ctrl-A Ctrl-A (or Ctrl-A a) sends
-/// one Ctrl-A. Everything else passes.
+/// Finds the escape key in what is typed: Ctrl-A x ends the machine, Ctrl-A c shows help, Ctrl-A Ctrl-A (or Ctrl-A a)
+/// sends one Ctrl-A. Everything else passes.
 /// </summary>
 internal sealed class EscapeFilter(Action quit, Action help)
 {

@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Colo.Host.Cli;
 
 /// <summary>
-/// Guests that a script assembles from Debian packages, cached under <c>${COLO_CACHE:-$HOME/.cache/colo}/guests</c>. The script
-/// decides whether what is there is current, and shows its progress on standard error.
+/// Guests that a script assembles from Debian packages, cached under <c>${COLO_CACHE:-$HOME/.cache/colo}/guests</c>.
+/// The script decides whether what is there is current, and shows its progress on standard error.
 /// </summary>
 internal static class GuestImages
 {

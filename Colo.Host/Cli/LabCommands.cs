@@ -3,7 +3,8 @@ using Colo.Host.Demo;
 
 namespace Colo.Host.Cli;
 
-/// <summary>Commands for those who measure and test: <c>colo bench-ha</c>, which <c>./colo bench ha</c> starts, and <c>colo lab-test</c>.</summary>
+/// <summary>Commands for those who measure and test: <c>colo bench-ha</c>, which <c>./colo bench ha</c> starts, and
+/// <c>colo lab-test</c>.</summary>
 internal static class LabCommands
 {
     private static readonly Option<string?> Json = new("--json") { Description = "Write the figures to this file" };
@@ -45,7 +46,8 @@ internal static class LabCommands
         return bench;
     }
 
-    /// <summary>The hidden <c>colo lab-test SCENARIO</c>: faults one after another, judged by clients; tests/EndToEnd/Node runs it.</summary>
+    /// <summary>The hidden <c>colo lab-test SCENARIO</c>: faults one after another, judged by clients;
+    /// tests/EndToEnd/Node runs it.</summary>
     public static Command BuildTest()
     {
         var scenario = new Argument<string>("scenario");

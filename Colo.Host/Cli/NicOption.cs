@@ -8,7 +8,8 @@ using Colo.Vmm.Net.Backends;
 namespace Colo.Host.Cli;
 
 /// <summary>
-/// <c>--nic tap=NAME | stream=unix:PATH|tcp:HOST:PORT[,listen] | none [,mac=AA:BB:CC:DD:EE:FF] [,mtu=N] [,dump=FILE.pcap]</c>
+/// <c>--nic tap=NAME | stream=unix:PATH|tcp:HOST:PORT[,listen] | none [,mac=AA:BB:CC:DD:EE:FF] [,mtu=N]
+/// [,dump=FILE.pcap]</c>
 /// </summary>
 internal sealed record NicOption(string? Tap, StreamEndpoint? Stream, bool Listen, string? Dump, byte[]? Mac, int Mtu)
 {
@@ -56,7 +57,8 @@ internal sealed record NicOption(string? Tap, StreamEndpoint? Stream, bool Liste
         return new NicOptions(backend!, Mac ?? DefaultMac(index)) { Mtu = Mtu };
     }
 
-    /// <summary>The same command line gives the same address: locally administered, from a hash of what the card hangs on.</summary>
+    /// <summary>The same command line gives the same address: locally administered, from a hash of what the card hangs
+    /// on.</summary>
     private byte[] DefaultMac(int index)
     {
         byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{Tap}{Stream}{Dump}{index}"));

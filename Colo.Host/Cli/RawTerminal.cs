@@ -4,7 +4,8 @@ namespace Colo.Host.Cli;
 
 /// <summary>
 /// The terminal on standard input without line editing, echo and signals, so that every key reaches the guest; put back
-/// when disposed, also when the process ends by an exception or a signal. Does nothing when standard input is no terminal.
+/// when disposed, also when the process ends by an exception or a signal. Does nothing when standard input is no
+/// terminal.
 /// </summary>
 internal sealed unsafe partial class RawTerminal : IDisposable
 {

@@ -4,7 +4,8 @@ using Colo.Host.Node;
 
 namespace Colo.Host.Cli;
 
-/// <summary>The command <c>colo wait</c>, for scripts: returns when a VM is as wanted, or after the time-out with code 4.</summary>
+/// <summary>The command <c>colo wait</c>, for scripts: returns when a VM is as wanted, or after the time-out with code
+/// 4.</summary>
 internal static class WaitCommand
 {
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(200);

@@ -42,7 +42,8 @@ public sealed partial class ConfigurationLoader
         return loader;
     }
 
-    /// <summary>As <see cref="Load"/>, for a text that is no file; <paramref name="name"/> stands in messages.</summary>
+    /// <summary>As <see cref="Load"/>, for a text that is no file; <paramref name="name"/> stands in
+    /// messages.</summary>
     public static ConfigurationLoader Parse(string text, string name, IReadOnlyDictionary<string, string> environment)
     {
         var loader = new ConfigurationLoader();
@@ -56,7 +57,8 @@ public sealed partial class ConfigurationLoader
         return loader;
     }
 
-    /// <summary>Where a key was set: <c>file:line</c>; for a default or a missing key, the nearest parent that was set.</summary>
+    /// <summary>Where a key was set: <c>file:line</c>; for a default or a missing key, the nearest parent that was
+    /// set.</summary>
     public string PlaceOf(string key)
     {
         for (string path = key; path.Length > 0; path = Parent(path))

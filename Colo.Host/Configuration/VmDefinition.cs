@@ -93,7 +93,8 @@ public sealed record VmDisk(string Path, VmDiskMode Mode, bool ReadOnly, string 
     public string Device { get; init; } = "virtio-blk-pci";
 }
 
-/// <summary>An ICMP echo to the guest every <paramref name="Interval"/>; so many without answer count as silence.</summary>
+/// <summary>An ICMP echo to the guest every <paramref name="Interval"/>; so many without answer count as
+/// silence.</summary>
 public sealed record VmCheck(System.Net.IPAddress Address, TimeSpan Interval, int Misses);
 
 /// <summary>A NIC of a VM.</summary>

@@ -2,7 +2,8 @@ using System.Diagnostics;
 
 namespace Colo.Host.Demo;
 
-/// <summary>Counts and times the answers of a closed loop of small requests, and reports on the way and at the end.</summary>
+/// <summary>Counts and times the answers of a closed loop of small requests, and reports on the way and at the
+/// end.</summary>
 internal sealed class AnswerMeter(TimeSpan duration, TimeSpan interval, Action<ClientReport> report)
 {
     private readonly GapMeter gaps = new();

@@ -6,15 +6,16 @@ using Spectre.Console;
 namespace Colo.Host.Demo;
 
 /// <summary>
-/// The story of the demo: a protected guest, two clients, and both hosts lost one after the other. Tells what happens as
-/// it happens, and ends with a timeline and a verdict.
+/// The story of the demo: a protected guest, two clients, and both hosts lost one after the other. Tells what happens
+/// as it happens, and ends with a timeline and a verdict.
 /// </summary>
 internal sealed class DemoScript : IDisposable
 {
     private const long DownloadBytes = 24L << 20;
     private const long DownloadRate = 1 << 20;
 
-    /// <summary>Generous: a shared machine with both hosts, the witness, the clients and the guest's two copies on it.</summary>
+    /// <summary>Generous: a shared machine with both hosts, the witness, the clients and the guest's two copies on
+    /// it.</summary>
     private static readonly TimeSpan StepLimit = TimeSpan.FromMinutes(3);
 
     private static readonly HashSet<int> Told =
@@ -81,7 +82,8 @@ internal sealed class DemoScript : IDisposable
         await UntilAsync(() => download.Last?.Bytes > DownloadRate && requests.Last?.Bytes > 3, "the clients' first answers").ConfigureAwait(false);
     }
 
-    /// <summary>Loses the primary, waits for the takeover, brings the host back, waits until the pair is whole.</summary>
+    /// <summary>Loses the primary, waits for the takeover, brings the host back, waits until the pair is
+    /// whole.</summary>
     private async Task LoseAsync(NodeProcess primary)
     {
         NodeProcess survivor = cluster.Other(primary);

@@ -7,8 +7,8 @@ using Spectre.Console;
 namespace Colo.Host.Demo;
 
 /// <summary>
-/// Measures what protection costs: the same guest unprotected, in mode colo and in mode periodic, one after the other in one
-/// run; then how long clients stand still when the primary is lost.
+/// Measures what protection costs: the same guest unprotected, in mode colo and in mode periodic, one after the other
+/// in one run; then how long clients stand still when the primary is lost.
 /// </summary>
 internal sealed partial class HaBench : IDisposable
 {

@@ -23,9 +23,9 @@ public sealed record ClientReport(
 
 /// <summary>
 /// The clients of the demo and the end-to-end tests; they run as processes of their own in the client's namespace, and
-/// know nothing of failovers. <c>download</c>: one TCP connection, every byte checked against the sequence that the guest
-/// serves. <c>requests</c>: small HTTP requests, one after another, each on a connection of its own. <c>redis</c>: INCR on
-/// one connection, every answer checked. <c>echo</c>: datagrams.
+/// know nothing of failovers. <c>download</c>: one TCP connection, every byte checked against the sequence that the
+/// guest serves. <c>requests</c>: small HTTP requests, one after another, each on a connection of its own.
+/// <c>redis</c>: INCR on one connection, every answer checked. <c>echo</c>: datagrams.
 /// </summary>
 internal static class LabClient
 {
@@ -36,7 +36,8 @@ internal static class LabClient
     /// <param name="kind">download, requests, redis or echo.</param>
     /// <param name="address">The guest's.</param>
     /// <param name="amount">download: bytes; the others: seconds, 0 for ever.</param>
-    /// <param name="rate">download: bytes a second, 0 for as fast as it goes; the others: milliseconds between two requests.</param>
+    /// <param name="rate">download: bytes a second, 0 for as fast as it goes; the others: milliseconds between two
+    /// requests.</param>
     public static int Run(string kind, string address, long amount, long rate)
     {
         try
@@ -136,7 +137,8 @@ internal static class LabClient
         return 0;
     }
 
-    /// <summary>Every write that was acknowledged is there: counted on one connection, and at the end asked on another.</summary>
+    /// <summary>Every write that was acknowledged is there: counted on one connection, and at the end asked on
+    /// another.</summary>
     private static int Redis(string address, long seconds, long pauseMs)
     {
         using Socket socket = ConnectFirst(address, 6379);

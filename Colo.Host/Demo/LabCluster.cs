@@ -4,7 +4,8 @@ using Colo.Vmm.Links;
 
 namespace Colo.Host.Demo;
 
-/// <summary>Two hosts and a witness in a <see cref="NetworkLab"/>, with certificates, configurations and one VM named web.</summary>
+/// <summary>Two hosts and a witness in a <see cref="NetworkLab"/>, with certificates, configurations and one VM named
+/// web.</summary>
 public sealed class LabCluster : IDisposable
 {
     private const int DataPort = 7450;

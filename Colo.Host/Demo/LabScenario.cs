@@ -6,8 +6,8 @@ using Colo.Actors.Protocol;
 namespace Colo.Host.Demo;
 
 /// <summary>
-/// A cluster, a guest, some clients, and faults one after another; every step is judged by what the clients see. After a
-/// step that failed the later ones are not tried: they would start from a pair that nobody knows.
+/// A cluster, a guest, some clients, and faults one after another; every step is judged by what the clients see. After
+/// a step that failed the later ones are not tried: they would start from a pair that nobody knows.
 /// </summary>
 internal sealed class LabScenario : IDisposable
 {

@@ -2,7 +2,8 @@ using Colo.Actors.Protocol;
 
 namespace Colo.Host.Demo;
 
-/// <summary>The scenarios of <c>colo lab-test</c>; the names of their steps are what tests/EndToEnd/Node asks for.</summary>
+/// <summary>The scenarios of <c>colo lab-test</c>; the names of their steps are what tests/EndToEnd/Node asks
+/// for.</summary>
 internal static class LabScenarios
 {
     public static readonly string[] Names = ["faults", "checkpoints", "redis", "shutdown"];
@@ -60,7 +61,8 @@ internal static class LabScenarios
         });
     }
 
-    /// <summary>The primary is killed at some moment of a checkpoint, again and again; then a joiner while it is being filled.</summary>
+    /// <summary>The primary is killed at some moment of a checkpoint, again and again; then a joiner while it is being
+    /// filled.</summary>
     private static async Task CheckpointsAsync(LabScenario scenario)
     {
         await scenario.BeginAsync(Web).ConfigureAwait(false);
@@ -95,7 +97,8 @@ internal static class LabScenarios
         }).ConfigureAwait(false);
     }
 
-    /// <summary>A counter in redis, where a write that was acknowledged and lost would show in the next answer.</summary>
+    /// <summary>A counter in redis, where a write that was acknowledged and lost would show in the next
+    /// answer.</summary>
     private static async Task RedisAsync(LabScenario scenario)
     {
         await scenario.BeginAsync([("redis", 2)]).ConfigureAwait(false);

@@ -28,7 +28,8 @@ public sealed class NetworkLab
 
     private NetworkLab(IReadOnlyList<string> hosts) => Hosts = hosts;
 
-    /// <summary>Names of the namespaces that can run guests, in order: the n-th has the addresses .n of each network.</summary>
+    /// <summary>Names of the namespaces that can run guests, in order: the n-th has the addresses .n of each
+    /// network.</summary>
     public IReadOnlyList<string> Hosts { get; }
 
     public static string ClientAddress => "10.10.0.9";
@@ -36,7 +37,8 @@ public sealed class NetworkLab
     public static string WitnessAddress => "10.30.0.9";
 
     /// <summary>Builds the network for the given hosts, one to eight.</summary>
-    /// <exception cref="InvalidOperationException">A step failed; the message holds the command and what it printed.</exception>
+    /// <exception cref="InvalidOperationException">A step failed; the message holds the command and what it
+    /// printed.</exception>
     public static NetworkLab Create(params string[] hosts)
     {
         if (hosts.Length is 0 or > 8)
@@ -107,8 +109,8 @@ public sealed class NetworkLab
     }
 
     /// <summary>
-    /// Lets nothing, or all, pass between two hosts on every network that joins them; both still reach everybody else. Their
-    /// frames for each other go to an address that nobody has, so the loss is silent.
+    /// Lets nothing, or all, pass between two hosts on every network that joins them; both still reach everybody else.
+    /// Their frames for each other go to an address that nobody has, so the loss is silent.
     /// </summary>
     public void SetBetween(string one, string other, bool passes)
     {

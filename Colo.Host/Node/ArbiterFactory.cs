@@ -8,7 +8,8 @@ namespace Colo.Host.Node;
 /// <summary>Makes the arbiter that a configuration names.</summary>
 internal static class ArbiterFactory
 {
-    /// <param name="own">What this node keeps itself: as the witness, or as its note where the operator is the arbiter.</param>
+    /// <param name="own">What this node keeps itself: as the witness, or as its note where the operator is the
+    /// arbiter.</param>
     public static IArbiter Create(NodeOptions options, WitnessArbiterStore own, Func<PeerLinks> links) => options.Arbiter.Kind switch
     {
         ArbiterKind.Witness when options.IsWitness => own,

@@ -110,9 +110,8 @@ internal static class CommandApi
         string shown = parameters.Length > 200 ? $"({parameters.Length} characters)" : parameters;
         return node.Commands.RunAsync(id, vm, verb, parameters, from, async () =>
         {
-            node.Events.Add(
-                vm, new HostEvent(
-                EventCode.CommandReceived, Term.Zero, Epoch.Zero, $"{id}: {verb} {shown} from {from}"));
+            string order = $"{id}: {verb} {shown} from {from}";
+            node.Events.Add(vm, new HostEvent(EventCode.CommandReceived, Term.Zero, Epoch.Zero, order));
             Outcome outcome = await act().ConfigureAwait(false);
             return (outcome.State, outcome.Text);
         });

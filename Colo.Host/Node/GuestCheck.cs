@@ -4,8 +4,9 @@ using Colo.Host.Configuration;
 namespace Colo.Host.Node;
 
 /// <summary>
-/// Asks a guest by ICMP echo while this host answers for it, and says when it has fallen silent and when it answers again.
-/// It decides nothing: a guest that hangs hangs on both hosts. The hook <c>on-guest-silent</c> is the operator's.
+/// Asks a guest by ICMP echo while this host answers for it, and says when it has fallen silent and when it answers
+/// again. It decides nothing: a guest that hangs hangs on both hosts. The hook <c>on-guest-silent</c> is the
+/// operator's.
 /// </summary>
 internal sealed class GuestCheck : IDisposable
 {

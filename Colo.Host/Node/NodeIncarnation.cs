@@ -3,7 +3,8 @@ using Colo.Actors.Protocol;
 
 namespace Colo.Host.Node;
 
-/// <summary>Counts the lives of a node in its state directory, so that a host that has restarted is never taken for the one that left.</summary>
+/// <summary>Counts the lives of a node in its state directory, so that a host that has restarted is never taken for the
+/// one that left.</summary>
 internal static class NodeIncarnation
 {
     /// <summary>Takes the next number; durable before it is used.</summary>

@@ -51,7 +51,8 @@ internal static class QemuBackendFactory
             problem.Key.StartsWith("node.", StringComparison.Ordinal) ? $"colo.{problem}" : $"colo.vms.{vm.Name}.{problem}"),
     ];
 
-    /// <summary>Bytes of all disks as the guest sees them; zero while one cannot be read, which the check before a start will say.</summary>
+    /// <summary>Bytes of all disks as the guest sees them; zero while one cannot be read, which the check before a
+    /// start will say.</summary>
     public static long DiskBytes(VmDefinition vm)
     {
         try

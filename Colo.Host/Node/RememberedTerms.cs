@@ -4,8 +4,8 @@ using Colo.Actors.Protocol;
 namespace Colo.Host.Node;
 
 /// <summary>
-/// The last term in which this host's disk of a VM was in step with the VM's history, kept in the state directory so that a
-/// restarted host can tell it to the owner. Written after the fact: an older term only makes the copy longer.
+/// The last term in which this host's disk of a VM was in step with the VM's history, kept in the state directory so
+/// that a restarted host can tell it to the owner. Written after the fact: an older term only makes the copy longer.
 /// </summary>
 internal sealed class RememberedTerms
 {

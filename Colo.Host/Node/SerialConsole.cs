@@ -3,7 +3,8 @@ using Colo.Vmm.Devices.Uart;
 
 namespace Colo.Host.Node;
 
-/// <summary>The serial console of a guest: keeps the last output for whoever attaches, and takes input from them.</summary>
+/// <summary>The serial console of a guest: keeps the last output for whoever attaches, and takes input from
+/// them.</summary>
 public sealed class SerialConsole : IConsoleBackend
 {
     private const int KeptBytes = 64 << 10;
@@ -47,7 +48,8 @@ public sealed class SerialConsole : IConsoleBackend
         }
     }
 
-    /// <summary>What the guest has printed lately, then what it prints from now on; nothing between is left out.</summary>
+    /// <summary>What the guest has printed lately, then what it prints from now on; nothing between is left
+    /// out.</summary>
     public async IAsyncEnumerable<byte[]> Follow(
         [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)
     {

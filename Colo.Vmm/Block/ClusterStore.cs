@@ -126,8 +126,8 @@ internal sealed class ClusterStore
         return status;
     }
 
-    /// <summary>Reads the pages <paramref name="at"/> to <paramref name="end"/> - 1 of these clusters, whose slots are allocated, in
-    /// as few calls as the slots allow.</summary>
+    /// <summary>Reads the pages <paramref name="at"/> to <paramref name="end"/> - 1 of these clusters, whose slots are
+    /// allocated, in as few calls as the slots allow.</summary>
     public BlockStatus KeepPages(ReadOnlySpan<BufferCluster> clusters, int at, int end)
     {
         var status = BlockStatus.Ok;

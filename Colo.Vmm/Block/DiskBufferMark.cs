@@ -1,13 +1,15 @@
 namespace Colo.Vmm.Block;
 
-/// <summary>The header of the buffer file: what the disk is worth after a crash. A change is durable when the call returns.</summary>
+/// <summary>The header of the buffer file: what the disk is worth after a crash. A change is durable when the call
+/// returns.</summary>
 internal sealed class DiskBufferMark(IStorageFile file, long diskSizeBytes)
 {
     private DiskBufferHeader? _header;
 
     public bool IsSet => _header is not null;
 
-    /// <summary>From now on the disk counts as stale. NotSupported when a merge of an earlier life is not complete.</summary>
+    /// <summary>From now on the disk counts as stale. NotSupported when a merge of an earlier life is not
+    /// complete.</summary>
     public BlockStatus Begin(ulong term, ulong epoch)
     {
         var old = DiskBufferHeader.Load(file);

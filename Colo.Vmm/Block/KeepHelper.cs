@@ -3,9 +3,9 @@ using System.Diagnostics;
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// A second hand for keeping the old sectors of a large write: copying them is bound by what one processor can move. The
-/// other half is offered to the thread pool, and whoever comes first does it: a pool with no thread to spare costs nothing
-/// but the offer. The offering thread holds the clusters' locks until it has collected.
+/// A second hand for keeping the old sectors of a large write: copying them is bound by what one processor can move.
+/// The other half is offered to the thread pool, and whoever comes first does it: a pool with no thread to spare costs
+/// nothing but the offer. The offering thread holds the clusters' locks until it has collected.
 /// <code>Idle -- Offer --&gt; Offered -- pool: Execute --&gt; Taken --&gt; Idle (Collect waits)
 ///                        \-- Collect: done by the caller --&gt; Idle</code>
 /// </summary>
@@ -25,7 +25,8 @@ internal sealed class KeepHelper(ClusterStore store) : IThreadPoolWorkItem
     private bool _isDone;
     private BlockStatus _status;
 
-    /// <summary>Offers pages <paramref name="first"/> to <paramref name="end"/> - 1; false when the helper is busy.</summary>
+    /// <summary>Offers pages <paramref name="first"/> to <paramref name="end"/> - 1; false when the helper is
+    /// busy.</summary>
     public bool TryOffer(ReadOnlySpan<BufferCluster> clusters, int first, int end)
     {
         if (Interlocked.CompareExchange(ref _state, Preparing, Idle) != Idle)

@@ -1,6 +1,7 @@
 namespace Colo.Vmm.Cpu;
 
-/// <summary>Kinds of memory access, with the value of the matching R, W, X bit in a page table entry and in pmpcfg.</summary>
+/// <summary>Kinds of memory access, with the value of the matching R, W, X bit in a page table entry and in
+/// pmpcfg.</summary>
 internal enum AccessKind
 {
     Read = 1,

@@ -40,7 +40,8 @@ internal sealed unsafe class CsrFile(HartContext* context, Mmu mmu, IGuestClock 
         }
     }
 
-    /// <summary>Whether the present mode may read (and write) the register; existence is checked by the access.</summary>
+    /// <summary>Whether the present mode may read (and write) the register; existence is checked by the
+    /// access.</summary>
     public bool Permitted(int number, bool write)
     {
         PrivilegeMode mode = context->Privilege;

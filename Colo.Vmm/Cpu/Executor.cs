@@ -13,7 +13,8 @@ namespace Colo.Vmm.Cpu;
 internal sealed unsafe class Executor(
     HartContext* context, Mmu mmu, CsrFile csrs, TrapUnit traps, CodeCache code, SlowPath slow)
 {
-    /// <summary>Traps in a row without a retired instruction after which Run returns, so that its owner stays in control.</summary>
+    /// <summary>Traps in a row without a retired instruction after which Run returns, so that its owner stays in
+    /// control.</summary>
     private const int TrapStormMax = 10_000;
 
     private const HartStop GoOn = 0;

@@ -66,7 +66,8 @@ public sealed unsafe class Hart : IDisposable, IRamClient
     /// <summary>What the compiling tier has done; null when there is none. Any thread.</summary>
     internal RegionCounters? TierCounters => _tier?.Counters;
 
-    /// <summary>The deadline of stimecmp in mtime ticks, or <see cref="ulong.MaxValue"/> when Sstc is off or it has fired.</summary>
+    /// <summary>The deadline of stimecmp in mtime ticks, or <see cref="ulong.MaxValue"/> when Sstc is off or it has
+    /// fired.</summary>
     public ulong NextTimerDeadline =>
         _csrs.SstcEnabled && (_csrs.Mip & CsrFile.InterruptStip) == 0 ? _context->Cold.Stimecmp : ulong.MaxValue;
 
@@ -118,10 +119,12 @@ public sealed unsafe class Hart : IDisposable, IRamClient
         _csrs.Attend();
     }
 
-    /// <summary>Makes <see cref="Run"/> compare stimecmp with the clock at the next block boundary. Any thread.</summary>
+    /// <summary>Makes <see cref="Run"/> compare stimecmp with the clock at the next block boundary. Any
+    /// thread.</summary>
     public void PollTimer() => Interlocked.Or(ref _context->Pending, HartContext.PendingTimer);
 
-    /// <summary>Makes <see cref="Run"/>, now or when next called, return at an instruction boundary. Any thread.</summary>
+    /// <summary>Makes <see cref="Run"/>, now or when next called, return at an instruction boundary. Any
+    /// thread.</summary>
     public void RequestStop() => Interlocked.Or(ref _context->Pending, HartContext.PendingStop);
 
     /// <summary>Stops the hart until Reset or Restore. On the hart's thread (a device or the firmware).</summary>
@@ -243,8 +246,8 @@ public sealed unsafe class Hart : IDisposable, IRamClient
     }
 
     /// <summary>
-    /// Asks the hart to forget things before it executes another instruction. Any thread; the answer is awaited with the
-    /// number returned.
+    /// Asks the hart to forget things before it executes another instruction. Any thread; the answer is awaited with
+    /// the number returned.
     /// </summary>
     internal int RequestFence(HartFence kinds)
     {
@@ -254,7 +257,8 @@ public sealed unsafe class Hart : IDisposable, IRamClient
         return number;
     }
 
-    /// <summary>Waits for a fence asked of this hart. <paramref name="waiting"/> is the hart whose thread this is: it answers meanwhile.</summary>
+    /// <summary>Waits for a fence asked of this hart. <paramref name="waiting"/> is the hart whose thread this is: it
+    /// answers meanwhile.</summary>
     internal void AwaitFence(int number, Hart waiting)
     {
         var spin = default(SpinWait);

@@ -29,7 +29,8 @@ internal unsafe struct HartContext
     /// <summary>Address of the current block's first instruction, of the next instruction between blocks.</summary>
     public ulong Pc;
 
-    /// <summary>Tested at every block boundary; set by any thread with a locked operation. Zero in the normal case.</summary>
+    /// <summary>Tested at every block boundary; set by any thread with a locked operation. Zero in the normal
+    /// case.</summary>
     public int Pending;
 
     /// <summary>mstatus.FS: 0 is off, 3 is dirty.</summary>
@@ -67,10 +68,12 @@ internal unsafe struct HartContext
 
     public PrivilegeMode Privilege;
 
-    /// <summary>1 while the hart executes, so that a fence asked of it takes effect at once only if it answers.</summary>
+    /// <summary>1 while the hart executes, so that a fence asked of it takes effect at once only if it
+    /// answers.</summary>
     public int Running;
 
-    /// <summary>Fences asked for by other harts (<see cref="HartFence"/>), their number, and the number of the last one done.</summary>
+    /// <summary>Fences asked for by other harts (<see cref="HartFence"/>), their number, and the number of the last one
+    /// done.</summary>
     public int FenceKinds;
     public int FencesAsked;
     public int FencesDone;

@@ -20,7 +20,8 @@ public sealed record HartOptions
     /// </summary>
     public int CompiledInstructionsMax { get; init; } = 120_000;
 
-    /// <summary>Offers stimecmp (Sstc), enabled through menvcfg.STCE, which resets to 1 when built-in firmware runs.</summary>
+    /// <summary>Offers stimecmp (Sstc), enabled through menvcfg.STCE, which resets to 1 when built-in firmware
+    /// runs.</summary>
     public bool Sstc { get; init; } = true;
 
     /// <summary>Number of PMP entries, 0, 16 or 64 in hardware; 16 here, or 0 to leave the registers out.</summary>

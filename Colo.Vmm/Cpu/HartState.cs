@@ -24,7 +24,8 @@ public unsafe struct HartState
     public ulong Mideleg;
     public ulong Mie;
 
-    /// <summary>Bits 0 to 15 as in mip; bit 41 is the external SEIP line (kept apart from the software-written bit 9).</summary>
+    /// <summary>Bits 0 to 15 as in mip; bit 41 is the external SEIP line (kept apart from the software-written bit
+    /// 9).</summary>
     public ulong Mip;
 
     public ulong Mtvec;
@@ -42,14 +43,16 @@ public unsafe struct HartState
     public ulong Senvcfg;
     public ulong Stimecmp;
 
-    /// <summary>mcycle and minstret relative to <see cref="InstructionsRetired"/>, or their value while inhibited.</summary>
+    /// <summary>mcycle and minstret relative to <see cref="InstructionsRetired"/>, or their value while
+    /// inhibited.</summary>
     public ulong CycleOffset;
 
     public ulong InstretOffset;
     public fixed ulong PmpAddress[16];
     public fixed byte PmpConfig[16];
 
-    /// <summary>Physical address of the LR reservation, or all ones when there is none, and the value that LR read.</summary>
+    /// <summary>Physical address of the LR reservation, or all ones when there is none, and the value that LR
+    /// read.</summary>
     public ulong ReservationAddress;
 
     public ulong ReservationValue;

@@ -15,6 +15,7 @@ public enum HartStop
     /// </summary>
     WaitForInterrupt = 3,
 
-    /// <summary>A device or the firmware called <see cref="Hart.Halt"/>; Run returns this until <see cref="Hart.Reset"/> or Restore.</summary>
+    /// <summary>A device or the firmware called <see cref="Hart.Halt"/>; Run returns this until
+    /// <see cref="Hart.Reset"/> or Restore.</summary>
     Halted = 4,
 }

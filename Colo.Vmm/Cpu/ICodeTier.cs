@@ -14,7 +14,8 @@ internal unsafe interface ICodeTier
     /// </summary>
     void BlockIsHot(CodeBlock* block);
 
-    /// <summary>Whether regions are waiting to be installed; polled at block boundaries with the pending word.</summary>
+    /// <summary>Whether regions are waiting to be installed; polled at block boundaries with the pending
+    /// word.</summary>
     void InstallFinished();
 
     /// <summary>

@@ -65,7 +65,8 @@ internal sealed unsafe class Mmu : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TlbEntry* Probe(TlbEntry* array, ulong address) => array + (address >> 12 & (EntryCount - 1));
 
-    /// <summary>The tag that an access must find: that of its last byte, so one that leaves the page never matches.</summary>
+    /// <summary>The tag that an access must find: that of its last byte, so one that leaves the page never
+    /// matches.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Tag(ulong address, int size) => address + (ulong)(size - 1) & ~PageMask;
 
@@ -261,7 +262,8 @@ internal sealed unsafe class Mmu : IDisposable
         return GrantWrite(address, size, physical, wholePage, entry);
     }
 
-    /// <summary>Translates for an access by the present mode; used by LR too, which needs the physical address.</summary>
+    /// <summary>Translates for an access by the present mode; used by LR too, which needs the physical
+    /// address.</summary>
     public bool Resolve(ulong address, int size, AccessKind kind, out ulong physical, out bool wholePage)
     {
         PrivilegeMode mode = kind == AccessKind.Fetch ? _context->Privilege : _dataMode;
@@ -389,7 +391,8 @@ internal sealed unsafe class Mmu : IDisposable
                 return host;
             }
 
-            // Another hart may be about to decode the page: either it finds this entry and waits for us, or we see its mark.
+            // Another hart may be about to decode the page: either it finds this entry and waits for us, or we see its
+            // mark.
             Interlocked.MemoryBarrier();
             if (!_ram.IsCodePage(page))
             {

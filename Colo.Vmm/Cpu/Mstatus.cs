@@ -1,6 +1,7 @@
 namespace Colo.Vmm.Cpu;
 
-/// <summary>Fields of mstatus (privileged specification, section 3.1.6). FS lives in <see cref="HartContext.Fs"/>.</summary>
+/// <summary>Fields of mstatus (privileged specification, section 3.1.6). FS lives in
+/// <see cref="HartContext.Fs"/>.</summary>
 internal static class Mstatus
 {
     public const ulong Sie = 1UL << 1;

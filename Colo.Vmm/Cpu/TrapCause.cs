@@ -1,6 +1,7 @@
 namespace Colo.Vmm.Cpu;
 
-/// <summary>Exception codes of mcause and scause (privileged specification, table "mcause values after trap").</summary>
+/// <summary>Exception codes of mcause and scause (privileged specification, table "mcause values after
+/// trap").</summary>
 internal static class TrapCause
 {
     public const ulong InstructionMisaligned = 0;

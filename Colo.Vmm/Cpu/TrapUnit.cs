@@ -2,7 +2,8 @@ using System.Numerics;
 
 namespace Colo.Vmm.Cpu;
 
-/// <summary>Entry into and return from traps, and the choice of interrupts (privileged specification, 3.1.6 to 3.1.9, 12.1.3).</summary>
+/// <summary>Entry into and return from traps, and the choice of interrupts (privileged specification, 3.1.6 to 3.1.9,
+/// 12.1.3).</summary>
 internal sealed unsafe class TrapUnit(HartContext* context, Mmu mmu, CsrFile csrs)
 {
     /// <summary>Enters the handler for an exception of the instruction at pc.</summary>

@@ -1,4 +1,5 @@
 namespace Colo.Vmm.Devices;
 
-/// <summary>What of a device is saved and restored: plain data, already checked, without caches and without queues of the host.</summary>
+/// <summary>What of a device is saved and restored: plain data, already checked, without caches and without queues of
+/// the host.</summary>
 internal abstract record DeviceState;

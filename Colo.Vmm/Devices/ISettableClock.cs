@@ -7,6 +7,7 @@ internal interface ISettableClock : IGuestClock
 {
     void SetTime(ulong ticks);
 
-    /// <summary>Wall-clock time of the guest in nanoseconds since 1970; never goes back, not even after a move to another host.</summary>
+    /// <summary>Wall-clock time of the guest in nanoseconds since 1970; never goes back, not even after a move to
+    /// another host.</summary>
     ulong ReadWallClockNanoseconds();
 }

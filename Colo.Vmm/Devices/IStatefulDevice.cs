@@ -10,7 +10,8 @@ internal interface IStatefulDevice
     /// <summary>Four ASCII characters that name the kind of device.</summary>
     string SectionTag { get; }
 
-    /// <summary>Version that <see cref="Save"/> writes. <see cref="Decode"/> is never called with a newer one.</summary>
+    /// <summary>Version that <see cref="Save"/> writes. <see cref="Decode"/> is never called with a newer
+    /// one.</summary>
     ushort StateVersion { get; }
 
     /// <summary>Back to power-on. Also drops what waits in host-side queues.</summary>
@@ -19,8 +20,8 @@ internal interface IStatefulDevice
     void Save(StateWriter writer);
 
     /// <summary>
-    /// Reads and checks a section; null (and <see cref="StateReader.Error"/> set) when it cannot be this device's state.
-    /// Changes nothing.
+    /// Reads and checks a section; null (and <see cref="StateReader.Error"/> set) when it cannot be this device's
+    /// state. Changes nothing.
     /// </summary>
     DeviceState? Decode(ref StateReader reader, ushort version);
 

@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 namespace Colo.Vmm.Links;
 
 /// <summary>
-/// How the host's kernel schedules threads of ours. A frame passes four threads on its way from the replica's card to the
-/// LAN, each of which computes for microseconds, beside guests that compute for ever; if each of them waits for its turn
-/// behind a guest, an answer takes tens of milliseconds on a busy host.
+/// How the host's kernel schedules threads of ours. A frame passes four threads on its way from the replica's card to
+/// the LAN, each of which computes for microseconds, beside guests that compute for ever; if each of them waits for its
+/// turn behind a guest, an answer takes tens of milliseconds on a busy host.
 /// </summary>
 internal static partial class HostThread
 {
@@ -33,7 +33,8 @@ internal static partial class HostThread
             return;
         }
 
-        // struct sched_attr: u32 size, u32 policy (0: other), u64 flags, i32 nice, u32 priority, u64 runtime (the slice), ...
+        // struct sched_attr: u32 size, u32 policy (0: other), u64 flags, i32 nice, u32 priority, u64 runtime (the
+        // slice), ...
         Span<byte> attributes = stackalloc byte[AttributesSize];
         attributes.Clear();
         MemoryMarshal.Write(attributes, (uint)AttributesSize);

@@ -18,8 +18,9 @@ using Colo.Vmm.Memory;
 namespace Colo.Vmm.Machine;
 
 /// <summary>
-/// RAM, harts, devices and the wires between them, laid out like QEMU's <c>virt</c> machine. Driven by <see cref="RunLoop"/>,
-/// or by a test. What is not a hart's own is touched under <see cref="DeviceLock"/>, or while the machine stands.
+/// RAM, harts, devices and the wires between them, laid out like QEMU's <c>virt</c> machine. Driven by
+/// <see cref="RunLoop"/>, or by a test. What is not a hart's own is touched under <see cref="DeviceLock"/>, or while
+/// the machine stands.
 /// </summary>
 internal sealed class Board : IDisposable
 {
@@ -75,7 +76,8 @@ internal sealed class Board : IDisposable
 
     public MmioBus Bus { get; }
 
-    /// <summary>Held by whoever touches a device: the harts' accesses, the built-in firmware, and the thread that serves them.</summary>
+    /// <summary>Held by whoever touches a device: the harts' accesses, the built-in firmware, and the thread that
+    /// serves them.</summary>
     public Lock DeviceLock { get; } = new();
 
     public MachineClock Clock { get; }
@@ -169,7 +171,8 @@ internal sealed class Board : IDisposable
         }
     }
 
-    /// <summary>Finishes disk requests that have been answered, and nothing else: the machine is about to stand still.</summary>
+    /// <summary>Finishes disk requests that have been answered, and nothing else: the machine is about to stand
+    /// still.</summary>
     public void ServiceDisks()
     {
         foreach (BlockDevice disk in Disks)
@@ -209,7 +212,8 @@ internal sealed class Board : IDisposable
         return next;
     }
 
-    /// <summary>Runs one hart and keeps the machine-wide count of instructions, which must not jump when a hart is reset.</summary>
+    /// <summary>Runs one hart and keeps the machine-wide count of instructions, which must not jump when a hart is
+    /// reset.</summary>
     public HartStop Run(HartSlot slot, long budget, out long retired)
     {
         if (Options.UsesHartThreads)

@@ -8,8 +8,8 @@ using Colo.Vmm.Devices.Virtio;
 namespace Colo.Vmm.Machine;
 
 /// <summary>
-/// The device tree of the board. Only what the machine is fast at is advertised, because kernels patch themselves for every
-/// extension that they find.
+/// The device tree of the board. Only what the machine is fast at is advertised, because kernels patch themselves for
+/// every extension that they find.
 /// </summary>
 internal static class DeviceTree
 {

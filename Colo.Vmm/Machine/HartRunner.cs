@@ -4,12 +4,13 @@ using Colo.Vmm.Cpu;
 namespace Colo.Vmm.Machine;
 
 /// <summary>
-/// One of the machine's threads with the harts that it runs: all of them in turn, or one. Sleeps when all its harts wait.
-/// The machine's first runner also serves the devices.
+/// One of the machine's threads with the harts that it runs: all of them in turn, or one. Sleeps when all its harts
+/// wait. The machine's first runner also serves the devices.
 /// </summary>
 internal sealed class HartRunner : IDisposable
 {
-    /// <summary>A hart alone on its thread runs for about as long as this between looks at its timer, in guest ticks of 100 ns.</summary>
+    /// <summary>A hart alone on its thread runs for about as long as this between looks at its timer, in guest ticks of
+    /// 100 ns.</summary>
     private const ulong SliceTicksLow = 500;
 
     private const ulong SliceTicksHigh = 2000;
@@ -177,7 +178,8 @@ internal sealed class HartRunner : IDisposable
         }
     }
 
-    /// <summary>By instruction count a slice ends with the next deadline, so that timers fire at an exact instruction.</summary>
+    /// <summary>By instruction count a slice ends with the next deadline, so that timers fire at an exact
+    /// instruction.</summary>
     private long Budget(ulong now)
     {
         if (!_inTurn)
@@ -264,7 +266,8 @@ internal sealed class HartRunner : IDisposable
         return TimeSpan.FromTicks(deadline <= now ? 0 : (long)Math.Min(deadline - now, Hour));
     }
 
-    /// <summary>HTIF: a bare program ends by storing (code &lt;&lt; 1 | 1) to tohost; other values ask the host for a service.</summary>
+    /// <summary>HTIF: a bare program ends by storing (code &lt;&lt; 1 | 1) to tohost; other values ask the host for a
+    /// service.</summary>
     private void PollHtif()
     {
         if (_board.Guest.HtifToHost is not { } address || !_board.Ram.TryReadUInt64(address, out ulong value) || value == 0)

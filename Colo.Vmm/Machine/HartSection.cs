@@ -5,7 +5,8 @@ using Colo.Vmm.Devices;
 
 namespace Colo.Vmm.Machine;
 
-/// <summary>A hart as a section of the state: the bytes of <see cref="HartState"/>, whose layout is frozen by its version.</summary>
+/// <summary>A hart as a section of the state: the bytes of <see cref="HartState"/>, whose layout is frozen by its
+/// version.</summary>
 internal sealed class HartSection(HartSlot slot) : IStatefulDevice
 {
     public string SectionTag => $"HRT{slot.Hart.HartId}";

@@ -28,7 +28,8 @@ internal sealed class HartSlot : IHartInterrupts
     /// <summary>Deadline set by the SBI's set_timer when the hart has no stimecmp.</summary>
     public ulong SbiTimer { get; set; } = ulong.MaxValue;
 
-    /// <summary>Time spent executing, in ticks of the stopwatch. Written by the hart's thread, read by anyone.</summary>
+    /// <summary>Time spent executing, in ticks of the stopwatch. Written by the hart's thread, read by
+    /// anyone.</summary>
     public long RunningTicks { get; set; }
 
     public ulong NextDeadline => Math.Min(Hart.NextTimerDeadline, SbiTimer);

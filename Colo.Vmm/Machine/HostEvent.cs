@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Colo.Vmm.Machine;
 
 /// <summary>
-/// An event that one thread waits for with a deadline of microseconds; the waits of the framework round up to milliseconds,
-/// which would be felt in every short sleep of the guest. Linux eventfd and ppoll.
+/// An event that one thread waits for with a deadline of microseconds; the waits of the framework round up to
+/// milliseconds, which would be felt in every short sleep of the guest. Linux eventfd and ppoll.
 /// </summary>
 internal sealed partial class HostEvent : IDisposable
 {

@@ -1,6 +1,7 @@
 namespace Colo.Vmm.Machine;
 
-/// <summary>A file that the machine should start from cannot be used; the message names file, value and expectation.</summary>
+/// <summary>A file that the machine should start from cannot be used; the message names file, value and
+/// expectation.</summary>
 public sealed class LoadException : Exception
 {
     public LoadException(string message)

@@ -2,7 +2,8 @@ using Colo.Vmm.Devices;
 
 namespace Colo.Vmm.Machine;
 
-/// <summary>The scheduling of the harts as a section of the state, so that a reproducible run goes on with the same trace.</summary>
+/// <summary>The scheduling of the harts as a section of the state, so that a reproducible run goes on with the same
+/// trace.</summary>
 internal sealed class LoopSection(Board board, RunLoop loop) : IStatefulDevice
 {
     public string SectionTag => "LOOP";

@@ -3,10 +3,11 @@ using Colo.Vmm.Devices;
 namespace Colo.Vmm.Machine;
 
 /// <summary>
-/// Guest time. In real time it follows the <see cref="TimeProvider"/> while the machine runs and stands while it is paused;
-/// by instruction count it is a function of the instructions retired and of the idle time skipped. The value is part of
-/// the state, so after a move to another host time goes on where it stood; the wall clock never goes back either.
-/// Time is read on any of the machine's threads, or by anyone while paused; the rest is done under the device lock.
+/// Guest time. In real time it follows the <see cref="TimeProvider"/> while the machine runs and stands while it is
+/// paused; by instruction count it is a function of the instructions retired and of the idle time skipped. The value is
+/// part of the state, so after a move to another host time goes on where it stood; the wall clock never goes back
+/// either. Time is read on any of the machine's threads, or by anyone while paused; the rest is done under the device
+/// lock.
 /// </summary>
 internal sealed class MachineClock : ISettableClock, IStatefulDevice
 {

@@ -6,8 +6,9 @@ using Colo.Vmm.Memory;
 namespace Colo.Vmm.Machine;
 
 /// <summary>
-/// A whole machine as a file: device state, then RAM in groups of 64 pages. A group says in one bit for each page whether it
-/// is more than zeroes; only those pages follow, then the group's CRC-32C. Layout in docs/protocol-machine-state.md.
+/// A whole machine as a file: device state, then RAM in groups of 64 pages. A group says in one bit for each page
+/// whether it is more than zeroes; only those pages follow, then the group's CRC-32C. Layout in
+/// docs/protocol-machine-state.md.
 /// </summary>
 internal static class MachineFile
 {

@@ -3,7 +3,8 @@ using Colo.Vmm.Devices.Uart;
 
 namespace Colo.Vmm.Machine;
 
-/// <summary>Everything that a machine is built from. The machine disposes of disks, back ends and consoles given here.</summary>
+/// <summary>Everything that a machine is built from. The machine disposes of disks, back ends and consoles given
+/// here.</summary>
 public sealed record MachineOptions
 {
     public const int HartCountMax = 8;
@@ -17,8 +18,8 @@ public sealed record MachineOptions
     public int HartCount { get; init; } = 1;
 
     /// <summary>
-    /// Whether each hart runs on a thread of its own when there are several; default true. By instruction count they run
-    /// in turn on one thread whatever this says, so that two runs give the same trace.
+    /// Whether each hart runs on a thread of its own when there are several; default true. By instruction count they
+    /// run in turn on one thread whatever this says, so that two runs give the same trace.
     /// </summary>
     public bool HartThreads { get; init; } = true;
 
@@ -56,7 +57,8 @@ public sealed record MachineOptions
     /// <summary>Whether there is a power button, a virtio input device; left out when no slot is free for it.</summary>
     public bool PowerButton { get; init; } = true;
 
-    /// <summary>Seed of all randomness that the machine gives to the guest; null: the host's. Set for reproducible runs.</summary>
+    /// <summary>Seed of all randomness that the machine gives to the guest; null: the host's. Set for reproducible
+    /// runs.</summary>
     public ulong? Seed { get; init; }
 
     public ClockMode Clock { get; init; } = ClockMode.RealTime;

@@ -8,8 +8,8 @@ namespace Colo.Vmm.Machine;
 
 /// <summary>
 /// The machine's state without RAM as one stream of bytes: magic, version, sections, CRC-32C. Layout in
-/// docs/protocol-machine-state.md. Nothing in a stream is believed: length and checksum come first, then every section is
-/// decoded and checked, and only when all are good does the machine change.
+/// docs/protocol-machine-state.md. Nothing in a stream is believed: length and checksum come first, then every section
+/// is decoded and checked, and only when all are good does the machine change.
 /// </summary>
 internal sealed class MachineStateCodec
 {
@@ -35,7 +35,8 @@ internal sealed class MachineStateCodec
     {
         _board = board;
         _sectionWriter = new StateWriter(_section);
-        // The clock comes first: devices compute their deadlines from it. Harts come before devices, whose lines drive mip.
+        // The clock comes first: devices compute their deadlines from it. Harts come before devices, whose lines drive
+        // mip.
         _sections =
         [
             board.Clock, new LoopSection(board, loop),

@@ -10,13 +10,14 @@ namespace Colo.Vmm.Machine;
 ///   running -> power-off, program exit, Stop -> ended
 /// </code>
 /// The first thread owns the machine: only it serves devices, parks, resets and ends, after the others stand. Harts on
-/// threads of their own share nothing but RAM, whose pages have their own protocol (<see cref="Memory.GuestRam"/>), and the
-/// board, which is touched under <see cref="Board.DeviceLock"/> only, or by anyone while the machine is parked. Threads
-/// from outside leave work in the devices' queues and call <see cref="Wake"/>.
+/// threads of their own share nothing but RAM, whose pages have their own protocol (<see cref="Memory.GuestRam"/>), and
+/// the board, which is touched under <see cref="Board.DeviceLock"/> only, or by anyone while the machine is parked.
+/// Threads from outside leave work in the devices' queues and call <see cref="Wake"/>.
 /// </summary>
 internal sealed class RunLoop : IMachineWaker, IDisposable
 {
-    /// <summary>Instructions that a hart runs before the next one has its turn: about 100 microseconds when interpreted.</summary>
+    /// <summary>Instructions that a hart runs before the next one has its turn: about 100 microseconds when
+    /// interpreted.</summary>
     public const long SliceLength = 20_000;
 
     private readonly object _gate = new();
@@ -76,7 +77,8 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
         }
     }
 
-    /// <summary>Returns when all harts stand at an instruction boundary and no disk request is in flight. Not from the machine's threads.</summary>
+    /// <summary>Returns when all harts stand at an instruction boundary and no disk request is in flight. Not from the
+    /// machine's threads.</summary>
     public void Pause()
     {
         _pauseRequested = true;
@@ -204,7 +206,8 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
         {
             if (isFirst)
             {
-                // Whether Resume came before this thread's first look or comes later: the clock begins to run in one place only.
+                // Whether Resume came before this thread's first look or comes later: the clock begins to run in one
+                // place only.
                 Park();
             }
 
@@ -318,7 +321,8 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
         ReleaseOthers();
     }
 
-    /// <summary>The last act of the first thread: nothing of the machine moves when others hear that it has ended.</summary>
+    /// <summary>The last act of the first thread: nothing of the machine moves when others hear that it has
+    /// ended.</summary>
     private void Finish()
     {
         for (int i = 1; i < _runners.Length; i++)

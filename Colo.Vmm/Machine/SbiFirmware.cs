@@ -4,9 +4,9 @@ using Colo.Vmm.Devices.Reset;
 namespace Colo.Vmm.Machine;
 
 /// <summary>
-/// The supervisor binary interface as part of the machine: base, TIME, IPI, RFENCE, HSM, SRST and DBCN of SBI 2.0; anything
-/// else is probed as absent and answered with "not supported". Called on the thread of the calling hart; other harts may
-/// be running on theirs.
+/// The supervisor binary interface as part of the machine: base, TIME, IPI, RFENCE, HSM, SRST and DBCN of SBI 2.0;
+/// anything else is probed as absent and answered with "not supported". Called on the thread of the calling hart; other
+/// harts may be running on theirs.
 /// </summary>
 internal sealed class SbiFirmware(Board board) : ISbiHandler
 {
@@ -126,8 +126,8 @@ internal sealed class SbiFirmware(Board board) : ISbiHandler
             }
         }
 
-        // The call returns when all have done it. Two harts may do this to each other, so the own requests are served meanwhile;
-        // the device lock is not held, or a hart that waits for it could not answer.
+        // The call returns when all have done it. Two harts may do this to each other, so the own requests are served
+        // meanwhile; the device lock is not held, or a hart that waits for it could not answer.
         for (int i = 0; i < board.Harts.Length; i++)
         {
             if ((mask & (1ul << i)) != 0 && i != hart.HartId)
@@ -238,7 +238,8 @@ internal sealed class SbiFirmware(Board board) : ISbiHandler
         }
     }
 
-    /// <summary>The harts that a call with (hart_mask, hart_mask_base) in a0 and a1 means; false when one does not exist.</summary>
+    /// <summary>The harts that a call with (hart_mask, hart_mask_base) in a0 and a1 means; false when one does not
+    /// exist.</summary>
     private bool TrySelect(Hart hart, out ulong mask)
     {
         ulong all = (1ul << board.Harts.Length) - 1;

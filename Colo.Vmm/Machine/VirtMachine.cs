@@ -91,9 +91,9 @@ public sealed class VirtMachine : IDisposable
     }
 
     /// <summary>
-    /// Stops the machine. On return all harts stand at an instruction boundary, disk requests in flight are finished, console
-    /// output is written, and nothing of the machine changes until <see cref="Resume"/>. Frames that arrive meanwhile queue
-    /// in the cards, within bounds. Nothing to do when it stands already.
+    /// Stops the machine. On return all harts stand at an instruction boundary, disk requests in flight are finished,
+    /// console output is written, and nothing of the machine changes until <see cref="Resume"/>. Frames that arrive
+    /// meanwhile queue in the cards, within bounds. Nothing to do when it stands already.
     /// </summary>
     public void Pause()
     {
@@ -127,7 +127,8 @@ public sealed class VirtMachine : IDisposable
         Report(new MachineEvent.Resumed());
     }
 
-    /// <summary>Does something while the machine stands, without the events of a pause; for a few microseconds of looking.</summary>
+    /// <summary>Does something while the machine stands, without the events of a pause; for a few microseconds of
+    /// looking.</summary>
     internal T WhileStanding<T>(Func<T> action)
     {
         lock (_control)
@@ -192,7 +193,8 @@ public sealed class VirtMachine : IDisposable
         }
     }
 
-    /// <summary>Harts, clock and devices, without RAM. Only while paused. Layout: docs/protocol-machine-state.md.</summary>
+    /// <summary>Harts, clock and devices, without RAM. Only while paused. Layout:
+    /// docs/protocol-machine-state.md.</summary>
     public void SaveDevices(IBufferWriter<byte> destination)
     {
         RequirePaused();
@@ -200,8 +202,9 @@ public sealed class VirtMachine : IDisposable
     }
 
     /// <summary>
-    /// Takes what <see cref="SaveDevices"/> of an equally built machine wrote. Only while paused. Everything is checked before
-    /// anything changes; then every device is reset and takes its state. Frames that waited in the cards are dropped.
+    /// Takes what <see cref="SaveDevices"/> of an equally built machine wrote. Only while paused. Everything is checked
+    /// before anything changes; then every device is reset and takes its state. Frames that waited in the cards are
+    /// dropped.
     /// </summary>
     public RestoreResult RestoreDevices(ReadOnlySpan<byte> state)
     {
@@ -210,8 +213,8 @@ public sealed class VirtMachine : IDisposable
     }
 
     /// <summary>
-    /// Moves guest time on, so that it has passed while the machine stood. Only while paused; without effect on a clock that
-    /// counts instructions.
+    /// Moves guest time on, so that it has passed while the machine stood. Only while paused; without effect on a clock
+    /// that counts instructions.
     /// </summary>
     public void AdvanceClock(TimeSpan elapsed)
     {
@@ -226,7 +229,8 @@ public sealed class VirtMachine : IDisposable
         _board.Clock.CatchUp();
     }
 
-    /// <summary>What <see cref="RestoreDevices"/> would say against the state; null: nothing. Changes nothing.</summary>
+    /// <summary>What <see cref="RestoreDevices"/> would say against the state; null: nothing. Changes
+    /// nothing.</summary>
     public string? CheckDevices(ReadOnlySpan<byte> state) => _codec.Check(state);
 
     /// <summary>The whole machine, RAM included. Only while paused.</summary>

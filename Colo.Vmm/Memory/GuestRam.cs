@@ -269,8 +269,9 @@ public sealed unsafe class GuestRam : IDisposable
     internal bool IsCodePage(int page) => Volatile.Read(ref _codePages[page]) != HoldsNone;
 
     /// <summary>
-    /// From now on a store to the page must come through <see cref="DropCode"/>: no hart may write it directly. Called by
-    /// the hart that is about to decode it; another one that does the same waits until no store is under way any more.
+    /// From now on a store to the page must come through <see cref="DropCode"/>: no hart may write it directly. Called
+    /// by the hart that is about to decode it; another one that does the same waits until no store is under way any
+    /// more.
     /// </summary>
     internal void MarkCodePage(int page, IRamClient by)
     {

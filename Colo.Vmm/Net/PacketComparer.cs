@@ -173,7 +173,8 @@ public sealed class PacketComparer
         }
         var isLate = primaryFragments.HasOlderThan(deadline, committed)
             || (unplaced.PrimaryQueue.First is { } first && first.Epoch == committed && first.Arrival < deadline);
-        // What only the secondary has sent holds nobody up: it may simply be faster. It tells of a difference when it stays alone for long.
+        // What only the secondary has sent holds nobody up: it may simply be faster. It tells of a difference when it
+        // stays alone for long.
         var ahead = now - options.AheadTimeout;
         var isAheadLate = commitTime < ahead;
         isLate |= isAheadLate && secondaryFragments.HasOlderThan(ahead, committed);

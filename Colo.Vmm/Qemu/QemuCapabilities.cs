@@ -1,8 +1,8 @@
 namespace Colo.Vmm.Qemu;
 
 /// <summary>
-/// What a version of QEMU can do and needs to be told, as far as COLO is concerned. Before 3.1 its parts did not fit together; 6.0 brought yank,
-/// without which a hanging peer link cannot be cut.
+/// What a version of QEMU can do and needs to be told, as far as COLO is concerned. Before 3.1 its parts did not fit
+/// together; 6.0 brought yank, without which a hanging peer link cannot be cut.
 /// </summary>
 public sealed record QemuCapabilities(QemuVersion Version)
 {
@@ -11,14 +11,16 @@ public sealed record QemuCapabilities(QemuVersion Version)
 
     public bool IsSupported => Version >= Oldest;
 
-    /// <summary>From the 11.0 line the secondary answers on migration's return path, which must be switched on with x-colo on both sides.</summary>
+    /// <summary>From the 11.0 line the secondary answers on migration's return path, which must be switched on with
+    /// x-colo on both sides.</summary>
     public bool NeedsReturnPath => Version >= new QemuVersion(11, 0, 0);
 
     /// <summary>Before the 11.0 line pages of multifd passed the secondary's RAM cache by.</summary>
     public bool CanUseMultifd => Version >= new QemuVersion(11, 0, 0);
 
     /// <summary>
-    /// Before the 11.0 line the primary's checkpoint thread synchronises dirty pages without the lock that TCG's listener needs: it hangs.
+    /// Before the 11.0 line the primary's checkpoint thread synchronises dirty pages without the lock that TCG's
+    /// listener needs: it hangs.
     /// </summary>
     public bool CanReplicateUnderTcg => Version >= new QemuVersion(11, 0, 0);
 

@@ -9,7 +9,8 @@ namespace Colo.Vmm.Qemu;
 /// primary    colo-diskN (quorum) -> parentN (the image)                      [+ nbdN-A, the peer's image, while protected]
 /// secondary  colo-diskN (quorum) -> childsN (replication) -> activeN -> hiddenN -> parentN, which is exported to the primary
 /// </code>
-/// Cards: the secondary has its redirectors and the rewriter from the start; the primary's filters come when it is protected.
+/// Cards: the secondary has its redirectors and the rewriter from the start; the primary's filters come when it is
+/// protected.
 /// </summary>
 public static class QemuCommandLine
 {

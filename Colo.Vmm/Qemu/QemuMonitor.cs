@@ -5,8 +5,8 @@ using System.Threading.Channels;
 namespace Colo.Vmm.Qemu;
 
 /// <summary>
-/// The monitor of a running QEMU: runs plans one after another and hands events to a listener. A plan that has to cut a link does it out of
-/// band, so it need not wait for a command that hangs; see <see cref="CutAsync"/>.
+/// The monitor of a running QEMU: runs plans one after another and hands events to a listener. A plan that has to cut a
+/// link does it out of band, so it need not wait for a command that hangs; see <see cref="CutAsync"/>.
 /// </summary>
 public sealed class QemuMonitor : IAsyncDisposable
 {

@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Colo.Vmm.Qemu;
 
 /// <summary>
-/// The names of nodes, devices and objects inside a QEMU. Those of the guest's own disks and cards are the same in both roles, because a
-/// secondary becomes a primary without a restart.
+/// The names of nodes, devices and objects inside a QEMU. Those of the guest's own disks and cards are the same in both
+/// roles, because a secondary becomes a primary without a restart.
 /// </summary>
 public static class QemuNames
 {
@@ -24,7 +24,8 @@ public static class QemuNames
     /// <summary>NBD export of the secondary's image.</summary>
     public static string Export(int disk) => Numbered("disk", disk);
 
-    /// <summary>The primary's NBD client; a new name for each attempt, because the old node may not be gone yet.</summary>
+    /// <summary>The primary's NBD client; a new name for each attempt, because the old node may not be gone
+    /// yet.</summary>
     public static string Remote(int disk, int attempt) => string.Create(CultureInfo.InvariantCulture, $"nbd{disk}-{attempt}");
 
     public static string CopyJob(int disk) => Numbered("resync", disk);

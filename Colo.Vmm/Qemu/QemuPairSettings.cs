@@ -4,8 +4,9 @@ namespace Colo.Vmm.Qemu;
 public sealed record QemuPairSettings
 {
     /// <summary>
-    /// Whether the secondary's answers are compared. Without it the comparer gets none: every answer is held until the next checkpoint, which
-    /// is what periodic checkpointing means. QEMU's filter-buffer is no way to do that: it lets go by its own clock, not by the checkpoint.
+    /// Whether the secondary's answers are compared. Without it the comparer gets none: every answer is held until the
+    /// next checkpoint, which is what periodic checkpointing means. QEMU's filter-buffer is no way to do that: it lets
+    /// go by its own clock, not by the checkpoint.
     /// </summary>
     public required bool Compare { get; init; }
 

@@ -21,7 +21,8 @@ public abstract record QemuMove
 
     /// <summary>A step failed; what had been done was taken back, as far as QEMU let it.</summary>
     /// <param name="Step">The command that failed.</param>
-    /// <param name="LeftOver">Commands of the way back that were refused too; empty when everything is as before.</param>
+    /// <param name="LeftOver">Commands of the way back that were refused too; empty when everything is as
+    /// before.</param>
     public sealed record RolledBack(string Step, string Reason, IReadOnlyList<string> LeftOver) : QemuMove;
 
     /// <summary>The connection ended: this QEMU is dead or deaf.</summary>

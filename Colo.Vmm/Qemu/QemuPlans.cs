@@ -4,8 +4,8 @@ using System.Text.Json.Nodes;
 namespace Colo.Vmm.Qemu;
 
 /// <summary>
-/// The procedures of QEMU's documentation on COLO as plans, for any number of disks and cards, each step with what takes it back. Which
-/// procedure runs when is not decided here: the term is won or the joiner is ready before.
+/// The procedures of QEMU's documentation on COLO as plans, for any number of disks and cards, each step with what
+/// takes it back. Which procedure runs when is not decided here: the term is won or the joiner is ready before.
 /// </summary>
 public static class QemuPlans
 {
@@ -38,7 +38,8 @@ public static class QemuPlans
     }
 
     /// <summary>Owner: bring the peer's images into step while the guest runs.</summary>
-    /// <param name="incremental">Only what the guest wrote since the peer's disk was last equal; else everything.</param>
+    /// <param name="incremental">Only what the guest wrote since the peer's disk was last equal; else
+    /// everything.</param>
     public static QemuPlan CopyDisks(QemuDefinition guest, QemuFolder folder, QemuPairSettings settings, int attempt, bool incremental)
     {
         List<QemuStep> steps = [];
@@ -65,7 +66,8 @@ public static class QemuPlans
         return new QemuPlan(incremental ? "copy what differs" : "copy the disks", steps);
     }
 
-    /// <summary>Owner: the last of the disks, with the guest standing, after which every write goes to both images.</summary>
+    /// <summary>Owner: the last of the disks, with the guest standing, after which every write goes to both
+    /// images.</summary>
     public static QemuPlan AttachDisks(QemuDefinition guest, int attempt)
     {
         List<QemuStep> steps = [new QemuStep("stop") { Undo = [new QemuStep("cont")] }];
@@ -143,7 +145,8 @@ public static class QemuPlans
     public static QemuStep CheckpointPeriod(TimeSpan period) => new(
         "migrate-set-parameters", new JsonObject { ["x-checkpoint-delay"] = (long)period.TotalMilliseconds });
 
-    /// <summary>Compare or not, from now on; the checkpoint that it takes lets go what was held under the other rule.</summary>
+    /// <summary>Compare or not, from now on; the checkpoint that it takes lets go what was held under the other
+    /// rule.</summary>
     public static QemuPlan ChangeMode(QemuDefinition guest, QemuPairSettings settings) => new("change the mode",
     [
         .. Enumerable.Range(0, guest.Nics.Count).Select(nic => new QemuStep("qom-set", new JsonObject
@@ -159,8 +162,8 @@ public static class QemuPlans
     public static QemuPlan CutPeer() => new("cut the peer", [.. Yank()]);
 
     /// <summary>
-    /// The owner is alone by the arbiter's word: detach the peer, let what was held leave, go on. Also takes an attempt back that did not become
-    /// a pair; nothing in it fails for being gone already.
+    /// The owner is alone by the arbiter's word: detach the peer, let what was held leave, go on. Also takes an attempt
+    /// back that did not become a pair; nothing in it fails for being gone already.
     /// </summary>
     public static QemuPlan GoAlone(QemuDefinition guest, int attempt)
     {
@@ -191,7 +194,8 @@ public static class QemuPlans
         return new QemuPlan("go on alone", steps);
     }
 
-    /// <summary>The secondary takes over: cut the primary, keep what its own guest wrote, be a guest like any other.</summary>
+    /// <summary>The secondary takes over: cut the primary, keep what its own guest wrote, be a guest like any
+    /// other.</summary>
     public static QemuPlan TakeOver(QemuDefinition guest)
     {
         List<QemuStep> steps = [.. Yank()];
@@ -211,7 +215,8 @@ public static class QemuPlans
         return new QemuPlan("take over", steps);
     }
 
-    /// <summary>Whether the survivor's disks stand on their images alone, from the answer of <c>x-debug-query-block-graph</c>.</summary>
+    /// <summary>Whether the survivor's disks stand on their images alone, from the answer of
+    /// <c>x-debug-query-block-graph</c>.</summary>
     public static bool IsMerged(QemuDefinition guest, JsonElement graph)
     {
         Dictionary<long, string> names = NamesOf(graph);
@@ -232,7 +237,8 @@ public static class QemuPlans
         };
     }
 
-    /// <summary>Everything that leads to the peer; the console, the monitor and the sockets within this QEMU stay.</summary>
+    /// <summary>Everything that leads to the peer; the console, the monitor and the sockets within this QEMU
+    /// stay.</summary>
     private static JsonObject? PeerInstances(JsonElement instances)
     {
         var peer = new JsonArray();
@@ -397,8 +403,8 @@ public static class QemuPlans
     private static QemuStep QueryGraph() => new("x-debug-query-block-graph") { Keep = "graph" };
 
     /// <summary>
-    /// Takes the peer's image out of the quorum. The child's name is looked up: quorum numbers its children as they come, and a name that was
-    /// right for the first peer is wrong for the second.
+    /// Takes the peer's image out of the quorum. The child's name is looked up: quorum numbers its children as they
+    /// come, and a name that was right for the first peer is wrong for the second.
     /// </summary>
     private static QemuStep DetachChild(int disk, int attempt) => new("x-blockdev-change")
     {

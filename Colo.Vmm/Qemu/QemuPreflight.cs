@@ -9,7 +9,8 @@ public sealed record QemuProblem(string Key, string Problem)
     public override string ToString() => $"{Key} {Problem}";
 }
 
-/// <summary>Finds out what QEMU would refuse before anything is started. Runs QEMU's programs, so it takes some tenths of a second.</summary>
+/// <summary>Finds out what QEMU would refuse before anything is started. Runs QEMU's programs, so it takes some tenths
+/// of a second.</summary>
 public static class QemuPreflight
 {
     /// <summary>Everything that is wrong with the definition on this host now.</summary>

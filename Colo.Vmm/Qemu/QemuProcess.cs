@@ -23,8 +23,9 @@ public enum QemuRole
 public sealed record QemuState(int ProcessId, long StartTicks, QemuRole Role, bool WasSecondary, bool Unmerged);
 
 /// <summary>
-/// One QEMU process: started so that it outlives this node (no pipes, a session of its own, messages to a file), or found running by a node
-/// that has started again. It ends by SIGKILL only: its guest is either lost to the peer or given up.
+/// One QEMU process: started so that it outlives this node (no pipes, a session of its own, messages to a file), or
+/// found running by a node that has started again. It ends by SIGKILL only: its guest is either lost to the peer or
+/// given up.
 /// </summary>
 public sealed class QemuProcess : IDisposable
 {
@@ -44,7 +45,8 @@ public sealed class QemuProcess : IDisposable
         _ = WatchAsync(isChild);
     }
 
-    /// <summary>Ends with a sentence when the process does: its exit code or signal, and the last line of its log.</summary>
+    /// <summary>Ends with a sentence when the process does: its exit code or signal, and the last line of its
+    /// log.</summary>
     public Task<string> Exited => exited.Task;
 
     /// <summary>Set when the process has ended.</summary>
@@ -95,7 +97,8 @@ public sealed class QemuProcess : IDisposable
         }
     }
 
-    /// <summary>What the last QEMU here was, whether it runs or not; null when there was none or the file makes no sense.</summary>
+    /// <summary>What the last QEMU here was, whether it runs or not; null when there was none or the file makes no
+    /// sense.</summary>
     public static QemuState? ReadState(QemuFolder folder)
     {
         try

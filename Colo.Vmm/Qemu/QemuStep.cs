@@ -8,7 +8,8 @@ namespace Colo.Vmm.Qemu;
 /// <param name="Arguments">Its arguments, or null.</param>
 public sealed record QemuStep(string Command, JsonObject? Arguments = null)
 {
-    /// <summary>Arguments that depend on earlier answers, by the names under which these were kept; null leaves the step out.</summary>
+    /// <summary>Arguments that depend on earlier answers, by the names under which these were kept; null leaves the
+    /// step out.</summary>
     public Func<IReadOnlyDictionary<string, JsonElement>, JsonObject?>? Late { get; init; }
 
     /// <summary>Keeps the answer under this name for later steps.</summary>

@@ -5,7 +5,8 @@ using System.Text.RegularExpressions;
 
 namespace Colo.Vmm.Qemu;
 
-/// <summary>Asks QEMU's programs about themselves and about images. Each call runs a program for some tens of milliseconds.</summary>
+/// <summary>Asks QEMU's programs about themselves and about images. Each call runs a program for some tens of
+/// milliseconds.</summary>
 public static partial class QemuTool
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);

@@ -92,7 +92,8 @@ public sealed class QmpClient : IAsyncDisposable
     /// <summary>Sends a command and waits for its answer.</summary>
     /// <param name="command">Name of the command.</param>
     /// <param name="arguments">Its arguments, or null.</param>
-    /// <param name="timeout">After it the answer is given up; whether the command was carried out is then unknown.</param>
+    /// <param name="timeout">After it the answer is given up; whether the command was carried out is then
+    /// unknown.</param>
     /// <returns>The value that QEMU returned.</returns>
     /// <exception cref="QmpException">Refused, timed out, or the connection ended.</exception>
     public async Task<JsonElement> ExecuteAsync(string command, JsonObject? arguments, TimeSpan timeout)
@@ -113,7 +114,8 @@ public sealed class QmpClient : IAsyncDisposable
         }
     }
 
-    /// <summary>Sends a command out of band: it is carried out although the main loop or an earlier command hangs.</summary>
+    /// <summary>Sends a command out of band: it is carried out although the main loop or an earlier command
+    /// hangs.</summary>
     /// <exception cref="QmpException">Refused, timed out, not offered, or the connection ended.</exception>
     public Task<JsonElement> ExecuteOutOfBandAsync(string command, JsonObject? arguments, TimeSpan timeout) =>
         HasOutOfBand

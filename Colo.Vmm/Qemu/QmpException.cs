@@ -15,7 +15,8 @@ public sealed class QmpException : IOException
     public string Command { get; }
 
     /// <summary>
-    /// QEMU's own class (GenericError, CommandNotFound, DeviceNotActive, DeviceNotFound, KVMMissingCap), or one of ours:
+    /// QEMU's own class (GenericError, CommandNotFound, DeviceNotActive, DeviceNotFound, KVMMissingCap), or one of
+    /// ours:
     /// <see cref="Timeout"/>, <see cref="Closed"/>.
     /// </summary>
     public string ErrorClass { get; }

@@ -4,8 +4,8 @@ namespace Colo.Vmm.Qmp;
 public delegate QmpReply QmpCommandHandler(System.Text.Json.JsonElement arguments);
 
 /// <summary>
-/// One command of the table. <c>Arguments</c> are all names that it accepts; anything else is refused before the handler
-/// runs. <c>OutOfBand</c>: may be sent with exec-oob, so it must not block.
+/// One command of the table. <c>Arguments</c> are all names that it accepts; anything else is refused before the
+/// handler runs. <c>OutOfBand</c>: may be sent with exec-oob, so it must not block.
 /// </summary>
 public sealed record QmpCommand(string Name, QmpCommandHandler Handler)
 {

@@ -5,8 +5,8 @@ using System.Threading.Channels;
 namespace Colo.Vmm.Qmp;
 
 /// <summary>
-/// Serves the QEMU machine protocol on a Unix socket, one client at a time; a second one waits in the socket's queue. Each
-/// connection starts a new session. A client that does not read what it asked for is disconnected when
+/// Serves the QEMU machine protocol on a Unix socket, one client at a time; a second one waits in the socket's queue.
+/// Each connection starts a new session. A client that does not read what it asked for is disconnected when
 /// <see cref="OutputMax"/> messages wait for it.
 /// </summary>
 public sealed class QmpServer : IDisposable

@@ -9,8 +9,8 @@ namespace Colo.Vmm.Qmp;
 /// <code>
 ///   connect -> greeting -> negotiating -> qmp_capabilities -> commands and events
 /// </code>
-/// Commands are executed one after the other in the order they came. Nothing that a client sends throws out of here; what
-/// cannot be understood is answered with an error.
+/// Commands are executed one after the other in the order they came. Nothing that a client sends throws out of here;
+/// what cannot be understood is answered with an error.
 /// </summary>
 internal sealed class QmpSession(QmpCommandTable commands, TimeProvider timeProvider, Action<byte[]> send)
 {

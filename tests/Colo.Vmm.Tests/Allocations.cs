@@ -6,8 +6,8 @@ internal static class Allocations
     private const int Attempts = 5;
 
     /// <summary>
-    /// The best of several rounds counts: a collection that falls into a round charges the thread with the rest of its allocation buffer, while
-    /// what allocates does so in every round.
+    /// The best of several rounds counts: a collection that falls into a round charges the thread with the rest of its
+    /// allocation buffer, while what allocates does so in every round.
     /// </summary>
     public static void None(Action round)
     {

@@ -1,7 +1,8 @@
 namespace Colo.Simulation;
 
 /// <summary>
-/// No luck involved: a small workload with a fixed seed, and for each n-th event of it a run in which a host dies right after that event.
+/// No luck involved: a small workload with a fixed seed, and for each n-th event of it a run in which a host dies right
+/// after that event.
 /// </summary>
 public static class CrashSweep
 {
@@ -25,7 +26,8 @@ public static class CrashSweep
         return (int)world.Scheduler.Executed;
     }
 
-    /// <summary>The first failure, or null. <paramref name="target"/> dies after every <paramref name="step"/>-th event.</summary>
+    /// <summary>The first failure, or null. <paramref name="target"/> dies after every <paramref name="step"/>-th
+    /// event.</summary>
     public static SeedResult? Run(ulong seed, Place target, int first, int last, int step, Mutant mutant = Mutant.None, bool power = false)
     {
         for (int at = first; at < last; at += step)

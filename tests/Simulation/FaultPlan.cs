@@ -6,7 +6,8 @@ public sealed record Fault(long At, FaultKind Kind, Place Target, long DurationM
 /// <summary>The faults of one run, drawn from the seed, or given for a sweep.</summary>
 public sealed record FaultPlan(IReadOnlyList<Fault> Faults)
 {
-    /// <summary>Times with a meaning: the detection limit, a heartbeat, the compare timeout. A fault often hits just around them.</summary>
+    /// <summary>Times with a meaning: the detection limit, a heartbeat, the compare timeout. A fault often hits just
+    /// around them.</summary>
     private static readonly long[] Edges = [320_000, 50_000, 150_000, 250_000, 1_000_000];
 
     public static FaultPlan Draw(SeededRandom random, SwarmOptions options)

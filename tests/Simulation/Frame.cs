@@ -9,7 +9,8 @@ public enum FrameKind
 }
 
 /// <summary>
-/// A segment of the model's TCP. <paramref name="Sequence"/> counts the sender's stream from the connection's initial number;
+/// A segment of the model's TCP. <paramref name="Sequence"/> counts the sender's stream from the connection's initial
+/// number;
 /// <paramref name="Ack"/> likewise for the other direction, as RFC 9293 has it but without windows.
 /// </summary>
 /// <param name="Connection">Client and its attempt: what a 4-tuple is.</param>

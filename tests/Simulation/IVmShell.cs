@@ -2,7 +2,8 @@ using Colo.Actors.Protocol;
 
 namespace Colo.Simulation;
 
-/// <summary>What drives the cores of a VM in place of the simulation's own loop: the actors, where the engine can be simulated.</summary>
+/// <summary>What drives the cores of a VM in place of the simulation's own loop: the actors, where the engine can be
+/// simulated.</summary>
 public interface IVmShell
 {
     void Tell(Message message);

@@ -2,7 +2,8 @@ using System.Buffers.Binary;
 
 namespace Colo.Simulation;
 
-/// <summary>One connection as the guest's TCP sees it. Streams are kept whole, so that the oracle can compare them.</summary>
+/// <summary>One connection as the guest's TCP sees it. Streams are kept whole, so that the oracle can compare
+/// them.</summary>
 public sealed class GuestConnection
 {
     public uint InitialSequence { get; init; }
@@ -56,9 +57,10 @@ public interface IGuestHost
 }
 
 /// <summary>
-/// A small deterministic key-value server over a small TCP, with a divergence dial. A request is 16 bytes (operation, key, value); SET stores the
-/// value and a token that may differ between replicas, on disk and in memory, and answers with the token; GET answers with value and token. So a
-/// client that ever gets two histories sees two tokens. Memory and disk must agree whenever a GET looks: they belong to one history (S5).
+/// A small deterministic key-value server over a small TCP, with a divergence dial. A request is 16 bytes (operation,
+/// key, value); SET stores the value and a token that may differ between replicas, on disk and in memory, and answers
+/// with the token; GET answers with value and token. So a client that ever gets two histories sees two tokens. Memory
+/// and disk must agree whenever a GET looks: they belong to one history (S5).
 /// </summary>
 public sealed class ModelGuest
 {
@@ -71,7 +73,8 @@ public sealed class ModelGuest
 
     public SortedDictionary<int, ulong> Memory { get; private init; } = [];
 
-    /// <summary>Frames that the network card has and the guest has not yet looked at: part of the machine's state.</summary>
+    /// <summary>Frames that the network card has and the guest has not yet looked at: part of the machine's
+    /// state.</summary>
     public Queue<Frame> Inbox { get; private init; } = new();
 
     public ModelGuest Clone() => new()
@@ -258,7 +261,8 @@ public sealed class ModelGuest
         connection.Sent.AddRange(answer);
     }
 
-    /// <summary>An unasked message, as a server sends that looks at its own clock: the other replica does not send it now.</summary>
+    /// <summary>An unasked message, as a server sends that looks at its own clock: the other replica does not send it
+    /// now.</summary>
     private static void Push(long id, GuestConnection connection, IGuestHost host, long now)
     {
         byte[] message = new byte[AnswerBytes];

@@ -1,7 +1,8 @@
 namespace Colo.Simulation;
 
 /// <summary>
-/// Bugs that the suite must find (reliability page, C.10). They live in the simulated shells around the cores, never in production code.
+/// Bugs that the suite must find (reliability page, C.10). They live in the simulated shells around the cores, never in
+/// production code.
 /// </summary>
 public enum Mutant
 {

@@ -1,6 +1,7 @@
 namespace Colo.Simulation;
 
-/// <summary>The suite is trusted as far as it fails for wrong code: each bug that is put in must be found, by an invariant that is meant for it.</summary>
+/// <summary>The suite is trusted as far as it fails for wrong code: each bug that is put in must be found, by an
+/// invariant that is meant for it.</summary>
 public sealed class MutantTests
 {
     [Theory]

@@ -1,8 +1,9 @@
 namespace Colo.Simulation;
 
 /// <summary>
-/// Own generator (xoshiro256**, Blackman and Vigna, public domain algorithm), because the framework's may change. A sub-stream is derived from
-/// (seed, purpose) without drawing from its parent, so that one more draw in the network moves nothing in the workload.
+/// Own generator (xoshiro256**, Blackman and Vigna, public domain algorithm), because the framework's may change. A
+/// sub-stream is derived from (seed, purpose) without drawing from its parent, so that one more draw in the network
+/// moves nothing in the workload.
 /// </summary>
 public sealed class SeededRandom
 {

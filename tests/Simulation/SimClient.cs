@@ -3,8 +3,9 @@ using System.Buffers.Binary;
 namespace Colo.Simulation;
 
 /// <summary>
-/// One client: a TCP connection with unique values in its requests, which knows nothing of fail-over. It checks its own view: one byte stream per
-/// connection, answers that fit the requests, and that what was answered once is answered so again (S7, S8).
+/// One client: a TCP connection with unique values in its requests, which knows nothing of fail-over. It checks its own
+/// view: one byte stream per connection, answers that fit the requests, and that what was answered once is answered so
+/// again (S7, S8).
 /// </summary>
 public sealed class SimClient(SimWorld world, int index, SeededRandom random)
 {

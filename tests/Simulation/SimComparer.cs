@@ -4,7 +4,8 @@ using Colo.Actors.Protocol;
 namespace Colo.Simulation;
 
 /// <summary>
-/// The comparer's knowledge of what the secondary answered: by connection and epoch, byte for byte, so that segment boundaries do not matter.
+/// The comparer's knowledge of what the secondary answered: by connection and epoch, byte for byte, so that segment
+/// boundaries do not matter.
 /// </summary>
 public sealed class SimComparer(Mutant mutant)
 {
@@ -69,7 +70,8 @@ public sealed class SimComparer(Mutant mutant)
         }
     }
 
-    /// <summary>What the gate may know about this frame; <paramref name="mismatch"/> when the secondary certainly answered otherwise.</summary>
+    /// <summary>What the gate may know about this frame; <paramref name="mismatch"/> when the secondary certainly
+    /// answered otherwise.</summary>
     public FrameFacts Facts(Frame frame, Epoch epoch, Term term, out bool mismatch)
     {
         mismatch = false;

@@ -1,8 +1,9 @@
 namespace Colo.Simulation;
 
 /// <summary>
-/// The replicated disk of one host: durable sectors, and the secondary's buffer in front of them with its generations (design, sections 6 and 7).
-/// Generation g holds the old content of sectors that the primary changed with tag g; the overlay holds what the SVM wrote.
+/// The replicated disk of one host: durable sectors, and the secondary's buffer in front of them with its generations
+/// (design, sections 6 and 7). Generation g holds the old content of sectors that the primary changed with tag g; the
+/// overlay holds what the SVM wrote.
 /// </summary>
 public sealed class SimDisk
 {
@@ -75,7 +76,8 @@ public sealed class SimDisk
         }
     }
 
-    /// <summary>A survivor's buffer becomes its disk. The list is durable first, then applied sector by sector (S11).</summary>
+    /// <summary>A survivor's buffer becomes its disk. The list is durable first, then applied sector by sector
+    /// (S11).</summary>
     public void BeginMerge(long epoch)
     {
         SortedDictionary<int, ulong> merge = [];

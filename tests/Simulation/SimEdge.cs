@@ -3,8 +3,8 @@ using Colo.Actors.Protocol;
 namespace Colo.Simulation;
 
 /// <summary>
-/// The clients' network: sends client frames to the host that announced the VM's MAC last, and passes on what hosts release. It does not
-/// check terms: a LAN switch would not either.
+/// The clients' network: sends client frames to the host that announced the VM's MAC last, and passes on what hosts
+/// release. It does not check terms: a LAN switch would not either.
 /// </summary>
 public sealed class SimEdge(SimWorld world)
 {

@@ -4,8 +4,8 @@ using Colo.Actors.Protocol;
 namespace Colo.Simulation;
 
 /// <summary>
-/// A process boundary. A crash drops every object of the host and keeps its disk; a restart makes new ones in a new incarnation. Its clock drifts;
-/// while it is frozen, what comes waits.
+/// A process boundary. A crash drops every object of the host and keeps its disk; a restart makes new ones in a new
+/// incarnation. Its clock drifts; while it is frozen, what comes waits.
 /// </summary>
 public sealed class SimHost
 {
@@ -66,7 +66,8 @@ public sealed class SimHost
         _world.Scheduler.After(_world.Random("beats").Between(1, BeatMicros), () => Beat(vm));
     }
 
-    /// <summary>The process is gone. With <paramref name="reset"/> the operating system closes its connections.</summary>
+    /// <summary>The process is gone. With <paramref name="reset"/> the operating system closes its
+    /// connections.</summary>
     public void Crash(bool reset)
     {
         if (Vm is not { } vm)

@@ -11,8 +11,8 @@ public enum Place
 }
 
 /// <summary>
-/// Delays and cuts of every ordered pair of places. Datagrams may be lost or come twice; streams are in order and wait out a short cut, as TCP
-/// does, and break by a reset.
+/// Delays and cuts of every ordered pair of places. Datagrams may be lost or come twice; streams are in order and wait
+/// out a short cut, as TCP does, and break by a reset.
 /// </summary>
 public sealed class SimNetwork(SimScheduler scheduler, SeededRandom random, SwarmOptions options)
 {

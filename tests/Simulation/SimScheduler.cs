@@ -1,8 +1,8 @@
 namespace Colo.Simulation;
 
 /// <summary>
-/// The only loop: take the earliest event, set the time, run it. Events of the same microsecond come in an order that is drawn from the seed
-/// and reproducible; the sequence number makes the key unique.
+/// The only loop: take the earliest event, set the time, run it. Events of the same microsecond come in an order that
+/// is drawn from the seed and reproducible; the sequence number makes the key unique.
 /// </summary>
 public sealed class SimScheduler(SeededRandom tieBreak, TraceSink trace)
 {
@@ -17,7 +17,8 @@ public sealed class SimScheduler(SeededRandom tieBreak, TraceSink trace)
 
     public long Executed { get; private set; }
 
-    /// <summary>What an event has found wrong where an exception would not get out: in an actor. Ends the run.</summary>
+    /// <summary>What an event has found wrong where an exception would not get out: in an actor. Ends the
+    /// run.</summary>
     public Exception? Failure { get; set; }
 
     public void At(long time, Action action) =>

@@ -13,8 +13,8 @@ namespace Colo.Simulation;
 public sealed record SimImage(long Epoch, ModelGuest Guest, ulong Digest, ulong[] Disk);
 
 /// <summary>
-/// The shell around the cores of one VM on one host, in one life: messages in, effects carried out on models of machine, links, disk, comparer and
-/// gate. The production counterpart is the VM's actors. Mutants live here.
+/// The shell around the cores of one VM on one host, in one life: messages in, effects carried out on models of
+/// machine, links, disk, comparer and gate. The production counterpart is the VM's actors. Mutants live here.
 /// </summary>
 public sealed class SimVm : IGuestHost
 {
@@ -107,7 +107,8 @@ public sealed class SimVm : IGuestHost
 
     public VmStatus? Reported { get; private set; }
 
-    /// <summary>The state that would take over now: a committed image that is being loaded, else the running guest.</summary>
+    /// <summary>The state that would take over now: a committed image that is being loaded, else the running
+    /// guest.</summary>
     public ModelGuest? SurvivorGuest =>
         Protocol.Secondary.State == SecondaryCheckpointState.Loading && _staged is { } staged ? staged.Guest : Guest;
 

@@ -2,7 +2,8 @@ using Colo.Actors.Arbiter;
 
 namespace Colo.Simulation;
 
-/// <summary>The arbiter of the world: the production rules over a durable record. Its history is the oracle's ground truth.</summary>
+/// <summary>The arbiter of the world: the production rules over a durable record. Its history is the oracle's ground
+/// truth.</summary>
 public sealed class SimWitness(SimWorld world)
 {
     private readonly List<(long Time, ArbiterRecord Record)> _history = [];
@@ -13,7 +14,8 @@ public sealed class SimWitness(SimWorld world)
 
     public bool Down { get; set; }
 
-    /// <summary>Asks over the network; the answer may be lost after the change was made, and a late question still counts.</summary>
+    /// <summary>Asks over the network; the answer may be lost after the change was made, and a late question still
+    /// counts.</summary>
     public void Ask(Place from, ArbiterProposal? proposal, Action<ArbiterAnswer> answered)
     {
         SimNetwork network = world.Network;

@@ -6,8 +6,9 @@ using Colo.Simulation.Oracle;
 namespace Colo.Simulation;
 
 /// <summary>
-/// Everything there is, built from a seed: hosts, network, witness, edge, clients, faults, oracle. Nothing is static; two worlds may run in one
-/// process. A run has a fault phase and then a liveness phase, in which all faults are healed and everything must become well within a bound.
+/// Everything there is, built from a seed: hosts, network, witness, edge, clients, faults, oracle. Nothing is static;
+/// two worlds may run in one process. A run has a fault phase and then a liveness phase, in which all faults are healed
+/// and everything must become well within a bound.
 /// </summary>
 public sealed class SimWorld
 {
@@ -96,7 +97,8 @@ public sealed class SimWorld
         return stream;
     }
 
-    /// <summary>Both phases. Throws <see cref="InvariantFailureException"/>, or lets the core's own invariant through.</summary>
+    /// <summary>Both phases. Throws <see cref="InvariantFailureException"/>, or lets the core's own invariant
+    /// through.</summary>
     public void Run(long? crashAtEvent = null, Action<SimWorld>? crash = null)
     {
         foreach (SimHost host in Hosts)
@@ -258,7 +260,8 @@ public sealed class SimWorld
         }
     }
 
-    /// <summary>A control stream that was cut for long is reset: what was under way is lost, and both ends know.</summary>
+    /// <summary>A control stream that was cut for long is reset: what was under way is lost, and both ends
+    /// know.</summary>
     private void ResetControl(Place one, Place other)
     {
         BreakLane(one, other);

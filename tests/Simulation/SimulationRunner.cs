@@ -55,7 +55,8 @@ public static class SimulationRunner
             world.Options.InActors ? " --actors" : "");
     }
 
-    /// <summary>Seeds from <paramref name="seedFrom"/> on; calls back for each failure and returns all of them.</summary>
+    /// <summary>Seeds from <paramref name="seedFrom"/> on; calls back for each failure and returns all of
+    /// them.</summary>
     public static IReadOnlyList<SeedResult> Run(ulong seedFrom, int count, Action<SeedResult>? failed = null)
     {
         List<SeedResult> failures = [];

@@ -3,7 +3,8 @@ using Colo.Actors.Checkpoint;
 namespace Colo.Simulation;
 
 /// <summary>
-/// What one world is like, drawn from its seed. Whole fault classes are switched off at random, so that rare ones are not drowned.
+/// What one world is like, drawn from its seed. Whole fault classes are switched off at random, so that rare ones are
+/// not drowned.
 /// </summary>
 public sealed record SwarmOptions
 {

@@ -1,6 +1,7 @@
 namespace Colo.Simulation;
 
-/// <summary>A rolling hash over everything that happens (S16), and, on replay, the story: one line per state change.</summary>
+/// <summary>A rolling hash over everything that happens (S16), and, on replay, the story: one line per state
+/// change.</summary>
 public sealed class TraceSink(bool keepStory)
 {
     private const int KeptLines = 200_000;

@@ -3,8 +3,9 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Checkpoint.Primary;
 
 /// <summary>
-/// Which way of replicating is in force now. In mode auto it watches how often answers force a checkpoint: a full window of them changes to
-/// periodic; after a while comparing is tried again, and each try that fails doubles the while.
+/// Which way of replicating is in force now. In mode auto it watches how often answers force a checkpoint: a full
+/// window of them changes to periodic; after a while comparing is tried again, and each try that fails doubles the
+/// while.
 /// </summary>
 internal sealed class ModeSwitch(CheckpointOptions options)
 {

@@ -4,14 +4,16 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Checkpoint.Primary;
 
 /// <summary>
-/// The primary's side of checkpoints (design section 7). One is in flight at a time; triggers are a latch, not a count (L3).
+/// The primary's side of checkpoints (design section 7). One is in flight at a time; triggers are a latch, not a count
+/// (L3).
 /// <code>
 /// Idle -> AwaitingReady -> Running -> Requested -> Capturing -> Sending -> AwaitingLoaded -> Running
 ///                             ^ rejected: abort the image and retry        |-> Handover (switchover)
 /// </code>
-/// Promises: what a checkpoint covers is released only after vmstate-received (S1); the epoch rises with each capture, also across sessions
-/// (S5); every phase has a time limit, after which the failover controller is told that the peer is stalled (L3). When the peer is silent it
-/// waits for the limit or for <see cref="EndPrimarySession"/>; it never decides by itself that the peer is lost.
+/// Promises: what a checkpoint covers is released only after vmstate-received (S1); the epoch rises with each capture,
+/// also across sessions (S5); every phase has a time limit, after which the failover controller is told that the peer
+/// is stalled (L3). When the peer is silent it waits for the limit or for <see cref="EndPrimarySession"/>; it never
+/// decides by itself that the peer is lost.
 /// </summary>
 public sealed class PrimaryCheckpointCore : IProtocolCore
 {
@@ -210,7 +212,8 @@ public sealed class PrimaryCheckpointCore : IProtocolCore
             return;
         }
 
-        // What was asked for until now is covered by this capture; a switchover needs a capture of its own that stays paused.
+        // What was asked for until now is covered by this capture; a switchover needs a capture of its own that stays
+        // paused.
         _latch.ClearFor(_reason);
         if (_reason == CheckpointReason.Join)
         {

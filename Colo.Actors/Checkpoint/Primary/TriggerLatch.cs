@@ -1,8 +1,8 @@
 namespace Colo.Actors.Checkpoint.Primary;
 
 /// <summary>
-/// Remembers that a checkpoint is wanted, not how often: a burst of mismatches costs one (L3; QEMU counted them in a semaphore until 2020).
-/// Join and switchover are kept apart because their captures differ from the ordinary one.
+/// Remembers that a checkpoint is wanted, not how often: a burst of mismatches costs one (L3; QEMU counted them in a
+/// semaphore until 2020). Join and switchover are kept apart because their captures differ from the ordinary one.
 /// </summary>
 internal sealed class TriggerLatch
 {
@@ -33,7 +33,8 @@ internal sealed class TriggerLatch
     public CheckpointReason? Peek() =>
         _join ? CheckpointReason.Join : _switchover ? CheckpointReason.Switchover : _ordinary;
 
-    /// <summary>A capture with this reason begins: everything ordinary is covered by it, of the special ones only itself.</summary>
+    /// <summary>A capture with this reason begins: everything ordinary is covered by it, of the special ones only
+    /// itself.</summary>
     public void ClearFor(CheckpointReason reason)
     {
         _ordinary = null;

@@ -9,8 +9,9 @@ namespace Colo.Actors.Checkpoint.Secondary;
 /// Idle -> Joining -> Paused -> Receiving -> Loading -> Running -> Pausing -> Paused ...
 ///                       | broken or primary lost: own state   | committed: only forward, also when the primary is lost
 /// </code>
-/// Promises S5: an image is applied wholly or not at all. It acknowledges only when all pages and the device state are staged and verified
-/// and the disk barrier has passed, and flips only after that. When the primary is silent it keeps its state and waits for
+/// Promises S5: an image is applied wholly or not at all. It acknowledges only when all pages and the device state are
+/// staged and verified and the disk barrier has passed, and flips only after that. When the primary is silent it keeps
+/// its state and waits for
 /// <see cref="SettleSecondary"/>; after that it obeys no primary (QEMU bug H9).
 /// </summary>
 public sealed class SecondaryCheckpointCore : IProtocolCore

@@ -27,7 +27,8 @@ public enum SecondaryCheckpointState
     /// <summary>Loaded for a switchover; the SVM stands paused at the image.</summary>
     Handover,
 
-    /// <summary>The primary is lost and the guest stands at one history. No order of a primary is taken any more.</summary>
+    /// <summary>The primary is lost and the guest stands at one history. No order of a primary is taken any
+    /// more.</summary>
     Settled,
 
     /// <summary>A committed image could not be loaded. Waits to be thrown away.</summary>

@@ -18,7 +18,8 @@ internal sealed class DiskSet : IDisposable
     private long copyDone;
     private long copyTotal;
 
-    /// <param name="local">Disks that are not replicated, null where a replicated one stands; in the guest's order.</param>
+    /// <param name="local">Disks that are not replicated, null where a replicated one stands; in the guest's
+    /// order.</param>
     /// <param name="replicatedOptions">The replicated ones, in the same order.</param>
     public DiskSet(IReadOnlyList<IBlockDevice?> local, IReadOnlyList<ReplicatedDiskOptions> replicatedOptions, Action<Message> report)
     {

@@ -22,7 +22,8 @@ public sealed record EmbeddedVmOptions
 
     public required IReadOnlyList<EmbeddedNic> Nics { get; init; }
 
-    /// <summary>Opens the disks of this host that are not replicated; null where a replicated one stands, in the guest's order.</summary>
+    /// <summary>Opens the disks of this host that are not replicated; null where a replicated one stands, in the
+    /// guest's order.</summary>
     public required Func<IReadOnlyList<IBlockDevice?>> OpenLocalDisks { get; init; }
 
     public required IReadOnlyList<ReplicatedDiskOptions> ReplicatedDisks { get; init; }

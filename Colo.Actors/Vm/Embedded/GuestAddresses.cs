@@ -4,8 +4,8 @@ namespace Colo.Actors.Vm.Embedded;
 
 /// <summary>
 /// The addresses that a guest has used, learnt from its own frames, and the frames that announce them from a new place:
-/// gratuitous ARP for IPv4 (RFC 5227, section 3), and one reverse ARP as QEMU sends it, which teaches every bridge on the
-/// way even when no address is known yet.
+/// gratuitous ARP for IPv4 (RFC 5227, section 3), and one reverse ARP as QEMU sends it, which teaches every bridge on
+/// the way even when no address is known yet.
 /// </summary>
 internal sealed class GuestAddresses
 {

@@ -7,8 +7,8 @@ using Colo.Vmm.Memory;
 namespace Colo.Actors.Vm.Embedded;
 
 /// <summary>
-/// The embedded machine as checkpoints see it. Whether the guest may run is the protocol's decision, not the mechanism's:
-/// a checkpoint pauses it and lets it go on only if <see cref="MayRun"/> says so.
+/// The embedded machine as checkpoints see it. Whether the guest may run is the protocol's decision, not the
+/// mechanism's: a checkpoint pauses it and lets it go on only if <see cref="MayRun"/> says so.
 /// </summary>
 internal sealed class GuestMachine(VirtMachine machine, GuestNetwork network) : ICheckpointMachine, IDisposable
 {
@@ -107,7 +107,8 @@ internal sealed class GuestMachine(VirtMachine machine, GuestNetwork network) : 
 
     public void AdvanceClock(TimeSpan elapsed) => machine.AdvanceClock(elapsed);
 
-    /// <summary>The guest's clock does not stop for this: it happens many times a second, and the replica's has no such pauses.</summary>
+    /// <summary>The guest's clock does not stop for this: it happens many times a second, and the replica's has no such
+    /// pauses.</summary>
     public DirtyPages CollectDirty()
     {
         lock (gate)

@@ -62,7 +62,8 @@ internal sealed class GuestNetwork : IDisposable
 
     internal bool HasMirror => mirror is not null;
 
-    /// <summary>The permit of the last resort: what the gate does not allow does not leave, whatever the comparer says.</summary>
+    /// <summary>The permit of the last resort: what the gate does not allow does not leave, whatever the comparer
+    /// says.</summary>
     internal bool MayLeave(PooledFrame frame, ReleasePermit permit)
     {
         var tag = new Epoch(frame.Epoch.Number);
@@ -120,7 +121,8 @@ internal sealed class GuestNetwork : IDisposable
         }
     }
 
-    /// <summary>Everything from now on carries <paramref name="next"/>: a capture on the primary, a load on the secondary.</summary>
+    /// <summary>Everything from now on carries <paramref name="next"/>: a capture on the primary, a load on the
+    /// secondary.</summary>
     public void Tag(long next)
     {
         lock (gate)
@@ -139,8 +141,8 @@ internal sealed class GuestNetwork : IDisposable
     public void Prepare() => Array.ForEach(ports, port => port.Prepare());
 
     /// <summary>
-    /// What belongs to the guest's state although the guest does not know it: the offsets of connections that outlived a
-    /// takeover. Per card: u32 big-endian length, then the rewriter's own bytes.
+    /// What belongs to the guest's state although the guest does not know it: the offsets of connections that outlived
+    /// a takeover. Per card: u32 big-endian length, then the rewriter's own bytes.
     /// </summary>
     public void SaveState(IBufferWriter<byte> target)
     {
@@ -230,7 +232,8 @@ internal sealed class GuestNetwork : IDisposable
         _ = new TaggedFrameReader(compareLink, FromReplica, _ => lost());
     }
 
-    /// <returns>What is left to be disposed of, which closes the mirror's link; null when another session is the owner.</returns>
+    /// <returns>What is left to be disposed of, which closes the mirror's link; null when another session is the
+    /// owner.</returns>
     public IDisposable? StopPrimary(object owner)
     {
         lock (gate)

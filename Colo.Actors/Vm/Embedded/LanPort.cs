@@ -5,8 +5,8 @@ using Colo.Vmm.Net.Backends;
 namespace Colo.Actors.Vm.Embedded;
 
 /// <summary>
-/// The way of one card to the LAN: a TAP in a bridge while this host is the VM's place, nothing otherwise. Making the TAP
-/// takes some milliseconds, so it is made beforehand and kept down; to attach is to set it up.
+/// The way of one card to the LAN: a TAP in a bridge while this host is the VM's place, nothing otherwise. Making the
+/// TAP takes some milliseconds, so it is made beforehand and kept down; to attach is to set it up.
 /// </summary>
 internal sealed class LanPort : IDisposable
 {

@@ -5,8 +5,8 @@ using Colo.Vmm.Net;
 namespace Colo.Actors.Vm.Embedded;
 
 /// <summary>
-/// One card of the guest: the back end that the virtio device sees, with the comparer of its answers, the rewriter of its
-/// connections and the LAN behind it. All decisions are made under the network's lock.
+/// One card of the guest: the back end that the virtio device sees, with the comparer of its answers, the rewriter of
+/// its connections and the LAN behind it. All decisions are made under the network's lock.
 /// </summary>
 internal sealed class NicPort : INetworkBackend, IReleaseSink
 {
@@ -72,7 +72,8 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
             else if (pool.TryCopy(own, FrameOwner.Reader, out PooledFrame? copy)
                 && !comparer.Primary(copy, network.Epoch, network.Now))
             {
-                // At the memory bound: for the guest the cable is full; its own protocols repair that. A checkpoint is asked for.
+                // At the memory bound: for the guest the cable is full; its own protocols repair that. A checkpoint is
+                // asked for.
                 copy.Release();
             }
         }
@@ -99,8 +100,8 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
     }
 
     /// <summary>
-    /// No further image comes: what the lost primary had received for one is given to the guest now, which answers it like
-    /// anything that a client sends again.
+    /// No further image comes: what the lost primary had received for one is given to the guest now, which answers it
+    /// like anything that a client sends again.
     /// </summary>
     public void DeliverEarly()
     {
@@ -240,7 +241,8 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
 
     private PacketComparer NewComparer() => new(options, pool, this, network?.Epoch ?? default);
 
-    /// <summary>A frame of the LAN: first to the peer, then to the guest, so that what the guest saw the peer gets too.</summary>
+    /// <summary>A frame of the LAN: first to the peer, then to the guest, so that what the guest saw the peer gets
+    /// too.</summary>
     private void FromLan(ReadOnlySpan<byte> frame)
     {
         lock (network.Gate)

@@ -10,8 +10,8 @@ using Colo.Vmm.Links;
 namespace Colo.Actors.Vm.Embedded;
 
 /// <summary>
-/// One session of a primary with its secondary: opens the data links, then runs copies and checkpoints on a thread of its
-/// own, and sends pages ahead while there is nothing else to do. Ends when a link breaks, which is reported once.
+/// One session of a primary with its secondary: opens the data links, then runs copies and checkpoints on a thread of
+/// its own, and sends pages ahead while there is nothing else to do. Ends when a link breaks, which is reported once.
 /// <code>
 /// connecting (retries until the joiner listens) -> ready -> [copy memory | checkpoint | send ahead]* -> ended
 /// </code>
@@ -138,8 +138,8 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     }
 
     /// <summary>
-    /// Ends as <see cref="Dispose"/> does, but leaves the links to the secondary open until it has heard on the control link
-    /// that it is the primary now: a link that breaks before that looks like the loss of this host.
+    /// Ends as <see cref="Dispose"/> does, but leaves the links to the secondary open until it has heard on the control
+    /// link that it is the primary now: a link that breaks before that looks like the loss of this host.
     /// </summary>
     public void HandOver()
     {

@@ -2,7 +2,8 @@ using Colo.Vmm.Block;
 
 namespace Colo.Actors.Vm.Embedded;
 
-/// <summary>The device that the guest's virtio disk sees; what is behind it changes with the host's role, between two requests.</summary>
+/// <summary>The device that the guest's virtio disk sees; what is behind it changes with the host's role, between two
+/// requests.</summary>
 internal sealed class RoleDevice(IBlockDevice first) : IBlockDevice
 {
     private volatile IBlockDevice current = first;

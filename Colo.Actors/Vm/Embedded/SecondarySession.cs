@@ -8,8 +8,8 @@ using Colo.Vmm.Links;
 namespace Colo.Actors.Vm.Embedded;
 
 /// <summary>
-/// One session of a secondary with its primary: takes the links that the primary opens, receives images, and brings them
-/// into force when the core says so. The commit is the core's: the receiver asks here and waits for
+/// One session of a secondary with its primary: takes the links that the primary opens, receives images, and brings
+/// them into force when the core says so. The commit is the core's: the receiver asks here and waits for
 /// <see cref="Commit"/> or <see cref="Discard"/>.
 /// </summary>
 internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
@@ -18,7 +18,8 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
     private readonly GuestMachine guest;
     private readonly GuestNetwork network;
     private readonly DiskSet disks;
-    // Its guest changes pages without a message passing here; a few of these intervals' writes are what the bound may be missed by.
+    // Its guest changes pages without a message passing here; a few of these intervals' writes are what the bound may
+    // be missed by.
     private static readonly TimeSpan BoundsInterval = TimeSpan.FromMilliseconds(100);
 
     private readonly object gate = new();
@@ -163,7 +164,8 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
 
     void ISecondaryCheckpointHooks.LinkLost(LinkFailure failure) => LinkLost(ReplicationChannel.Checkpoint);
 
-    /// <summary>Ends the session: what was committed is loaded when this returns, anything else is thrown away.</summary>
+    /// <summary>Ends the session: what was committed is loaded when this returns, anything else is thrown
+    /// away.</summary>
     public void Dispose()
     {
         Interlocked.Exchange(ref reported, 1);

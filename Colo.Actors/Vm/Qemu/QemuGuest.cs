@@ -6,8 +6,8 @@ using Colo.Vmm.Qemu;
 namespace Colo.Actors.Vm.Qemu;
 
 /// <summary>
-/// A running QEMU with its monitor and its console. Tells once when it is lost: it ended, its monitor ended or spoke nonsense, or, while it is
-/// half of a pair, it did not answer. What is lost is killed, so that it cannot come back.
+/// A running QEMU with its monitor and its console. Tells once when it is lost: it ended, its monitor ended or spoke
+/// nonsense, or, while it is half of a pair, it did not answer. What is lost is killed, so that it cannot come back.
 /// </summary>
 internal sealed class QemuGuest : IAsyncDisposable
 {

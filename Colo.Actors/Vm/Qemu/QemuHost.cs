@@ -9,8 +9,9 @@ using Colo.Vmm.Qemu;
 namespace Colo.Actors.Vm.Qemu;
 
 /// <summary>
-/// The QEMU of this host through its lives: booted, adopted, started as a target, taken over, discarded. Its methods run one at a time, except
-/// those that must not wait (<see cref="Kill"/>, <see cref="Cut"/>, <see cref="Detach"/>, <see cref="Inspect"/>).
+/// The QEMU of this host through its lives: booted, adopted, started as a target, taken over, discarded. Its methods
+/// run one at a time, except those that must not wait (<see cref="Kill"/>, <see cref="Cut"/>, <see cref="Detach"/>,
+/// <see cref="Inspect"/>).
 /// </summary>
 internal sealed class QemuHost : IAsyncDisposable
 {
@@ -49,7 +50,8 @@ internal sealed class QemuHost : IAsyncDisposable
     /// <summary>How the next pair is made, and how the present one goes on.</summary>
     public QemuPairSettings Settings { get; set; }
 
-    /// <summary>Whether the bitmap of what the guest wrote since the disks were last equal is there; it ends with the QEMU.</summary>
+    /// <summary>Whether the bitmap of what the guest wrote since the disks were last equal is there; it ends with the
+    /// QEMU.</summary>
     public bool HasGap { get; set; }
 
     /// <summary>The process is there, as far as the kernel knows now; true when there is none to be asked.</summary>
@@ -65,7 +67,8 @@ internal sealed class QemuHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Boots the guest from its disks, or goes on with the one that an earlier life of this node left running alone.</summary>
+    /// <summary>Boots the guest from its disks, or goes on with the one that an earlier life of this node left running
+    /// alone.</summary>
     public async Task BootAsync()
     {
         try
@@ -132,7 +135,8 @@ internal sealed class QemuHost : IAsyncDisposable
     }
 
     /// <summary>Runs a plan.</summary>
-    /// <returns>Null when it was carried out, else a sentence: what failed, and whether it could be taken back.</returns>
+    /// <returns>Null when it was carried out, else a sentence: what failed, and whether it could be taken
+    /// back.</returns>
     public async Task<string?> RunAsync(QemuPlan plan, CancellationToken cancellation)
     {
         if (guest is not { } running)
@@ -193,7 +197,8 @@ internal sealed class QemuHost : IAsyncDisposable
         }
     }
 
-    /// <summary>By the arbiter's word, or because there was no pair yet: detach whatever is left of a peer and run.</summary>
+    /// <summary>By the arbiter's word, or because there was no pair yet: detach whatever is left of a peer and
+    /// run.</summary>
     public async Task GoAloneAsync(int attempt)
     {
         inPair = false;
@@ -268,7 +273,8 @@ internal sealed class QemuHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits in the background until the survivor's disks stand on their images alone, and reports it.</summary>
+    /// <summary>Waits in the background until the survivor's disks stand on their images alone, and reports
+    /// it.</summary>
     public Task AwaitMergeAsync()
     {
         if (guest is { } merging)
@@ -469,7 +475,8 @@ internal sealed class QemuHost : IAsyncDisposable
         SetMachine("paused");
     }
 
-    /// <summary>The first RESUME after migration's status colo begins the pair; each further one ends a checkpoint.</summary>
+    /// <summary>The first RESUME after migration's status colo begins the pair; each further one ends a
+    /// checkpoint.</summary>
     private void OnResume(QemuGuest source)
     {
         SetMachine("running");

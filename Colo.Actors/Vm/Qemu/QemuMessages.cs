@@ -11,7 +11,8 @@ public sealed record QemuTargetReady : Message, IQemuPairInput;
 /// <summary>Joiner: the first state is loaded and the replica runs.</summary>
 public sealed record QemuReplicaRunning : Message, IQemuPairInput;
 
-/// <summary>Owner: QEMU's own checkpoints run, and everything that the guest answers is held for them or for the comparer.</summary>
+/// <summary>Owner: QEMU's own checkpoints run, and everything that the guest answers is held for them or for the
+/// comparer.</summary>
 public sealed record QemuPairRunning : Message, IQemuPairInput;
 
 /// <summary>Owner: the pair could not be started; the guest runs alone as before.</summary>

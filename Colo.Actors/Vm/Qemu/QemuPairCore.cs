@@ -6,14 +6,16 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Vm.Qemu;
 
 /// <summary>
-/// What becomes of a pair of QEMUs, beside the question who owns the VM. QEMU takes its checkpoints by itself; this core makes the pair, counts
-/// what QEMU reports, asks for a checkpoint when somebody wants one, and gives up in good order.
+/// What becomes of a pair of QEMUs, beside the question who owns the VM. QEMU takes its checkpoints by itself; this
+/// core makes the pair, counts what QEMU reports, asks for a checkpoint when somebody wants one, and gives up in good
+/// order.
 /// <code>
 /// owner   Idle -> AwaitingTarget -> Copying -> Copied -> Starting -> Replicating -> Idle
 /// joiner  Idle -> Preparing -> Waiting -> Replica -> Idle
 /// </code>
-/// Promises: the arbiter is asked for the pair only when both sides have said that the first state runs (S1); a disk is copied by bitmap only when
-/// the bitmap was begun with this very peer in the term in which its disk was last in step. When the peer is silent it waits for
+/// Promises: the arbiter is asked for the pair only when both sides have said that the first state runs (S1); a disk is
+/// copied by bitmap only when the bitmap was begun with this very peer in the term in which its disk was last in step.
+/// When the peer is silent it waits for
 /// <see cref="EndPrimarySession"/> or <see cref="SettleSecondary"/>.
 /// </summary>
 public sealed class QemuPairCore(HostIdentity self, FailoverOptions options, ReplicationMode mode) : IProtocolCore

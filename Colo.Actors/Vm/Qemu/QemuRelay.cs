@@ -5,8 +5,9 @@ using Colo.Vmm.Links;
 namespace Colo.Actors.Vm.Qemu;
 
 /// <summary>
-/// Carries bytes between a socket of the local QEMU and a data link to the peer's node, both ways, until one of them ends. So a pair needs no
-/// ports of its own, is encrypted like everything else between nodes, and can be cut without QEMU's help.
+/// Carries bytes between a socket of the local QEMU and a data link to the peer's node, both ways, until one of them
+/// ends. So a pair needs no ports of its own, is encrypted like everything else between nodes, and can be cut without
+/// QEMU's help.
 /// </summary>
 internal sealed class QemuRelay : IDisposable
 {
@@ -17,7 +18,8 @@ internal sealed class QemuRelay : IDisposable
 
     /// <param name="local">Connected to QEMU.</param>
     /// <param name="link">Connected to the peer.</param>
-    /// <param name="passesFrames">The link brings frames of a comparer; asked for each whether it is let through.</param>
+    /// <param name="passesFrames">The link brings frames of a comparer; asked for each whether it is let
+    /// through.</param>
     /// <param name="ended">Told once; true when it was the local QEMU that closed.</param>
     public QemuRelay(Socket local, DataLink link, Func<bool>? passesFrames, Action<bool> ended)
     {
@@ -118,7 +120,8 @@ internal sealed class QemuRelay : IDisposable
         }
     }
 
-    /// <summary>Frames as QEMU's filters send them without a virtio header: a length of four bytes, big endian, and so many bytes.</summary>
+    /// <summary>Frames as QEMU's filters send them without a virtio header: a length of four bytes, big endian, and so
+    /// many bytes.</summary>
     private static async Task<bool> CopyFramesAsync(Stream from, Stream to, Func<bool> passes)
     {
         const int HeadBytes = 4;

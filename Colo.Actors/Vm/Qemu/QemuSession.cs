@@ -6,8 +6,9 @@ using Colo.Vmm.Links;
 namespace Colo.Actors.Vm.Qemu;
 
 /// <summary>
-/// The links of one session between two hosts for one QEMU. The owner opens them, the joiner takes them; each is a data link with a relay to a
-/// socket of the local QEMU, except the tether, which carries nothing and tells by its end that the other host has let go.
+/// The links of one session between two hosts for one QEMU. The owner opens them, the joiner takes them; each is a data
+/// link with a relay to a socket of the local QEMU, except the tether, which carries nothing and tells by its end that
+/// the other host has let go.
 /// <code>
 /// CheckpointControl 0  migration and checkpoints     CheckpointControl 1  the tether
 /// Disk d               NBD to the joiner's disk d    Mirror n, Compare n  frames of card n
@@ -16,9 +17,10 @@ namespace Colo.Actors.Vm.Qemu;
 internal sealed class QemuSession : IDisposable
 {
     private const int TetherChannel = 1;
-    // A QEMU that dies closes its sockets before it is seen to have ended, on a busy machine long before. In that time the peer may take the guest
-    // over, and this host must not: to win the term with a dead QEMU would be to lose the guest's memory. Nothing is lost by the wait if QEMU
-    // closed a socket for another reason: what it makes is held, and COLO's own end is told by an event.
+    // A QEMU that dies closes its sockets before it is seen to have ended, on a busy machine long before. In that time
+    // the peer may take the guest over, and this host must not: to win the term with a dead QEMU would be to lose the
+    // guest's memory. Nothing is lost by the wait if QEMU closed a socket for another reason: what it makes is held,
+    // and COLO's own end is told by an event.
     private static readonly TimeSpan LocalGrace = TimeSpan.FromSeconds(3);
 
     private static readonly TimeSpan ConnectRetry = TimeSpan.FromMilliseconds(20);
@@ -143,8 +145,8 @@ internal sealed class QemuSession : IDisposable
     }
 
     /// <summary>
-    /// A link ended, or QEMU reported something that ends the session. When the local QEMU has died, its links end too, but then it is not the
-    /// peer that is lost: to say so would make this host ask for a term that it cannot use.
+    /// A link ended, or QEMU reported something that ends the session. When the local QEMU has died, its links end too,
+    /// but then it is not the peer that is lost: to say so would make this host ask for a term that it cannot use.
     /// </summary>
     public void Lost(ReplicationChannel channel)
     {

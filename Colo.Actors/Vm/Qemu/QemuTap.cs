@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Colo.Actors.Vm.Qemu;
 
 /// <summary>
-/// The TAP of one card of a QEMU. It is made before QEMU starts and kept down, so that a secondary is not in the LAN; to attach is to set it up.
-/// It stays when the node ends, because the QEMU that uses it may go on.
+/// The TAP of one card of a QEMU. It is made before QEMU starts and kept down, so that a secondary is not in the LAN;
+/// to attach is to set it up. It stays when the node ends, because the QEMU that uses it may go on.
 /// </summary>
 internal sealed class QemuTap(string name, string bridge, Action<string> log)
 {

@@ -9,13 +9,14 @@ using Colo.Vmm.Qemu;
 namespace Colo.Actors.Vm.Qemu;
 
 /// <summary>
-/// A QEMU behind the protocol's effects. What must happen at once (cutting links, taking the card out of the LAN, killing) is done on the caller's
-/// thread; the procedures run one after another on a task of their own, in the order of the effects, and report.
+/// A QEMU behind the protocol's effects. What must happen at once (cutting links, taking the card out of the LAN,
+/// killing) is done on the caller's thread; the procedures run one after another on a task of their own, in the order
+/// of the effects, and report.
 /// </summary>
 /// <remarks>
-/// The gate is QEMU's own: while half of a pair, the primary's answers pass QEMU's comparer, which lets go what matched or what a checkpoint
-/// covers; the secondary's card is not in the LAN. So <see cref="Effect.OpenSoloGate"/>, the arbiter's yes, is what detaches the comparer, and
-/// nothing else does.
+/// The gate is QEMU's own: while half of a pair, the primary's answers pass QEMU's comparer, which lets go what matched
+/// or what a checkpoint covers; the secondary's card is not in the LAN. So <see cref="Effect.OpenSoloGate"/>, the
+/// arbiter's yes, is what detaches the comparer, and nothing else does.
 /// </remarks>
 public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
 {

@@ -6,8 +6,9 @@ using Colo.Actors.Protocol;
 namespace Colo.Actors.Vm.Qemu;
 
 /// <summary>
-/// The cores of a VM that QEMU runs: ownership is decided by the same controller as for the embedded machine; checkpoints are QEMU's own, so one
-/// core for the pair stands in the place of those that drive checkpoints and copies (docs/adr/0060).
+/// The cores of a VM that QEMU runs: ownership is decided by the same controller as for the embedded machine;
+/// checkpoints are QEMU's own, so one core for the pair stands in the place of those that drive checkpoints and copies
+/// (docs/adr/0060).
 /// </summary>
 public sealed class QemuVmProtocol : VmProtocolLoop
 {
@@ -48,8 +49,8 @@ public sealed class QemuVmProtocol : VmProtocolLoop
     };
 
     /// <summary>
-    /// A QEMU may outlive its node. When the node that starts again learns that the VM is not its own any more, what still runs here must end,
-    /// although no core has started it in this life.
+    /// A QEMU may outlive its node. When the node that starts again learns that the VM is not its own any more, what
+    /// still runs here must end, although no core has started it in this life.
     /// </summary>
     protected override void Decided(EffectList effects)
     {

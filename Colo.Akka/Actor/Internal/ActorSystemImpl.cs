@@ -100,7 +100,8 @@ public class ActorSystemImpl : ExtendedActorSystem
 
     internal bool SerializesMessages { get; }
 
-    /// <summary>Whether anything at all is to be done with a message on its way; one look for the common case.</summary>
+    /// <summary>Whether anything at all is to be done with a message on its way; one look for the common
+    /// case.</summary>
     internal bool LooksAtMessages { get; }
 
     /// <summary>Where what follows a completed task runs: elsewhere, or on the one thread of a simulation.</summary>

@@ -43,7 +43,8 @@ internal static class ChildMaker
         return child;
     }
 
-    /// <summary><c>serialize-creators</c>: what an actor is made from must survive its serializer, as if it were made elsewhere.</summary>
+    /// <summary><c>serialize-creators</c>: what an actor is made from must survive its serializer, as if it were made
+    /// elsewhere.</summary>
     private static void CheckCreator(ActorSystemImpl system, Props props)
     {
         foreach (var argument in props.Arguments)

@@ -6,7 +6,8 @@ namespace Akka.Actor.Internal;
 
 /// <summary>
 /// The one place where an actor system touches the world: threads, clocks and chance. A simulation gives its own, and
-/// then any number of systems run on one thread in virtual time. Carried into a system by <see cref="RuntimeHooksSetup"/>.
+/// then any number of systems run on one thread in virtual time. Carried into a system by
+/// <see cref="RuntimeHooksSetup"/>.
 /// </summary>
 internal abstract class RuntimeHooks
 {

@@ -3,8 +3,8 @@ using System.Collections.Immutable;
 namespace Akka.Cluster.SBR;
 
 /// <summary>
-/// What a downing decision is made from: the members, who of them is unreachable, who says so, and who has seen the latest gossip. Pure
-/// data; two nodes of the same side with the same view come to the same decision.
+/// What a downing decision is made from: the members, who of them is unreachable, who says so, and who has seen the
+/// latest gossip. Pure data; two nodes of the same side with the same view come to the same decision.
 /// </summary>
 internal sealed record ClusterView(
     ImmutableSortedSet<Member> Members,
@@ -13,8 +13,8 @@ internal sealed record ClusterView(
     ImmutableHashSet<UniqueAddress> SeenBy)
 {
     /// <summary>
-    /// Members that are seen by some and not by others: those that call somebody unreachable while being called so themselves, and both
-    /// ends of an observation whose subject has yet seen the latest gossip.
+    /// Members that are seen by some and not by others: those that call somebody unreachable while being called so
+    /// themselves, and both ends of an observation whose subject has yet seen the latest gossip.
     /// </summary>
     internal ImmutableHashSet<UniqueAddress> IndirectlyConnected
     {
@@ -30,7 +30,8 @@ internal sealed record ClusterView(
 
     internal bool IsUnreachable(Member member) => Unreachable.Contains(member.UniqueAddress);
 
-    /// <summary>Members of a role by address. Those that are not up yet, and those that are leaving, count or not as asked.</summary>
+    /// <summary>Members of a role by address. Those that are not up yet, and those that are leaving, count or not as
+    /// asked.</summary>
     internal ImmutableList<Member> MembersOf(string role, bool withJoining = false, bool withLeaving = true) =>
     [
         .. Members.Where(member =>
@@ -57,7 +58,8 @@ internal sealed record ClusterView(
         _ => throw new System.Diagnostics.UnreachableException($"Unknown decision {decision}"),
     };
 
-    /// <summary>What happens when the lease was not to be had: this side goes down, and with it those between the sides.</summary>
+    /// <summary>What happens when the lease was not to be had: this side goes down, and with it those between the
+    /// sides.</summary>
     internal ImmutableHashSet<UniqueAddress> NodesToDownWithoutLease(Decision decision) =>
         decision == Decision.AcquireLeaseAndDownIndirectlyConnected
             ? All.Except(Unreachable).Union(IndirectlyConnected)

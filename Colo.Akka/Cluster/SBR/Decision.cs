@@ -18,7 +18,8 @@ internal enum Decision
     /// <summary>Members that some see and some do not, and whatever the strategy says of the rest.</summary>
     DownIndirectlyConnected,
 
-    /// <summary>As <see cref="DownUnreachable"/>, but only with the lease in hand; without it this side goes down.</summary>
+    /// <summary>As <see cref="DownUnreachable"/>, but only with the lease in hand; without it this side goes
+    /// down.</summary>
     AcquireLeaseAndDownUnreachable,
 
     /// <summary>As <see cref="DownIndirectlyConnected"/>, but only with the lease in hand.</summary>

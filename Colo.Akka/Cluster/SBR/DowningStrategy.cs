@@ -45,8 +45,8 @@ internal sealed record KeepMajority(string Role) : DowningStrategy
             return decision;
         }
 
-        // The other side may know members come up, or gone, that this side does not: count as few as possible here and as many
-        // as possible there, and if that turns the answer around nobody can be sure.
+        // The other side may know members come up, or gone, that this side does not: count as few as possible here and
+        // as many as possible there, and if that turns the answer around nobody can be sure.
         var stable = view.MembersOf(role, withLeaving: false);
         var careful = stable.IsEmpty
             ? Decision.DownAll
@@ -73,7 +73,8 @@ internal sealed record StaticQuorum(int QuorumSize, string Role) : DowningStrate
     }
 }
 
-/// <summary><c>keep-oldest</c>: the side with the oldest member goes on; with <c>down-if-alone</c> not when it is alone there.</summary>
+/// <summary><c>keep-oldest</c>: the side with the oldest member goes on; with <c>down-if-alone</c> not when it is alone
+/// there.</summary>
 internal sealed record KeepOldest(bool DownIfAlone, string Role) : DowningStrategy
 {
     protected override Decision DecideBetweenSides(ClusterView view)
@@ -119,7 +120,8 @@ internal sealed record DownAllNodes : DowningStrategy
     protected override Decision DecideBetweenSides(ClusterView view) => Decision.DownAll;
 }
 
-/// <summary><c>lease-majority</c>: the side that takes the lease goes on; the smaller side asks later, so the larger usually gets it.</summary>
+/// <summary><c>lease-majority</c>: the side that takes the lease goes on; the smaller side asks later, so the larger
+/// usually gets it.</summary>
 internal sealed record LeaseMajority(string Role, TimeSpan AcquireLeaseDelayForMinority) : DowningStrategy
 {
     protected override Decision IndirectDecision => Decision.AcquireLeaseAndDownIndirectlyConnected;

@@ -6,8 +6,9 @@ using Akka.Event;
 namespace Akka.Cluster.SBR;
 
 /// <summary>
-/// Waits until membership and reachability have not changed for <c>stable-after</c>, then lets the strategy decide. On each side of a
-/// partition only the leader of that side acts. When nothing becomes stable for too long, all go down: half a view is worse than none.
+/// Waits until membership and reachability have not changed for <c>stable-after</c>, then lets the strategy decide. On
+/// each side of a partition only the leader of that side acts. When nothing becomes stable for too long, all go down:
+/// half a view is worse than none.
 /// </summary>
 internal sealed class SplitBrainResolver : UntypedActor, IWithTimers
 {

@@ -39,7 +39,8 @@ public sealed class SplitBrainResolverSettings
     /// <summary>How long membership and reachability must have stayed as they are before a decision is made.</summary>
     public TimeSpan DowningStableAfter { get; }
 
-    /// <summary>How long instability is borne on top of <see cref="DowningStableAfter"/> before all go down; zero: for ever.</summary>
+    /// <summary>How long instability is borne on top of <see cref="DowningStableAfter"/> before all go down; zero: for
+    /// ever.</summary>
     public TimeSpan DownAllWhenUnstable { get; }
 
     internal string LeaseImplementation => _section.GetString("lease-majority.lease-implementation");
@@ -77,7 +78,8 @@ public sealed class SplitBrainResolverSettings
         switch (_section.GetString("down-all-when-unstable"))
         {
             case "on":
-                // Three quarters of the stable time, but never below four seconds: shorter and a slow partition would end it all.
+                // Three quarters of the stable time, but never below four seconds: shorter and a slow partition would
+                // end it all.
                 return TimeSpan.FromTicks(Math.Max(TimeSpan.FromSeconds(4).Ticks, DowningStableAfter.Ticks * 3 / 4));
             case "off":
                 return TimeSpan.Zero;

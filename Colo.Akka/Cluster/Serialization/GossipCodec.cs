@@ -5,7 +5,8 @@ using Akka.Util;
 
 namespace Akka.Cluster.Serialization;
 
-/// <summary>Turns a gossip into its wire form and back. A gossip that names what is not in its tables is refused.</summary>
+/// <summary>Turns a gossip into its wire form and back. A gossip that names what is not in its tables is
+/// refused.</summary>
 internal static class GossipCodec
 {
     internal static GossipData Encode(Gossip gossip)

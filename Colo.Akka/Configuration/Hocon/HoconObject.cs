@@ -34,7 +34,8 @@ public class HoconObject : IHoconElement
         return value;
     }
 
-    /// <summary>Takes over the keys of <paramref name="other"/>; where both have a key, objects merge and anything else is replaced.</summary>
+    /// <summary>Takes over the keys of <paramref name="other"/>; where both have a key, objects merge and anything else
+    /// is replaced.</summary>
     public void Merge(HoconObject other)
     {
         foreach (var (key, theirs) in other.Items)

@@ -3,7 +3,8 @@ using System.Text;
 
 namespace Akka.Configuration.Hocon;
 
-/// <summary>A cursor over HOCON text: characters, blanks, comments and the three kinds of text, with positions for errors.</summary>
+/// <summary>A cursor over HOCON text: characters, blanks, comments and the three kinds of text, with positions for
+/// errors.</summary>
 internal sealed class HoconReader(string text)
 {
     private int _index;
@@ -29,7 +30,8 @@ internal sealed class HoconReader(string text)
         return true;
     }
 
-    /// <summary>Whether the first character after <paramref name="offset"/> characters and then blanks is <paramref name="c"/>.</summary>
+    /// <summary>Whether the first character after <paramref name="offset"/> characters and then blanks is
+    /// <paramref name="c"/>.</summary>
     internal bool NextAfterBlanksIs(int offset, char c)
     {
         var i = _index + offset;
@@ -43,7 +45,8 @@ internal sealed class HoconReader(string text)
 
     internal bool AtComment => Peek == '#' || StartsWith("//");
 
-    /// <summary>Skips blanks on this line and returns them, because between two texts they belong to the value.</summary>
+    /// <summary>Skips blanks on this line and returns them, because between two texts they belong to the
+    /// value.</summary>
     internal string TakeBlanks()
     {
         var start = _index;
@@ -97,7 +100,8 @@ internal sealed class HoconReader(string text)
         return text[start.._index];
     }
 
-    /// <summary>One part of an unquoted key. Blanks inside are kept (so <c>a += 1</c> sets the key <c>a +</c>), around it dropped.</summary>
+    /// <summary>One part of an unquoted key. Blanks inside are kept (so <c>a += 1</c> sets the key <c>a +</c>), around
+    /// it dropped.</summary>
     internal string TakeUnquotedKey()
     {
         var start = _index;

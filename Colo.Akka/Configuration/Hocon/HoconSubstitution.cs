@@ -1,8 +1,8 @@
 namespace Akka.Configuration.Hocon;
 
 /// <summary>
-/// <c>${path}</c> or <c>${?path}</c>. The path is looked up in the same text after all of it is read, so it may point forward.
-/// An optional one that finds nothing reads as null; a required one is an error of the text.
+/// <c>${path}</c> or <c>${?path}</c>. The path is looked up in the same text after all of it is read, so it may point
+/// forward. An optional one that finds nothing reads as null; a required one is an error of the text.
 /// </summary>
 public sealed class HoconSubstitution : IHoconElement, IMightBeAHoconObject
 {

@@ -97,7 +97,8 @@ public class HoconValue : IMightBeAHoconObject
 
     public decimal GetDecimal() => decimal.Parse(GetString()!, NumberFormatInfo.InvariantInfo);
 
-    /// <summary>A duration. A bare number is milliseconds; <c>infinite</c> is <see cref="Timeout.InfiniteTimeSpan"/>.</summary>
+    /// <summary>A duration. A bare number is milliseconds; <c>infinite</c> is
+    /// <see cref="Timeout.InfiniteTimeSpan"/>.</summary>
     public TimeSpan GetTimeSpan(bool allowInfinite = true) => HoconUnits.ParseDuration(GetString(), allowInfinite);
 
     /// <summary>A size in bytes, or null for <c>null</c>.</summary>

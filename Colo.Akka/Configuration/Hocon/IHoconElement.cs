@@ -6,7 +6,8 @@ public interface IHoconElement
     /// <summary>Whether the element reads as text.</summary>
     bool IsString();
 
-    /// <summary>The text of the element; null for <c>null</c> and for an optional substitution that found nothing.</summary>
+    /// <summary>The text of the element; null for <c>null</c> and for an optional substitution that found
+    /// nothing.</summary>
     string? GetString();
 
     /// <summary>Whether the element is an array, or refers to one.</summary>

@@ -1,9 +1,9 @@
 namespace Akka.Configuration.Hocon;
 
 /// <summary>
-/// Reads HOCON as Akka.NET 1.5 does, with its limits: no environment variables, no <c>+=</c>, a brace or bracket that is not closed at
-/// the end of the text counts as closed. What it cannot read is a <see cref="HoconParserException"/> with line and column; a
-/// substitution that leads nowhere is a <see cref="FormatException"/>.
+/// Reads HOCON as Akka.NET 1.5 does, with its limits: no environment variables, no <c>+=</c>, a brace or bracket that
+/// is not closed at the end of the text counts as closed. What it cannot read is a <see cref="HoconParserException"/>
+/// with line and column; a substitution that leads nowhere is a <see cref="FormatException"/>.
 /// </summary>
 public class Parser
 {
@@ -21,7 +21,8 @@ public class Parser
         _includeCallback = includeCallback;
     }
 
-    /// <summary>Reads <paramref name="text"/>. The callback answers <c>include "name"</c>; without one an include is an error.</summary>
+    /// <summary>Reads <paramref name="text"/>. The callback answers <c>include "name"</c>; without one an include is an
+    /// error.</summary>
     public static HoconRoot Parse(string text, Func<string, HoconRoot>? includeCallback)
     {
         ArgumentNullException.ThrowIfNull(text);

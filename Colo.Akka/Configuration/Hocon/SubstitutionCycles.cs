@@ -1,8 +1,8 @@
 namespace Akka.Configuration.Hocon;
 
 /// <summary>
-/// Finds substitutions that lead back to themselves (<c>a = ${b}, b = ${a}</c>). Reading such a value would run the stack out, which
-/// no caller can catch, so the text is refused.
+/// Finds substitutions that lead back to themselves (<c>a = ${b}, b = ${a}</c>). Reading such a value would run the
+/// stack out, which no caller can catch, so the text is refused.
 /// </summary>
 internal sealed class SubstitutionCycles
 {

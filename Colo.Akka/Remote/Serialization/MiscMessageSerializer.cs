@@ -6,7 +6,8 @@ using Google.Protobuf;
 
 namespace Akka.Remote.Serialization;
 
-/// <summary>The engine's own messages that may cross nodes. Exceptions come back as one of a few known types, never as one the peer names.</summary>
+/// <summary>The engine's own messages that may cross nodes. Exceptions come back as one of a few known types, never as
+/// one the peer names.</summary>
 public sealed class MiscMessageSerializer : SerializerWithStringManifest
 {
     private const string IdentifyManifest = "ID";

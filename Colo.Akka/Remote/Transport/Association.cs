@@ -7,13 +7,15 @@ using Akka.Remote.Serialization.Proto;
 namespace Akka.Remote.Transport;
 
 /// <summary>
-/// Everything this system sends to one other address, over a link that it opens itself (the peer does the same for its direction).
+/// Everything this system sends to one other address, over a link that it opens itself (the peer does the same for its
+/// direction).
 /// <code>
 /// idle --message--> connecting --welcome--> active --link lost--> gated --time or the peer calls--> idle
 /// </code>
-/// Messages keep their order. User messages that wait are bounded; while gated they go to dead letters. System messages are kept until the
-/// peer acknowledges them, across links, as long as it is the same incarnation. An incarnation that was quarantined is never talked to again.
-/// Senders run on any thread; everything else runs in <see cref="Run"/>, one at a time, on the remoting dispatcher.
+/// Messages keep their order. User messages that wait are bounded; while gated they go to dead letters. System messages
+/// are kept until the peer acknowledges them, across links, as long as it is the same incarnation. An incarnation that
+/// was quarantined is never talked to again. Senders run on any thread; everything else runs in <see cref="Run"/>, one
+/// at a time, on the remoting dispatcher.
 /// </summary>
 internal sealed class Association : IRunnable
 {
@@ -451,8 +453,8 @@ internal sealed class Association : IRunnable
     }
 
     /// <summary>
-    /// True when there is no hope left for this peer: it has not acknowledged a system message for too long, so the two can
-    /// no longer agree on who lives, or it has been gone for too long.
+    /// True when there is no hope left for this peer: it has not acknowledged a system message for too long, so the two
+    /// can no longer agree on who lives, or it has been gone for too long.
     /// </summary>
     private bool GiveUp()
     {

@@ -2,7 +2,8 @@ using Akka.Remote.Serialization.Proto;
 
 namespace Akka.Remote.Transport;
 
-/// <summary>What an association is told by its link, its timers and its system; handled one at a time in order.</summary>
+/// <summary>What an association is told by its link, its timers and its system; handled one at a time in
+/// order.</summary>
 internal abstract record AssociationCommand
 {
     private AssociationCommand()

@@ -10,8 +10,8 @@ internal readonly record struct WireName(uint Id, string Text)
 }
 
 /// <summary>
-/// Writes the message <c>Envelope</c> of Protos/Remote.proto straight into the link's output, because the generated code would allocate a
-/// message and copy the payload twice for each.
+/// Writes the message <c>Envelope</c> of Protos/Remote.proto straight into the link's output, because the generated
+/// code would allocate a message and copy the payload twice for each.
 /// </summary>
 internal static class EnvelopeWriter
 {

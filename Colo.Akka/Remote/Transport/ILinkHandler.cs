@@ -2,13 +2,15 @@ using System.Buffers;
 
 namespace Akka.Remote.Transport;
 
-/// <summary>Hears of one link. Calls come one at a time, except <see cref="Writable"/>, which may come beside the others.</summary>
+/// <summary>Hears of one link. Calls come one at a time, except <see cref="Writable"/>, which may come beside the
+/// others.</summary>
 internal interface ILinkHandler
 {
     void Opened(ILink link);
 
     /// <summary>
-    /// A frame: its kind and its body, valid only during the call. Throwing <see cref="WireFormatException"/> closes the link.
+    /// A frame: its kind and its body, valid only during the call. Throwing <see cref="WireFormatException"/> closes
+    /// the link.
     /// </summary>
     void FrameReceived(FrameKind kind, in ReadOnlySequence<byte> body);
 

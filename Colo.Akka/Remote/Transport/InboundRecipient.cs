@@ -3,7 +3,8 @@ using Akka.Actor;
 namespace Akka.Remote.Transport;
 
 /// <summary>
-/// The actor behind a path of this system. Looked up once; again when it has stopped, because the path may have a new incarnation.
+/// The actor behind a path of this system. Looked up once; again when it has stopped, because the path may have a new
+/// incarnation.
 /// </summary>
 internal sealed class InboundRecipient(string path, IInternalActorRef actor)
 {

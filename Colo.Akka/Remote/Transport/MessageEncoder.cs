@@ -5,7 +5,8 @@ using Akka.Serialization;
 
 namespace Akka.Remote.Transport;
 
-/// <summary>Serializes messages into one link. Names that repeat travel once; a message that cannot be sent is logged and dropped.</summary>
+/// <summary>Serializes messages into one link. Names that repeat travel once; a message that cannot be sent is logged
+/// and dropped.</summary>
 internal sealed class MessageEncoder(Remoting remoting, IBufferWriter<byte> output)
 {
     private readonly OutboundNames<RemoteActorRef> _recipients = new(ReferenceComparer<RemoteActorRef>.Instance);

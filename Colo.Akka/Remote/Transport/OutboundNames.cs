@@ -1,8 +1,8 @@
 namespace Akka.Remote.Transport;
 
 /// <summary>
-/// Gives short ids to the names (paths, manifests) that one link carries often. When the table is full it starts over: the receiver takes
-/// the latest definition, and frames arrive in order.
+/// Gives short ids to the names (paths, manifests) that one link carries often. When the table is full it starts over:
+/// the receiver takes the latest definition, and frames arrive in order.
 /// </summary>
 internal sealed class OutboundNames<T>(IEqualityComparer<T> comparer)
 {

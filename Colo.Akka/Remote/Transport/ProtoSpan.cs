@@ -47,7 +47,8 @@ internal ref struct ProtoSpanWriter(Span<byte> target)
     }
 }
 
-/// <summary>Reads protobuf fields from a span; everything that is not well formed throws <see cref="WireFormatException"/>.</summary>
+/// <summary>Reads protobuf fields from a span; everything that is not well formed throws
+/// <see cref="WireFormatException"/>.</summary>
 internal ref struct ProtoSpanReader(ReadOnlySpan<byte> source)
 {
     private readonly ReadOnlySpan<byte> _source = source;

@@ -10,7 +10,8 @@ using Akka.Serialization;
 namespace Akka.Remote.Transport;
 
 /// <summary>
-/// The remoting of one system: its transport, an <see cref="Association"/> for each address it talks to, and the links that peers opened.
+/// The remoting of one system: its transport, an <see cref="Association"/> for each address it talks to, and the links
+/// that peers opened.
 /// </summary>
 internal sealed class Remoting : ILinkAcceptor
 {

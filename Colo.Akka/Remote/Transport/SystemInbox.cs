@@ -1,8 +1,8 @@
 namespace Akka.Remote.Transport;
 
 /// <summary>
-/// What has arrived of one peer's numbered system messages. A new link repeats what was not acknowledged; a new incarnation starts over.
-/// Links of the same peer may overlap, so it is locked.
+/// What has arrived of one peer's numbered system messages. A new link repeats what was not acknowledged; a new
+/// incarnation starts over. Links of the same peer may overlap, so it is locked.
 /// </summary>
 internal sealed class SystemInbox
 {
@@ -10,7 +10,8 @@ internal sealed class SystemInbox
     private int? _uid;
     private ulong _upTo;
 
-    /// <summary>Runs <paramref name="deliver"/> when the message is the next one; answers with what to acknowledge.</summary>
+    /// <summary>Runs <paramref name="deliver"/> when the message is the next one; answers with what to
+    /// acknowledge.</summary>
     internal ulong Receive(int uid, ulong number, Action deliver)
     {
         lock (_gate)

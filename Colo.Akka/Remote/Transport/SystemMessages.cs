@@ -4,7 +4,8 @@ using Akka.Remote.Serialization.Proto;
 
 namespace Akka.Remote.Transport;
 
-/// <summary>The system messages that cross nodes: death watch and termination. Supervision does not, as nothing is deployed remotely.</summary>
+/// <summary>The system messages that cross nodes: death watch and termination. Supervision does not, as nothing is
+/// deployed remotely.</summary>
 internal static class SystemMessages
 {
     /// <summary>The wire form, still without a number; null for a message that stays at home.</summary>

@@ -3,7 +3,8 @@ using Akka.Remote.Serialization.Proto;
 namespace Akka.Remote.Transport;
 
 /// <summary>
-/// System messages on their way to one incarnation of a peer: numbered from 1, kept until acknowledged, and all sent again on a new link.
+/// System messages on their way to one incarnation of a peer: numbered from 1, kept until acknowledged, and all sent
+/// again on a new link.
 /// </summary>
 internal sealed class SystemOutbox(int capacity, Func<TimeSpan> now)
 {
@@ -18,7 +19,8 @@ internal sealed class SystemOutbox(int capacity, Func<TimeSpan> now)
     internal TimeSpan LongestWait =>
         _unacknowledged.TryPeek(out var oldest) ? now() - oldest.Since : TimeSpan.Zero;
 
-    /// <summary>Numbers a message and keeps it. False when there is no room: the pair can no longer agree on who lives.</summary>
+    /// <summary>Numbers a message and keeps it. False when there is no room: the pair can no longer agree on who
+    /// lives.</summary>
     internal bool TryAdd(SystemEnvelope message)
     {
         if (_unacknowledged.Count >= capacity)

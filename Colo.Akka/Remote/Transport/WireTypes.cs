@@ -5,8 +5,8 @@ using Akka.Util;
 namespace Akka.Remote.Transport;
 
 /// <summary>
-/// Type names from peers, for serializers that have no names of their own. A name finds a type only when that type has a binding, or is of
-/// the same assembly as a bound type and one of its kind. So a peer cannot have just any type made.
+/// Type names from peers, for serializers that have no names of their own. A name finds a type only when that type has
+/// a binding, or is of the same assembly as a bound type and one of its kind. So a peer cannot have just any type made.
 /// </summary>
 internal sealed class WireTypes(Func<IEnumerable<Type>> boundTypes)
 {

@@ -19,7 +19,8 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     /// <summary>A block counts as warm, and joins a region, from this part of the threshold on.</summary>
     private const int WarmDivisor = 20;
 
-    /// <summary>Exits for accesses in two pages after which a region is compiled again with a probe for each access.</summary>
+    /// <summary>Exits for accesses in two pages after which a region is compiled again with a probe for each
+    /// access.</summary>
     private const int StraddlesMax = 500;
 
     /// <summary>One entry in so many is timed.</summary>
@@ -278,7 +279,8 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         return _slotCount++;
     }
 
-    /// <summary>Evicts a quarter of the bound beside what is needed: regions that were not entered since the hand passed last.</summary>
+    /// <summary>Evicts a quarter of the bound beside what is needed: regions that were not entered since the hand
+    /// passed last.</summary>
     private void MakeRoom(int needed)
     {
         int target = _instructionsMax - _instructionsMax / 4 - needed;

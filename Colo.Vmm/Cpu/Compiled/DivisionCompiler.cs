@@ -6,7 +6,8 @@ namespace Colo.Vmm.Cpu.Compiled;
 
 /// <summary>
 /// IL of division and remainder with the M extension's answers for a divisor of zero and for the one overflow. Operands
-/// that both fit in 32 bits without sign take the host's short division, which is several times faster than the long one.
+/// that both fit in 32 bits without sign take the host's short division, which is several times faster than the long
+/// one.
 /// </summary>
 internal sealed class DivisionCompiler(ILGenerator il, RegionLocals locals)
 {
@@ -49,7 +50,8 @@ internal sealed class DivisionCompiler(ILGenerator il, RegionLocals locals)
         }
     }
 
-    /// <summary>Words are widened, so that one division serves both widths; MIN / -1 of words does not overflow then.</summary>
+    /// <summary>Words are widened, so that one division serves both widths; MIN / -1 of words does not overflow
+    /// then.</summary>
     private void Load(int register, bool isWord, bool isSigned, LocalBuilder target)
     {
         locals.EmitLoad(register);

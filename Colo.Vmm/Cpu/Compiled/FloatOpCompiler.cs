@@ -6,10 +6,10 @@ using OpCode = Colo.Vmm.Cpu.Decode.OpCode;
 namespace Colo.Vmm.Cpu.Compiled;
 
 /// <summary>
-/// IL of floating-point instructions on the host's FPU. The region's guard has made sure that rounding is to nearest, so a
-/// normal result well inside the range is right and can raise nothing but inexact. If that is set already there is no more
-/// to do; if not, sums and products must prove exact by their residual. Any other result leaves to the interpreter before
-/// anything is written. Registers are locals of type double that hold the register's 64 bits;
+/// IL of floating-point instructions on the host's FPU. The region's guard has made sure that rounding is to nearest,
+/// so a normal result well inside the range is right and can raise nothing but inexact. If that is set already there is
+/// no more to do; if not, sums and products must prove exact by their residual. Any other result leaves to the
+/// interpreter before anything is written. Registers are locals of type double that hold the register's 64 bits;
 /// a single is unpacked from its NaN box at each use, and leaves when it is not boxed.
 /// </summary>
 internal sealed class FloatOpCompiler(ILGenerator il, RegionLocals locals)
@@ -166,8 +166,8 @@ internal sealed class FloatOpCompiler(ILGenerator il, RegionLocals locals)
     }
 
     /// <summary>
-    /// While inexact is not set, leaves for an inexact result: a sum whose parts do not give back the operands, a product
-    /// whose fused difference from the exact one is not zero, every quotient.
+    /// While inexact is not set, leaves for an inexact result: a sum whose parts do not give back the operands, a
+    /// product whose fused difference from the exact one is not zero, every quotient.
     /// </summary>
     private void EmitResidual(
         int kind, bool single, LocalBuilder left, LocalBuilder right, LocalBuilder result, Label exit)
@@ -237,7 +237,8 @@ internal sealed class FloatOpCompiler(ILGenerator il, RegionLocals locals)
         }
     }
 
-    /// <summary>Keeps a result whose exponent is far from both ends, with room for its residual; leaves otherwise.</summary>
+    /// <summary>Keeps a result whose exponent is far from both ends, with room for its residual; leaves
+    /// otherwise.</summary>
     private LocalBuilder KeepInRange(bool single, Label exit)
     {
         LocalBuilder result = locals.Scratch(single ? typeof(float) : typeof(double));

@@ -6,9 +6,9 @@ using OpCode = Colo.Vmm.Cpu.Decode.OpCode;
 namespace Colo.Vmm.Cpu.Compiled;
 
 /// <summary>
-/// IL of loads, stores, fences and atomics: the TLB probe in place, and out of the region when it misses. Atomics are the
-/// host's, which are sequentially consistent; plain loads and stores have x86's order, which only a fence of earlier
-/// stores against later loads must strengthen.
+/// IL of loads, stores, fences and atomics: the TLB probe in place, and out of the region when it misses. Atomics are
+/// the host's, which are sequentially consistent; plain loads and stores have x86's order, which only a fence of
+/// earlier stores against later loads must strengthen.
 /// </summary>
 internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, CompileChoices choices)
 {
@@ -97,8 +97,8 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
     }
 
     /// <summary>
-    /// Pushes the host address of a register plus an offset, or leaves when the probe misses. The tag is compared with the
-    /// page of the last byte and indexed by the first, so what crosses pages never matches.
+    /// Pushes the host address of a register plus an offset, or leaves when the probe misses. The tag is compared with
+    /// the page of the last byte and indexed by the first, so what crosses pages never matches.
     /// </summary>
     private void EmitProbe(int register, int offset, int size, LocalBuilder tlb, Label exit, bool isShared)
     {

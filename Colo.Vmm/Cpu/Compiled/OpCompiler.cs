@@ -5,7 +5,8 @@ using OpCode = Colo.Vmm.Cpu.Decode.OpCode;
 
 namespace Colo.Vmm.Cpu.Compiled;
 
-/// <summary>IL of single integer instructions, loads and stores. What it does not support the interpreter does.</summary>
+/// <summary>IL of single integer instructions, loads and stores. What it does not support the interpreter
+/// does.</summary>
 internal sealed class OpCompiler(ILGenerator il, RegionLocals locals, CompileChoices choices)
 {
     private readonly FloatOpCompiler _floats = new(il, locals);

@@ -2,7 +2,8 @@ using Colo.Vmm.Cpu.Decode;
 
 namespace Colo.Vmm.Cpu.Compiled;
 
-/// <summary>Which registers an instruction reads and writes (-1 or the sink: none), as far as regions compile it.</summary>
+/// <summary>Which registers an instruction reads and writes (-1 or the sink: none), as far as regions compile
+/// it.</summary>
 internal readonly record struct OpOperands(
     uint IntegerReads, int IntegerWrite, uint FloatReads, int FloatWrite, bool UsesFloat, bool Rounds)
 {

@@ -3,13 +3,15 @@ using Colo.Vmm.Cpu.Decode;
 namespace Colo.Vmm.Cpu.Compiled;
 
 /// <summary>
-/// Finds the loads and stores of a block that go through the same base register while it does not change: saved registers
-/// of a prologue, fields of a structure. Nothing leaves a block between them but a failed probe, so the first one's probe
-/// serves all, provided that all lie in one page. A region where they often do not is compiled again without this.
+/// Finds the loads and stores of a block that go through the same base register while it does not change: saved
+/// registers of a prologue, fields of a structure. Nothing leaves a block between them but a failed probe, so the first
+/// one's probe serves all, provided that all lie in one page. A region where they often do not is compiled again
+/// without this.
 /// </summary>
 internal static class ProbeGroups
 {
-    /// <summary>Bytes from the first to the last that a group may span: the further apart, the more often they lie in two pages.</summary>
+    /// <summary>Bytes from the first to the last that a group may span: the further apart, the more often they lie in
+    /// two pages.</summary>
     private const int SpanMax = 256;
 
     /// <summary>The group of each instruction of the block; null for those that probe alone.</summary>

@@ -275,7 +275,8 @@ internal sealed class RegionCompiler
         _il.Emit(OpCodes.Stind_I4);
     }
 
-    /// <summary>A shared probe has failed: because its accesses lie in two pages, or because the page is not there.</summary>
+    /// <summary>A shared probe has failed: because its accesses lie in two pages, or because the page is not
+    /// there.</summary>
     private void EmitStraddleTest()
     {
         LoadField(ExitOffset);

@@ -2,7 +2,8 @@ using Colo.Vmm.Cpu.Decode;
 
 namespace Colo.Vmm.Cpu.Compiled;
 
-/// <summary>A decoded instruction with its place in the page. The immediate of jumps is relative to the instruction.</summary>
+/// <summary>A decoded instruction with its place in the page. The immediate of jumps is relative to the
+/// instruction.</summary>
 internal readonly record struct RegionInstruction(int Offset, int Length, Op Op)
 {
     public int Next => Offset + Length;

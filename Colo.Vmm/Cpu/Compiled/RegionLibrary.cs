@@ -4,12 +4,13 @@ namespace Colo.Vmm.Cpu.Compiled;
 
 /// <summary>
 /// Compiles regions for all harts of a machine on one background thread, newest wish first, and remembers what it made:
-/// code that another hart, or an earlier owner of the page, has wished for before is given out again as long as the bytes
-/// are the same. Nothing is compiled twice at the same time.
+/// code that another hart, or an earlier owner of the page, has wished for before is given out again as long as the
+/// bytes are the same. Nothing is compiled twice at the same time.
 /// </summary>
 internal sealed unsafe class RegionLibrary : IDisposable
 {
-    /// <summary>Guest instructions in remembered regions; half are forgotten, oldest first, when there are more.</summary>
+    /// <summary>Guest instructions in remembered regions; half are forgotten, oldest first, when there are
+    /// more.</summary>
     private const int InstructionsMax = 120_000;
 
     private readonly object _lock = new();
@@ -26,7 +27,8 @@ internal sealed unsafe class RegionLibrary : IDisposable
         _hostDelta = (ulong)ram.Host - ram.BaseAddress;
     }
 
-    /// <summary>The region is delivered to the wish's tier, at once when it is known, otherwise from the background thread.</summary>
+    /// <summary>The region is delivered to the wish's tier, at once when it is known, otherwise from the background
+    /// thread.</summary>
     public void Wish(RegionRequest request)
     {
         lock (_lock)

@@ -4,7 +4,8 @@ using System.Runtime.InteropServices;
 
 namespace Colo.Vmm.Cpu.Compiled;
 
-/// <summary>The locals of a region's method: one for each guest register that it touches, and the hart's bookkeeping.</summary>
+/// <summary>The locals of a region's method: one for each guest register that it touches, and the hart's
+/// bookkeeping.</summary>
 internal sealed class RegionLocals
 {
     private static readonly MethodInfo ToBits = typeof(BitConverter).GetMethod(nameof(BitConverter.DoubleToUInt64Bits))!;
@@ -123,8 +124,8 @@ internal sealed class RegionLocals
     }
 
     /// <summary>
-    /// A region with floating point is for the common state only: FPU on and dirty already, rounding to nearest even. In
-    /// any other state the interpreter takes the first such block.
+    /// A region with floating point is for the common state only: FPU on and dirty already, rounding to nearest even.
+    /// In any other state the interpreter takes the first such block.
     /// </summary>
     public void EmitFloatGuard(Label leave)
     {

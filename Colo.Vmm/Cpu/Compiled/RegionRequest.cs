@@ -1,6 +1,7 @@
 namespace Colo.Vmm.Cpu.Compiled;
 
-/// <summary>A wish for compiled code: a copy of the page, so that nothing is shared with the hart that goes on executing.</summary>
+/// <summary>A wish for compiled code: a copy of the page, so that nothing is shared with the hart that goes on
+/// executing.</summary>
 /// <param name="Tier">Who gets the result.</param>
 /// <param name="Page">Index of the page in RAM.</param>
 /// <param name="Offset">Offset of the hot block.</param>

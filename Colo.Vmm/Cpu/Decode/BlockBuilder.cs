@@ -26,7 +26,8 @@ internal sealed unsafe class BlockBuilder(GuestRam ram) : IDisposable
 
     private static int AlignedHeader => (sizeof(CodeBlock) + 15) / 16 * 16;
 
-    /// <summary>False when the first instruction crosses the end of the page: see <see cref="DecodeCrossing"/>.</summary>
+    /// <summary>False when the first instruction crosses the end of the page: see
+    /// <see cref="DecodeCrossing"/>.</summary>
     public bool Decode(int page, int offset, int countMax)
     {
         byte* host = ram.HostPage(page);
@@ -65,7 +66,8 @@ internal sealed unsafe class BlockBuilder(GuestRam ram) : IDisposable
         return true;
     }
 
-    /// <summary>Decodes the instruction whose first half is the last of a page and whose second is the first of another.</summary>
+    /// <summary>Decodes the instruction whose first half is the last of a page and whose second is the first of
+    /// another.</summary>
     public void DecodeCrossing(int firstPage, int secondPage)
     {
         _count = 0;
@@ -141,8 +143,8 @@ internal sealed unsafe class BlockBuilder(GuestRam ram) : IDisposable
     }
 
     /// <summary>
-    /// Jumps, and everything that the slow path always does: what follows is a block of its own, which a compiled region
-    /// may start at.
+    /// Jumps, and everything that the slow path always does: what follows is a block of its own, which a compiled
+    /// region may start at.
     /// </summary>
     private static bool EndsBlock(OpCode code) => code is
         (>= OpCode.Jal and <= OpCode.Bgeu) or OpCode.Illegal or OpCode.System or (>= OpCode.LrW and <= OpCode.AmoMaxuD);

@@ -31,7 +31,8 @@ internal unsafe struct CodeBlock
 
     public int Offset;
 
-    /// <summary>For a single instruction that crosses into another page: the index of that page; otherwise -1.</summary>
+    /// <summary>For a single instruction that crosses into another page: the index of that page; otherwise
+    /// -1.</summary>
     public int SecondPage;
 
     /// <summary>For a crossing instruction: the code cache's drop count when it was decoded.</summary>

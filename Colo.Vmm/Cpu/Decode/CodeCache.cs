@@ -21,7 +21,8 @@ internal sealed unsafe class CodeCache : IDisposable
     /// </summary>
     private const int MixedAfterDrops = 4;
 
-    /// <summary>A drop that comes later than this after the one before it, in instructions, starts a new count.</summary>
+    /// <summary>A drop that comes later than this after the one before it, in instructions, starts a new
+    /// count.</summary>
     private const ulong DropMemory = 100_000_000;
 
     private readonly GuestRam _ram;
@@ -76,8 +77,8 @@ internal sealed unsafe class CodeCache : IDisposable
     {
         while (true)
         {
-            // To decode may mean to wait for another hart, and to do meanwhile what others ask for: then nothing that was
-            // translated or found before is valid any more.
+            // To decode may mean to wait for another hart, and to do meanwhile what others ask for: then nothing that
+            // was translated or found before is valid any more.
             int fences = _mmu.Context->FencesDone;
             CodeBlock* block = FindOnce(pc);
             if (fences == _mmu.Context->FencesDone)
@@ -119,7 +120,8 @@ internal sealed unsafe class CodeCache : IDisposable
         return block == null ? Build(pc, page, offset) : block;
     }
 
-    /// <summary>Decodes the one instruction at pc into a block of its own that is used once. Null on a fetch fault.</summary>
+    /// <summary>Decodes the one instruction at pc into a block of its own that is used once. Null on a fetch
+    /// fault.</summary>
     public CodeBlock* BuildStep(ulong pc)
     {
         byte* host = _mmu.FetchPage(pc);
@@ -220,7 +222,8 @@ internal sealed unsafe class CodeCache : IDisposable
     /// <summary>How often the page's code was dropped in short order.</summary>
     public int Drops(int page) => _pages[page] == null ? 0 : _pages[page]->Drops;
 
-    /// <summary>Notes that something was made of these bytes of a page that holds code: a store to them must drop it.</summary>
+    /// <summary>Notes that something was made of these bytes of a page that holds code: a store to them must drop
+    /// it.</summary>
     public void MarkDecoded(int page, int offset, int length)
     {
         CodePage* info = _pages[page];
@@ -268,8 +271,9 @@ internal sealed unsafe class CodeCache : IDisposable
         int fences;
         do
         {
-            // Before the bytes are read: from now on no store to the page goes unnoticed. A notice that was dealt with while
-            // this waited for another hart may have been of a store that comes after the bytes were read: then once more.
+            // Before the bytes are read: from now on no store to the page goes unnoticed. A notice that was dealt with
+            // while this waited for another hart may have been of a store that comes after the bytes were read: then
+            // once more.
             fences = _mmu.Context->FencesDone;
             MarkCode(page);
             if (!TryDecode(pc, page, offset, CodeBlock.CountMax))

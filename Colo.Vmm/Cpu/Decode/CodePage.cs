@@ -8,10 +8,12 @@ internal unsafe struct CodePage
 {
     public CodeBlock* First;
 
-    /// <summary>Increased each time the page's code is dropped: what was compiled from an older content is refused.</summary>
+    /// <summary>Increased each time the page's code is dropped: what was compiled from an older content is
+    /// refused.</summary>
     public int Generation;
 
-    /// <summary>Drops in short order: a page that is used for one program after another starts anew each time.</summary>
+    /// <summary>Drops in short order: a page that is used for one program after another starts anew each
+    /// time.</summary>
     public int Drops;
 
     /// <summary>Instructions retired by the hart at the last drop.</summary>

@@ -6,7 +6,8 @@ namespace Colo.Vmm.Cpu.Decode;
 /// </summary>
 internal static class Decoder
 {
-    /// <summary>Fills operation, registers and immediate. Immediates of jumps are relative to the instruction.</summary>
+    /// <summary>Fills operation, registers and immediate. Immediates of jumps are relative to the
+    /// instruction.</summary>
     public static Op Decode(uint raw)
     {
         Op op = default;

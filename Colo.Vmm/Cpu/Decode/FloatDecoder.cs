@@ -1,6 +1,7 @@
 namespace Colo.Vmm.Cpu.Decode;
 
-/// <summary>Decodes the OP-FP major opcode: F and D extensions (unprivileged specification, chapters 20 and 21).</summary>
+/// <summary>Decodes the OP-FP major opcode: F and D extensions (unprivileged specification, chapters 20 and
+/// 21).</summary>
 internal static class FloatDecoder
 {
     public static OpCode Decode(uint raw, uint funct3)

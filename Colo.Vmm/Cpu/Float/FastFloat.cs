@@ -85,7 +85,8 @@ internal static class FastFloat
         return true;
     }
 
-    /// <summary>Only when inexact is set already: the residual of a fused operation costs more than the exact path.</summary>
+    /// <summary>Only when inexact is set already: the residual of a fused operation costs more than the exact
+    /// path.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool MultiplyAddDouble(double x, double y, double z, uint flags, out double result)
     {

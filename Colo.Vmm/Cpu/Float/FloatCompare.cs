@@ -1,6 +1,7 @@
 namespace Colo.Vmm.Cpu.Float;
 
-/// <summary>Comparison, minimum and maximum, classification (unprivileged specification, sections 20.6, 20.8, 20.9).</summary>
+/// <summary>Comparison, minimum and maximum, classification (unprivileged specification, sections 20.6, 20.8,
+/// 20.9).</summary>
 internal static class FloatCompare
 {
     /// <summary>feq: quiet.</summary>

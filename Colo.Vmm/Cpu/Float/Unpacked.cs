@@ -1,6 +1,7 @@
 namespace Colo.Vmm.Cpu.Float;
 
-/// <summary>A finite value as sign, integer significand and exponent of its lowest bit: ±significand × 2^exponent.</summary>
+/// <summary>A finite value as sign, integer significand and exponent of its lowest bit: ±significand ×
+/// 2^exponent.</summary>
 internal readonly record struct Unpacked(bool Negative, UInt128 Significand, int Exponent)
 {
     public static Unpacked From(ulong bits, FloatFormat format)

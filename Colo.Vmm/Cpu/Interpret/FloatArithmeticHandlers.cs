@@ -4,7 +4,8 @@ using Colo.Vmm.Cpu.Float;
 
 namespace Colo.Vmm.Cpu.Interpret;
 
-/// <summary>F and D arithmetic: on the host's FPU where that is exact, through <see cref="FloatUnit"/> elsewhere.</summary>
+/// <summary>F and D arithmetic: on the host's FPU where that is exact, through <see cref="FloatUnit"/>
+/// elsewhere.</summary>
 internal static unsafe class FloatArithmeticHandlers
 {
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -283,7 +284,8 @@ internal static unsafe class FloatArithmeticHandlers
         return op[1].Handler(op + 1, c);
     }
 
-    /// <summary>The exact path; leaves the block for an illegal instruction when the FPU is off or the mode reserved.</summary>
+    /// <summary>The exact path; leaves the block for an illegal instruction when the FPU is off or the mode
+    /// reserved.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static CodeBlock* Compute(Op* op, HartContext* c)
     {

@@ -3,7 +3,8 @@ using Colo.Vmm.Cpu.Decode;
 
 namespace Colo.Vmm.Cpu.Interpret;
 
-/// <summary>The handler of each operation. What has none of its own leaves the block and is done by the slow path.</summary>
+/// <summary>The handler of each operation. What has none of its own leaves the block and is done by the slow
+/// path.</summary>
 internal static unsafe class HandlerTable
 {
     private const int Length = 256;

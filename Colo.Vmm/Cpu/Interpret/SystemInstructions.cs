@@ -149,7 +149,8 @@ internal sealed unsafe class SystemInstructions(
         context->X[rd == 0 ? HartContext.SinkRegister : rd] = old;
         if (writes && number == Csr.Satp)
         {
-            // The next instruction is fetched through the new translation: Linux turns paging on by the fault that follows.
+            // The next instruction is fetched through the new translation: Linux turns paging on by the fault that
+            // follows.
             context->Pc += 4;
             return SlowResult.Left;
         }

@@ -1,8 +1,8 @@
 namespace Colo.Vmm.Devices.Plic;
 
 /// <summary>
-/// RISC-V platform-level interrupt controller, as SiFive's: two contexts a hart, context 2h raises MEIP (bit 11) of hart
-/// h, context 2h+1 raises SEIP (bit 9).
+/// RISC-V platform-level interrupt controller, as SiFive's: two contexts a hart, context 2h raises MEIP (bit 11) of
+/// hart h, context 2h+1 raises SEIP (bit 9).
 /// <code>
 ///   line high, not pending, not claimed -> pending -> claim -> claimed -> complete -> (line still high? pending)
 /// </code>
@@ -257,7 +257,8 @@ internal sealed class PlicDevice : IMmioDevice, IStatefulDevice
         }
     }
 
-    /// <summary>The pending, enabled source with the highest priority above the threshold; ties go to the lowest number.</summary>
+    /// <summary>The pending, enabled source with the highest priority above the threshold; ties go to the lowest
+    /// number.</summary>
     private int Best(int context, uint threshold)
     {
         int best = 0;

@@ -1,8 +1,8 @@
 namespace Colo.Vmm.Devices.Reset;
 
 /// <summary>
-/// SiFive test finisher, which Linux uses as a syscon for power-off and reboot: 0x5555 powers off, 0x7777 resets, 0x3333
-/// powers off with a failure code in the upper half. Stateless: a write takes effect at once.
+/// SiFive test finisher, which Linux uses as a syscon for power-off and reboot: 0x5555 powers off, 0x7777 resets,
+/// 0x3333 powers off with a failure code in the upper half. Stateless: a write takes effect at once.
 /// </summary>
 internal sealed class ResetDevice(Action<ResetRequest> requested) : IMmioDevice
 {

@@ -1,8 +1,8 @@
 namespace Colo.Vmm.Devices.Rtc;
 
 /// <summary>
-/// Goldfish real-time clock: nanoseconds since 1970 in two 32-bit halves (reading the low half latches the high one) and
-/// one alarm. Source: Linux device tree binding google,goldfish-rtc and the Goldfish virtual hardware guide.
+/// Goldfish real-time clock: nanoseconds since 1970 in two 32-bit halves (reading the low half latches the high one)
+/// and one alarm. Source: Linux device tree binding google,goldfish-rtc and the Goldfish virtual hardware guide.
 /// </summary>
 internal sealed class RtcDevice : IMmioDevice, IDeadlineDevice, IStatefulDevice
 {

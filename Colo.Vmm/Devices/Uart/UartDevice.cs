@@ -2,9 +2,9 @@ namespace Colo.Vmm.Devices.Uart;
 
 /// <summary>
 /// 16550A serial port at one byte a register. Transmission takes no guest time: THR and the shifter are always empty.
-/// Output is gathered and handed to the back end when a line ends, when the buffer is full and whenever the machine looks
-/// at its devices, so that a burst of characters costs one write. Input from the host waits in a bounded queue until the
-/// 16-byte FIFO has room. Source: National Semiconductor PC16550D data sheet, section 8.
+/// Output is gathered and handed to the back end when a line ends, when the buffer is full and whenever the machine
+/// looks at its devices, so that a burst of characters costs one write. Input from the host waits in a bounded queue
+/// until the 16-byte FIFO has room. Source: National Semiconductor PC16550D data sheet, section 8.
 /// </summary>
 internal sealed class UartDevice : IMmioDevice, IServicedDevice, IStatefulDevice
 {
@@ -130,7 +130,8 @@ internal sealed class UartDevice : IMmioDevice, IServicedDevice, IStatefulDevice
                 _divisor = (ushort)((_divisor & 0xff) | (b << 8));
                 break;
             case 1:
-                // Enabling the interrupt while the transmitter is empty raises it at once; drivers start sending that way.
+                // Enabling the interrupt while the transmitter is empty raises it at once; drivers start sending that
+                // way.
                 _transmitEmptyPending |= (b & ~_interruptEnable & 2) != 0;
                 _interruptEnable = (byte)(b & 0x0f);
                 break;

@@ -57,7 +57,8 @@ internal sealed class DescriptorChain
         return true;
     }
 
-    /// <summary>Copies from the readable part, starting <paramref name="offset"/> bytes into it; false when it is too short.</summary>
+    /// <summary>Copies from the readable part, starting <paramref name="offset"/> bytes into it; false when it is too
+    /// short.</summary>
     public bool TryRead(GuestRam ram, ulong offset, Span<byte> destination)
     {
         for (int i = 0; i < _readableCount && destination.Length > 0; i++)
@@ -82,7 +83,8 @@ internal sealed class DescriptorChain
         return destination.Length == 0;
     }
 
-    /// <summary>Copies into the writable part, starting <paramref name="offset"/> bytes into it; false when it is too short.</summary>
+    /// <summary>Copies into the writable part, starting <paramref name="offset"/> bytes into it; false when it is too
+    /// short.</summary>
     public bool TryWrite(GuestRam ram, ulong offset, ReadOnlySpan<byte> source)
     {
         for (int i = _readableCount; i < _count && source.Length > 0; i++)

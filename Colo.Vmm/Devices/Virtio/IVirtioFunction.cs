@@ -1,8 +1,8 @@
 namespace Colo.Vmm.Devices.Virtio;
 
 /// <summary>
-/// What a virtio device does, apart from the register block in front of it. Everything is called on the machine's thread.
-/// A function answers bad queue content with <see cref="IVirtioTransport.Break"/> and never throws.
+/// What a virtio device does, apart from the register block in front of it. Everything is called on the machine's
+/// thread. A function answers bad queue content with <see cref="IVirtioTransport.Break"/> and never throws.
 /// </summary>
 internal interface IVirtioFunction
 {
@@ -17,7 +17,8 @@ internal interface IVirtioFunction
     /// <summary>The configuration space as it stands now.</summary>
     ReadOnlySpan<byte> Config { get; }
 
-    /// <summary>The driver writes a byte of the configuration space; nothing for devices whose space is read only.</summary>
+    /// <summary>The driver writes a byte of the configuration space; nothing for devices whose space is read
+    /// only.</summary>
     void WriteConfig(int offset, byte value)
     {
     }
@@ -29,8 +30,8 @@ internal interface IVirtioFunction
     void Attach(IVirtioTransport transport);
 
     /// <summary>
-    /// The driver has set DRIVER_OK (each queue is notified next), or a running device was restored. Touches no queue: RAM may
-    /// not have been restored yet.
+    /// The driver has set DRIVER_OK (each queue is notified next), or a running device was restored. Touches no queue:
+    /// RAM may not have been restored yet.
     /// </summary>
     void Start(ulong features);
 

@@ -14,9 +14,11 @@ internal interface IVirtioTransport
 
     Virtqueue Queue(int index);
 
-    /// <summary>Raises the queue interrupt if the driver wants one for what has been published since the last call.</summary>
+    /// <summary>Raises the queue interrupt if the driver wants one for what has been published since the last
+    /// call.</summary>
     void Signal(Virtqueue queue);
 
-    /// <summary>The driver broke the rules: DEVICE_NEEDS_RESET, and nothing more is done until it resets the device.</summary>
+    /// <summary>The driver broke the rules: DEVICE_NEEDS_RESET, and nothing more is done until it resets the
+    /// device.</summary>
     void Break(string reason);
 }

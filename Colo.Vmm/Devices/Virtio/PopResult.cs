@@ -6,6 +6,7 @@ internal enum PopResult
     Empty = 0,
     Chain = 1,
 
-    /// <summary>The ring or a descriptor breaks the rules; the queue must not be used until the device is reset.</summary>
+    /// <summary>The ring or a descriptor breaks the rules; the queue must not be used until the device is
+    /// reset.</summary>
     Broken = 2,
 }

@@ -4,17 +4,19 @@ using Colo.Vmm.Memory;
 namespace Colo.Vmm.Devices.Virtio;
 
 /// <summary>
-/// The device's side of a split virtqueue (virtio 1.2, section 2.7). Ring and descriptors belong to the guest and may say
-/// anything: every index is reduced or checked, every address is checked against RAM, and a chain is followed for at most
-/// <see cref="ChainLimit"/> descriptors, so that a loop ends. The device keeps its own copies of how far it has come and
-/// never reads them back from the ring.
+/// The device's side of a split virtqueue (virtio 1.2, section 2.7). Ring and descriptors belong to the guest and may
+/// say anything: every index is reduced or checked, every address is checked against RAM, and a chain is followed for
+/// at most
+/// <see cref="ChainLimit"/> descriptors, so that a loop ends. The device keeps its own copies of how far it has come
+/// and never reads them back from the ring.
 /// </summary>
 internal sealed class Virtqueue(GuestRam ram)
 {
     /// <summary>Largest ring that the device offers.</summary>
     public const ushort SizeMax = 256;
 
-    /// <summary>Longest chain, indirect descriptors counted singly. Linux stays below 130; QEMU's limit is the same.</summary>
+    /// <summary>Longest chain, indirect descriptors counted singly. Linux stays below 130; QEMU's limit is the
+    /// same.</summary>
     public const int ChainLimit = 1024;
 
     private const int DescriptorSize = 16;
@@ -144,7 +146,8 @@ internal sealed class Virtqueue(GuestRam ram)
         }
     }
 
-    /// <summary>Whether the driver wants an interrupt for what was published since the last call (sections 2.7.7, 2.7.10).</summary>
+    /// <summary>Whether the driver wants an interrupt for what was published since the last call (sections 2.7.7,
+    /// 2.7.10).</summary>
     public bool TakeSignal()
     {
         ushort old = _signalledUsed;

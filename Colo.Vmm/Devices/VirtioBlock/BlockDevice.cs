@@ -8,9 +8,9 @@ namespace Colo.Vmm.Devices.VirtioBlock;
 
 /// <summary>
 /// Virtio disk (virtio 1.2, section 5.2): read, write, flush, get-id, discard and write-zeroes over an
-/// <see cref="IBlockDevice"/>. Requests that the disk answers at once are finished within the notification; others stay in
-/// flight and are finished when the machine services its devices. The machine waits for them before it counts as paused.
-/// Without the driver's FLUSH feature every write is made durable before it is answered.
+/// <see cref="IBlockDevice"/>. Requests that the disk answers at once are finished within the notification; others stay
+/// in flight and are finished when the machine services its devices. The machine waits for them before it counts as
+/// paused. Without the driver's FLUSH feature every write is made durable before it is answered.
 /// </summary>
 internal sealed class BlockDevice : IVirtioFunction
 {
@@ -100,8 +100,8 @@ internal sealed class BlockDevice : IVirtioFunction
     }
 
     /// <summary>
-    /// Requests in flight cannot be called back from the disk; they end later, and since the queue has been taken down by then
-    /// only their buffers are given back.
+    /// Requests in flight cannot be called back from the disk; they end later, and since the queue has been taken down
+    /// by then only their buffers are given back.
     /// </summary>
     public void Reset()
     {

@@ -8,9 +8,9 @@ using Colo.Vmm.Memory;
 namespace Colo.Vmm.Devices.VirtioBlock;
 
 /// <summary>
-/// One request of the guest, from parsing to its status byte (virtio 1.2, section 5.2.6). Data goes through a buffer of the
-/// host, so that a disk that answers late never writes into guest RAM behind the machine's back: the copy happens on the
-/// machine's thread in <see cref="Finish"/>. Objects are reused.
+/// One request of the guest, from parsing to its status byte (virtio 1.2, section 5.2.6). Data goes through a buffer of
+/// the host, so that a disk that answers late never writes into guest RAM behind the machine's back: the copy happens
+/// on the machine's thread in <see cref="Finish"/>. Objects are reused.
 /// </summary>
 internal sealed class BlockRequest
 {
@@ -53,7 +53,8 @@ internal sealed class BlockRequest
     public bool IsWellFormed => Chain.ReadableLength >= HeaderSize && Chain.WritableLength >= 1;
 
     /// <summary>
-    /// Starts the request. True: it is over and <see cref="Result"/> is set. False: the completion call will come, on any thread.
+    /// Starts the request. True: it is over and <see cref="Result"/> is set. False: the completion call will come, on
+    /// any thread.
     /// </summary>
     public bool Execute(GuestRam ram, IBlockDevice disk, ReadOnlySpan<byte> serial, bool readOnly, bool writeThrough)
     {

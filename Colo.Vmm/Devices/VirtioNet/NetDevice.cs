@@ -5,9 +5,9 @@ using Colo.Vmm.Net;
 namespace Colo.Vmm.Devices.VirtioNet;
 
 /// <summary>
-/// Virtio network card (virtio 1.2, section 5.1): one receive and one transmit queue, mergeable receive buffers, MAC, MTU
-/// and link status. Checksum offload is offered only on request, because replication compares packets as the guest made
-/// them; when the driver takes it, the checksum is completed here, so what leaves is always a whole packet.
+/// Virtio network card (virtio 1.2, section 5.1): one receive and one transmit queue, mergeable receive buffers, MAC,
+/// MTU and link status. Checksum offload is offered only on request, because replication compares packets as the guest
+/// made them; when the driver takes it, the checksum is completed here, so what leaves is always a whole packet.
 /// Frames from the world wait in a bounded queue while the machine is paused or the guest has no buffers.
 /// </summary>
 internal sealed class NetDevice : IVirtioFunction
@@ -152,7 +152,8 @@ internal sealed class NetDevice : IVirtioFunction
         }
     }
 
-    /// <summary>Puts the oldest frame into as many buffers as it needs; false when the guest has not enough of them.</summary>
+    /// <summary>Puts the oldest frame into as many buffers as it needs; false when the guest has not enough of
+    /// them.</summary>
     private bool Deliver(Virtqueue queue)
     {
         int total = HeaderSize + _arrived.Peek(_receiveBuffer.AsSpan(HeaderSize));
@@ -248,7 +249,8 @@ internal sealed class NetDevice : IVirtioFunction
         _backend.Send(frame);
     }
 
-    /// <summary>Does what the packet's header asks for; false when it asks for something that was not negotiated.</summary>
+    /// <summary>Does what the packet's header asks for; false when it asks for something that was not
+    /// negotiated.</summary>
     private bool TryFinish(ReadOnlySpan<byte> header, Span<byte> frame)
     {
         const byte NeedsChecksum = 1;

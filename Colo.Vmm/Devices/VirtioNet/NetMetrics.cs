@@ -7,7 +7,8 @@ internal sealed class NetMetrics
 
     public long FramesReceived { get; set; }
 
-    /// <summary>Frames of the guest that were too short, too long or asked for an offload that was not negotiated.</summary>
+    /// <summary>Frames of the guest that were too short, too long or asked for an offload that was not
+    /// negotiated.</summary>
     public long FramesRefused { get; set; }
 
     /// <summary>Frames from the world that found no room in the queue or no running driver.</summary>

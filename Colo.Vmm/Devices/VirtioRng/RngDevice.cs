@@ -2,7 +2,8 @@ using Colo.Vmm.Devices.Virtio;
 
 namespace Colo.Vmm.Devices.VirtioRng;
 
-/// <summary>Virtio entropy device (virtio 1.2, section 5.4): fills the guest's buffers, at most 64 KiB a request.</summary>
+/// <summary>Virtio entropy device (virtio 1.2, section 5.4): fills the guest's buffers, at most 64 KiB a
+/// request.</summary>
 internal sealed class RngDevice(IEntropySource source) : IVirtioFunction
 {
     private const int RequestMax = 65536;

@@ -2,7 +2,8 @@ using System.Buffers.Binary;
 
 namespace Colo.Vmm.Devices.VirtioRng;
 
-/// <summary>A reproducible sequence from a seed (SplitMix64), for runs that must give the same trace. Not for secrets.</summary>
+/// <summary>A reproducible sequence from a seed (SplitMix64), for runs that must give the same trace. Not for
+/// secrets.</summary>
 internal sealed class SeededEntropy(ulong seed) : IEntropySource
 {
     public ulong Position { get; set; } = seed;

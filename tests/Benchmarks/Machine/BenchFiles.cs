@@ -3,7 +3,8 @@ using System.Globalization;
 
 namespace Colo.Benchmarks.Machine;
 
-/// <summary>Files that the machine suite runs on, built when they are missing, and figures of this process from /proc.</summary>
+/// <summary>Files that the machine suite runs on, built when they are missing, and figures of this process from
+/// /proc.</summary>
 internal static class BenchFiles
 {
     public static string DebianGuest()
@@ -29,8 +30,8 @@ internal static class BenchFiles
     }
 
     /// <summary>
-    /// Resident bytes of this process that are not guest RAM. The mapping of that size is guest RAM; the kernel may have joined it
-    /// with a small neighbour.
+    /// Resident bytes of this process that are not guest RAM. The mapping of that size is guest RAM; the kernel may
+    /// have joined it with a small neighbour.
     /// </summary>
     public static long ResidentBeyond(ulong guestBytes)
     {

@@ -5,9 +5,10 @@ using Colo.Vmm.Machine;
 namespace Colo.Benchmarks.Machine;
 
 /// <summary>
-/// The embedded machine beside <c>qemu-system-riscv64</c> on the same files in the same run: boot of the Debian guest to init,
-/// an integer kernel, a memory copy; then the machine alone: pause to resume, and memory beyond guest RAM. Ratios are what
-/// counts; a ratio above 1 means that QEMU needs less time. <c>COLO_BENCH_TIER</c> chooses the tier (default: auto),
+/// The embedded machine beside <c>qemu-system-riscv64</c> on the same files in the same run: boot of the Debian guest
+/// to init, an integer kernel, a memory copy; then the machine alone: pause to resume, and memory beyond guest RAM.
+/// Ratios are what counts; a ratio above 1 means that QEMU needs less time. <c>COLO_BENCH_TIER</c> chooses the tier
+/// (default: auto),
 /// <c>COLO_BENCH_ROUNDS</c> the rounds (default 3).
 /// </summary>
 internal static class MachineSuite
@@ -47,7 +48,8 @@ internal static class MachineSuite
         report.Add(new Figure("memory beyond guest RAM", "MiB", overhead, overhead, overhead));
     }
 
-    /// <summary>The same work by one hart and by two on threads of their own: how many times faster the two are.</summary>
+    /// <summary>The same work by one hart and by two on threads of their own: how many times faster the two
+    /// are.</summary>
     private static void TwoHarts(Report report, string programs)
     {
         var ratios = new List<double>();

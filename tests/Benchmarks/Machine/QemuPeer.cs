@@ -2,7 +2,8 @@ using System.Diagnostics;
 
 namespace Colo.Benchmarks.Machine;
 
-/// <summary>The same files on Debian's <c>qemu-system-riscv64</c> (package qemu-system-misc), one hart, emulation without KVM.</summary>
+/// <summary>The same files on Debian's <c>qemu-system-riscv64</c> (package qemu-system-misc), one hart, emulation
+/// without KVM.</summary>
 internal static class QemuPeer
 {
     private const string Program = "/usr/bin/qemu-system-riscv64";

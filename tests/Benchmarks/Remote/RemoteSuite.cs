@@ -7,7 +7,8 @@ using ClusterOf = Akka.Cluster.Cluster;
 
 namespace Colo.Benchmarks.Remote;
 
-/// <summary>Two systems over the loopback interface in one process. Written against Akka.NET's public API only.</summary>
+/// <summary>Two systems over the loopback interface in one process. Written against Akka.NET's public API
+/// only.</summary>
 internal static class RemoteSuite
 {
     private const string Base = """

@@ -216,7 +216,8 @@ public sealed class OutputGateTests
         FrameFacts facts = Matched(4, 4);
         gate.Decide(facts);
         long allocated = long.MaxValue;
-        // A collection that falls into a round charges this thread with the rest of its allocation buffer: the best of a few counts.
+        // A collection that falls into a round charges this thread with the rest of its allocation buffer: the best of
+        // a few counts.
         for (int attempt = 0; attempt < 5 && allocated != 0; attempt++)
         {
             long before = GC.GetAllocatedBytesForCurrentThread();

@@ -9,7 +9,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Colo.Host.Tests.Cli;
 
-/// <summary>The management HTTP of a node that answers what a test tells it to, on a free port of the loopback.</summary>
+/// <summary>The management HTTP of a node that answers what a test tells it to, on a free port of the
+/// loopback.</summary>
 internal sealed class FakeNode : IAsyncDisposable
 {
     private readonly WebApplication app;

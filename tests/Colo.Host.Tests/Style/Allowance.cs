@@ -3,9 +3,9 @@ using System.Globalization;
 namespace Colo.Host.Tests.Style;
 
 /// <summary>
-/// What broke a rule when the rule came, in <c>allowed.txt</c>: a line "rule path number", where the number is how many places there may be, or
-/// by how many lines a file or its methods may be too long; too wide lines are counted for a whole project. A number may shrink and
-/// never grow. COLO_STYLE_WRITE=1 writes the present state.
+/// What broke a rule when the rule came, in <c>allowed.txt</c>: a line "rule path number", where the number is how many
+/// places there may be, or by how many lines a file or its methods may be too long; too wide lines are counted for a
+/// whole project. A number may shrink and never grow. COLO_STYLE_WRITE=1 writes the present state.
 /// </summary>
 internal static class Allowance
 {

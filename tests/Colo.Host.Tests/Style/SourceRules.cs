@@ -3,8 +3,8 @@ using System.Text.RegularExpressions;
 namespace Colo.Host.Tests.Style;
 
 /// <summary>
-/// The rules that look at one C# file. They read the layout that the formatter keeps (a brace on a line of its own, four spaces a level), not
-/// the language: enough to find what is too long, and no package is needed.
+/// The rules that look at one C# file. They read the layout that the formatter keeps (a brace on a line of its own,
+/// four spaces a level), not the language: enough to find what is too long, and no package is needed.
 /// </summary>
 internal static partial class SourceRules
 {

@@ -5,7 +5,8 @@ internal static class SourceTree
 {
     public static string Root { get; } = FindRoot();
 
-    /// <summary>All files with this ending, without what a build makes; paths with slashes, relative to the root.</summary>
+    /// <summary>All files with this ending, without what a build makes; paths with slashes, relative to the
+    /// root.</summary>
     public static IEnumerable<string> Files(string ending) => Below(Root)
         .Where(path => path.EndsWith(ending, StringComparison.Ordinal))
         .Select(path => Path.GetRelativePath(Root, path).Replace('\\', '/'))

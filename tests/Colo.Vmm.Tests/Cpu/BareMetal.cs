@@ -5,7 +5,8 @@ using Colo.Vmm.Memory;
 
 namespace Colo.Vmm.Tests.Cpu;
 
-/// <summary>Builds and runs the bare-metal programs under guests/ with Debian's cross compiler, in the HTIF convention.</summary>
+/// <summary>Builds and runs the bare-metal programs under guests/ with Debian's cross compiler, in the HTIF
+/// convention.</summary>
 internal static class BareMetal
 {
     public const ulong RamBase = 0x8000_0000;

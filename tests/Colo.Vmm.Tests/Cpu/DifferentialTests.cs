@@ -3,7 +3,8 @@ using Colo.Vmm.Cpu;
 
 namespace Colo.Vmm.Tests.Cpu;
 
-/// <summary>Random programs give the same registers, flags and memory on the hart as under Debian's qemu-riscv64.</summary>
+/// <summary>Random programs give the same registers, flags and memory on the hart as under Debian's
+/// qemu-riscv64.</summary>
 public sealed class DifferentialTests
 {
     [Theory]

@@ -26,7 +26,8 @@ public sealed class FloatTableTests
         0x4f00_0000, 0x5f00_0000, 0x7f7f_ffff, 0x7f80_0000, 0x7f80_0001, 0x7fc0_0000,
     ];
 
-    /// <summary>funct7 without the format bit, the fixed rs2 or -1, and the fixed funct3 or -1 for all rounding modes.</summary>
+    /// <summary>funct7 without the format bit, the fixed rs2 or -1, and the fixed funct3 or -1 for all rounding
+    /// modes.</summary>
     private static readonly (uint Funct5, int Rs2, int Funct3, bool ToInteger)[] Operations =
     [
         (0, -1, -1, false), (1, -1, -1, false), (2, -1, -1, false), (3, -1, -1, false), (0x0b, 0, -1, false),

@@ -3,7 +3,8 @@ using Colo.Vmm.Memory;
 
 namespace Colo.Vmm.Tests.Cpu;
 
-/// <summary>A hart saved and restored at any instruction goes on as if nothing had happened; budgets are exact.</summary>
+/// <summary>A hart saved and restored at any instruction goes on as if nothing had happened; budgets are
+/// exact.</summary>
 public sealed class HartStateTests
 {
     private const int Instructions = 300_000;

@@ -5,8 +5,8 @@ using Colo.Vmm.Memory;
 namespace Colo.Vmm.Tests.Cpu;
 
 /// <summary>
-/// Programs whose tier changes at random instructions stand, at each of them, exactly where the interpreter stands alone:
-/// registers, CSRs, count of instructions, and memory at the end.
+/// Programs whose tier changes at random instructions stand, at each of them, exactly where the interpreter stands
+/// alone: registers, CSRs, count of instructions, and memory at the end.
 /// </summary>
 public sealed class MixedTierTests
 {

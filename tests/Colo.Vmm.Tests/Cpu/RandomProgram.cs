@@ -38,7 +38,8 @@ internal sealed class RandomProgram
 
     private RandomProgram(int seed) => _random = new Random(seed);
 
-    /// <summary>Makes a program of <paramref name="sequences"/> sequences of about <paramref name="items"/> items each.</summary>
+    /// <summary>Makes a program of <paramref name="sequences"/> sequences of about <paramref name="items"/> items
+    /// each.</summary>
     public static UserProgram Generate(int seed, int sequences, int items)
     {
         RandomProgram program = new(seed);
@@ -348,7 +349,8 @@ internal sealed class RandomProgram
         }
     }
 
-    /// <summary>Any 16-bit pattern that is neither a jump nor writes a pointer; memory only through the pointers.</summary>
+    /// <summary>Any 16-bit pattern that is neither a jump nor writes a pointer; memory only through the
+    /// pointers.</summary>
     private void Compressed()
     {
         while (true)

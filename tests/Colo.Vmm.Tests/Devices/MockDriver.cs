@@ -5,9 +5,9 @@ using Colo.Vmm.Memory;
 namespace Colo.Vmm.Tests.Devices;
 
 /// <summary>
-/// The guest's side of a virtio-mmio slot, for the tests of every virtio device: resets, negotiates, lays rings out in RAM,
-/// adds chains, kicks, and collects what the device used. Chains take descriptors in turn; a test that keeps fewer than a
-/// ring of them in flight never reuses one too early.
+/// The guest's side of a virtio-mmio slot, for the tests of every virtio device: resets, negotiates, lays rings out in
+/// RAM, adds chains, kicks, and collects what the device used. Chains take descriptors in turn; a test that keeps fewer
+/// than a ring of them in flight never reuses one too early.
 /// </summary>
 internal sealed class MockDriver : IDisposable
 {

@@ -5,7 +5,8 @@ using Colo.Vmm.Tests.Cpu;
 
 namespace Colo.Vmm.Tests.Machine;
 
-/// <summary>Harts on threads of their own: guests/harts/storm.c counts what no memory model and no fence may allow.</summary>
+/// <summary>Harts on threads of their own: guests/harts/storm.c counts what no memory model and no fence may
+/// allow.</summary>
 public sealed class HartThreadsTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(5);

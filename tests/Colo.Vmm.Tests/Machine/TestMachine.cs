@@ -8,7 +8,8 @@ using Colo.Vmm.Tests.Devices;
 
 namespace Colo.Vmm.Tests.Machine;
 
-/// <summary>Machines without files: programs are written into RAM word by word and start at its beginning, in S-mode.</summary>
+/// <summary>Machines without files: programs are written into RAM word by word and start at its beginning, in
+/// S-mode.</summary>
 internal static class TestMachine
 {
     public const uint Wfi = 0x1050_0073;

@@ -133,7 +133,8 @@ public class VirtMachineTests
     [Fact]
     public async Task Instruction_clock_gives_the_same_trace_twice()
     {
-        // Reads the time 200 times into x5 ^ rotation, then powers off; the guest ends with the same registers and count.
+        // Reads the time 200 times into x5 ^ rotation, then powers off; the guest ends with the same registers and
+        // count.
         uint[] program =
         [
             Addi(6, 0, 200), 0xc010_23f3, 0x0072_c2b3, Addi(6, 6, -1), 0xfe03_1ae3, .. PowerOff,

@@ -157,7 +157,8 @@ public sealed class DirtyLogTests
         }
     }
 
-    /// <summary>x1 = x1 * multiplier + 1; store x1 at a random, mostly unaligned, address in the 4 MiB from 1 MiB on; for ever.</summary>
+    /// <summary>x1 = x1 * multiplier + 1; store x1 at a random, mostly unaligned, address in the 4 MiB from 1 MiB on;
+    /// for ever.</summary>
     private static Hart StartStores(GuestRam ram, int seed)
     {
         CodeWriter code = new();

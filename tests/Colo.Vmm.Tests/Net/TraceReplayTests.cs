@@ -3,8 +3,8 @@ using Colo.Vmm.Net;
 namespace Colo.Vmm.Tests.Net;
 
 /// <summary>
-/// Frames of two real guests (Traces/README.md says how they were recorded) through comparer and rewriter: what the client sent, and what
-/// the two Debian kernels sent before anybody had looked at it.
+/// Frames of two real guests (Traces/README.md says how they were recorded) through comparer and rewriter: what the
+/// client sent, and what the two Debian kernels sent before anybody had looked at it.
 /// </summary>
 public sealed class TraceReplayTests
 {

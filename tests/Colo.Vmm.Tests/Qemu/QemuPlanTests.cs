@@ -4,7 +4,8 @@ using Colo.Vmm.Qemu;
 
 namespace Colo.Vmm.Tests.Qemu;
 
-/// <summary>The procedures of QEMU's documentation as data of our own, and what a plan does when one of its steps fails.</summary>
+/// <summary>The procedures of QEMU's documentation as data of our own, and what a plan does when one of its steps
+/// fails.</summary>
 public sealed class QemuPlanTests
 {
     private static readonly QemuFolder Folder = new("/run/vm");

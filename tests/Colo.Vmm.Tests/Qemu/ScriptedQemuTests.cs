@@ -5,7 +5,8 @@ using Colo.Vmm.Qemu;
 
 namespace Colo.Vmm.Tests.Qemu;
 
-/// <summary>The monitor against a server that follows a script: refusals, silence, garbage and closed sockets.</summary>
+/// <summary>The monitor against a server that follows a script: refusals, silence, garbage and closed
+/// sockets.</summary>
 public sealed class ScriptedQemuTests : IDisposable
 {
     private static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);

@@ -8,7 +8,8 @@ using Xunit.Abstractions;
 
 namespace Colo.EndToEnd.Checkpoint;
 
-/// <summary>A stock Debian guest, protected while it runs, goes on in the secondary machine when the primary is killed.</summary>
+/// <summary>A stock Debian guest, protected while it runs, goes on in the secondary machine when the primary is
+/// killed.</summary>
 [Trait("Category", "e2e")]
 [Trait("Group", "guest")]
 public partial class DebianPairTests(ITestOutputHelper output)

@@ -5,7 +5,8 @@ using Colo.Vmm.Machine;
 
 namespace Colo.EndToEnd.Machine;
 
-/// <summary>A stock Debian kernel on the embedded machine, with real packets over TAP in a namespace of the test's own.</summary>
+/// <summary>A stock Debian kernel on the embedded machine, with real packets over TAP in a namespace of the test's
+/// own.</summary>
 [Trait("Category", "e2e")]
 [Trait("Group", "guest")]
 public class DebianBootTests

@@ -5,8 +5,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Colo.EndToEnd.Machine;
 
 /// <summary>
-/// A network namespace of its own with one TAP interface in it. Threads enter it for as long as they run something for the
-/// test; the kernel takes it away when the last of them has ended and the handle is closed. Needs root.
+/// A network namespace of its own with one TAP interface in it. Threads enter it for as long as they run something for
+/// the test; the kernel takes it away when the last of them has ended and the handle is closed. Needs root.
 /// </summary>
 internal sealed partial class NetworkNamespace : IDisposable
 {
@@ -35,7 +35,8 @@ internal sealed partial class NetworkNamespace : IDisposable
         _handle = handle!;
     }
 
-    /// <summary>Runs on a thread inside the namespace and waits for the end; exceptions come back. Any number at a time.</summary>
+    /// <summary>Runs on a thread inside the namespace and waits for the end; exceptions come back. Any number at a
+    /// time.</summary>
     public void Run(Action action) => OnNewThread(() =>
     {
         Assert.Equal(0, Enter((int)_handle.DangerousGetHandle(), NewNetwork));

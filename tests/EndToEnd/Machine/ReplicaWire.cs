@@ -4,8 +4,9 @@ using Colo.Vmm.Net;
 namespace Colo.EndToEnd.Machine;
 
 /// <summary>
-/// Two guests with the same address behind one client, as in a pair between two checkpoints: both get what the client sends, the secondary
-/// through the rewriter, and the client gets what the comparer releases. Everything that goes in is recorded in the order in which it went in.
+/// Two guests with the same address behind one client, as in a pair between two checkpoints: both get what the client
+/// sends, the secondary through the rewriter, and the client gets what the comparer releases. Everything that goes in
+/// is recorded in the order in which it went in.
 /// </summary>
 internal sealed class ReplicaWire : IReleaseSink, IDisposable
 {

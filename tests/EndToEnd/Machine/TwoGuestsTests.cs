@@ -4,8 +4,9 @@ using Colo.Vmm.Machine;
 namespace Colo.EndToEnd.Machine;
 
 /// <summary>
-/// Two Debian guests that have booted each on its own, with initial sequence numbers, timestamps and moments of their own, answer one client
-/// through comparer and rewriter. With COLO_TRACES=FOLDER the frames are kept there; tests/Colo.Vmm.Tests/Net/Traces holds such a record.
+/// Two Debian guests that have booted each on its own, with initial sequence numbers, timestamps and moments of their
+/// own, answer one client through comparer and rewriter. With COLO_TRACES=FOLDER the frames are kept there;
+/// tests/Colo.Vmm.Tests/Net/Traces holds such a record.
 /// </summary>
 [Trait("Category", "e2e")]
 [Trait("Group", "guest")]

@@ -23,7 +23,8 @@ public sealed class FaultTests(FaultTests.Run run) : IClassFixture<FaultTests.Ru
     public sealed class Run() : ScenarioRun("faults");
 }
 
-/// <summary>As <see cref="FaultTests"/>: the primary is lost in the middle of checkpoints, a joiner while it is filled.</summary>
+/// <summary>As <see cref="FaultTests"/>: the primary is lost in the middle of checkpoints, a joiner while it is
+/// filled.</summary>
 [Trait("Category", "e2e")]
 [Trait("Group", "guest")]
 public sealed class CheckpointKillTests(CheckpointKillTests.Run run) : IClassFixture<CheckpointKillTests.Run>

@@ -4,8 +4,8 @@ using System.Text.Json;
 namespace Colo.EndToEnd.Node;
 
 /// <summary>
-/// One run of <c>colo lab-test</c>, shared by the tests of a class: a lab and a boot for all its faults. Each test asks for
-/// the step of its name.
+/// One run of <c>colo lab-test</c>, shared by the tests of a class: a lab and a boot for all its faults. Each test asks
+/// for the step of its name.
 /// </summary>
 public abstract class ScenarioRun : IAsyncLifetime
 {

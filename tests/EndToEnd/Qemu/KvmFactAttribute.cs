@@ -1,6 +1,7 @@
 namespace Colo.EndToEnd.Qemu;
 
-/// <summary>A test with guests under KVM. Where there is none it is reported as skipped, and the tests under TCG are what is left.</summary>
+/// <summary>A test with guests under KVM. Where there is none it is reported as skipped, and the tests under TCG are
+/// what is left.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class KvmFactAttribute : FactAttribute
 {

@@ -9,8 +9,9 @@ using Colo.EndToEnd.Machine;
 namespace Colo.EndToEnd.Qemu;
 
 /// <summary>
-/// Two real node processes in a network namespace of their own, with an arbiter's directory and one QEMU guest of guests/x86. What is waited for
-/// is a state; a wait ends badly only after minutes, because the machine may be slow and shared.
+/// Two real node processes in a network namespace of their own, with an arbiter's directory and one QEMU guest of
+/// guests/x86. What is waited for is a state; a wait ends badly only after minutes, because the machine may be slow and
+/// shared.
 /// </summary>
 internal sealed class QemuCluster : IDisposable
 {

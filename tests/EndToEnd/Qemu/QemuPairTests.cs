@@ -3,7 +3,8 @@ using System.Globalization;
 
 namespace Colo.EndToEnd.Qemu;
 
-/// <summary>Pairs of real QEMUs under KVM, made and kept by real node processes; the guest is a boot sector that counts.</summary>
+/// <summary>Pairs of real QEMUs under KVM, made and kept by real node processes; the guest is a boot sector that
+/// counts.</summary>
 [Trait("Category", "e2e")]
 public sealed class QemuPairTests
 {
@@ -176,7 +177,8 @@ public sealed class QemuPairTests
         cluster.When(1 - owner, "taken over", view => QemuCluster.Text(view, "role") is "Solo" or "Primary");
         int after = AssertCountsOn(cluster, 1 - owner);
 
-        // Both have run since the last checkpoint, so neither is far from the other: no restart, and no step back by more than a period.
+        // Both have run since the last checkpoint, so neither is far from the other: no restart, and no step back by
+        // more than a period.
         Assert.True(after > before / 2, $"{after} after {before}\n{cluster.Logs()}");
     }
 

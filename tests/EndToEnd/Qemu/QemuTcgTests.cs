@@ -4,8 +4,8 @@ using Colo.Vmm.Qemu;
 namespace Colo.EndToEnd.Qemu;
 
 /// <summary>
-/// What a pair can do under TCG of any version: start, the first state, takeover. The plans run against two real QEMUs with a plain relay of
-/// bytes between them, so this needs no KVM, no node and no root.
+/// What a pair can do under TCG of any version: start, the first state, takeover. The plans run against two real QEMUs
+/// with a plain relay of bytes between them, so this needs no KVM, no node and no root.
 /// </summary>
 [Trait("Category", "e2e")]
 public sealed class QemuTcgTests : IAsyncDisposable

@@ -10,8 +10,9 @@ using Colo.Actors.Vm;
 namespace Colo.Simulation.EmbeddedOnly;
 
 /// <summary>
-/// The real actors of a VM (<see cref="VmSupervisor"/> and what is below it) over the simulation's models of machine, gate,
-/// links, disk and arbiter. Between a decision and its effects there are mailboxes, and other things happen meanwhile.
+/// The real actors of a VM (<see cref="VmSupervisor"/> and what is below it) over the simulation's models of machine,
+/// gate, links, disk and arbiter. Between a decision and its effects there are mailboxes, and other things happen
+/// meanwhile.
 /// </summary>
 internal sealed class ActorShell : IVmShell, IPeerTransport, IVmObserver, IHookRunner
 {

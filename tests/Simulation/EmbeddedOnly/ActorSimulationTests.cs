@@ -19,7 +19,8 @@ public sealed class ActorSimulationTests
         Assert.True(failures.Count == 0, string.Join("\n", failures));
     }
 
-    // 336: a message of a life before made the supervisor take a lost link for one of that life, and the joiner waited for ever.
+    // 336: a message of a life before made the supervisor take a lost link for one of that life, and the joiner waited
+    // for ever.
     [Theory]
     [InlineData(336)]
     public void Known_seeds_stay_fixed_in_actors(ulong seed)

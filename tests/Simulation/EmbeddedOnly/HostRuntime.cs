@@ -6,7 +6,8 @@ using Akka.Event;
 
 namespace Colo.Simulation.EmbeddedOnly;
 
-/// <summary>What an actor system of one life of a host takes for the machine: threads and clock of the simulated world.</summary>
+/// <summary>What an actor system of one life of a host takes for the machine: threads and clock of the simulated
+/// world.</summary>
 internal sealed class HostRuntime(SimWorld world, SimHost host, SimVm life) : RuntimeHooks
 {
     /// <summary>The longest wait of an actor for a thread, in microseconds.</summary>

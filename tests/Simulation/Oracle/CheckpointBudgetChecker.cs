@@ -3,8 +3,8 @@ using Colo.Actors.Protocol;
 namespace Colo.Simulation.Oracle;
 
 /// <summary>
-/// L3: a burst of mismatches costs one checkpoint (a request for a mismatch finds a held frame that needs it), and nothing is held for ever,
-/// neither the primary's frames nor what the secondary alone has answered.
+/// L3: a burst of mismatches costs one checkpoint (a request for a mismatch finds a held frame that needs it), and
+/// nothing is held for ever, neither the primary's frames nor what the secondary alone has answered.
 /// </summary>
 public sealed class CheckpointBudgetChecker(SimWorld world)
 {

@@ -4,8 +4,8 @@ using Colo.Actors.Protocol;
 namespace Colo.Simulation.Oracle;
 
 /// <summary>
-/// S3: nothing acts on a message of a lower term. A sender that is in the arbiter's set is of the present session: after solo became pair its
-/// answers may still carry the term before.
+/// S3: nothing acts on a message of a lower term. A sender that is in the arbiter's set is of the present session:
+/// after solo became pair its answers may still carry the term before.
 /// </summary>
 public sealed class FencingChecker(SimWorld world)
 {

@@ -3,7 +3,8 @@ using Colo.Actors.Protocol;
 
 namespace Colo.Simulation.Oracle;
 
-/// <summary>S15: Protected is said only when the arbiter's record of that term is a pair with this host in it.</summary>
+/// <summary>S15: Protected is said only when the arbiter's record of that term is a pair with this host in
+/// it.</summary>
 public sealed class HonestStatusChecker(SimWorld world)
 {
     public void OnStatus(SimVm vm, VmStatus status)

@@ -4,14 +4,15 @@ using Colo.Actors.Network;
 namespace Colo.Simulation.Oracle;
 
 /// <summary>
-/// S1 and S6, directly: at each release, imagine the releaser gone. Every other living member of the arbiter's set must hold a state that has sent
-/// these very bytes and has received what the frame acknowledges (the kill-now probe).
+/// S1 and S6, directly: at each release, imagine the releaser gone. Every other living member of the arbiter's set must
+/// hold a state that has sent these very bytes and has received what the frame acknowledges (the kill-now probe).
 /// </summary>
 public sealed class OutputCommitChecker(SimWorld world)
 {
     private readonly SortedDictionary<long, (uint End, Frame Frame)> _released = [];
 
-    /// <summary>The commit point: from now on this image is the survivor's history, so it must contain all that has left.</summary>
+    /// <summary>The commit point: from now on this image is the survivor's history, so it must contain all that has
+    /// left.</summary>
     public void OnCommit(SimVm vm, SimImage image)
     {
         foreach ((long id, (uint end, Frame frame)) in _released)

@@ -3,8 +3,8 @@ using Colo.Actors.Arbiter;
 namespace Colo.Simulation.Oracle;
 
 /// <summary>
-/// S4: only a member of the set gets a term, a joiner enters it only with a complete state, and nobody boots from a disk while a member that
-/// lives holds the guest.
+/// S4: only a member of the set gets a term, a joiner enters it only with a complete state, and nobody boots from a
+/// disk while a member that lives holds the guest.
 /// </summary>
 public sealed class PromotionChecker(SimWorld world)
 {

@@ -2,7 +2,8 @@ using Colo.Actors.Network;
 
 namespace Colo.Simulation.Oracle;
 
-/// <summary>S2: Solo is a permit only for the host that the arbiter's record, as it is now, names as the only owner.</summary>
+/// <summary>S2: Solo is a permit only for the host that the arbiter's record, as it is now, names as the only
+/// owner.</summary>
 public sealed class SingleReleaserChecker(SimWorld world)
 {
     public void OnRelease(SimVm vm, Frame frame, FrameFate fate)

@@ -2,7 +2,8 @@ using System.Buffers;
 
 namespace Akka.Remote.Transport.InMemory;
 
-/// <summary>One end of a connection. What is flushed arrives at the other end whole, in order, after the network's delay.</summary>
+/// <summary>One end of a connection. What is flushed arrives at the other end whole, in order, after the network's
+/// delay.</summary>
 internal sealed class InMemoryLink : ILink
 {
     private readonly InMemoryNetwork _network;

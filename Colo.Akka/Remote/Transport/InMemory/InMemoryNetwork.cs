@@ -3,12 +3,14 @@ using Akka.Actor;
 namespace Akka.Remote.Transport.InMemory;
 
 /// <summary>
-/// A network without sockets, threads or clocks of its own. Everything happens in actions that it gives to <paramref name="after"/>, so the
-/// owner of that function decides when, on which thread and in which order; with a seeded one, a run can be repeated exactly.
+/// A network without sockets, threads or clocks of its own. Everything happens in actions that it gives to
+/// <paramref name="after"/>, so the owner of that function decides when, on which thread and in which order; with a
+/// seeded one, a run can be repeated exactly.
 /// </summary>
 /// <param name="after">Runs an action after a time.</param>
 /// <param name="breaks">Whether the connection that carries the next bytes breaks with them; null for never.</param>
-/// <param name="delay">How long bytes take from one address to another now; null while the way is cut, and then they wait, as TCP's do.</param>
+/// <param name="delay">How long bytes take from one address to another now; null while the way is cut, and then they
+/// wait, as TCP's do.</param>
 internal sealed class InMemoryNetwork(Action<TimeSpan, Action> after, Func<Address, Address, TimeSpan?> delay, Func<Address, Address, bool> breaks = null)
 {
     /// <summary>How soon bytes that wait at a cut are tried again.</summary>
@@ -22,7 +24,8 @@ internal sealed class InMemoryNetwork(Action<TimeSpan, Action> after, Func<Addre
     internal ITransport CreateTransport(string host, int port = 0) => new InMemoryTransport(this, host, port);
 
     /// <summary>
-    /// Takes a node off the network. <paramref name="silently"/>: its peers hear nothing, as when a host loses power; else their links close.
+    /// Takes a node off the network. <paramref name="silently"/>: its peers hear nothing, as when a host loses power;
+    /// else their links close.
     /// </summary>
     internal void Remove(Address node, bool silently)
     {

@@ -5,8 +5,9 @@ using System.Net.Sockets;
 namespace Akka.Remote.Transport.Tcp;
 
 /// <summary>
-/// A link over a stream (TCP, or TLS over it). Writers fill a pipe; one loop empties it into the stream, so that however many messages
-/// were written meanwhile go out in one call. A second loop reads frames and hands them to the handler.
+/// A link over a stream (TCP, or TLS over it). Writers fill a pipe; one loop empties it into the stream, so that
+/// however many messages were written meanwhile go out in one call. A second loop reads frames and hands them to the
+/// handler.
 /// </summary>
 internal sealed class TcpLink : ILink
 {

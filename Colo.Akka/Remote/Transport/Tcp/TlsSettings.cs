@@ -7,7 +7,8 @@ using Akka.Configuration;
 namespace Akka.Remote.Transport.Tcp;
 
 /// <summary>
-/// The section <c>ssl</c>: TLS 1.3 only, both sides show a certificate unless told otherwise. Paths name a PKCS#12 file or PEM files.
+/// The section <c>ssl</c>: TLS 1.3 only, both sides show a certificate unless told otherwise. Paths name a PKCS#12 file
+/// or PEM files.
 /// </summary>
 internal sealed class TlsSettings
 {

@@ -46,7 +46,8 @@ public class DowningStrategyTests
         Assert.Equal(Decision.DownReachable, strategy.Decide(Side(Up(4), 2, 3)));
     }
 
-    // Found by the simulation: node 3 was cut off, took the leftovers for a web of half-broken links, and went on alone.
+    // Found by the simulation: node 3 was cut off, took the leftovers for a web of half-broken links, and went on
+    // alone.
     [Fact]
     public void Observations_that_a_node_is_back_make_nobody_indirectly_connected()
     {

@@ -2,7 +2,8 @@ using System.Diagnostics;
 
 namespace Colo.Akka.Tests.EmbeddedOnly.Remote;
 
-/// <summary>Runs actions on one thread in the order of their time, those of the same time in the order they came.</summary>
+/// <summary>Runs actions on one thread in the order of their time, those of the same time in the order they
+/// came.</summary>
 internal sealed class OrderedTimer : IDisposable
 {
     private readonly PriorityQueue<Action, (TimeSpan, long)> _queue = new();

@@ -19,7 +19,8 @@ internal static class ClusterScenarios
         }
         """;
 
-    /// <summary>Three nodes come up by their seed list, one crashes, is given up, and comes back as another incarnation.</summary>
+    /// <summary>Three nodes come up by their seed list, one crashes, is given up, and comes back as another
+    /// incarnation.</summary>
     internal static void CrashAndRejoin(SimulationWorld world)
     {
         var nodes = Form(world, 3);

@@ -130,7 +130,8 @@ public sealed class ClusterSimulationTests(ITestOutputHelper output)
     }
 }
 
-/// <summary>A lease that the whole world can reach: first come, first served. One world runs at a time on a thread.</summary>
+/// <summary>A lease that the whole world can reach: first come, first served. One world runs at a time on a
+/// thread.</summary>
 public sealed class SimulatedLease(LeaseSettings settings) : Lease(settings)
 {
     internal const string Section = """

@@ -4,7 +4,8 @@ using Akka.Simulation;
 
 namespace Colo.Akka.Tests.EmbeddedOnly.Simulation;
 
-/// <summary>Runs one seed of the crash scenario in a process of its own, where every hash of a string is another.</summary>
+/// <summary>Runs one seed of the crash scenario in a process of its own, where every hash of a string is
+/// another.</summary>
 public static class OtherProcess
 {
     public static int Main(string[] arguments)
