@@ -43,6 +43,7 @@ public class ManagementApiTests
     [InlineData("Command", typeof(CommandRecord))]
     [InlineData("HealthCheck", typeof(HealthCheck))]
     [InlineData("Actor", typeof(ActorView))]
+    [InlineData("Tier", typeof(Colo.Actors.Vm.VmTierGauges))]
     [InlineData("Disk", typeof(DiskView))]
     [InlineData("Disks", typeof(VmDisks))]
     [InlineData("TermBand", typeof(TermBand))]
