@@ -61,14 +61,3 @@ public sealed class RedisTests(RedisTests.Run run) : IClassFixture<RedisTests.Ru
 
     public sealed class Run() : ScenarioRun("redis");
 }
-
-/// <summary>A guest that is shut down by order ends on both hosts, and no host takes it for a failure.</summary>
-[Trait("Category", "e2e")]
-[Trait("Group", "guest")]
-public sealed class ShutdownTests(ShutdownTests.Run run) : IClassFixture<ShutdownTests.Run>
-{
-    [Fact]
-    public void Both_hosts_agree_that_the_guest_is_off() => run.AssertStep("the guest is shut down on both");
-
-    public sealed class Run() : ScenarioRun("shutdown");
-}
