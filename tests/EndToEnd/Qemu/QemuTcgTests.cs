@@ -8,7 +8,7 @@ namespace Colo.EndToEnd.Qemu;
 /// with a plain relay of bytes between them, so this needs no KVM, no node and no root.
 /// </summary>
 [Trait("Category", "e2e")]
-public sealed class QemuTcgTests : IAsyncDisposable
+public sealed class QemuTcgTests : IAsyncLifetime
 {
     private static readonly TimeSpan Hang = TimeSpan.FromMinutes(3);
     private readonly string _folder = Directory.CreateTempSubdirectory("colo-tcg").FullName;
@@ -72,7 +72,9 @@ public sealed class QemuTcgTests : IAsyncDisposable
         }
     }
 
-    public async ValueTask DisposeAsync()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
         foreach (IAsyncDisposable monitor in _monitors)
         {
