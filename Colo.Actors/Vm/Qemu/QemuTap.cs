@@ -16,7 +16,7 @@ internal sealed class QemuTap(string name, string bridge, Action<string> log)
             return;
         }
 
-        if (!Directory.Exists($"/sys/class/net/{name}"))
+        if (!Exists())
         {
             Ip("tuntap", "add", "dev", name, "mode", "tap");
         }
@@ -29,7 +29,7 @@ internal sealed class QemuTap(string name, string bridge, Action<string> log)
 
     public void SetUp(bool up)
     {
-        if (name.Length > 0 && Directory.Exists($"/sys/class/net/{name}"))
+        if (name.Length > 0 && Exists())
         {
             Ip("link", "set", name, up ? "up" : "down");
         }
@@ -37,11 +37,16 @@ internal sealed class QemuTap(string name, string bridge, Action<string> log)
 
     public void Remove()
     {
-        if (name.Length > 0 && Directory.Exists($"/sys/class/net/{name}"))
+        if (name.Length > 0 && Exists())
         {
             Ip("link", "delete", name);
         }
     }
+
+    /// <summary>Asked of procfs, which answers for the network namespace of whoever reads; sysfs answers for the one in
+    /// which it was mounted, so a node in a namespace of its own would not find its TAPs there.</summary>
+    private bool Exists() =>
+        File.ReadLines("/proc/thread-self/net/dev").Any(line => line.TrimStart().StartsWith(name + ":", StringComparison.Ordinal));
 
     private void Ip(params string[] arguments)
     {
