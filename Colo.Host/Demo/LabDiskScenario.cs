@@ -47,11 +47,12 @@ internal sealed partial class LabDiskScenario(LabScenario scenario)
     {
         NodeProcess victim = scenario.Primary;
         NodeProcess survivor = scenario.Secondary;
+        await MoreRecordsAsync().ConfigureAwait(false);
         DateTimeOffset at = DateTimeOffset.UtcNow;
         victim.Kill();
         await scenario.AnyAsync(at, survivor, EventCode.TookOver).ConfigureAwait(false);
         await scenario.AnyAsync(at, survivor, EventCode.DiskMerged).ConfigureAwait(false);
-        await scenario.ServedAsync().ConfigureAwait(false);
+        await MoreRecordsAsync().ConfigureAwait(false);
 
         // Stopped, so that nobody writes while the image is copied; the client was told this much before.
         long told = Acknowledged();
@@ -70,7 +71,6 @@ internal sealed partial class LabDiskScenario(LabScenario scenario)
         victim.Start();
         await AssertIncrementalAsync(back, survivor).ConfigureAwait(false);
         await scenario.AnyAsync(back, survivor, EventCode.PairEstablished).ConfigureAwait(false);
-        scenario.SetPrimary(survivor);
         await scenario.ServedAsync().ConfigureAwait(false);
     });
 
@@ -130,6 +130,12 @@ internal sealed partial class LabDiskScenario(LabScenario scenario)
 
             await Task.Delay(500).ConfigureAwait(false);
         }
+    }
+
+    private Task MoreRecordsAsync()
+    {
+        long enough = Acknowledged() + 10;
+        return LabScenario.UntilAsync(() => Acknowledged() >= enough, "no more records are acknowledged");
     }
 
     private long Acknowledged() => Math.Max(acknowledged, scenario.FirstRecord + (scenario.LastReport("records")?.Bytes ?? 0));

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Colo.Actors.Protocol;
 
 namespace Colo.Host.Demo;
@@ -9,7 +10,7 @@ namespace Colo.Host.Demo;
 /// A cluster, a guest, some clients, and faults one after another; every step is judged by what the clients see. After
 /// a step that failed the later ones are not tried: they would start from a pair that nobody knows.
 /// </summary>
-internal sealed class LabScenario : IDisposable
+internal sealed partial class LabScenario : IDisposable
 {
     /// <summary>A hang, not a slow machine.</summary>
     public static readonly TimeSpan StepLimit = TimeSpan.FromSeconds(150);
@@ -61,6 +62,7 @@ internal sealed class LabScenario : IDisposable
         }
 
         Say(name);
+        FindPrimary();
         var clock = Stopwatch.StartNew();
         long from = LabClient.Now();
         try
@@ -82,7 +84,7 @@ internal sealed class LabScenario : IDisposable
     {
         DateTimeOffset began = DateTimeOffset.UtcNow;
         Cluster.Start();
-        await AnyAsync(began, Cluster.Hosts[0], EventCode.PairEstablished).ConfigureAwait(false);
+        await AnyAsync(began, null, EventCode.PairEstablished).ConfigureAwait(false);
         await StartClientsAsync(kinds).ConfigureAwait(false);
     });
 
@@ -105,7 +107,17 @@ internal sealed class LabScenario : IDisposable
 
     public ClientReport? LastReport(string kind) => clients.Find(entry => entry.Name == kind).Client?.Last;
 
-    public void SetPrimary(NodeProcess host) => Primary = host;
+    /// <summary>Who is the primary now. On a machine that is busy with other things hosts may have changed roles by
+    /// themselves.</summary>
+    private void FindPrimary()
+    {
+        Match? newest = Cluster.Hosts.SelectMany(host => host.Events)
+            .Where(printed => (EventCode)printed.Code is EventCode.PairEstablished or EventCode.SwitchoverDone)
+            .Select(printed => PairRecord().Match(printed.Summary))
+            .Where(match => match.Success)
+            .MaxBy(match => long.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture));
+        Primary = Cluster.Hosts.FirstOrDefault(host => host.Name == newest?.Groups[2].Value) ?? Primary;
+    }
 
     /// <summary>The pair has been one since then.</summary>
     public void AssertPairSince(DateTimeOffset at, string otherwise)
@@ -133,7 +145,6 @@ internal sealed class LabScenario : IDisposable
         DateTimeOffset back = DateTimeOffset.UtcNow;
         restore();
         await AnyAsync(back, winner, EventCode.PairEstablished).ConfigureAwait(false);
-        Primary = winner;
         await ServedAsync().ConfigureAwait(false);
     }
 
@@ -141,7 +152,6 @@ internal sealed class LabScenario : IDisposable
     public async Task SwitchAsync(Action begin, Action end)
     {
         DateTimeOffset at = DateTimeOffset.UtcNow;
-        NodeProcess next = Secondary;
         begin();
         (NodeProcess winner, _) = await AnyAsync(at, null, EventCode.SwitchoverDone, EventCode.SwitchoverCancelled, EventCode.TookOver)
             .ConfigureAwait(false);
@@ -150,7 +160,6 @@ internal sealed class LabScenario : IDisposable
         await Task.Delay(TimeSpan.FromSeconds(3)).ConfigureAwait(false);
         AssertPairSince(at, $"the pair broke after {winner.Name} had handed over");
         end();
-        Primary = next;
         await ServedAsync().ConfigureAwait(false);
     }
 
@@ -260,6 +269,9 @@ internal sealed class LabScenario : IDisposable
             Directory.Delete(folder, recursive: true);
         }
     }
+
+    [GeneratedRegex(@"^t(\d+) pair (\S+)#\d+>")]
+    private static partial Regex PairRecord();
 
     private string Seen(long fromMs) => string.Join(", ", clients.Select(entry => string.Create(
         CultureInfo.InvariantCulture,
