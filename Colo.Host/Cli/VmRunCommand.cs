@@ -21,7 +21,7 @@ internal static class VmRunCommand
     };
     private static readonly Option<string?> Bios = new("--bios") { Description = "M-mode firmware file, or none to start an ELF kernel in M-mode (default: built-in SBI)" };
     private static readonly Option<string?> DeviceTree = new("--dtb") { Description = "Device tree blob in place of the generated one" };
-    private static readonly Option<string[]> Disk = new("--disk") { Description = "file=PATH[,format=raw][,readonly][,serial=] or nbd=URI; may be repeated" };
+    private static readonly Option<string[]> Disk = new("--disk") { Description = "file=PATH[,format=raw][,readonly][,serial=] or nbd=URI, [,id=][,node=][,replication=secondary,buffer=PATH]; may be repeated" };
     private static readonly Option<string[]> Nic = new("--nic") { Description = "tap=NAME or stream=unix:PATH|tcp:HOST:PORT[,listen], [,mac=][,mtu=][,id=][,dump=FILE.pcap]; may be repeated" };
     private static readonly Option<string> Terminal = new("--console") { Description = "stdio, file:PATH or none", DefaultValueFactory = _ => "stdio" };
     private static readonly Option<string?> Qmp = new("--qmp") { Description = "Monitor socket: unix:PATH" };

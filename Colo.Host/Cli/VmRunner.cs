@@ -79,7 +79,7 @@ internal static class VmRunner
         },
         FirmwarePath = options.Bios is null or "none" ? null : options.Bios,
         DeviceTreePath = options.DeviceTree,
-        Disks = [.. options.Disks.Select((d, i) => d.Open(i))],
+        Disks = [.. options.Disks.Select((d, i) => d.Open(i, parts))],
         Nics = [.. options.Nics.Select((n, i) => n.Open(i, parts))],
         Console = console,
         Seed = options.Seed ?? (options.Clock == ClockMode.InstructionCount ? 1ul : null),

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Colo.Vmm.Devices.VirtioBlock;
 using Colo.Vmm.Machine;
+using Colo.Vmm.Qmp.Disks;
 using Colo.Vmm.Qmp.Parts;
 using Colo.Vmm.Qmp.Replication;
 
@@ -116,7 +117,7 @@ public sealed class MachineMonitor : IDisposable
         {
             disks.Add(new JsonObject
             {
-                ["device"] = $"disk{disks.Count}",
+                ["device"] = (disk.Disk as MachineDisk)?.Id ?? $"disk{disks.Count}",
                 ["type"] = "unknown",
                 ["locked"] = false,
                 ["removable"] = false,

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Colo.Vmm.Block;
 using Colo.Vmm.Net;
 using Colo.Vmm.Qmp.Chardevs;
 using Colo.Vmm.Qmp.Disks;
@@ -11,7 +12,7 @@ namespace Colo.Vmm.Qmp.Parts;
 /// <summary>
 /// What a machine has around it when it is one of a COLO pair by hand: character devices, filters and comparers between
 /// its cards and their back ends, disks of several children, an NBD server. Made before the machine, whose cards and
-/// disks get what <see cref="AddNetdev"/> returns; the machine disposes of these.
+/// disks get what <see cref="AddNetdev"/> and <see cref="AddDisk"/> return; the machine disposes of these.
 /// Options that cannot be carried out throw <see cref="ArgumentException"/> with QEMU's text.
 /// </summary>
 public sealed class MachineParts : IDisposable
@@ -42,6 +43,23 @@ public sealed class MachineParts : IDisposable
         _objects.AddChain(chain);
         return chain;
     });
+
+    /// <summary>Makes a disk of a device: what the guest gets can have further children.</summary>
+    /// <param name="id">Of the disk; null: disk and its number.</param>
+    /// <param name="nodeName">Of the device below; null: a generated one.</param>
+    /// <param name="device">Disposed of with the disk.</param>
+    public IBlockDevice AddDisk(string? id, string? nodeName, IBlockDevice device) =>
+        Checked(() => _blocks.AddDisk(id, nodeName, device));
+
+    /// <summary>A secondary's disk, with what it needs to be taken back to the last checkpoint.</summary>
+    /// <param name="id">As in <see cref="AddDisk"/>.</param>
+    /// <param name="nodeName">What the NBD server exports.</param>
+    /// <param name="path">The image, the same as the primary's or to be filled by drive-mirror.</param>
+    /// <param name="bufferPath">A file for what memory cannot hold; made when it is not there.</param>
+    /// <param name="memoryBytes">How much memory may hold; null: the default.</param>
+    public IBlockDevice AddSecondaryDisk(
+        string? id, string? nodeName, string path, string bufferPath, long? memoryBytes) =>
+        Checked(() => _blocks.AddSecondary(id, nodeName, path, bufferPath, memoryBytes));
 
     /// <summary>As the option --chardev has it.</summary>
     public void AddChardev(string text) => Checked(() =>
