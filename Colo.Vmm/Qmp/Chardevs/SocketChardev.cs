@@ -293,9 +293,13 @@ internal sealed class SocketChardev : IDisposable
         _connected.Set();
         while (!_lost.Wait(Look))
         {
-            if (_endpoint is null && IsGone(socket))
+            lock (_gate)
             {
-                break;
+                // Under the lock: a user that comes between two looks at the socket reads what they would look for.
+                if (_endpoint is null && IsGone(socket))
+                {
+                    break;
+                }
             }
         }
 

@@ -79,6 +79,11 @@ internal sealed class CompareObject : IMachineObject, IReplicationPart, IRelease
                     ["max_queue_size"] = (long)_settings.Options.QueueFramesMax,
                     ["x-primary-frames"] = _comparer.Counters.PrimaryFrames,
                     ["x-secondary-frames"] = _comparer.Counters.SecondaryFrames,
+                    ["x-matched"] = _comparer.Counters.Released(ReleasePermit.Matched),
+                    ["x-committed"] = _comparer.Counters.Released(ReleasePermit.Committed),
+                    ["x-solo"] = _comparer.Counters.Released(ReleasePermit.Solo),
+                    ["x-mismatches"] = _comparer.Counters.Requests(CheckpointReason.Mismatch),
+                    ["x-timeouts"] = _comparer.Counters.Requests(CheckpointReason.Timeout),
                     ["x-waiting"] = _comparer.DescribeWaiting(),
                 };
             }
