@@ -6,7 +6,7 @@ namespace Colo.Akka.Tests.EmbeddedOnly;
 
 public class SystemQueueTests
 {
-    private const int Producers = 3, Each = 300_000;
+    private const int Producers = 4, Each = 250_000;
 
     private SystemQueue _queue;
 
