@@ -12,7 +12,7 @@ internal sealed unsafe class RegionLibrary : IDisposable
 {
     /// <summary>Guest instructions in remembered regions; half are forgotten, oldest first, when there are
     /// more.</summary>
-    private const int InstructionsMax = 120_000;
+    private const int InstructionsMax = 400_000;
 
     /// <summary>Regions of a page that wishes are compared with.</summary>
     private const int RecentMax = 8;
