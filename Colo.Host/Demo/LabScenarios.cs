@@ -6,19 +6,19 @@ namespace Colo.Host.Demo;
 /// for.</summary>
 internal static class LabScenarios
 {
-    public static readonly string[] Names = ["faults", "checkpoints", "redis", "shutdown"];
+    public static readonly string[] Names = ["faults", "checkpoints", "redis", "disk"];
 
     private const int CheckpointKills = 10;
 
-    private static readonly (string, long)[] Web = [("download", 256 << 10), ("requests", 10), ("echo", 10)];
+    private static readonly (string, long, long)[] Web = [("download", 1L << 40, 256 << 10), ("requests", 0, 10), ("echo", 0, 10)];
 
     public static async Task<int> RunAsync(string name, string? json, string? keep)
     {
         var vm = new LabVm
         {
             Gateway = name == "faults",
-            // A checkpoint is then under way at almost any moment.
-            Mode = name == "checkpoints" ? "periodic" : "colo",
+            FileSystem = name == "disk",
+            DiskBytes = name == "disk" ? LabDiskScenario.DiskBytes : 0,
             Guest = name == "redis" ? "debian-redis" : "debian",
         };
         using var scenario = new LabScenario(vm, keep);
@@ -26,7 +26,7 @@ internal static class LabScenarios
         {
             "checkpoints" => CheckpointsAsync(scenario),
             "redis" => RedisAsync(scenario),
-            "shutdown" => ShutDownAsync(scenario),
+            "disk" => new LabDiskScenario(scenario).RunAsync(),
             _ => FaultsAsync(scenario),
         }).ConfigureAwait(false);
         return scenario.Conclude(json);
@@ -61,55 +61,44 @@ internal static class LabScenarios
         });
     }
 
-    /// <summary>The primary is killed at some moment of a checkpoint, again and again; then a joiner while it is being
-    /// filled.</summary>
+    /// <summary>The primary is killed at some moment of a checkpoint, again and again: first of checkpoints that were
+    /// asked for, then of periodic ones; then a joiner while it is being filled.</summary>
     private static async Task CheckpointsAsync(LabScenario scenario)
     {
         await scenario.BeginAsync(Web).ConfigureAwait(false);
         for (int round = 1; round <= CheckpointKills; round++)
         {
+            bool periodic = round > CheckpointKills / 2;
             await scenario.StepAsync($"the primary is killed in a checkpoint, {round}", async () =>
             {
                 NodeProcess host = scenario.Primary;
-                await scenario.AnyAsync(DateTimeOffset.UtcNow, host, EventCode.CheckpointRequested).ConfigureAwait(false);
+                if (periodic)
+                {
+                    await LabCluster.CommandAsync(host, "mode", LabVm.Name, "periodic").ConfigureAwait(false);
+                }
+
+                DateTimeOffset at = DateTimeOffset.UtcNow;
+                // Its host may be killed before the order is answered.
+                Task order = periodic
+                    ? Task.CompletedTask
+                    : LabCluster.RunAsync(host.Name, Environment.ProcessPath!, "checkpoint", "now", LabVm.Name);
+                await scenario.AnyAsync(at, host, EventCode.CheckpointRequested).ConfigureAwait(false);
                 await Task.Delay(Random.Shared.Next(0, 25)).ConfigureAwait(false);
                 await scenario.LoseAsync(host.Kill, host.Start, scenario.Secondary).ConfigureAwait(false);
+                await order.ConfigureAwait(false);
             }).ConfigureAwait(false);
         }
 
-        await scenario.StepAsync("the joiner is killed while it is filled", async () =>
-        {
-            NodeProcess owner = scenario.Primary;
-            NodeProcess joiner = scenario.Secondary;
-            DateTimeOffset at = DateTimeOffset.UtcNow;
-            joiner.Kill();
-            await scenario.AnyAsync(at, owner, EventCode.WentSolo).ConfigureAwait(false);
-            at = DateTimeOffset.UtcNow;
-            joiner.Start();
-            await scenario.AnyAsync(at, owner, EventCode.JoinStarted).ConfigureAwait(false);
-            await Task.Delay(Random.Shared.Next(0, 200)).ConfigureAwait(false);
-            joiner.Kill();
-            await scenario.ServedAsync().ConfigureAwait(false);
-            at = DateTimeOffset.UtcNow;
-            joiner.Start();
-            await scenario.AnyAsync(at, owner, EventCode.PairEstablished).ConfigureAwait(false);
-            await scenario.ServedAsync().ConfigureAwait(false);
-        }).ConfigureAwait(false);
+        await scenario.StepAsync("the joiner is killed while it is filled", scenario.LoseJoinerAsync).ConfigureAwait(false);
     }
 
     /// <summary>A counter in redis, where a write that was acknowledged and lost would show in the next
     /// answer.</summary>
     private static async Task RedisAsync(LabScenario scenario)
     {
-        await scenario.BeginAsync([("redis", 2)]).ConfigureAwait(false);
+        await scenario.BeginAsync(("redis", 0, 2)).ConfigureAwait(false);
         await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
         await LoseAsync(scenario, "the other one is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
-    }
-
-    private static async Task ShutDownAsync(LabScenario scenario)
-    {
-        await scenario.BeginAsync(Web).ConfigureAwait(false);
-        await scenario.StepAsync("the guest is shut down on both", scenario.ShutDownAsync).ConfigureAwait(false);
     }
 
     private static Task LoseAsync(

@@ -68,7 +68,14 @@ public sealed class NbdClient : IBlockDevice
             throw new IOException(reason);
         }
 
-        options = (options ?? new NbdClientOptions()) with { Export = parsed!.Export };
+        return Open(parsed!, options);
+    }
+
+    /// <summary>As by the text of the URI.</summary>
+    public static NbdClient Open(NbdUri parsed, NbdClientOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(parsed);
+        options = (options ?? new NbdClientOptions()) with { Export = parsed.Export };
         if (parsed.Tls && options.Tls is null)
         {
             options = options with { Tls = new SslClientAuthenticationOptions { TargetHost = parsed.Host } };

@@ -23,8 +23,8 @@ public sealed class FaultTests(FaultTests.Run run) : IClassFixture<FaultTests.Ru
     public sealed class Run() : ScenarioRun("faults");
 }
 
-/// <summary>As <see cref="FaultTests"/>: the primary is lost in the middle of checkpoints, a joiner while it is
-/// filled.</summary>
+/// <summary>As <see cref="FaultTests"/>: the primary is lost in the middle of checkpoints, five in mode colo and five in
+/// mode periodic, a joiner while it is filled.</summary>
 [Trait("Category", "e2e")]
 [Trait("Group", "guest")]
 public sealed class CheckpointKillTests(CheckpointKillTests.Run run) : IClassFixture<CheckpointKillTests.Run>
@@ -60,4 +60,31 @@ public sealed class RedisTests(RedisTests.Run run) : IClassFixture<RedisTests.Ru
     public void Acknowledged_writes_survive(string step) => run.AssertStep(step);
 
     public sealed class Run() : ScenarioRun("redis");
+}
+
+/// <summary>
+/// A guest with a replicated disk: every record that was acknowledged as fsynced is on the survivor's disk, as a power
+/// cut would leave it; a host that returns is compared only where it may differ; the guest's own end, reboot and panic
+/// are no failure of a host.
+/// </summary>
+[Trait("Category", "e2e")]
+[Trait("Group", "guest")]
+public sealed class ReplicatedDiskTests(ReplicatedDiskTests.Run run) : IClassFixture<ReplicatedDiskTests.Run>
+{
+    [Theory]
+    [InlineData("the primary is killed under writes")]
+    [InlineData("the joiner is killed while it is filled")]
+    [InlineData("the mode is periodic and the roles are exchanged under writes")]
+    [InlineData("the new primary is killed under writes")]
+    [InlineData("both disks are equal")]
+    [InlineData("the file system is clean and has every record")]
+    public void Acknowledged_writes_are_on_the_disk(string step) => run.AssertStep(step);
+
+    [Theory]
+    [InlineData("the guest reboots")]
+    [InlineData("the guest panics")]
+    [InlineData("the guest is shut down on both")]
+    public void Both_hosts_agree_that_it_is_the_guests_own_doing(string step) => run.AssertStep(step);
+
+    public sealed class Run() : ScenarioRun("disk");
 }
