@@ -150,7 +150,7 @@ internal sealed class QmpSession(QmpCommandTable commands, TimeProvider timeProv
             return QmpReply.Error($"The command {command.Name} does not support OOB");
         }
 
-        if (arguments.ValueKind == JsonValueKind.Object)
+        if (arguments.ValueKind == JsonValueKind.Object && command.Arguments is not null)
         {
             foreach (JsonProperty argument in arguments.EnumerateObject())
             {

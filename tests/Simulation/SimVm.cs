@@ -69,6 +69,7 @@ public sealed class SimVm : IGuestHost
             CreateHere = host.Place == Place.A,
             DiskSizeBytes = SimDisk.Sectors * 512L,
             OfferInterval = TimeSpan.FromMilliseconds(300),
+            JoinRetryMax = TimeSpan.FromSeconds(2),
             InviteTimeout = TimeSpan.FromSeconds(2),
             PeerStepTimeout = TimeSpan.FromSeconds(4),
         };

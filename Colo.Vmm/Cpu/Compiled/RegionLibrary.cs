@@ -11,7 +11,7 @@ internal sealed unsafe class RegionLibrary : IDisposable
 {
     /// <summary>Guest instructions in remembered regions; half are forgotten, oldest first, when there are
     /// more.</summary>
-    private const int InstructionsMax = 120_000;
+    private const int InstructionsMax = 400_000;
 
     private readonly object _lock = new();
     private readonly Stack<RegionRequest> _wishes = new();

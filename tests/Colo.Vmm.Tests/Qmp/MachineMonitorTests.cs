@@ -19,7 +19,7 @@ public sealed class MachineMonitorTests : IDisposable
     public MachineMonitorTests()
     {
         string path = Path.Combine(_folder, "qmp");
-        _monitor = new MachineMonitor(_machine, path, null, table => table.Add("x-own", () => QmpReply.Done));
+        _monitor = new MachineMonitor(_machine, path, null, null, table => table.Add("x-own", () => QmpReply.Done));
         _socket.ReceiveTimeout = 30_000;
         _socket.Connect(new UnixDomainSocketEndPoint(path));
         _reader = new StreamReader(new NetworkStream(_socket));
