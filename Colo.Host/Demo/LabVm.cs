@@ -19,6 +19,9 @@ public sealed record LabVm
     /// <summary>More of the kernel's command line.</summary>
     public string Append { get; init; } = string.Empty;
 
+    /// <summary>Connections that carry a checkpoint's pages.</summary>
+    public int Channels { get; init; } = 1;
+
     /// <summary>Size of one replicated disk, each host with an image of its own; 0: no disk.</summary>
     public long DiskBytes { get; init; }
 
@@ -56,7 +59,7 @@ public sealed record LabVm
                 nics = [{ bridge = br0 }]
                 {{disks}}
                 mode = {{Mode}}
-                checkpoint { periodic = {{(int)Period.TotalMilliseconds}}ms }
+                checkpoint { periodic = {{(int)Period.TotalMilliseconds}}ms, channels = {{Channels}} }
               }
             }
             """);
