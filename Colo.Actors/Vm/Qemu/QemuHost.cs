@@ -137,6 +137,15 @@ internal sealed class QemuHost : IAsyncDisposable
         return true;
     }
 
+    /// <summary>The last checkpoint took so long, from the request to the release.</summary>
+    public void NoteDuration(TimeSpan duration)
+    {
+        lock (gate)
+        {
+            gauges = gauges with { LastCheckpoint = duration };
+        }
+    }
+
     /// <summary>Runs a plan.</summary>
     /// <returns>Null when it was carried out, else a sentence: what failed, and whether it could be taken
     /// back.</returns>
@@ -414,6 +423,7 @@ internal sealed class QemuHost : IAsyncDisposable
         (pairRuns, replicaTold, standsAtCheckpoint) = (null, false, false);
         alone.Note();
         SetMachine("running");
+        options.Log($"{options.Vm}: the guest runs alone here (QEMU process {alone.ProcessId})");
     }
 
     private async Task AwaitMergeAsync(QemuGuest merging)
