@@ -38,7 +38,7 @@ internal sealed class QemuHost : IAsyncDisposable
         this.report = report;
         this.linkLost = linkLost;
         Settings = options.Settings;
-        leftover = QemuProcess.FindRunning(options.Folder);
+        leftover = QemuProcess.FindRunning(options.Folder, options.Time);
         if (leftover is { State.Role: QemuRole.Replicating } useless)
         {
             // Its node's life is over, so the arbiter's set does not know it any more.
