@@ -16,6 +16,9 @@ public sealed record FailoverOptions
     /// <summary>Size of the replicated disks; 0 when there are none.</summary>
     public long DiskSizeBytes { get; init; }
 
+    /// <summary>The disks keep bitmaps that say with whom they were in step last, over restarts.</summary>
+    public bool DiskKeepsBitmap { get; init; }
+
     /// <summary>
     /// The last term in which this host's disk was part of the VM's history, as the host remembers it over restarts;
     /// zero: unknown.

@@ -4,15 +4,19 @@ using System.Text;
 using Colo.Vmm.Machine;
 using Colo.Vmm.Net;
 using Colo.Vmm.Net.Backends;
+using Colo.Vmm.Qmp.Parts;
 
 namespace Colo.Host.Cli;
 
 /// <summary>
 /// <c>--nic tap=NAME | stream=unix:PATH|tcp:HOST:PORT[,listen] | none [,mac=AA:BB:CC:DD:EE:FF] [,mtu=N]
-/// [,dump=FILE.pcap]</c>
+/// [,dump=FILE.pcap] [,id=NETDEV]</c>
 /// </summary>
 internal sealed record NicOption(string? Tap, StreamEndpoint? Stream, bool Listen, string? Dump, byte[]? Mac, int Mtu)
 {
+    /// <summary>What filters name the card's netdev; null: hn and its number.</summary>
+    public string? Id { get; init; }
+
     public static NicOption Parse(string text)
     {
         var nic = new NicOption(null, null, false, null, null, 1500);
@@ -25,10 +29,11 @@ internal sealed record NicOption(string? Tap, StreamEndpoint? Stream, bool Liste
                 "listen" when value.Length == 0 => nic with { Listen = true },
                 "dump" when value.Length > 0 => nic with { Dump = value },
                 "mac" => nic with { Mac = ParseMac(value) },
+                "id" when value.Length > 0 => nic with { Id = value },
                 "mtu" => nic with { Mtu = ParseMtu(value) },
                 _ => throw new CommandLineException(
                     $"--nic '{text}': setting '{name}' is not known or lacks its value, expected tap=NAME, "
-                    + "stream=unix:PATH|tcp:HOST:PORT, listen, mac=, mtu= or dump=FILE"),
+                    + "stream=unix:PATH|tcp:HOST:PORT, listen, mac=, mtu=, id= or dump=FILE"),
             };
         }
 
@@ -45,7 +50,7 @@ internal sealed record NicOption(string? Tap, StreamEndpoint? Stream, bool Liste
         return nic;
     }
 
-    public NicOptions Open(int index)
+    public NicOptions Open(int index, MachineParts? parts)
     {
         INetworkBackend? backend = Tap is not null ? new TapBackend(Tap)
             : Stream is not null ? new StreamBackend(Stream, Listen) : null;
@@ -54,7 +59,8 @@ internal sealed record NicOption(string? Tap, StreamEndpoint? Stream, bool Liste
             backend = new PcapDumpBackend(Dump, backend, TimeProvider.System);
         }
 
-        return new NicOptions(backend!, Mac ?? DefaultMac(index)) { Mtu = Mtu };
+        byte[] mac = Mac ?? DefaultMac(index);
+        return new NicOptions(parts?.AddNetdev(Id ?? $"hn{index}", backend, mac) ?? backend!, mac) { Mtu = Mtu };
     }
 
     /// <summary>The same command line gives the same address: locally administered, from a hash of what the card hangs

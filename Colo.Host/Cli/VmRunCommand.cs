@@ -21,8 +21,8 @@ internal static class VmRunCommand
     };
     private static readonly Option<string?> Bios = new("--bios") { Description = "M-mode firmware file, or none to start an ELF kernel in M-mode (default: built-in SBI)" };
     private static readonly Option<string?> DeviceTree = new("--dtb") { Description = "Device tree blob in place of the generated one" };
-    private static readonly Option<string[]> Disk = new("--disk") { Description = "file=PATH[,format=raw][,readonly][,serial=] or nbd=URI; may be repeated" };
-    private static readonly Option<string[]> Nic = new("--nic") { Description = "tap=NAME or stream=unix:PATH|tcp:HOST:PORT[,listen], [,mac=][,mtu=][,dump=FILE.pcap]; may be repeated" };
+    private static readonly Option<string[]> Disk = new("--disk") { Description = "file=PATH[,format=raw][,readonly][,serial=] or nbd=URI, [,id=][,node=][,replication=secondary,buffer=PATH]; may be repeated" };
+    private static readonly Option<string[]> Nic = new("--nic") { Description = "tap=NAME or stream=unix:PATH|tcp:HOST:PORT[,listen], [,mac=][,mtu=][,id=][,dump=FILE.pcap]; may be repeated" };
     private static readonly Option<string> Terminal = new("--console") { Description = "stdio, file:PATH or none", DefaultValueFactory = _ => "stdio" };
     private static readonly Option<string?> Qmp = new("--qmp") { Description = "Monitor socket: unix:PATH" };
     private static readonly Option<string> Clock = new("--clock") { Description = "realtime, or icount: time follows the instruction count", DefaultValueFactory = _ => "realtime" };
@@ -38,6 +38,17 @@ internal static class VmRunCommand
         Description = "Do not run the guest before the monitor's cont",
     };
 
+    private static readonly Option<string[]> Chardev = new("--chardev")
+    {
+        Description = "socket,id=ID,host=H,port=P|path=P[,server=on][,wait=off][,reconnect-ms=N], as QEMU's; may be repeated",
+    };
+
+    private static readonly Option<string[]> Object = new("--object")
+    {
+        Description = "filter-mirror, filter-redirector, filter-rewriter, filter-buffer, colo-compare or iothread with "
+            + "QEMU's properties: TYPE,id=ID,...; may be repeated",
+    };
+
     private static readonly Option<string?> Seed = new("--seed") { Description = "Seed of the guest's randomness (default: random; 1 with --clock icount)" };
 
     public static Command Build()
@@ -45,7 +56,7 @@ internal static class VmRunCommand
         var run = new Command("run", "Run one machine without a cluster. Ctrl-A x ends it, Ctrl-A c shows help.")
         {
             Guest, Kernel, Initrd, Append, Memory, Harts, HartThreads, Bios, DeviceTree, Disk, Nic, Terminal, Qmp, Clock, Tier,
-            Restore, Seed, Incoming, Stopped,
+            Restore, Seed, Incoming, Stopped, Chardev, Object,
         };
         run.SetAction(parsed => VmRunner.Run(Read(parsed)));
         return new Command("vm", "Run and inspect machines on this host") { run };
@@ -68,6 +79,8 @@ internal static class VmRunCommand
             Nics = [.. (parsed.GetValue(Nic) ?? []).Select(NicOption.Parse)],
             Console = ReadConsole(parsed.GetValue(Terminal)!),
             QmpPath = ReadQmp(parsed.GetValue(Qmp)),
+            Chardevs = parsed.GetValue(Chardev) ?? [],
+            Objects = parsed.GetValue(Object) ?? [],
             Clock = Choose("--clock", parsed.GetValue(Clock)!, ("realtime", ClockMode.RealTime), ("icount", ClockMode.InstructionCount)),
             Tier = Choose(
                 "--tier", parsed.GetValue(Tier)!, ("auto", CodeTierMode.Auto), ("interpreter", CodeTierMode.Interpreter),
@@ -86,6 +99,12 @@ internal static class VmRunCommand
         {
             throw new CommandLineException(
                 "--incoming and -S are ended by the monitor: expected --qmp unix:PATH as well");
+        }
+
+        if ((options.Chardevs.Count > 0 || options.Objects.Count > 0) && options.QmpPath is null)
+        {
+            throw new CommandLineException(
+                "--chardev and --object are for the monitor's COLO: expected --qmp unix:PATH as well");
         }
 
         return options.Guest is null && options.Kernel is null && options.Restore is null

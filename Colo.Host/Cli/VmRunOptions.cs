@@ -26,6 +26,11 @@ internal sealed record VmRunOptions
 
     public IReadOnlyList<NicOption> Nics { get; init; } = [];
 
+    /// <summary>Character devices and objects for the monitor's COLO, as typed.</summary>
+    public IReadOnlyList<string> Chardevs { get; init; } = [];
+
+    public IReadOnlyList<string> Objects { get; init; } = [];
+
     public required string Console { get; init; }
 
     public string? QmpPath { get; init; }

@@ -2,6 +2,7 @@ using Colo.Vmm.Cpu;
 using Colo.Vmm.Devices.Uart;
 using Colo.Vmm.Machine;
 using Colo.Vmm.Qmp;
+using Colo.Vmm.Qmp.Parts;
 using Colo.Vmm.Qmp.Replication;
 
 namespace Colo.Host.Cli;
@@ -21,12 +22,23 @@ internal static class VmRunner
         {
             (string? kernel, string? initrd) = options.Guest is { } guest ? GuestImages.Find(guest) : (options.Kernel, options.Initrd);
             IConsoleBackend? console = OpenConsole(options.Console, () => Volatile.Read(ref machine)?.Shutdown());
-            machine = new VirtMachine(Build(options, kernel, options.Initrd ?? initrd, console));
+            using MachineParts? parts = options.QmpPath is null ? null : new MachineParts(TimeProvider.System);
+            machine = new VirtMachine(Build(options, kernel, options.Initrd ?? initrd, console, parts));
+            foreach (string chardev in options.Chardevs)
+            {
+                parts!.AddChardev(chardev);
+            }
+
+            foreach (string one in options.Objects)
+            {
+                parts!.AddObject(one);
+            }
+
             using ReplicationMonitor? replication = options.QmpPath is null
                 ? null
-                : new ReplicationMonitor(machine, options.Incoming);
+                : new ReplicationMonitor(machine, options.Incoming, parts);
             using MachineMonitor? monitor = options.QmpPath is { } path
-                ? new MachineMonitor(machine, path, replication, extend: null) : null;
+                ? new MachineMonitor(machine, path, replication, parts) : null;
             if (options.Restore is { } file)
             {
                 Restore(machine, file);
@@ -34,6 +46,8 @@ internal static class VmRunner
 
             if (options.Incoming is null && !options.Stopped)
             {
+                // A chardev with wait=on keeps the guest from starting; the monitor is there already.
+                parts?.WaitForPeers(machine.Completion);
                 machine.Start();
             }
 
@@ -49,7 +63,8 @@ internal static class VmRunner
         }
     }
 
-    private static MachineOptions Build(VmRunOptions options, string? kernel, string? initrd, IConsoleBackend? console) => new()
+    private static MachineOptions Build(
+        VmRunOptions options, string? kernel, string? initrd, IConsoleBackend? console, MachineParts? parts) => new()
     {
         MemoryBytes = options.MemoryBytes,
         HartCount = options.HartCount,
@@ -64,8 +79,8 @@ internal static class VmRunner
         },
         FirmwarePath = options.Bios is null or "none" ? null : options.Bios,
         DeviceTreePath = options.DeviceTree,
-        Disks = [.. options.Disks.Select((d, i) => d.Open(i))],
-        Nics = [.. options.Nics.Select((n, i) => n.Open(i))],
+        Disks = [.. options.Disks.Select((d, i) => d.Open(i, parts))],
+        Nics = [.. options.Nics.Select((n, i) => n.Open(i, parts))],
         Console = console,
         Seed = options.Seed ?? (options.Clock == ClockMode.InstructionCount ? 1ul : null),
         Clock = options.Clock,

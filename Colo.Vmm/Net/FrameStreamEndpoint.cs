@@ -59,6 +59,43 @@ public sealed class FrameStreamEndpoint : IDisposable
 
     public long Received { get; private set; }
 
+    /// <summary>Whether all that was sent is in the peer's receive buffer (TCP) or read by it (Unix), or the stream
+    /// is over.</summary>
+    public bool HasArrived
+    {
+        get
+        {
+            lock (sendGate)
+            {
+                if (isClosed)
+                {
+                    return true;
+                }
+                if (!filling.Pending.IsEmpty || !sending.Pending.IsEmpty)
+                {
+                    return false;
+                }
+            }
+            return SocketQueue.UndeliveredBytes(socket) == 0;
+        }
+    }
+
+    /// <summary>Whether bytes wait that have not been read.</summary>
+    public bool HasInput
+    {
+        get
+        {
+            try
+            {
+                return !isClosed && socket.Available > 0;
+            }
+            catch (Exception error) when (error is SocketException or ObjectDisposedException)
+            {
+                return false;
+            }
+        }
+    }
+
     /// <summary>Why the stream ended, or null while it is open.</summary>
     public string? CloseReason { get; private set; }
 

@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
 using Colo.Vmm.Devices.VirtioBlock;
 using Colo.Vmm.Machine;
+using Colo.Vmm.Qmp.Disks;
+using Colo.Vmm.Qmp.Parts;
 using Colo.Vmm.Qmp.Replication;
 
 namespace Colo.Vmm.Qmp;
@@ -12,25 +14,35 @@ public sealed class MachineMonitor : IDisposable
 {
     private readonly VirtMachine _machine;
     private readonly ReplicationMonitor? _replication;
+    private readonly MachineParts? _parts;
     private readonly QmpServer _server;
 
     /// <param name="machine">The machine to drive; not disposed of here.</param>
     /// <param name="path">Path of the Unix socket.</param>
     /// <param name="replication">Migration and COLO; null: the machine has neither.</param>
+    /// <param name="parts">Filters, comparers, disks; null: the machine has none of them.</param>
     /// <param name="extend">Adds further commands before the server starts; null: none.</param>
     public MachineMonitor(
-        VirtMachine machine, string path, ReplicationMonitor? replication, Action<QmpCommandTable>? extend)
+        VirtMachine machine, string path, ReplicationMonitor? replication, MachineParts? parts = null,
+        Action<QmpCommandTable>? extend = null)
     {
         _machine = machine;
         _replication = replication;
+        _parts = parts;
         var commands = new QmpCommandTable();
         AddCommands(commands, machine, replication);
+        parts?.AddCommands(commands);
         extend?.Invoke(commands);
         _server = new QmpServer(path, commands, machine.Options.TimeProvider);
         machine.Changed += OnChanged;
         if (replication is not null)
         {
             replication.EventRaised += SendEvent;
+        }
+
+        if (parts is not null)
+        {
+            parts.EventRaised += SendEvent;
         }
     }
 
@@ -43,6 +55,11 @@ public sealed class MachineMonitor : IDisposable
         if (_replication is not null)
         {
             _replication.EventRaised -= SendEvent;
+        }
+
+        if (_parts is not null)
+        {
+            _parts.EventRaised -= SendEvent;
         }
 
         _server.Dispose();
@@ -100,7 +117,7 @@ public sealed class MachineMonitor : IDisposable
         {
             disks.Add(new JsonObject
             {
-                ["device"] = $"disk{disks.Count}",
+                ["device"] = (disk.Disk as MachineDisk)?.Id ?? $"disk{disks.Count}",
                 ["type"] = "unknown",
                 ["locked"] = false,
                 ["removable"] = false,

@@ -40,6 +40,12 @@ public sealed record StreamEndpoint(string? UnixPath, string? Host, int Port)
             return new UnixDomainSocketEndPoint(UnixPath);
         }
 
+        if (IPAddress.TryParse(Host, out IPAddress? address))
+        {
+            // The resolver refuses 0.0.0.0, which a listener may well have.
+            return new IPEndPoint(address, Port);
+        }
+
         IPAddress[] addresses = Dns.GetHostAddresses(Host!, AddressFamily.InterNetwork);
         return new IPEndPoint(addresses[0], Port);
     }

@@ -96,9 +96,7 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
         _failover.Dispose();
     }
 
-    void ISecondaryCheckpointHooks.Paused(CheckpointStamp stamp)
-    {
-    }
+    void ISecondaryCheckpointHooks.Paused(CheckpointStamp stamp) => _parts.All(part => part.Paused());
 
     bool ISecondaryCheckpointHooks.TryCommit(CheckpointStamp stamp) =>
         !_failover.IsSet && _parts.Each(part => part.Closing(stamp.Epoch)) is null;
@@ -111,7 +109,7 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
             if (_isColo)
             {
                 _state.Enter(ReplicationRole.Secondary);
-                _loadError = _parts.Each(part => part.Start(ReplicationRole.Secondary));
+                _loadError = _parts.Begin(ReplicationRole.Secondary);
                 _state.SetStatus("colo");
             }
 
@@ -158,7 +156,7 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
             }
 
             _state.SetStatus("active");
-            var machine = new VirtCheckpointMachine(_machine) { StartsOnResume = true };
+            var machine = new ReplicaMachine(_machine, _parts);
             using (var receiver = new SecondaryCheckpointReceiver(machine, link, new SecondaryCheckpointOptions(),
                 this, _time))
             {
@@ -196,7 +194,7 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
             return;
         }
 
-        _parts.Each(part => part.FailedOver(ReplicationRole.Secondary));
+        _parts.End(ReplicationRole.Secondary);
         _state.Leave(wasBroken);
         _machine.Resume();
     }

@@ -36,7 +36,7 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
         VirtMachine machine, MigrationState state, ReplicationHooks parts, StreamEndpoint peer, TimeProvider time)
     {
         _machine = machine;
-        _standing = new StandingMachine(machine);
+        _standing = new StandingMachine(machine, parts);
         _state = state;
         _parts = parts;
         _peer = peer;
@@ -86,11 +86,7 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
         // The guest stands until the checkpoint is over; nothing is produced meanwhile.
     }
 
-    void IPrimaryCheckpointHooks.Committed(CheckpointStamp stamp) => _parts.Each(part =>
-    {
-        part.Committed();
-        return null;
-    });
+    void IPrimaryCheckpointHooks.Committed(CheckpointStamp stamp) => _parts.All(part => part.Committed());
 
     void IPrimaryCheckpointHooks.CheckpointWanted(CheckpointWantedReason reason) => Want();
 
@@ -178,8 +174,8 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
     {
         _state.SetStatus("device");
         _state.Enter(ReplicationRole.Primary);
-        string? error = _parts.Each(part => part.Start(ReplicationRole.Primary));
-        bool whole = error is null && Checkpoint(sender);
+        string? error = _parts.Begin(ReplicationRole.Primary);
+        bool whole = error is null && Checkpoint(sender, isFirst: true);
         if (whole)
         {
             _state.SetStatus("colo");
@@ -187,7 +183,7 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
 
         while (whole && WaitForTrigger(sender))
         {
-            whole = Checkpoint(sender);
+            whole = Checkpoint(sender, isFirst: false);
         }
 
         bool broken = !_failover.IsSet;
@@ -197,24 +193,32 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
             _failover.Wait();
         }
 
-        _parts.Each(part => part.FailedOver(ReplicationRole.Primary));
+        _parts.End(ReplicationRole.Primary);
         _state.Leave(wasBroken: broken);
-        _standing.Release();
+        // As in QEMU the survivor's guest runs, also when COLO broke before it had.
+        _standing.Release(start: true);
     }
 
     /// <summary>
     /// False: the link is gone or the secondary refuses. The guest stands then, until somebody decides.
     /// </summary>
-    private bool Checkpoint(PrimaryCheckpointSender sender)
+    private bool Checkpoint(PrimaryCheckpointSender sender, bool isFirst)
     {
         _standing.Hold();
+        if (_parts.Each(part => part.Check()) is not null)
+        {
+            _machine.Pause();
+            return false;
+        }
+
         CheckpointReport report = sender.Run(MigrationLink.Stamp(++_epoch), _ending.Token);
         if (report.Status != CheckpointStatus.Loaded)
         {
             return false;
         }
 
-        _standing.Release();
+        _parts.All(part => part.Resuming());
+        _standing.Release(start: isFirst);
         return true;
     }
 

@@ -8,9 +8,13 @@ internal sealed class ReplicationHooks
 {
     private readonly Lock _gate = new();
     private readonly List<IReplicationPart> _parts = [];
+    private volatile ReplicationRole _role;
 
     /// <summary>A part wants a checkpoint now.</summary>
     public event Action? CheckpointWanted;
+
+    /// <summary>What the machine is in COLO now, from <see cref="Begin"/> to <see cref="End"/>.</summary>
+    public ReplicationRole Role => _role;
 
     public void Add(IReplicationPart part)
     {
@@ -30,16 +34,26 @@ internal sealed class ReplicationHooks
 
     public void WantCheckpoint() => CheckpointWanted?.Invoke();
 
+    /// <summary>COLO begins; the first error is returned, and then <see cref="End"/> has to follow.</summary>
+    public string? Begin(ReplicationRole role)
+    {
+        _role = role;
+        return Each(part => part.Start(role));
+    }
+
+    /// <summary>This host goes on alone; every part is told, and the first error returned.</summary>
+    public string? End(ReplicationRole role)
+    {
+        _role = ReplicationRole.None;
+        string? first = null;
+        All(part => first = part.FailedOver(role) is { } error ? first ?? error : first);
+        return first;
+    }
+
     /// <summary>In the order of registration; the first error ends the round and is returned.</summary>
     public string? Each(Func<IReplicationPart, string?> action)
     {
-        IReplicationPart[] parts;
-        lock (_gate)
-        {
-            parts = [.. _parts];
-        }
-
-        foreach (IReplicationPart part in parts)
+        foreach (IReplicationPart part in Parts())
         {
             if (action(part) is { } error)
             {
@@ -48,5 +62,21 @@ internal sealed class ReplicationHooks
         }
 
         return null;
+    }
+
+    public void All(Action<IReplicationPart> action)
+    {
+        foreach (IReplicationPart part in Parts())
+        {
+            action(part);
+        }
+    }
+
+    private IReplicationPart[] Parts()
+    {
+        lock (_gate)
+        {
+            return [.. _parts];
+        }
     }
 }

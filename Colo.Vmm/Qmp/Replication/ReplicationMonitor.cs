@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Colo.Vmm.Machine;
 using Colo.Vmm.Net.Backends;
+using Colo.Vmm.Qmp.Parts;
 
 namespace Colo.Vmm.Qmp.Replication;
 
@@ -15,7 +16,8 @@ public sealed class ReplicationMonitor : IDisposable
 {
     private readonly VirtMachine _machine;
     private readonly MigrationState _state;
-    private readonly ReplicationHooks _parts = new();
+    private readonly ReplicationHooks _hooks;
+    private readonly MachineParts? _parts;
     private readonly TimeProvider _time;
     private readonly Lock _gate = new();
     private readonly bool _awaitsIncoming;
@@ -26,9 +28,13 @@ public sealed class ReplicationMonitor : IDisposable
     /// <param name="incoming">
     /// tcp:HOST:PORT, unix:PATH, "defer" (migrate-incoming comes), or null: the machine starts here.
     /// </param>
+    /// <param name="parts">What else takes part: filters, comparers, disks; null: nothing. Not disposed of
+    /// here.</param>
     /// <exception cref="IOException">The incoming address cannot be used.</exception>
-    public ReplicationMonitor(VirtMachine machine, string? incoming)
+    public ReplicationMonitor(VirtMachine machine, string? incoming, MachineParts? parts = null)
     {
+        _parts = parts;
+        _hooks = parts?.Hooks ?? new ReplicationHooks();
         _machine = machine;
         _time = machine.Options.TimeProvider;
         _state = new MigrationState((name, data) => EventRaised?.Invoke(name, data));
@@ -59,7 +65,7 @@ public sealed class ReplicationMonitor : IDisposable
         commands.Add(new QmpCommand("migrate", Migrate) { Arguments = ["uri", "blk", "inc", "detach"] });
         commands.Add(new QmpCommand("migrate-incoming", MigrateIncoming) { Arguments = ["uri"] });
         commands.Add(new QmpCommand("yank", Yank) { Arguments = ["instances"], OutOfBand = true });
-        commands.Add(new QmpCommand("query-yank", _ => new QmpReply.Success(ShowYank())) { OutOfBand = true });
+        commands.Add(new QmpCommand("query-yank", _ => new QmpReply.Success(new JsonArray([.. Yankables().Select(y => y.Instance)]))) { OutOfBand = true });
     }
 
     public void Dispose()
@@ -139,7 +145,7 @@ public sealed class ReplicationMonitor : IDisposable
             }
 
             _outgoing?.Dispose();
-            _outgoing = new OutgoingMigration(_machine, _state, _parts, peer, _time);
+            _outgoing = new OutgoingMigration(_machine, _state, _hooks, peer, _time);
             return QmpReply.Done;
         }
     }
@@ -197,7 +203,7 @@ public sealed class ReplicationMonitor : IDisposable
         }
 
         _incoming = new IncomingMigration(
-            _machine, _state, _parts, address, () => EventRaised?.Invoke("RESUME", null), _time);
+            _machine, _state, _hooks, address, () => EventRaised?.Invoke("RESUME", null), _time);
     }
 
     private QmpReply LostHeartbeat()
@@ -215,7 +221,16 @@ public sealed class ReplicationMonitor : IDisposable
         }
     }
 
-    private JsonArray ShowYank() => _state.IsBusy ? [new JsonObject { ["type"] = "migration" }] : [];
+    private List<(JsonObject Instance, Action Yank)> Yankables()
+    {
+        List<(JsonObject, Action)> all = [.. _parts?.Yankables() ?? []];
+        if (_state.IsBusy)
+        {
+            all.Add((new JsonObject { ["type"] = "migration" }, YankMigration));
+        }
+
+        return all;
+    }
 
     private QmpReply Yank(JsonElement arguments)
     {
@@ -225,21 +240,28 @@ public sealed class ReplicationMonitor : IDisposable
         }
 
         // All must exist before one is touched.
+        List<(JsonObject Instance, Action Yank)> known = Yankables();
+        var chosen = new List<Action>();
         foreach (JsonElement instance in list.EnumerateArray())
         {
-            if (!QmpArgument.TryText(instance, "type", out string type) || type != "migration" || !_state.IsBusy)
+            JsonNode? wanted = JsonNode.Parse(instance.GetRawText());
+            int at = known.FindIndex(k => JsonNode.DeepEquals(k.Instance, wanted));
+            if (at < 0)
             {
                 return new QmpReply.Failure(QmpErrorClass.DeviceNotFound,
                     $"Instance {instance.GetRawText()} not found");
             }
+
+            chosen.Add(known[at].Yank);
         }
 
-        if (list.GetArrayLength() > 0)
-        {
-            _outgoing?.Yank();
-            _incoming?.Yank();
-        }
-
+        chosen.ForEach(yank => yank());
         return QmpReply.Done;
+    }
+
+    private void YankMigration()
+    {
+        _outgoing?.Yank();
+        _incoming?.Yank();
     }
 }

@@ -10,7 +10,7 @@ namespace Colo.Vmm.Qmp.Replication;
 /// stands, so that frames and disk writes, which QEMU's links carry without an epoch, cannot belong to two of them.
 /// (The cluster's links carry epochs, and there the guest goes on at once.)
 /// </summary>
-internal sealed class StandingMachine(VirtMachine machine) : ICheckpointMachine
+internal sealed class StandingMachine(VirtMachine machine, ReplicationHooks parts) : ICheckpointMachine
 {
     private bool _held;
     private bool _wasRunning;
@@ -24,13 +24,31 @@ internal sealed class StandingMachine(VirtMachine machine) : ICheckpointMachine
         _wasRunning = machine.IsRunning;
     }
 
-    /// <summary>The checkpoint is over; the guest goes on if it ran before.</summary>
-    public void Release()
+    /// <summary>
+    /// The checkpoint is over; the guest goes on if it ran before, and its time with that of the world.
+    /// </summary>
+    /// <param name="start">Also when it did not run before: COLO runs its guests, as QEMU's does.</param>
+    public void Release(bool start = false)
     {
         _held = false;
-        if (_wasRunning)
+        if (!_wasRunning && !start)
         {
-            _wasRunning = false;
+            return;
+        }
+
+        bool wasRunning = _wasRunning;
+        _wasRunning = false;
+        if (!machine.IsStarted)
+        {
+            machine.Start();
+        }
+        else if (!machine.IsRunning && !machine.Completion.IsCompleted)
+        {
+            if (wasRunning)
+            {
+                machine.CatchUpClock();
+            }
+
             machine.Resume();
         }
     }
@@ -45,7 +63,8 @@ internal sealed class StandingMachine(VirtMachine machine) : ICheckpointMachine
         }
     }
 
-    public void SaveDevices(IBufferWriter<byte> destination) => machine.SaveDevices(destination);
+    public void SaveDevices(IBufferWriter<byte> destination) =>
+        PartsState.Save(parts, machine.SaveDevices, destination);
 
     public string? RestoreDevices(ReadOnlySpan<byte> state) => machine.RestoreDevices(state).Error;
 

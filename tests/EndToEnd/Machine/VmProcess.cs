@@ -105,6 +105,10 @@ internal sealed class VmProcess : IAsyncDisposable
             {
                 await Task.Delay(20);
             }
+            catch (System.Net.Sockets.SocketException e)
+            {
+                throw new InvalidOperationException($"{_name}: no monitor: {e.Message}; it said: {Errors}", e);
+            }
         }
     }
 

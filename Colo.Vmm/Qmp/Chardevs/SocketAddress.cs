@@ -1,0 +1,48 @@
+using System.Globalization;
+using Colo.Vmm.Net.Backends;
+using Colo.Vmm.Qmp.Parts;
+
+namespace Colo.Vmm.Qmp.Chardevs;
+
+/// <summary>QEMU's SocketAddress in its forms: with the type's members in "data", or beside the type.</summary>
+internal static class SocketAddress
+{
+    /// <summary>{type: inet|unix, data: {...}}, as chardev-add and nbd-server-start have it.</summary>
+    public static StreamEndpoint ReadLegacy(QmpFields fields)
+    {
+        string type = fields.Choice("type", null, "inet", "unix");
+        return Read(type, fields.Nested("data"));
+    }
+
+    /// <summary>{type: inet|unix, ...}, as blockdev-add has it.</summary>
+    public static StreamEndpoint ReadFlat(QmpFields fields) =>
+        Read(fields.Choice("type", null, "inet", "unix"), fields);
+
+    /// <summary>host= and port=, or path=, as options of the command line.</summary>
+    public static StreamEndpoint ReadOptions(QmpFields fields) =>
+        Read(fields.Has("path") ? "unix" : "inet", fields);
+
+    private static StreamEndpoint Read(string type, QmpFields fields)
+    {
+        if (type == "unix")
+        {
+            string path = fields.Text("path");
+            return path.Length is > 0 and < 104
+                ? new StreamEndpoint(path, null, 0)
+                : throw new QmpFailureException(
+                    $"Parameter 'path' is '{path}', expected a socket's path of 1 to 103 characters");
+        }
+
+        string host = fields.TextOrNull("host") is { Length: > 0 } given ? given : "127.0.0.1";
+        string port = fields.Text("port");
+        // IPv4 alone is spoken here; the switches of QEMU's inet addresses that agree with that are taken.
+        if (fields.Switch("ipv6", false) || !fields.Switch("ipv4", true))
+        {
+            throw new QmpFailureException("IPv6 sockets are not supported, expected an IPv4 address");
+        }
+
+        return int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number <= 65535
+            ? new StreamEndpoint(null, host, number)
+            : throw new QmpFailureException($"Parameter 'port' is '{port}', expected 0 to 65535");
+    }
+}
