@@ -10,7 +10,8 @@ internal static class LabScenarios
 
     private const int CheckpointKills = 10;
 
-    private static readonly (string, long, long)[] Web = [("download", 1L << 40, 256 << 10), ("requests", 0, 10), ("echo", 0, 10)];
+    private static readonly (string, long, long)[] Web =
+        [("download", 1L << 40, 256 << 10), ("requests", 0, 10), ("echo", 0, 10)];
 
     public static async Task<int> RunAsync(string name, string? json, string? keep)
     {
@@ -37,10 +38,14 @@ internal static class LabScenarios
     private static async Task FaultsAsync(LabScenario scenario)
     {
         await scenario.BeginAsync(Web).ConfigureAwait(false);
-        await LoseAsync(scenario, "the secondary is killed", () => scenario.Secondary, "kill", () => scenario.Primary).ConfigureAwait(false);
-        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
-        await KillInCheckpointAsync(scenario, "the secondary is killed in a checkpoint", () => scenario.Secondary).ConfigureAwait(false);
-        await KillInCheckpointAsync(scenario, "the primary is killed in a checkpoint", () => scenario.Primary).ConfigureAwait(false);
+        await LoseAsync(scenario, "the secondary is killed", () => scenario.Secondary, "kill", () => scenario.Primary)
+            .ConfigureAwait(false);
+        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary)
+            .ConfigureAwait(false);
+        await KillInCheckpointAsync(scenario, "the secondary is killed in a checkpoint", () => scenario.Secondary)
+            .ConfigureAwait(false);
+        await KillInCheckpointAsync(scenario, "the primary is killed in a checkpoint", () => scenario.Primary)
+            .ConfigureAwait(false);
         await scenario.StepAsync("the roles are exchanged under load", () => scenario.SwitchAsync(
             () => LabCluster.CommandAsync(scenario.Primary, "switchover", LabVm.Name).GetAwaiter().GetResult(), () => { })).ConfigureAwait(false);
         await Cut("the replication cable is pulled", Cable.Replication).ConfigureAwait(false);
@@ -64,26 +69,32 @@ internal static class LabScenarios
         });
     }
 
-    /// <summary>Each side is killed between two checkpoints and in one; then the primary at some moment of a checkpoint,
-    /// again and again: first of checkpoints that were asked for, then of periodic ones; then a joiner while it is being
-    /// filled.</summary>
+    /// <summary>Each side is killed between two checkpoints and in one; then the primary at some moment of a
+    /// checkpoint, again and again: first of checkpoints that were asked for, then of periodic ones; then a joiner
+    /// while it is being filled.</summary>
     private static async Task CheckpointsAsync(LabScenario scenario)
     {
         await scenario.BeginAsync(Web).ConfigureAwait(false);
-        await LoseAsync(scenario, "the secondary is killed", () => scenario.Secondary, "kill", () => scenario.Primary).ConfigureAwait(false);
-        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
-        await KillInCheckpointAsync(scenario, "the secondary is killed in a checkpoint", () => scenario.Secondary).ConfigureAwait(false);
+        await LoseAsync(scenario, "the secondary is killed", () => scenario.Secondary, "kill", () => scenario.Primary)
+            .ConfigureAwait(false);
+        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary)
+            .ConfigureAwait(false);
+        await KillInCheckpointAsync(scenario, "the secondary is killed in a checkpoint", () => scenario.Secondary)
+            .ConfigureAwait(false);
         for (int round = 1; round <= CheckpointKills; round++)
         {
             await KillInCheckpointAsync(
-                scenario, $"the primary is killed in a checkpoint, {round}", () => scenario.Primary, periodic: round > CheckpointKills / 2).ConfigureAwait(false);
+                scenario, $"the primary is killed in a checkpoint, {round}", () => scenario.Primary,
+                periodic: round > CheckpointKills / 2).ConfigureAwait(false);
         }
 
-        await scenario.StepAsync("the joiner is killed while it is filled", scenario.LoseJoinerAsync).ConfigureAwait(false);
+        await scenario.StepAsync("the joiner is killed while it is filled", scenario.LoseJoinerAsync)
+            .ConfigureAwait(false);
     }
 
     private static Task KillInCheckpointAsync(
-        LabScenario scenario, string step, Func<NodeProcess> victim, bool periodic = false) => scenario.StepAsync(step, async () =>
+        LabScenario scenario, string step, Func<NodeProcess> victim, bool periodic = false) => scenario.StepAsync(
+        step, async () =>
     {
         NodeProcess primary = scenario.Primary;
         NodeProcess host = victim();
@@ -109,7 +120,8 @@ internal static class LabScenarios
     private static async Task RedisAsync(LabScenario scenario)
     {
         await scenario.BeginAsync(("redis", 0, 2)).ConfigureAwait(false);
-        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
+        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary)
+            .ConfigureAwait(false);
         await LoseAsync(scenario, "the other one is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
     }
 

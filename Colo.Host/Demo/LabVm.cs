@@ -48,13 +48,14 @@ public sealed record LabVm
         }
 
         string disks = DiskBytes > 0 ? $"disks = [{{ path = \"{DiskPath(folder, host)}\", mode = replicated }}]" : string.Empty;
+        string mount = FileSystem ? "colo.mount=vda " : string.Empty;
         string heartbeat = Gateway ? $"heartbeat {{ gateway {{ address = \"{NetworkLab.ClientAddress}\" }} }}" : string.Empty;
         return string.Create(CultureInfo.InvariantCulture, $$"""
             {{heartbeat}}
             vms {
               {{Name}} {
                 guest = {{Guest}}
-                append = "console=ttyS0 quiet colo.ip={{NetworkLab.GuestAddress}}/24 {{(FileSystem ? "colo.mount=vda" : string.Empty)}} {{Append}}"
+                append = "console=ttyS0 quiet colo.ip={{NetworkLab.GuestAddress}}/24 {{mount}}{{Append}}"
                 nodes = [{{string.Join(", ", hosts)}}]
                 nics = [{ bridge = br0 }]
                 {{disks}}

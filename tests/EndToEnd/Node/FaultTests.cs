@@ -2,8 +2,8 @@ namespace Colo.EndToEnd.Node;
 
 /// <summary>
 /// Every way to lose a host or the way to it, with real node processes: a download over one TCP connection, small
-/// requests and UDP echo go on, with the right bytes, and the pair becomes whole again. With <see cref="CheckpointKillTests"/>
-/// it has the eight cases of QEMU's own COLO test: one channel and several, either side killed, between two checkpoints
+/// requests and UDP echo go on, with the right bytes, and the pair becomes whole again. With
+/// <see cref="CheckpointKillTests"/> it has the eight cases of QEMU's own COLO test: one channel and several, either side killed, between two checkpoints
 /// and in one.
 /// </summary>
 [Trait("Category", "e2e")]
@@ -27,8 +27,8 @@ public sealed class FaultTests(FaultTests.Run run) : IClassFixture<FaultTests.Ru
     public sealed class Run() : ScenarioRun("faults");
 }
 
-/// <summary>As <see cref="FaultTests"/>: the primary is lost in the middle of checkpoints, five in mode colo and five in
-/// mode periodic, a joiner while it is filled.</summary>
+/// <summary>As <see cref="FaultTests"/>: the primary is lost in the middle of checkpoints, five in mode colo and five
+/// in mode periodic, a joiner while it is filled.</summary>
 [Trait("Category", "e2e")]
 [Trait("Group", "guest")]
 public sealed class CheckpointKillTests(CheckpointKillTests.Run run) : IClassFixture<CheckpointKillTests.Run>
