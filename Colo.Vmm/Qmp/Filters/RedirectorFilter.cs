@@ -22,7 +22,8 @@ internal sealed class RedirectorFilter : NetFilter, IReplicationPart
     private long _lost;
 
     public RedirectorFilter(
-        FilterSettings settings, SocketChardev? input, SocketChardev? output, bool hasVnetHeader, ReplicationHooks hooks)
+        FilterSettings settings, SocketChardev? input, SocketChardev? output, bool hasVnetHeader,
+        ReplicationHooks hooks)
         : base("filter-redirector", settings)
     {
         _hooks = hooks;
