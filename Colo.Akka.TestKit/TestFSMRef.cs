@@ -26,16 +26,18 @@ public class TestFSMRef<TActor, TState, TData> : TestActorRef<TActor>
     public TData StateData => UnderlyingActor.StateData;
 
     /// <summary>Makes the transition, with everything that belongs to one.</summary>
-    public void SetState(
-        TState stateName, TData stateData = default, TimeSpan? stateTimeout = null, FSMBase.Reason stopReason = null) =>
-        Cell.UseThreadContext(() => UnderlyingActor.ForceState(stateName, stateData, stateTimeout, stopReason));
+    public void SetState(TState stateName, TData stateData, TimeSpan? timeout = null, FSMBase.Reason stopReason = null) =>
+        Cell.UseThreadContext(() => UnderlyingActor.ForceState(stateName, stateData, timeout, stopReason));
 
-    public void SetStateData(TData stateData) => SetState(StateName, stateData);
+    /// <summary>Makes the transition and keeps the data.</summary>
+    public void SetState(TState stateName, TimeSpan? timeout = null) => SetState(stateName, StateData, timeout);
+
+    public void SetStateData(TData stateData, TimeSpan? timeout = null) => SetState(StateName, stateData, timeout);
 
     public void SetStateTimeout(TimeSpan timeout) => SetState(StateName, StateData, timeout);
 
-    public void SetTimer(string name, object message, TimeSpan timeout, bool repeat = false) =>
-        Cell.UseThreadContext(() => UnderlyingActor.SetTimer(name, message, timeout, repeat));
+    public void SetTimer(string name, object msg, TimeSpan timeout, bool repeat = false) =>
+        Cell.UseThreadContext(() => UnderlyingActor.SetTimer(name, msg, timeout, repeat));
 
     public void CancelTimer(string name) => Cell.UseThreadContext(() => UnderlyingActor.CancelTimer(name));
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Colo.Actors.Failover;
 using Colo.Actors.Protocol;
 
@@ -21,6 +22,7 @@ public sealed class ResyncWorkerCore : IProtocolCore
     private Term _term;
     private int _round;
     private int _guestPercent = 100;
+    private string _disk = string.Empty;
     private long _generation;
 
     public ResyncWorkerCore(ResyncOptions options)
@@ -32,7 +34,7 @@ public sealed class ResyncWorkerCore : IProtocolCore
             .On<StartResync>(OnStart, all)
             .On<StopResync>((_, stop, effects) => Stop(effects), copying)
             .On<DiskCopyProgress>((_, progress, effects) => OnProgress(progress, effects), ResyncState.CopyingDisk)
-            .On<DiskCopyDone>((_, _, effects) => BeginRound(effects), ResyncState.CopyingDisk)
+            .On<DiskCopyDone>((_, done, effects) => OnDiskDone(done, effects), ResyncState.CopyingDisk)
             .On<MemoryRoundDone>(OnRound, ResyncState.CopyingMemory)
             .On<ResyncChannelFailed>((_, failed, effects) => Fail(failed.Reason, effects), copying)
             .On<TimerFired>(OnTimer, copying)
@@ -55,12 +57,13 @@ public sealed class ResyncWorkerCore : IProtocolCore
 
     public TransitionTable<ResyncState> Table => _table;
 
-    /// <summary>How the joiner's disk is brought into step. Trusts no disk whose last common term it does not
-    /// know.</summary>
+    /// <summary>How the joiner's disk is brought into step. Trusts no disk whose last common term it does not know.
+    /// <see cref="DiskCopyPlan.Bitmaps"/> is a permission: whether both bitmaps are about the same peer, and so cover
+    /// the gap, the disks' own handshake finds out, and compares everything if they are not.</summary>
     public static DiskCopyPlan Plan(DiskLineage joiner, Term ownerBitmapSince, long diskSizeBytes) =>
         diskSizeBytes == 0 ? DiskCopyPlan.Nothing
         : joiner.SizeBytes != diskSizeBytes ? DiskCopyPlan.Full
-        : joiner.HasWriteBitmap && ownerBitmapSince > Term.Zero && joiner.LastTerm.Next >= ownerBitmapSince ? DiskCopyPlan.Bitmaps
+        : joiner.HasWriteBitmap && ownerBitmapSince > Term.Zero && joiner.LastTerm > Term.Zero ? DiskCopyPlan.Bitmaps
         : DiskCopyPlan.Hashes;
 
     public void Decide(Instant now, Message message, EffectList effects) => _table.Dispatch(_state, now, message, effects);
@@ -69,6 +72,7 @@ public sealed class ResyncWorkerCore : IProtocolCore
     {
         (_peer, _term, _round) = (start.Peer, start.Term, 0);
         DiskProgress = (0, 0);
+        _disk = string.Empty;
         DiskCopyPlan plan = Plan(start.Joiner, start.OwnerBitmapSince, start.DiskSizeBytes);
         effects.Add(new Effect.Emit(new HostEvent(EventCode.ResyncStarted, _term, Epoch.Zero, $"{_peer}: disk by {plan}")));
         if (plan == DiskCopyPlan.Nothing)
@@ -88,12 +92,24 @@ public sealed class ResyncWorkerCore : IProtocolCore
         ArmStall(effects);
     }
 
+    private void OnDiskDone(DiskCopyDone done, EffectList effects)
+    {
+        if (done.TotalBytes > 0)
+        {
+            _disk = string.Create(
+                CultureInfo.InvariantCulture,
+                $"disk: {done.ComparedBytes} of {done.TotalBytes} bytes compared, {done.SentBytes} sent");
+        }
+
+        BeginRound(effects);
+    }
+
     private void OnRound(Instant now, MemoryRoundDone done, EffectList effects)
     {
         if (done.DirtyPages <= _options.ConvergedPages || _round >= _options.RoundsMax)
         {
             Stop(effects);
-            effects.Add(new Effect.Tell(CoreName.Failover, new ResyncConverged(_peer)));
+            effects.Add(new Effect.Tell(CoreName.Failover, new ResyncConverged(_peer, _disk)));
             return;
         }
 

@@ -33,6 +33,7 @@ internal sealed class CommandPhase(
     {
         context.ProtectionWanted = true;
         context.Draining = false;
+        solo.ForgetFailures();
         Done(command, "wanted; the next offer of a host is taken", effects);
     }
 

@@ -180,7 +180,7 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
     {
         if (ProtectionWanted && !Draining)
         {
-            DiskLineage disk = new(LastInStep, HasWriteBitmap: false, options.DiskSizeBytes);
+            DiskLineage disk = new(LastInStep, options.DiskKeepsBitmap, options.DiskSizeBytes);
             foreach (HostId candidate in Candidates)
             {
                 if (candidate != self.Host)

@@ -16,6 +16,9 @@ public sealed record FailoverOptions
     /// <summary>Size of the replicated disks; 0 when there are none.</summary>
     public long DiskSizeBytes { get; init; }
 
+    /// <summary>The disks keep bitmaps that say with whom they were in step last, over restarts.</summary>
+    public bool DiskKeepsBitmap { get; init; }
+
     /// <summary>
     /// The last term in which this host's disk was part of the VM's history, as the host remembers it over restarts;
     /// zero: unknown.
@@ -32,6 +35,12 @@ public sealed record FailoverOptions
 
     /// <summary>A parked host offers itself this often. Default 1 s.</summary>
     public TimeSpan OfferInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// Longest time that an owner leaves a joiner alone after failed attempts in a row; it begins with
+    /// <see cref="OfferInterval"/> and doubles. Default 30 s.
+    /// </summary>
+    public TimeSpan JoinRetryMax { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>A joiner that was invited must be ready within this time. Default 5 s.</summary>
     public TimeSpan InviteTimeout { get; init; } = TimeSpan.FromSeconds(5);
@@ -58,6 +67,7 @@ public sealed record FailoverOptions
         Check(ArbiterRetryMax >= ArbiterRetry,
             $"ArbiterRetryMax {ArbiterRetryMax} must not be below ArbiterRetry {ArbiterRetry}");
         Check(OfferInterval > TimeSpan.Zero, $"OfferInterval {OfferInterval} must be positive");
+        Check(JoinRetryMax >= OfferInterval, $"JoinRetryMax {JoinRetryMax} must not be below OfferInterval {OfferInterval}");
         Check(InviteTimeout > TimeSpan.Zero, $"InviteTimeout {InviteTimeout} must be positive");
         Check(PeerStepTimeout > InviteTimeout,
             $"PeerStepTimeout {PeerStepTimeout} must exceed InviteTimeout {InviteTimeout}");

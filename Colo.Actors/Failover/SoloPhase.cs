@@ -13,6 +13,7 @@ namespace Colo.Actors.Failover;
 /// </summary>
 internal sealed class SoloPhase(FailoverContext context)
 {
+    private readonly JoinBackoff _backoff = new(context.Options);
     private long _attempt;
     private DiskLineage _joinerDisk;
     private Epoch _joinEpoch;
@@ -27,10 +28,10 @@ internal sealed class SoloPhase(FailoverContext context)
             .On<DiskMerged>((_, _, effects) => OnMerged(effects), FailoverState.Solo)
             .On<JoinerReady>(OnReady, FailoverState.SoloFilling)
             .On<ResyncConverged>(OnConverged, FailoverState.SoloFilling)
-            .On<ResyncFailed>((_, failed, effects) => AbortJoin(failed.Peer, failed.Reason, effects), attempt)
-            .On<PeerLost>((_, lost, effects) => AbortJoin(lost.Peer, $"{lost.Evidence}", effects), attempt)
-            .On<ReplicationLinkLost>((_, lost, effects) => AbortJoin(lost.Peer, $"{lost.Channel} link", effects), attempt)
-            .On<CheckpointStalled>((_, stalled, effects) => AbortJoin(stalled.Peer, stalled.Phase, effects), attempt)
+            .On<ResyncFailed>((now, failed, effects) => FailJoin(now, failed.Peer, failed.Reason, effects), attempt)
+            .On<PeerLost>((now, lost, effects) => FailJoin(now, lost.Peer, $"{lost.Evidence}", effects), attempt)
+            .On<ReplicationLinkLost>((now, lost, effects) => FailJoin(now, lost.Peer, $"{lost.Channel} link", effects), attempt)
+            .On<CheckpointStalled>((now, stalled, effects) => FailJoin(now, stalled.Peer, stalled.Phase, effects), attempt)
             .On<LeaveNotice>((_, leave, effects) => AbortJoin(leave.From, leave.Reason, effects), attempt)
             .On<PeerSeen>(OnPeerSeen, FailoverState.Solo, FailoverState.SoloFilling, FailoverState.Joining)
             .On<JoinCheckpointLoaded>(OnJoinLoaded, FailoverState.Joining)
@@ -57,6 +58,24 @@ internal sealed class SoloPhase(FailoverContext context)
         context.Enter(FailoverState.Solo, merging ? "the merge of the disk buffer" : "a joiner");
     }
 
+    /// <summary>The operator wants a pair, or something has changed that may have been in its way: no more waiting.</summary>
+    public void ForgetFailures() => _backoff.Forget();
+
+    /// <summary>Back to solo from an attempt that did not end well; the joiner is left alone for a while.</summary>
+    private void FailJoin(Instant now, HostIdentity peer, string reason, EffectList effects)
+    {
+        if (peer != context.Peer)
+        {
+            return;
+        }
+
+        TimeSpan wait = _backoff.Fail(now, peer);
+        AbortJoin(peer, reason, effects);
+        context.Enter(FailoverState.Solo, _backoff.Failures == 1
+            ? $"a joiner; the attempt with {peer.Host} failed: {reason}"
+            : $"a joiner; {_backoff.Failures} attempts in a row with {peer.Host} failed, the last: {reason}; {peer.Host} is left alone for {wait.TotalSeconds:0.#} s");
+    }
+
     /// <summary>Back to solo from an attempt for which the pair was never asked.</summary>
     public void AbortJoin(HostIdentity peer, string reason, EffectList effects)
     {
@@ -80,7 +99,7 @@ internal sealed class SoloPhase(FailoverContext context)
         }
 
         bool welcome = context.ProtectionWanted && !context.ProtectionPaused && !context.Draining && !_merging
-            && context.Candidates.Contains(offer.From.Host);
+            && context.Candidates.Contains(offer.From.Host) && _backoff.Allows(now, offer.From);
         if (!welcome)
         {
             return;
@@ -127,7 +146,7 @@ internal sealed class SoloPhase(FailoverContext context)
         }
 
         context.Enter(FailoverState.Joining, "the joining checkpoint");
-        context.Emit(EventCode.ResyncDone, $"{converged.Peer}", effects);
+        context.Emit(EventCode.ResyncDone, converged.Disk.Length > 0 ? $"{converged.Peer}, {converged.Disk}" : $"{converged.Peer}", effects);
         context.SetDisk(DiskRole.Primary, effects);
         context.Tell(CoreName.PrimaryCheckpoint, new CheckpointTrigger(CheckpointReason.Join), effects);
     }
@@ -157,7 +176,7 @@ internal sealed class SoloPhase(FailoverContext context)
             case ArbiterAnswer.Refused { Current: { } current } when current.IsSoloOf(context.Self):
                 // A certain no: the record in force is this host alone, and the question is answered.
                 context.Learn(current, effects);
-                AbortJoin(context.Peer!.Value, "the arbiter refused the pair", effects);
+                FailJoin(now, context.Peer!.Value, "the arbiter refused the pair", effects);
                 break;
             case ArbiterAnswer.Refused { Current: { } current }:
                 context.Evicted(current, effects);
@@ -173,6 +192,7 @@ internal sealed class SoloPhase(FailoverContext context)
 
     private void EnterPair(ArbiterRecord record, EffectList effects)
     {
+        _backoff.Forget();
         context.Learn(record, effects);
         context.Term = record.Term;
         context.Fence.Raise(record.Term);
@@ -234,7 +254,7 @@ internal sealed class SoloPhase(FailoverContext context)
         }
         else if (fired.Name == TimerName.PeerStep && context.State == FailoverState.SoloFilling)
         {
-            AbortJoin(context.Peer!.Value, "not ready in time", effects);
+            FailJoin(now, context.Peer!.Value, "not ready in time", effects);
         }
     }
 

@@ -28,7 +28,7 @@ internal sealed class MachineActor : ReceiveActor
     protected override void PostStop()
     {
         backend.DisposeAsync().AsTask().ContinueWith(
-            closing => log.Error(closing.Exception, "closing the machine failed"), TaskContinuationOptions.OnlyOnFaulted);
+            closing => log.Error(closing.Exception!, "closing the machine failed"), TaskContinuationOptions.OnlyOnFaulted);
         base.PostStop();
     }
 

@@ -37,7 +37,7 @@ public abstract class ActorPath : IEquatable<ActorPath>, IComparable<ActorPath>,
     public long Uid { get; }
 
     /// <summary>Null for the root.</summary>
-    public ActorPath Parent => _parent;
+    public ActorPath? Parent => _parent;
 
     /// <summary>How many names stand between the root and this actor; 0 for the root.</summary>
     public int Depth { get; }

@@ -1,4 +1,5 @@
 using Akka.Actor.Internal;
+using Akka.Event;
 
 namespace Akka.Actor;
 
@@ -38,9 +39,19 @@ public sealed class CoordinatedShutdownExtension : ExtensionIdProvider<Coordinat
     {
         EventHandler hook = (_, _) =>
         {
-            if (!shutdown.System.WhenTerminated.IsCompleted)
+            if (shutdown.System.WhenTerminated.IsCompleted)
+            {
+                return;
+            }
+
+            try
             {
                 shutdown.Run(CoordinatedShutdown.ClrExitReason.Instance).Wait(shutdown.TotalTimeout);
+            }
+            catch (AggregateException e)
+            {
+                // Thrown out of here it would turn the end of the process into an abort.
+                shutdown.System.Log.Error(e, "the coordinated shutdown at the end of the process failed");
             }
         };
         AppDomain.CurrentDomain.ProcessExit += hook;

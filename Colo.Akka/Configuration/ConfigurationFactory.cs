@@ -14,8 +14,8 @@ public static class ConfigurationFactory
     public static Config Empty => ParseString("");
 
     /// <summary>Reads HOCON. <paramref name="includeCallback"/> answers <c>include "name"</c>.</summary>
-    /// <exception cref="HoconParserException">The text cannot be read; the message has line and column.</exception>
-    /// <exception cref="FormatException">A substitution leads nowhere.</exception>
+    /// <exception cref="FormatException">The text cannot be read (the message has line and column), or a substitution leads
+    /// nowhere.</exception>
     public static Config ParseString(string hocon, Func<string, HoconRoot>? includeCallback) =>
         new(Parser.Parse(hocon, includeCallback));
 
@@ -39,7 +39,7 @@ public static class ConfigurationFactory
     }
 
     /// <summary>An embedded resource of this assembly.</summary>
-    public static Config FromResource(string resourceName) =>
+    internal static Config FromResource(string resourceName) =>
         FromResource(resourceName, typeof(ConfigurationFactory).Assembly);
 
     /// <summary>An embedded resource of the assembly that declares the type of

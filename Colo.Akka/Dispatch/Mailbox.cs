@@ -19,7 +19,7 @@ public class Mailbox : IRunnable
     private readonly UnboundedMessageQueue _plain;
     private readonly Lock _cleaning = new();
     private ActorCell _cell;
-    private SystemNode _system;
+    private SystemQueue _system;
     private Stack<Envelope> _putBack;
     private int _status;
 
@@ -37,7 +37,7 @@ public class Mailbox : IRunnable
 
     internal bool IsSuspended => Volatile.Read(ref _status) >= SuspendUnit;
 
-    internal bool HasSystemMessages => Volatile.Read(ref _system) is not null;
+    internal bool HasSystemMessages => !_system.IsEmpty;
 
     internal bool HasMessages => _putBack is { Count: > 0 } || MessageQueue.HasMessages;
 
@@ -87,7 +87,7 @@ public class Mailbox : IRunnable
         lock (_cleaning)
         {
             var deadLetters = cell.SystemImpl.Mailboxes.DeadLetterMailbox;
-            for (var node = Interlocked.Exchange(ref _system, null)?.Reverse(); node is not null; node = node.Next)
+            for (var node = _system.TakeAll(); node is not null; node = node.Next)
             {
                 deadLetters.EnqueueSystem(cell.Self, node.Message);
             }
@@ -113,15 +113,7 @@ public class Mailbox : IRunnable
         }
     }
 
-    internal virtual void EnqueueSystem(IActorRef receiver, ISystemMessage message)
-    {
-        var node = new SystemNode(message);
-        do
-        {
-            node.Next = Volatile.Read(ref _system);
-        }
-        while (Interlocked.CompareExchange(ref _system, node, node.Next) != node.Next);
-    }
+    internal virtual void EnqueueSystem(IActorRef receiver, ISystemMessage message) => _system.Enqueue(message);
 
     /// <summary>Puts a message back in front of all others. Only from the actor itself.</summary>
     internal void PutBack(in Envelope envelope)
@@ -174,7 +166,7 @@ public class Mailbox : IRunnable
     {
         while (HasSystemMessages && !IsClosed)
         {
-            var node = Interlocked.Exchange(ref _system, null)?.Reverse();
+            var node = _system.TakeAll();
             for (; node is not null; node = node.Next)
             {
                 if (IsClosed)
@@ -236,26 +228,6 @@ public class Mailbox : IRunnable
             }
 
             status = seen;
-        }
-    }
-
-    /// <summary>System messages are pushed like on a stack and turned round when they are taken, all at once.</summary>
-    private sealed class SystemNode(ISystemMessage message)
-    {
-        public ISystemMessage Message { get; } = message;
-
-        public SystemNode Next { get; set; }
-
-        public SystemNode Reverse()
-        {
-            SystemNode reversed = null;
-            var node = this;
-            while (node is not null)
-            {
-                (node.Next, reversed, node) = (reversed, node, node.Next);
-            }
-
-            return reversed;
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 using Akka.Configuration;
@@ -87,6 +88,9 @@ public sealed partial class ConfigurationLoader
     [GeneratedRegex("""^\s*include\s+"([^"]+)"\s*$""")]
     private static partial Regex IncludeLine();
 
+    [GeneratedRegex(@"^line (\d+), column (\d+): ")]
+    private static partial Regex ReaderPosition();
+
     private void Append(string path, StringBuilder text, int depth)
     {
         if (depth > IncludeDepthMax)
@@ -131,8 +135,21 @@ public sealed partial class ConfigurationLoader
         }
         catch (Exception problem) when (problem is FormatException or ConfigurationException or ArgumentException)
         {
-            Errors.Add(new ConfigurationError(string.Empty, origins.Count > 0 ? origins[0].File : "?", problem.Message));
+            Errors.Add(Unreadable(problem.Message));
         }
+    }
+
+    /// <summary>The reader counts lines of the text with its includes in place; a user counts those of the file.</summary>
+    private ConfigurationError Unreadable(string message)
+    {
+        Match place = ReaderPosition().Match(message);
+        if (place.Success && int.TryParse(place.Groups[1].Value, CultureInfo.InvariantCulture, out int line) && line <= origins.Count)
+        {
+            (string file, int number) = origins[line - 1];
+            return new ConfigurationError(string.Empty, $"{file}:{number}:{place.Groups[2].Value}", message[place.Length..]);
+        }
+
+        return new ConfigurationError(string.Empty, origins.Count > 0 ? origins[0].File : "?", message);
     }
 
     private Config Overrides(IReadOnlyDictionary<string, string> environment)

@@ -24,8 +24,9 @@ public sealed record ClientReport(
 /// <summary>
 /// The clients of the demo and the end-to-end tests; they run as processes of their own in the client's namespace, and
 /// know nothing of failovers. <c>download</c>: one TCP connection, every byte checked against the sequence that the
-/// guest serves. <c>requests</c>: small HTTP requests, one after another, each on a connection of its own.
-/// <c>redis</c>: INCR on one connection, every answer checked. <c>echo</c>: datagrams.
+/// guest serves. <c>bulk</c>: a file of zeros as fast as it comes. <c>requests</c>: small HTTP requests, one after another, each on a connection of its own.
+/// <c>redis</c>: INCR on one connection, every answer checked. <c>records</c>: HTTP requests that the guest answers when
+/// it has a record on its disk. <c>echo</c>: datagrams.
 /// </summary>
 internal static class LabClient
 {
@@ -33,9 +34,9 @@ internal static class LabClient
 
     private static readonly TimeSpan BootLimit = TimeSpan.FromMinutes(2);
 
-    /// <param name="kind">download, requests, redis or echo.</param>
+    /// <param name="kind">download, requests, redis, records or echo.</param>
     /// <param name="address">The guest's.</param>
-    /// <param name="amount">download: bytes; the others: seconds, 0 for ever.</param>
+    /// <param name="amount">download: bytes; records: number of the first one; the others: seconds, 0 for ever.</param>
     /// <param name="rate">download: bytes a second, 0 for as fast as it goes; the others: milliseconds between two
     /// requests.</param>
     public static int Run(string kind, string address, long amount, long rate)
@@ -45,10 +46,12 @@ internal static class LabClient
             return kind switch
             {
                 "download" => Download(address, amount, rate),
+                "bulk" => Bulk(address, amount),
                 "requests" => Requests(address, amount, rate),
                 "redis" => Redis(address, amount, rate),
+                "records" => Records(address, amount, rate),
                 "echo" => Echo(address, amount, rate),
-                _ => throw new ArgumentException($"client '{kind}': expected download, requests, redis or echo"),
+                _ => throw new ArgumentException($"client '{kind}': expected download, requests, redis, records or echo"),
             };
         }
         catch (Exception problem) when (problem is IOException or SocketException or InvalidDataException)
@@ -105,28 +108,49 @@ internal static class LabClient
         return equal ? 0 : 1;
     }
 
+    private static int Bulk(string address, long bytes)
+    {
+        using Socket socket = ConnectFirst(address, 80);
+        socket.Send(Encoding.ASCII.GetBytes("GET /zeros HTTP/1.0\r\nHost: guest\r\n\r\n"));
+        using var stream = new NetworkStream(socket);
+        SkipHead(stream);
+        byte[] buffer = new byte[256 << 10];
+        var clock = Stopwatch.StartNew();
+        var gaps = new GapMeter();
+        long received = 0;
+        while (received < bytes)
+        {
+            int length = stream.Read(buffer, 0, (int)Math.Min(buffer.Length, bytes - received));
+            if (length == 0)
+            {
+                throw new IOException($"the connection ended after {received} of {bytes} bytes");
+            }
+
+            if (buffer.AsSpan(0, length).ContainsAnyExcept((byte)0))
+            {
+                throw new InvalidDataException($"a byte that is not zero among {received} to {received + length}");
+            }
+
+            received += length;
+            gaps.Progress();
+            gaps.ReportEach(ReportInterval, gap => Print(new ClientReport(Now(), received, gap)));
+        }
+
+        Print(new ClientReport(Now(), received, gaps.Longest, Done: true, Seconds: clock.Elapsed.TotalSeconds));
+        return 0;
+    }
+
     private static int Requests(string address, long seconds, long pauseMs)
     {
-        byte[] request = Encoding.ASCII.GetBytes("GET /index.html HTTP/1.0\r\nHost: guest\r\n\r\n");
-        byte[] buffer = new byte[4096];
         ConnectFirst(address, 80).Dispose();
         var meter = new AnswerMeter(TimeSpan.FromSeconds(seconds), ReportInterval, Print);
         while (!meter.IsOver)
         {
             meter.Begin();
-            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = 30_000 };
-            socket.Connect(address, 80);
-            socket.Send(request);
-            int total = 0;
-            int length;
-            while ((length = socket.Receive(buffer, total, buffer.Length - total, SocketFlags.None)) > 0)
+            string answer = Get(address, "/index.html");
+            if (!answer.EndsWith("hello from the guest\n", StringComparison.Ordinal))
             {
-                total += length;
-            }
-
-            if (!Encoding.ASCII.GetString(buffer, 0, total).EndsWith("hello from the guest\n", StringComparison.Ordinal))
-            {
-                throw new InvalidDataException($"an answer of {total} bytes that is not the page");
+                throw new InvalidDataException($"an answer of {answer.Length} bytes that is not the page");
             }
 
             meter.Answered();
@@ -135,6 +159,46 @@ internal static class LabClient
 
         meter.End();
         return 0;
+    }
+
+    /// <summary>Records one after another, each on the guest's disk before it is answered.</summary>
+    private static int Records(string address, long first, long pauseMs)
+    {
+        ConnectFirst(address, 80).Dispose();
+        var meter = new AnswerMeter(TimeSpan.Zero, ReportInterval, Print);
+        while (!meter.IsOver)
+        {
+            meter.Begin();
+            string number = (first + meter.Count).ToString(CultureInfo.InvariantCulture);
+            string answer = Get(address, $"/cgi-bin/record?{number}");
+            if (!answer.EndsWith($"\r\n\r\n{number}\n", StringComparison.Ordinal))
+            {
+                throw new InvalidDataException($"record {number} was answered with '{answer}'");
+            }
+
+            meter.Answered();
+            Thread.CurrentThread.Join((int)pauseMs);
+        }
+
+        meter.End();
+        return 0;
+    }
+
+    /// <summary>Head and body of the answer to one request on a connection of its own.</summary>
+    private static string Get(string address, string path)
+    {
+        byte[] buffer = new byte[4096];
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = 30_000 };
+        socket.Connect(address, 80);
+        socket.Send(Encoding.ASCII.GetBytes($"GET {path} HTTP/1.0\r\nHost: guest\r\n\r\n"));
+        int total = 0;
+        int length;
+        while ((length = socket.Receive(buffer, total, buffer.Length - total, SocketFlags.None)) > 0)
+        {
+            total += length;
+        }
+
+        return Encoding.ASCII.GetString(buffer, 0, total);
     }
 
     /// <summary>Every write that was acknowledged is there: counted on one connection, and at the end asked on

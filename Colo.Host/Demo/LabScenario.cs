@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Colo.Actors.Protocol;
 
 namespace Colo.Host.Demo;
@@ -9,7 +10,7 @@ namespace Colo.Host.Demo;
 /// A cluster, a guest, some clients, and faults one after another; every step is judged by what the clients see. After
 /// a step that failed the later ones are not tried: they would start from a pair that nobody knows.
 /// </summary>
-internal sealed class LabScenario : IDisposable
+internal sealed partial class LabScenario : IDisposable
 {
     /// <summary>A hang, not a slow machine.</summary>
     public static readonly TimeSpan StepLimit = TimeSpan.FromSeconds(150);
@@ -41,6 +42,9 @@ internal sealed class LabScenario : IDisposable
 
     public NodeProcess Secondary => Cluster.Other(Primary);
 
+    /// <summary>Number of the first record that the present client has asked for.</summary>
+    public long FirstRecord { get; private set; }
+
     public string Folder => folder;
 
     public IReadOnlyList<LabStep> Steps => steps;
@@ -58,6 +62,7 @@ internal sealed class LabScenario : IDisposable
         }
 
         Say(name);
+        FindPrimary();
         var clock = Stopwatch.StartNew();
         long from = LabClient.Now();
         try
@@ -75,19 +80,57 @@ internal sealed class LabScenario : IDisposable
     }
 
     /// <summary>Starts the nodes, the guest and the clients, and waits until all are at work.</summary>
-    public Task BeginAsync(params (string Kind, long Rate)[] kinds) => StepAsync("the guest boots protected", async () =>
+    public Task BeginAsync(params (string Kind, long Amount, long Rate)[] kinds) => StepAsync("the guest boots protected", async () =>
     {
         DateTimeOffset began = DateTimeOffset.UtcNow;
         Cluster.Start();
-        await AnyAsync(began, Cluster.Hosts[0], EventCode.PairEstablished).ConfigureAwait(false);
-        foreach ((string kind, long rate) in kinds)
+        await AnyAsync(began, null, EventCode.PairEstablished).ConfigureAwait(false);
+        await StartClientsAsync(kinds).ConfigureAwait(false);
+    });
+
+    public async Task StartClientsAsync(params (string Kind, long Amount, long Rate)[] kinds)
+    {
+        foreach ((string kind, long amount, long rate) in kinds)
         {
-            long amount = kind == "download" ? 1L << 40 : 0;
+            FirstRecord = kind == "records" ? amount : FirstRecord;
             clients.Add((kind, new ClientProcess(kind, NetworkLab.GuestAddress, amount, rate)));
         }
 
         await ServedAsync().ConfigureAwait(false);
-    });
+    }
+
+    public void EndClients()
+    {
+        clients.ForEach(entry => entry.Client.Dispose());
+        clients.Clear();
+    }
+
+    public ClientReport? LastReport(string kind) => clients.Find(entry => entry.Name == kind).Client?.Last;
+
+    /// <summary>Who is the primary now. On a machine that is busy with other things hosts may have changed roles by
+    /// themselves.</summary>
+    private void FindPrimary()
+    {
+        Match? newest = Cluster.Hosts.SelectMany(host => host.Events)
+            .Where(printed => (EventCode)printed.Code is EventCode.PairEstablished or EventCode.SwitchoverDone)
+            .Select(printed => PairRecord().Match(printed.Summary))
+            .Where(match => match.Success)
+            .MaxBy(match => long.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture));
+        Primary = Cluster.Hosts.FirstOrDefault(host => host.Name == newest?.Groups[2].Value) ?? Primary;
+    }
+
+    /// <summary>The pair has been one since then.</summary>
+    public void AssertPairSince(DateTimeOffset at, string otherwise)
+    {
+        EventCode[] broken = [EventCode.PeerLost, EventCode.Evicted, EventCode.SwitchoverCancelled, EventCode.TookOver, EventCode.WentSolo];
+        PrintedEvent? wrong = Cluster.Hosts.SelectMany(host => host.Events)
+            .FirstOrDefault(printed => printed.Time >= at && broken.Contains((EventCode)printed.Code));
+        if (wrong is not null)
+        {
+            throw new InvalidOperationException(
+                $"{otherwise}: {wrong.Time:HH:mm:ss.fff} {wrong.Host} {wrong.Name} {wrong.Summary}");
+        }
+    }
 
     /// <summary>A host is lost; the clients go on; it comes back; the pair is whole; the clients go on.</summary>
     /// <param name="strike">Begins the fault.</param>
@@ -102,7 +145,6 @@ internal sealed class LabScenario : IDisposable
         DateTimeOffset back = DateTimeOffset.UtcNow;
         restore();
         await AnyAsync(back, winner, EventCode.PairEstablished).ConfigureAwait(false);
-        Primary = winner;
         await ServedAsync().ConfigureAwait(false);
     }
 
@@ -110,31 +152,43 @@ internal sealed class LabScenario : IDisposable
     public async Task SwitchAsync(Action begin, Action end)
     {
         DateTimeOffset at = DateTimeOffset.UtcNow;
-        NodeProcess next = Secondary;
         begin();
         (NodeProcess winner, _) = await AnyAsync(at, null, EventCode.SwitchoverDone, EventCode.SwitchoverCancelled, EventCode.TookOver)
             .ConfigureAwait(false);
         await ServedAsync().ConfigureAwait(false);
         // Whatever breaks the new pair does so within its first checkpoints.
         await Task.Delay(TimeSpan.FromSeconds(3)).ConfigureAwait(false);
-        EventCode[] broken = [EventCode.PeerLost, EventCode.Evicted, EventCode.SwitchoverCancelled, EventCode.TookOver, EventCode.WentSolo];
-        PrintedEvent? wrong = Cluster.Hosts.SelectMany(host => host.Events)
-            .FirstOrDefault(printed => printed.Time >= at && broken.Contains((EventCode)printed.Code));
+        AssertPairSince(at, $"the pair broke after {winner.Name} had handed over");
         end();
-        Primary = next;
         await ServedAsync().ConfigureAwait(false);
-        if (wrong is not null)
-        {
-            throw new InvalidOperationException(
-                $"the pair broke after {winner.Name} had handed over: {wrong.Time:HH:mm:ss.fff} {wrong.Host} {wrong.Name} {wrong.Summary}");
-        }
+    }
+
+    /// <summary>The secondary is killed, comes back, is killed again while it is filled, and comes back.</summary>
+    /// <returns>When it came back for good.</returns>
+    public async Task<DateTimeOffset> LoseJoinerAsync()
+    {
+        NodeProcess owner = Primary;
+        NodeProcess joiner = Secondary;
+        DateTimeOffset at = DateTimeOffset.UtcNow;
+        joiner.Kill();
+        await AnyAsync(at, owner, EventCode.WentSolo).ConfigureAwait(false);
+        at = DateTimeOffset.UtcNow;
+        joiner.Start();
+        await AnyAsync(at, owner, EventCode.JoinStarted).ConfigureAwait(false);
+        await Task.Delay(Random.Shared.Next(0, 200)).ConfigureAwait(false);
+        joiner.Kill();
+        await ServedAsync().ConfigureAwait(false);
+        at = DateTimeOffset.UtcNow;
+        joiner.Start();
+        await AnyAsync(at, owner, EventCode.PairEstablished).ConfigureAwait(false);
+        await ServedAsync().ConfigureAwait(false);
+        return at;
     }
 
     /// <summary>The guest ends by its power button: both hosts agree that this is no failure.</summary>
     public async Task ShutDownAsync()
     {
-        clients.ForEach(entry => entry.Client.Dispose());
-        clients.Clear();
+        EndClients();
         DateTimeOffset at = DateTimeOffset.UtcNow;
         await LabCluster.CommandAsync(Primary, "vm", "shutdown", LabVm.Name, "--yes").ConfigureAwait(false);
         await AnyAsync(at, Primary, EventCode.GuestEnded).ConfigureAwait(false);
@@ -215,6 +269,9 @@ internal sealed class LabScenario : IDisposable
             Directory.Delete(folder, recursive: true);
         }
     }
+
+    [GeneratedRegex(@"^t(\d+) pair (\S+)#\d+>")]
+    private static partial Regex PairRecord();
 
     private string Seen(long fromMs) => string.Join(", ", clients.Select(entry => string.Create(
         CultureInfo.InvariantCulture,

@@ -6,19 +6,20 @@ namespace Colo.Host.Demo;
 /// for.</summary>
 internal static class LabScenarios
 {
-    public static readonly string[] Names = ["faults", "checkpoints", "redis", "shutdown"];
+    public static readonly string[] Names = ["faults", "checkpoints", "redis", "disk"];
 
     private const int CheckpointKills = 10;
 
-    private static readonly (string, long)[] Web = [("download", 256 << 10), ("requests", 10), ("echo", 10)];
+    private static readonly (string, long, long)[] Web = [("download", 1L << 40, 256 << 10), ("requests", 0, 10), ("echo", 0, 10)];
 
     public static async Task<int> RunAsync(string name, string? json, string? keep)
     {
         var vm = new LabVm
         {
             Gateway = name == "faults",
-            // A checkpoint is then under way at almost any moment.
-            Mode = name == "checkpoints" ? "periodic" : "colo",
+            Channels = name == "checkpoints" ? 4 : 1,
+            FileSystem = name == "disk",
+            DiskBytes = name == "disk" ? LabDiskScenario.DiskBytes : 0,
             Guest = name == "redis" ? "debian-redis" : "debian",
         };
         using var scenario = new LabScenario(vm, keep);
@@ -26,7 +27,7 @@ internal static class LabScenarios
         {
             "checkpoints" => CheckpointsAsync(scenario),
             "redis" => RedisAsync(scenario),
-            "shutdown" => ShutDownAsync(scenario),
+            "disk" => new LabDiskScenario(scenario).RunAsync(),
             _ => FaultsAsync(scenario),
         }).ConfigureAwait(false);
         return scenario.Conclude(json);
@@ -38,6 +39,8 @@ internal static class LabScenarios
         await scenario.BeginAsync(Web).ConfigureAwait(false);
         await LoseAsync(scenario, "the secondary is killed", () => scenario.Secondary, "kill", () => scenario.Primary).ConfigureAwait(false);
         await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
+        await KillInCheckpointAsync(scenario, "the secondary is killed in a checkpoint", () => scenario.Secondary).ConfigureAwait(false);
+        await KillInCheckpointAsync(scenario, "the primary is killed in a checkpoint", () => scenario.Primary).ConfigureAwait(false);
         await scenario.StepAsync("the roles are exchanged under load", () => scenario.SwitchAsync(
             () => LabCluster.CommandAsync(scenario.Primary, "switchover", LabVm.Name).GetAwaiter().GetResult(), () => { })).ConfigureAwait(false);
         await Cut("the replication cable is pulled", Cable.Replication).ConfigureAwait(false);
@@ -61,55 +64,53 @@ internal static class LabScenarios
         });
     }
 
-    /// <summary>The primary is killed at some moment of a checkpoint, again and again; then a joiner while it is being
+    /// <summary>Each side is killed between two checkpoints and in one; then the primary at some moment of a checkpoint,
+    /// again and again: first of checkpoints that were asked for, then of periodic ones; then a joiner while it is being
     /// filled.</summary>
     private static async Task CheckpointsAsync(LabScenario scenario)
     {
         await scenario.BeginAsync(Web).ConfigureAwait(false);
+        await LoseAsync(scenario, "the secondary is killed", () => scenario.Secondary, "kill", () => scenario.Primary).ConfigureAwait(false);
+        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
+        await KillInCheckpointAsync(scenario, "the secondary is killed in a checkpoint", () => scenario.Secondary).ConfigureAwait(false);
         for (int round = 1; round <= CheckpointKills; round++)
         {
-            await scenario.StepAsync($"the primary is killed in a checkpoint, {round}", async () =>
-            {
-                NodeProcess host = scenario.Primary;
-                await scenario.AnyAsync(DateTimeOffset.UtcNow, host, EventCode.CheckpointRequested).ConfigureAwait(false);
-                await Task.Delay(Random.Shared.Next(0, 25)).ConfigureAwait(false);
-                await scenario.LoseAsync(host.Kill, host.Start, scenario.Secondary).ConfigureAwait(false);
-            }).ConfigureAwait(false);
+            await KillInCheckpointAsync(
+                scenario, $"the primary is killed in a checkpoint, {round}", () => scenario.Primary, periodic: round > CheckpointKills / 2).ConfigureAwait(false);
         }
 
-        await scenario.StepAsync("the joiner is killed while it is filled", async () =>
-        {
-            NodeProcess owner = scenario.Primary;
-            NodeProcess joiner = scenario.Secondary;
-            DateTimeOffset at = DateTimeOffset.UtcNow;
-            joiner.Kill();
-            await scenario.AnyAsync(at, owner, EventCode.WentSolo).ConfigureAwait(false);
-            at = DateTimeOffset.UtcNow;
-            joiner.Start();
-            await scenario.AnyAsync(at, owner, EventCode.JoinStarted).ConfigureAwait(false);
-            await Task.Delay(Random.Shared.Next(0, 200)).ConfigureAwait(false);
-            joiner.Kill();
-            await scenario.ServedAsync().ConfigureAwait(false);
-            at = DateTimeOffset.UtcNow;
-            joiner.Start();
-            await scenario.AnyAsync(at, owner, EventCode.PairEstablished).ConfigureAwait(false);
-            await scenario.ServedAsync().ConfigureAwait(false);
-        }).ConfigureAwait(false);
+        await scenario.StepAsync("the joiner is killed while it is filled", scenario.LoseJoinerAsync).ConfigureAwait(false);
     }
+
+    private static Task KillInCheckpointAsync(
+        LabScenario scenario, string step, Func<NodeProcess> victim, bool periodic = false) => scenario.StepAsync(step, async () =>
+    {
+        NodeProcess primary = scenario.Primary;
+        NodeProcess host = victim();
+        NodeProcess survivor = scenario.Cluster.Other(host);
+        if (periodic)
+        {
+            await LabCluster.CommandAsync(primary, "mode", LabVm.Name, "periodic").ConfigureAwait(false);
+        }
+
+        DateTimeOffset at = DateTimeOffset.UtcNow;
+        // Its host may be killed before the order is answered.
+        Task order = periodic
+            ? Task.CompletedTask
+            : LabCluster.RunAsync(primary.Name, Environment.ProcessPath!, "checkpoint", "now", LabVm.Name);
+        await scenario.AnyAsync(at, primary, EventCode.CheckpointRequested).ConfigureAwait(false);
+        await Task.Delay(Random.Shared.Next(0, 25)).ConfigureAwait(false);
+        await scenario.LoseAsync(host.Kill, host.Start, survivor).ConfigureAwait(false);
+        await order.ConfigureAwait(false);
+    });
 
     /// <summary>A counter in redis, where a write that was acknowledged and lost would show in the next
     /// answer.</summary>
     private static async Task RedisAsync(LabScenario scenario)
     {
-        await scenario.BeginAsync([("redis", 2)]).ConfigureAwait(false);
+        await scenario.BeginAsync(("redis", 0, 2)).ConfigureAwait(false);
         await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
         await LoseAsync(scenario, "the other one is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
-    }
-
-    private static async Task ShutDownAsync(LabScenario scenario)
-    {
-        await scenario.BeginAsync(Web).ConfigureAwait(false);
-        await scenario.StepAsync("the guest is shut down on both", scenario.ShutDownAsync).ConfigureAwait(false);
     }
 
     private static Task LoseAsync(

@@ -19,8 +19,14 @@ public sealed record LabVm
     /// <summary>More of the kernel's command line.</summary>
     public string Append { get; init; } = string.Empty;
 
+    /// <summary>Connections that carry a checkpoint's pages.</summary>
+    public int Channels { get; init; } = 1;
+
     /// <summary>Size of one replicated disk, each host with an image of its own; 0: no disk.</summary>
     public long DiskBytes { get; init; }
+
+    /// <summary>Whether the disk of the first host has an ext4 file system, which the guest mounts.</summary>
+    public bool FileSystem { get; init; }
 
     /// <summary>Whether the hosts watch their way to the clients.</summary>
     public bool Gateway { get; init; }
@@ -34,6 +40,11 @@ public sealed record LabVm
         {
             using FileStream image = File.Create(DiskPath(folder, host));
             image.SetLength(DiskBytes);
+            image.Close();
+            if (FileSystem && host == hosts[0])
+            {
+                LabDisk.FormatAsync(DiskPath(folder, host)).GetAwaiter().GetResult();
+            }
         }
 
         string disks = DiskBytes > 0 ? $"disks = [{{ path = \"{DiskPath(folder, host)}\", mode = replicated }}]" : string.Empty;
@@ -43,12 +54,12 @@ public sealed record LabVm
             vms {
               {{Name}} {
                 guest = {{Guest}}
-                append = "console=ttyS0 quiet colo.ip={{NetworkLab.GuestAddress}}/24 {{Append}}"
+                append = "console=ttyS0 quiet colo.ip={{NetworkLab.GuestAddress}}/24 {{(FileSystem ? "colo.mount=vda" : string.Empty)}} {{Append}}"
                 nodes = [{{string.Join(", ", hosts)}}]
                 nics = [{ bridge = br0 }]
                 {{disks}}
                 mode = {{Mode}}
-                checkpoint { periodic = {{(int)Period.TotalMilliseconds}}ms }
+                checkpoint { periodic = {{(int)Period.TotalMilliseconds}}ms, channels = {{Channels}} }
               }
             }
             """);

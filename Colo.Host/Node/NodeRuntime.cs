@@ -209,6 +209,7 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
                 ? QemuBackendFactory.DiskBytes(definition)
                 : definition.Disks.Where(disk => disk.Mode == VmDiskMode.Replicated).Sum(disk => SizeOf(disk.Path)),
             LastInStep = terms.Of(definition.Name),
+            DiskKeepsBitmap = definition.Backend != VmBackendKind.Qemu,
         };
         if (definition.Backend == VmBackendKind.Qemu)
         {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Colo.Actors.Checkpoint;
 using Colo.Actors.Links;
 using Colo.Actors.Protocol;
@@ -49,6 +50,8 @@ internal static class QemuBackendFactory
     [
         .. QemuPreflight.Check(GuestOf(vm), FolderOf(node, vm)).Select(problem =>
             problem.Key.StartsWith("node.", StringComparison.Ordinal) ? $"colo.{problem}" : $"colo.vms.{vm.Name}.{problem}"),
+        .. vm.Nics.Select((nic, index) => (nic.Bridge, Index: index)).Where(nic => nic.Bridge.Length > 0 && !QemuTap.Exists(nic.Bridge))
+            .Select(nic => string.Create(CultureInfo.InvariantCulture, $"colo.vms.{vm.Name}.nics[{nic.Index}].bridge is '{nic.Bridge}': no such interface")),
     ];
 
     /// <summary>Bytes of all disks as the guest sees them; zero while one cannot be read, which the check before a

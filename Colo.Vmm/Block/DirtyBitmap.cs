@@ -5,11 +5,16 @@ using Colo.Vmm.Checksums;
 namespace Colo.Vmm.Block;
 
 /// <summary>
-/// Which parts of the disk the peer may have with other content, kept in a file. A bit is on disk before the write
-/// that it covers (<see cref="Mark"/> returns after the flush); it is cleared in memory first and on disk some time
-/// later, so after any crash the file names at least everything that differs. A page that was torn, a header that
-/// doesn't fit, a file that says a pair was running: all of it counts as dirty. Layout in docs/protocol-disk.md.
-/// Any thread may call.
+/// Which parts of the disk the peer may have with other content, kept in a file together with who that peer is
+/// (<see cref="Session"/>). A part is named on disk before the write that it covers (<see cref="Mark"/> and
+/// <see cref="Pin"/> return after the flush); it is cleared in memory first and on disk some time later, so after any
+/// crash the file names at least everything that differs. A page that was torn, a header that doesn't fit: all of it
+/// counts as dirty. Layout in docs/protocol-disk.md. Any thread may call.
+/// <code>
+/// recording: owner alone. Changes are dirty.
+/// pair:      owner with a peer. Changes are pinned until both sides have them durably.
+/// following: secondary. Only the peer changes the disk; what a takeover puts back is marked and then recorded.
+/// </code>
 /// </summary>
 public sealed class DirtyBitmap : IDisposable
 {
@@ -21,7 +26,14 @@ public sealed class DirtyBitmap : IDisposable
     private const int WordsPerPage = BitsPerPage / 64;
     private const uint PageMagic = 0x50424443; // "CDBP"
     private const ulong HeaderMagic = 0x50414D424F4C4F43; // "COLOBMAP"
-    private const uint Version = 1;
+    private const uint Version = 2;
+    private const int Recording = 1;
+    private const int Pair = 2;
+    private const int Following = 3;
+
+    /// <summary>Pinned parts are let go only above this many, so that who writes here and there does not wait for the
+    /// medium after each flush: 64 MiB.</summary>
+    private const int PinnedMin = 1024;
 
     private readonly IStorageFile _file;
     private readonly Lock _lock = new();
@@ -33,7 +45,8 @@ public sealed class DirtyBitmap : IDisposable
     private readonly bool[] _stale;
     private readonly bool[] _written;
     private long _count;
-    private bool _recording;
+    private int _pinnedCount;
+    private int _state;
 
     private DirtyBitmap(IStorageFile file, long diskSizeBytes, int aheadBytes)
     {
@@ -58,8 +71,14 @@ public sealed class DirtyBitmap : IDisposable
     /// <summary>Bits set, times their granularity.</summary>
     public long DirtyBytes => Interlocked.Read(ref _count) * Granularity;
 
-    /// <summary>Opens the file of a disk, or begins one. Unless the file is whole and says that it was recording,
-    /// everything is dirty. <paramref name="aheadBytes"/>: how much behind a newly dirty part is marked along, so
+    /// <summary>With whom the disk is in step but for the parts named here.</summary>
+    public DiskSession Session { get; private set; }
+
+    /// <summary>Whether the disk is a secondary's: nothing but its primary's writes is on it.</summary>
+    public bool IsFollowing => Volatile.Read(ref _state) == Following;
+
+    /// <summary>Opens the file of a disk, or begins one. Unless the file is whole, everything is dirty. What was pinned
+    /// in an earlier life is dirty in this one. <paramref name="aheadBytes"/>: how much behind a newly dirty part is marked along, so
     /// that a sequential writer waits for the medium seldom.</summary>
     public static DirtyBitmap Open(IStorageFile file, long diskSizeBytes, int aheadBytes = 4 << 20)
     {
@@ -74,56 +93,135 @@ public sealed class DirtyBitmap : IDisposable
     {
         lock (_lock)
         {
-            for (var page = 0; page < _stale.Length; page++)
-            {
-                var status = WritePage(page);
-                if (status != BlockStatus.Ok)
-                {
-                    return status;
-                }
-            }
-
-            return StoreHeader(recording: true);
+            var status = WritePages();
+            return status == BlockStatus.Ok ? StoreHeader(Recording, Session) : status;
         }
     }
 
-    /// <summary>A pair begins: both disks get every write and nothing is recorded; from now on a crash means that
-    /// anything may differ. Durable when it returns.</summary>
+    /// <summary>A pair begins: both disks get every write, and what is under way is pinned. Durable when it
+    /// returns.</summary>
     public BlockStatus EndRecording()
     {
         lock (_lock)
         {
-            var status = StoreHeader(recording: false);
-            if (status == BlockStatus.Ok)
-            {
-                Array.Clear(_pinned);
-            }
-
-            return status;
+            return StoreHeader(Pair, Session);
         }
     }
 
-    /// <summary>Before a change of the range: its bits are set, and durable while recording, when this returns Ok.
+    /// <summary>Owner: from now on what is named here is what the peer of this session lacks. The caller has marked
+    /// everything, or united both sides' names. Durable when it returns, names before the session.</summary>
+    public BlockStatus Adopt(DiskSession session)
+    {
+        lock (_lock)
+        {
+            var status = WritePages();
+            return status == BlockStatus.Ok ? StoreHeader(Recording, session) : status;
+        }
+    }
+
+    /// <summary>Secondary: the owner of this session knows what differs; nothing is named here. Durable when it
+    /// returns, the session before the names are gone.</summary>
+    public BlockStatus Follow(DiskSession session)
+    {
+        lock (_lock)
+        {
+            var status = StoreHeader(Following, session);
+            if (status != BlockStatus.Ok)
+            {
+                return status;
+            }
+
+            Array.Clear(_bits);
+            Array.Clear(_pinned);
+            _count = _pinnedCount = 0;
+            status = WritePages();
+            return status == BlockStatus.Ok ? FlushPages() : status;
+        }
+    }
+
+    /// <summary>The disk is in step with nobody any more, and all of it may differ.</summary>
+    public BlockStatus Forget()
+    {
+        lock (_lock)
+        {
+            SetAll();
+            var status = WritePages();
+            return status == BlockStatus.Ok ? StoreHeader(Recording, DiskSession.None) : status;
+        }
+    }
+
+    /// <summary>Before a change of the range: its bits are set, and durable unless following, when this returns Ok.
     /// On an error the change must not be made.</summary>
     public BlockStatus Mark(long offset, long length) => Cover(offset, length, dirty: true);
 
-    /// <summary>Before a change that goes to the peer as well, during a resync: the file names it as
-    /// <see cref="Mark"/> would, because a crash of this host may leave either disk without it; in memory it is not
-    /// dirty.</summary>
+    /// <summary>Before a change that goes to the peer as well: the file names it as <see cref="Mark"/> would, because
+    /// a crash of this host may leave either disk without it; in memory it is not dirty.</summary>
     public BlockStatus Pin(long offset, long length) => Cover(offset, length, dirty: false);
 
-    /// <summary>Whether the file is recording, so that changes have to be marked or pinned.</summary>
-    public bool IsRecording => Volatile.Read(ref _recording);
+    /// <summary>Both sides durably have everything but these parts: lets go of other pins when there are many. The
+    /// file learns it with the next page that is written.</summary>
+    public void Unpin(ReadOnlySpan<ulong> except)
+    {
+        lock (_lock)
+        {
+            if (_pinnedCount <= PinnedMin)
+            {
+                return;
+            }
+
+            _pinnedCount = 0;
+            for (var word = 0; word < _pinned.Length; word++)
+            {
+                var kept = word < except.Length ? _pinned[word] & except[word] : 0;
+                if (kept != _pinned[word])
+                {
+                    _pinned[word] = kept;
+                    _stale[word / WordsPerPage] = true;
+                }
+
+                _pinnedCount += BitOperations.PopCount(kept);
+            }
+        }
+    }
+
+    /// <summary>What a crash would leave named, bit by bit from <paramref name="first"/> on, for the peer.</summary>
+    public void CopyNamed(int first, Span<byte> destination)
+    {
+        destination.Clear();
+        lock (_lock)
+        {
+            for (var bit = first; bit < BitCount && bit - first < destination.Length * 8; bit++)
+            {
+                if (IsSet(_bits, bit) || IsSet(_pinned, bit))
+                {
+                    destination[(bit - first) >> 3] |= (byte)(1 << ((bit - first) & 7));
+                }
+            }
+        }
+    }
+
+    /// <summary>What the peer's bitmap names is dirty here too. In memory; <see cref="Adopt"/> makes it
+    /// durable.</summary>
+    public void Unite(int first, ReadOnlySpan<byte> named)
+    {
+        lock (_lock)
+        {
+            for (var bit = first; bit < BitCount && bit - first < named.Length * 8; bit++)
+            {
+                if ((named[(bit - first) >> 3] >> ((bit - first) & 7) & 1) != 0)
+                {
+                    SetBit(bit);
+                }
+            }
+        }
+    }
 
     /// <summary>Everything may differ: a resync compares the whole disk.</summary>
     public void MarkAll()
     {
         lock (_lock)
         {
-            for (var bit = 0; bit < BitCount; bit++)
-            {
-                SetBit(bit);
-            }
+            SetAll();
         }
     }
 
@@ -212,7 +310,7 @@ public sealed class DirtyBitmap : IDisposable
                 durable &= IsSet(_durable, bit);
             }
 
-            if (durable || !_recording)
+            if (durable || _state == Following)
             {
                 return BlockStatus.Ok;
             }
@@ -237,6 +335,28 @@ public sealed class DirtyBitmap : IDisposable
         }
     }
 
+    private void SetAll()
+    {
+        for (var bit = 0; bit < BitCount; bit++)
+        {
+            SetBit(bit);
+        }
+    }
+
+    private BlockStatus WritePages()
+    {
+        for (var page = 0; page < _stale.Length; page++)
+        {
+            var status = WritePage(page);
+            if (status != BlockStatus.Ok)
+            {
+                return status;
+            }
+        }
+
+        return BlockStatus.Ok;
+    }
+
     private static bool IsSet(ulong[] bits, int bit) => (bits[bit >> 6] >> (bit & 63) & 1) != 0;
 
     private void SetBit(int bit, bool dirty = true)
@@ -244,6 +364,7 @@ public sealed class DirtyBitmap : IDisposable
         var mask = 1UL << (bit & 63);
         if (!dirty)
         {
+            _pinnedCount += (_pinned[bit >> 6] & mask) == 0 ? 1 : 0;
             _pinned[bit >> 6] |= mask;
         }
         else if ((_bits[bit >> 6] & mask) == 0)
@@ -306,10 +427,17 @@ public sealed class DirtyBitmap : IDisposable
             && BinaryPrimitives.ReadInt64LittleEndian(header.AsSpan(16)) == DiskSizeBytes
             && BinaryPrimitives.ReadInt32LittleEndian(header.AsSpan(24)) == Granularity
             && BinaryPrimitives.ReadUInt32LittleEndian(header.AsSpan(508)) == Crc32C.Compute(header.AsSpan(0, 508));
-        _recording = valid && BinaryPrimitives.ReadUInt32LittleEndian(header.AsSpan(12)) == 1;
+        valid = valid && BinaryPrimitives.ReadUInt32LittleEndian(header.AsSpan(12)) is >= Recording and <= Following;
+        if (valid)
+        {
+            _state = BinaryPrimitives.ReadInt32LittleEndian(header.AsSpan(12));
+            Session = new DiskSession(
+                BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(32)), BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(40)));
+        }
+
         for (var page = 0; page < _stale.Length; page++)
         {
-            LoadPage(page, trust: _recording);
+            LoadPage(page, trust: valid);
         }
 
         _count = 0;
@@ -350,7 +478,7 @@ public sealed class DirtyBitmap : IDisposable
         bits.CopyTo(_durable.AsSpan(page * WordsPerPage));
     }
 
-    private BlockStatus StoreHeader(bool recording)
+    private BlockStatus StoreHeader(int state, DiskSession session)
     {
         // First the pages, then the word that makes them count.
         var status = FlushPages();
@@ -362,9 +490,11 @@ public sealed class DirtyBitmap : IDisposable
         _page.AsSpan().Clear();
         BinaryPrimitives.WriteUInt64LittleEndian(_page, HeaderMagic);
         BinaryPrimitives.WriteUInt32LittleEndian(_page.AsSpan(8), Version);
-        BinaryPrimitives.WriteUInt32LittleEndian(_page.AsSpan(12), recording ? 1u : 2u);
+        BinaryPrimitives.WriteUInt32LittleEndian(_page.AsSpan(12), (uint)state);
         BinaryPrimitives.WriteInt64LittleEndian(_page.AsSpan(16), DiskSizeBytes);
         BinaryPrimitives.WriteInt32LittleEndian(_page.AsSpan(24), Granularity);
+        BinaryPrimitives.WriteUInt64LittleEndian(_page.AsSpan(32), session.Term);
+        BinaryPrimitives.WriteUInt64LittleEndian(_page.AsSpan(40), session.Number);
         BinaryPrimitives.WriteUInt32LittleEndian(_page.AsSpan(508), Crc32C.Compute(_page.AsSpan(0, 508)));
         status = _file.Write(0, _page);
         if (status == BlockStatus.Ok)
@@ -374,7 +504,8 @@ public sealed class DirtyBitmap : IDisposable
 
         if (status == BlockStatus.Ok)
         {
-            _recording = recording;
+            Volatile.Write(ref _state, state);
+            Session = session;
         }
 
         return status;

@@ -288,8 +288,8 @@ public sealed class DiskBuffer : IDisposable
     }
 
     /// <summary>Takes over with the image of <paramref name="epoch"/>: the loaded one, or one that is complete but
-    /// not loaded. When it returns, which does not wait for any disk, the guest may run and the primary's writes
-    /// are refused; <see cref="Merge"/> has to follow. NotSupported when the epoch is not open.</summary>
+    /// not loaded. When it returns, which waits for no disk but the bitmap's file, the guest may run and the primary's
+    /// writes are refused; <see cref="Merge"/> has to follow. NotSupported when the epoch is not open.</summary>
     public BlockStatus Failover(ulong epoch)
     {
         lock (_control)
@@ -319,7 +319,14 @@ public sealed class DiskBuffer : IDisposable
                     return Fail(DiskBufferError.MergeFailed, status);
                 }
 
-                _merge = new DiskBufferMerge(_disk, _file, _store, _chain);
+                var merge = new DiskBufferMerge(_disk, _file, _store, _chain);
+                status = _options.Changes is { } bitmap ? merge.NameIn(bitmap) : status;
+                if (status != BlockStatus.Ok)
+                {
+                    return Fail(DiskBufferError.MergeFailed, status);
+                }
+
+                _merge = merge;
                 _stage = DiskBufferStage.Failover;
             }
             finally
@@ -545,15 +552,21 @@ public sealed class DiskBuffer : IDisposable
         }
     }
 
-    private BlockStatus WritePiece(long index, int first, ReadOnlySpan<byte> data) => _stage switch
+    private BlockStatus WritePiece(long index, int first, ReadOnlySpan<byte> data)
     {
-        DiskBufferStage.Running => _chain.Put(index, first, data),
-        DiskBufferStage.Failover => _chain.WriteThrough(index, first, data),
-        DiskBufferStage.FailoverFailed => _chain.WriteAfterFailure(index, first, data),
-        DiskBufferStage.Done => _disk.Write(
-            (index * BufferCluster.Size) + ((long)first * BlockRange.SectorSize), data),
-        DiskBufferStage.None or _ => BlockStatus.IoError,
-    };
+        var offset = (index * BufferCluster.Size) + ((long)first * BlockRange.SectorSize);
+        var named = _stage is DiskBufferStage.Running or DiskBufferStage.None
+            ? BlockStatus.Ok
+            : _options.Changes?.Mark(offset, data.Length) ?? BlockStatus.Ok;
+        return named != BlockStatus.Ok ? named : _stage switch
+        {
+            DiskBufferStage.Running => _chain.Put(index, first, data),
+            DiskBufferStage.Failover => _chain.WriteThrough(index, first, data),
+            DiskBufferStage.FailoverFailed => _chain.WriteAfterFailure(index, first, data),
+            DiskBufferStage.Done => _disk.Write(offset, data),
+            DiskBufferStage.None or _ => BlockStatus.IoError,
+        };
+    }
 
     private BlockStatus Finish(DiskBufferState state)
     {
@@ -572,13 +585,8 @@ public sealed class DiskBuffer : IDisposable
 
     private BlockStatus Fail(DiskBufferError error, BlockStatus status)
     {
-        if (_error == DiskBufferError.None)
-        {
-            _error = status == BlockStatus.NoSpace && error == DiskBufferError.ReplicationFailed
-                ? DiskBufferError.BufferFull
-                : error;
-        }
-
+        var full = status == BlockStatus.NoSpace && error == DiskBufferError.ReplicationFailed;
+        _error = _error != DiskBufferError.None ? _error : full ? DiskBufferError.BufferFull : error;
         return status;
     }
 

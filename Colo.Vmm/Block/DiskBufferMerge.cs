@@ -30,6 +30,19 @@ internal sealed class DiskBufferMerge
 
     public long EntryCount { get; private set; }
 
+    /// <summary>What will be merged is what the lost primary's disk lacks. Durable on Ok, before any of it
+    /// changes.</summary>
+    public BlockStatus NameIn(DirtyBitmap bitmap)
+    {
+        foreach (var cluster in _clusters)
+        {
+            var offset = cluster.Index * BufferCluster.Size;
+            _ = bitmap.Mark(offset, Math.Min(BufferCluster.Size, bitmap.DiskSizeBytes - offset));
+        }
+
+        return bitmap.BeginRecording();
+    }
+
     /// <summary>Lists in the file what will be merged. Durable, with everything else that the disk holds, on
     /// Ok.</summary>
     public BlockStatus WriteJournal(long indexOffset)

@@ -17,6 +17,10 @@ public sealed record DiskBufferOptions
     /// brought it below. Runs on the thread of the write: hand over and return.</summary>
     public Action? PressureReached { get; init; }
 
+    /// <summary>Names, from a takeover on, what the disk gets that the lost primary's lacks: what is merged, and what
+    /// the guest writes meanwhile.</summary>
+    public DirtyBitmap? Changes { get; init; }
+
     /// <summary>Every relation that does not hold, as text; empty when the options can be used.</summary>
     public IReadOnlyList<string> Validate()
     {

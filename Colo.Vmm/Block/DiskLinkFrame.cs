@@ -38,6 +38,16 @@ public enum DiskLinkType : byte
 
     /// <summary>Secondary to primary: it can't go on; the status is in the offset field.</summary>
     Failure = 10,
+
+    /// <summary>Asks which session the disk belongs to and which parts of the range its bitmap names.</summary>
+    StateQuery = 11,
+
+    /// <summary>Secondary to primary: the session's term and number, 8 bytes each, and a bit for each part.</summary>
+    State = 12,
+
+    /// <summary>The disk belongs to a session of this term from now on, whose number is in the offset field, and may be
+    /// changed.</summary>
+    Adopt = 13,
 }
 
 /// <summary>
@@ -92,7 +102,7 @@ public readonly record struct DiskLinkFrame(
             BinaryPrimitives.ReadInt64LittleEndian(bytes[40..]),
             BinaryPrimitives.ReadInt32LittleEndian(bytes[48..]),
             BinaryPrimitives.ReadUInt32LittleEndian(bytes[52..]));
-        return frame.Type is >= DiskLinkType.Hello and <= DiskLinkType.Failure
+        return frame.Type is >= DiskLinkType.Hello and <= DiskLinkType.Adopt
             && frame.PayloadLength is >= 0 and <= PayloadMax && frame.Offset >= 0 && frame.Length >= 0;
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Security.Cryptography;
 using Colo.Vmm.Checksums;
 
@@ -7,7 +8,8 @@ namespace Colo.Vmm.Block;
 /// The secondary's end of the disk link: applies the primary's frames in order and acknowledges them. Before the
 /// first barrier the disk is the target of a resync: writes go straight to it. The first barrier starts the disk
 /// buffer with its epoch; from then on writes go through the buffer. A frame that breaks the rules, of another
-/// term, or that can't be carried out, ends the link with a reason; the buffer keeps what it has. One thread calls
+/// term, or that can't be carried out, ends the link with a reason; the buffer keeps what it has. Before the primary
+/// changes anything it may ask what this disk is worth to it and has to adopt it (<see cref="DiskHandshake"/>). One thread calls
 /// <see cref="Run"/>.
 /// </summary>
 public sealed class DiskLinkReceiver
@@ -19,6 +21,7 @@ public sealed class DiskLinkReceiver
     private readonly ResyncTarget _target;
     private readonly ulong _term;
     private readonly bool _shared;
+    private readonly DirtyBitmap? _bitmap;
     private readonly byte[] _payload = GC.AllocateUninitializedArray<byte>(DiskLinkFrame.PayloadMax, pinned: true);
     private readonly byte[] _reply = new byte[DiskLinkFrame.Size + (HashesMax * SHA256.HashSizeInBytes)];
     private readonly byte[] _part = GC.AllocateUninitializedArray<byte>(DirtyBitmap.Granularity, pinned: true);
@@ -27,9 +30,10 @@ public sealed class DiskLinkReceiver
     private bool _greeted;
 
     /// <summary>A receiver of one link. <paramref name="shared"/>: both hosts see one disk, so only originals and
-    /// barriers come.
+    /// barriers come. <paramref name="bitmap"/>: this disk's, for the primary to ask what it names; without one the
+    /// disk is in step with nobody.
     /// </summary>
-    public DiskLinkReceiver(Stream stream, DiskBuffer buffer, ulong term, bool shared = false)
+    public DiskLinkReceiver(Stream stream, DiskBuffer buffer, ulong term, bool shared = false, DirtyBitmap? bitmap = null)
     {
         _stream = stream;
         _input = new LinkInput(stream);
@@ -37,10 +41,16 @@ public sealed class DiskLinkReceiver
         _target = new ResyncTarget(buffer);
         _term = term;
         _shared = shared;
+        _bitmap = bitmap;
     }
 
     /// <summary>Parts in one hash query at most.</summary>
     public const int HashesMax = 64;
+
+    /// <summary>Parts that one answer about the disk's state names at most.</summary>
+    public const int StatePartsMax = 8 * 1024;
+
+    internal const int StateBytesMax = 16 + (StatePartsMax / 8);
 
     /// <summary>Called on the link's thread when a barrier's epoch is open: all earlier writes are applied.</summary>
     public Action<ulong>? BarrierArrived { get; set; }
@@ -159,6 +169,11 @@ public sealed class DiskLinkReceiver
                 return status;
             case DiskLinkType.HashQuery:
                 return AnswerHashes(in frame);
+            case DiskLinkType.StateQuery:
+                return AnswerState(in frame);
+            case DiskLinkType.Adopt:
+                var prepared = _buffer.PrepareTarget(_term);
+                return prepared == BlockStatus.Ok && _bitmap is not null ? _bitmap.Follow(new DiskSession(_term, (ulong)frame.Offset)) : prepared;
             default:
                 return BlockStatus.NotSupported;
         }
@@ -185,9 +200,34 @@ public sealed class DiskLinkReceiver
             used += SHA256.HashData(part, _reply.AsSpan(DiskLinkFrame.Size + used));
         }
 
-        var hashes = _reply.AsSpan(DiskLinkFrame.Size, used);
-        return SendReply(new DiskLinkFrame(
-            DiskLinkType.Hashes, _term, frame.Epoch, frame.Sequence, frame.Offset, frame.Length, used, Crc32C.Compute(hashes)))
+        return SendAnswer(DiskLinkType.Hashes, in frame, used);
+    }
+
+    private BlockStatus AnswerState(in DiskLinkFrame frame)
+    {
+        if (!BlockRange.IsValid(frame.Offset, frame.Length, _buffer.SizeBytes) || _buffer.Stage != DiskBufferStage.None
+            || frame.Length > (long)StatePartsMax * DirtyBitmap.Granularity || frame.Offset % DirtyBitmap.Granularity != 0)
+        {
+            return BlockStatus.OutOfRange;
+        }
+
+        var parts = (int)((frame.Length + DirtyBitmap.Granularity - 1) / DirtyBitmap.Granularity);
+        var state = _reply.AsSpan(DiskLinkFrame.Size, 16 + ((parts + 7) / 8));
+        state.Clear();
+        if (_bitmap is not null)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(state, _bitmap.Session.Term);
+            BinaryPrimitives.WriteUInt64LittleEndian(state[8..], _bitmap.Session.Number);
+            _bitmap.CopyNamed((int)(frame.Offset / DirtyBitmap.Granularity), state[16..]);
+        }
+
+        return SendAnswer(DiskLinkType.State, in frame, state.Length);
+    }
+
+    private BlockStatus SendAnswer(DiskLinkType type, in DiskLinkFrame frame, int used)
+    {
+        var crc = Crc32C.Compute(_reply.AsSpan(DiskLinkFrame.Size, used));
+        return SendReply(new DiskLinkFrame(type, _term, frame.Epoch, frame.Sequence, frame.Offset, frame.Length, used, crc))
             ? BlockStatus.Ok
             : BlockStatus.PeerLost;
     }

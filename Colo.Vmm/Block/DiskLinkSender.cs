@@ -25,7 +25,7 @@ public sealed class DiskLinkSender : IDisposable
     private ulong _epoch;
     private bool _stalled;
     private bool _lost;
-    private HashQuestion? _question;
+    private Question? _question;
 
     /// <summary>Begins with a hello. <paramref name="epoch"/>: the one that the guest runs in.</summary>
     public DiskLinkSender(Stream stream, DiskLinkOptions options, ulong term, ulong epoch, long diskSizeBytes)
@@ -129,20 +129,22 @@ public sealed class DiskLinkSender : IDisposable
         var parts = (length + DirtyBitmap.Granularity - 1) / DirtyBitmap.Granularity;
         ArgumentOutOfRangeException.ThrowIfGreaterThan(parts, DiskLinkReceiver.HashesMax);
         ArgumentOutOfRangeException.ThrowIfLessThan(hashes.Length, parts * SHA256.HashSizeInBytes);
-        var question = new HashQuestion(offset, hashes[..(int)(parts * SHA256.HashSizeInBytes)]);
-        lock (_lock)
-        {
-            if (_lost)
-            {
-                return false;
-            }
-
-            _question = question;
-        }
-
-        return await QueueAsync(DiskLinkType.HashQuery, offset, length, default).ConfigureAwait(false)
-            && await question.Answered.Task.ConfigureAwait(false);
+        return await AskAsync(DiskLinkType.HashQuery, offset, length, hashes[..(int)(parts * SHA256.HashSizeInBytes)]).ConfigureAwait(false);
     }
+
+    /// <summary>What the secondary's disk is worth: its session in the first 16 bytes of the answer, then a bit for
+    /// each part of the range that its bitmap names. Before <see cref="AdoptAsync"/>, one call at a time.</summary>
+    public async ValueTask<bool> AskStateAsync(long offset, long length, Memory<byte> state)
+    {
+        var parts = (length + DirtyBitmap.Granularity - 1) / DirtyBitmap.Granularity;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(parts, DiskLinkReceiver.StatePartsMax);
+        return await AskAsync(DiskLinkType.StateQuery, offset, length, state[..(int)(16 + ((parts + 7) / 8))]).ConfigureAwait(false);
+    }
+
+    /// <summary>The secondary's disk belongs to this session of the link's term, and may be changed. Before anything
+    /// that changes it.</summary>
+    public async ValueTask<bool> AdoptAsync(ulong number) =>
+        await QueueAsync(DiskLinkType.Adopt, (long)number, 0, default).ConfigureAwait(false) && await DrainAsync().ConfigureAwait(false);
 
     /// <summary>Completes when everything queued before is acknowledged.</summary>
     public ValueTask<bool> DrainAsync()
@@ -164,6 +166,23 @@ public sealed class DiskLinkSender : IDisposable
         Lost = null;
         Lose("closed");
         _stall.Dispose();
+    }
+
+    private async ValueTask<bool> AskAsync(DiskLinkType type, long offset, long length, Memory<byte> answer)
+    {
+        var question = new Question(type == DiskLinkType.HashQuery ? DiskLinkType.Hashes : DiskLinkType.State, offset, answer);
+        lock (_lock)
+        {
+            if (_lost)
+            {
+                return false;
+            }
+
+            _question = question;
+        }
+
+        return await QueueAsync(type, offset, length, default).ConfigureAwait(false)
+            && await question.Answered.Task.ConfigureAwait(false);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -332,22 +351,22 @@ public sealed class DiskLinkSender : IDisposable
                 return Acknowledge(frame.Sequence) ? "" : $"the secondary acknowledged {frame.Sequence}, never sent";
             case DiskLinkType.Failure:
                 return $"the secondary failed with {(BlockStatus)Math.Min(frame.Offset, 255)}";
-            case DiskLinkType.Hashes:
-                HashQuestion? question;
+            case DiskLinkType.Hashes or DiskLinkType.State:
+                Question? question;
                 lock (_lock)
                 {
                     question = _question;
                     _question = null;
                 }
 
-                if (question is null || question.Offset != frame.Offset || payload.Length != question.Hashes.Length
-                    || Crc32C.Compute(payload) != frame.PayloadCrc)
+                if (question is null || question.Answer != frame.Type || question.Offset != frame.Offset
+                    || payload.Length != question.Bytes.Length || Crc32C.Compute(payload) != frame.PayloadCrc)
                 {
                     question?.Answered.TrySetResult(false);
-                    return "the secondary answered with hashes that nobody asked for";
+                    return $"the secondary answered with {frame.Type} that nobody asked for";
                 }
 
-                payload.CopyTo(question.Hashes.Span);
+                payload.CopyTo(question.Bytes.Span);
                 question.Answered.TrySetResult(true);
                 return "";
             default:
@@ -399,7 +418,7 @@ public sealed class DiskLinkSender : IDisposable
     private void Lose(string reason)
     {
         Waiter[] waiters;
-        HashQuestion? question;
+        Question? question;
         lock (_lock)
         {
             if (_lost)
@@ -431,7 +450,7 @@ public sealed class DiskLinkSender : IDisposable
 
     private readonly record struct Waiter(long Acknowledged, int Room, TaskCompletionSource<bool> Source);
 
-    private sealed record HashQuestion(long Offset, Memory<byte> Hashes)
+    private sealed record Question(DiskLinkType Answer, long Offset, Memory<byte> Bytes)
     {
         public TaskCompletionSource<bool> Answered { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }

@@ -103,9 +103,7 @@ public sealed class DiskResync(
 
     private async Task<bool> SettleAsync()
     {
-        // Here too: the peer must not durably have what a crash of this host would take back while the file says equal.
-        if (await device.FlushAsync().ConfigureAwait(false) != BlockStatus.Ok
-            || !await device.FlushPeerAsync(link).ConfigureAwait(false) || !device.TryClear(link, _settled))
+        if (!await device.FlushBothAsync(link).ConfigureAwait(false) || !device.TryClear(link, _settled))
         {
             return false;
         }

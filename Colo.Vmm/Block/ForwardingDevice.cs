@@ -5,8 +5,8 @@ namespace Colo.Vmm.Block;
 /// <summary>
 /// The disk of a primary's guest: every change goes to the local disk and, while a link is attached, to the
 /// secondary, in the same order for each sector. Without a link the persistent bitmap records what the peer will
-/// lack.
-/// <code>Solo --Attach--> Forwarding --lost--> Solo</code>
+/// lack; with one it names what may be on one side only.
+/// <code>Solo --Attach--> Forwarding --lost--> Solo      Solo --Expect--> changes wait --Attach or Detach--></code>
 /// A write completes when it is on the local disk and has its place in the link's order: output commit does not
 /// need the secondary's answer for a write, the barrier of the next checkpoint proves them all (S10). A slow
 /// secondary slows the guest only as far as the link's bound. Nothing is acknowledged to the guest in Solo before
@@ -20,6 +20,7 @@ public sealed class ForwardingDevice : IBlockDevice
     private readonly RangeLocks _ranges = new();
     private readonly Lock _lock = new();
     private volatile DiskLinkSender? _link;
+    private volatile TaskCompletionSource? _expected;
 
     /// <summary>Starts Solo: the bitmap must be recording. Neither is owned.</summary>
     public ForwardingDevice(IBlockDevice local, DirtyBitmap bitmap)
@@ -46,6 +47,10 @@ public sealed class ForwardingDevice : IBlockDevice
     /// <summary>Called once for each link that is lost, with the reason, after the bitmap records again.</summary>
     public Action<string>? PeerLost { get; set; }
 
+    /// <summary>The disks are equal and a link is being made: changes wait for it, so that no copy is needed. Until
+    /// <see cref="Attach"/> or <see cref="Detach"/>.</summary>
+    public void Expect() => _expected = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+
     /// <summary>From now on changes go to the secondary as well. The bitmap goes on recording until
     /// <see cref="CompletePair"/>: a resync runs in between.</summary>
     public void Attach(DiskLinkSender link)
@@ -55,6 +60,8 @@ public sealed class ForwardingDevice : IBlockDevice
         {
             _link = link;
         }
+
+        EndExpecting();
 
         if (link.IsLost)
         {
@@ -78,7 +85,22 @@ public sealed class ForwardingDevice : IBlockDevice
     }
 
     /// <summary>Gives the secondary up: as if the link were lost.</summary>
-    public void Detach(string reason) => _link?.Abort(reason);
+    public void Detach(string reason)
+    {
+        _link?.Abort(reason);
+        EndExpecting();
+    }
+
+    /// <summary>Uses the link no more, but leaves it open: the roles are exchanged, and a link that breaks before the
+    /// peer knows would look like a failure.</summary>
+    public void LetGo()
+    {
+        if (_link is { } link)
+        {
+            link.Lost = null;
+            HandleLoss(link, string.Empty, tell: false);
+        }
+    }
 
     /// <summary>The capture of an epoch, with the guest stopped and its requests drained: true when the secondary
     /// has applied every earlier change.</summary>
@@ -99,10 +121,11 @@ public sealed class ForwardingDevice : IBlockDevice
             return refused;
         }
 
-        await _ranges.EnterAsync(offset, source.Length).ConfigureAwait(false);
+        await BeginAsync(offset, source.Length).ConfigureAwait(false);
+        DiskLinkSender? link = null;
         try
         {
-            var marked = TryForward(offset, source.Length, out var link);
+            var marked = TryForward(offset, source.Length, out link);
             if (marked == BlockStatus.Ok
                 && (link is null || !await link.WriteAsync(offset, source).ConfigureAwait(false)))
             {
@@ -118,7 +141,7 @@ public sealed class ForwardingDevice : IBlockDevice
         }
         finally
         {
-            _ranges.Leave(offset, source.Length);
+            End(link, offset, source.Length);
         }
     }
 
@@ -132,10 +155,11 @@ public sealed class ForwardingDevice : IBlockDevice
             return refused;
         }
 
-        await _ranges.EnterAsync(offset, length).ConfigureAwait(false);
+        await BeginAsync(offset, length).ConfigureAwait(false);
+        DiskLinkSender? link = null;
         try
         {
-            var marked = TryForward(offset, length, out var link);
+            var marked = TryForward(offset, length, out link);
             if (marked == BlockStatus.Ok
                 && (link is null || !await link.WriteZeroesAsync(offset, length).ConfigureAwait(false)))
             {
@@ -151,7 +175,7 @@ public sealed class ForwardingDevice : IBlockDevice
         }
         finally
         {
-            _ranges.Leave(offset, length);
+            End(link, offset, length);
         }
     }
 
@@ -163,12 +187,16 @@ public sealed class ForwardingDevice : IBlockDevice
     /// history.</summary>
     public async ValueTask<BlockStatus> FlushAsync(CancellationToken cancellation = default)
     {
-        if (_link is { } link)
+        if (_link is not { } link)
         {
-            _ = FlushPeerAsync(link);
+            return await _local.FlushAsync(cancellation).ConfigureAwait(false);
         }
 
-        return await _local.FlushAsync(cancellation).ConfigureAwait(false);
+        var began = _unsynced.TryBeginFlush();
+        var peer = link.FlushAsync();
+        var status = await _local.FlushAsync(cancellation).ConfigureAwait(false);
+        _ = EndFlushAsync(peer, began, status);
+        return status;
     }
 
     /// <summary>Reads a part and sends it, apart from the guest's changes of it; for the resync. The answer is
@@ -186,10 +214,10 @@ public sealed class ForwardingDevice : IBlockDevice
                 return (status, false);
             }
 
-            _unsynced.Mark(offset, part.Length);
-            return await link.WriteAsync(offset, part).ConfigureAwait(false)
-                ? (BlockStatus.Ok, true)
-                : (BlockStatus.PeerLost, false);
+            _unsynced.Enter(offset, part.Length);
+            var sent = await link.WriteAsync(offset, part).ConfigureAwait(false);
+            _unsynced.Leave(offset, part.Length);
+            return sent ? (BlockStatus.Ok, true) : (BlockStatus.PeerLost, false);
         }
         finally
         {
@@ -207,8 +235,34 @@ public sealed class ForwardingDevice : IBlockDevice
         : BlockRange.IsValid(offset, length, SizeBytes) ? BlockStatus.Ok
         : BlockStatus.OutOfRange;
 
-    /// <summary>The mark comes before the frame: whoever handles a loss after it finds the mark. While a resync
-    /// runs, the file has to know too: a crash of this host could leave the peer alone with the change.</summary>
+    private async ValueTask BeginAsync(long offset, long length)
+    {
+        if (_expected is { } expected)
+        {
+            await expected.Task.ConfigureAwait(false);
+        }
+
+        await _ranges.EnterAsync(offset, length).ConfigureAwait(false);
+    }
+
+    private void End(DiskLinkSender? link, long offset, long length)
+    {
+        if (link is not null)
+        {
+            _unsynced.Leave(offset, length);
+        }
+
+        _ranges.Leave(offset, length);
+    }
+
+    private void EndExpecting()
+    {
+        _expected?.TrySetResult();
+        _expected = null;
+    }
+
+    /// <summary>The change is named before its frame is queued: whoever handles a loss after it finds the name. The
+    /// file has to know too: a crash of this host could leave the peer alone with the change.</summary>
     private BlockStatus TryForward(long offset, long length, out DiskLinkSender? link)
     {
         link = _link;
@@ -217,8 +271,8 @@ public sealed class ForwardingDevice : IBlockDevice
             return BlockStatus.Ok;
         }
 
-        _unsynced.Mark(offset, length);
-        return _bitmap.IsRecording ? _bitmap.Pin(offset, length) : BlockStatus.Ok;
+        _unsynced.Enter(offset, length);
+        return _bitmap.Pin(offset, length);
     }
 
     private BlockStatus Record(DiskLinkSender? link, long offset, long length)
@@ -251,21 +305,31 @@ public sealed class ForwardingDevice : IBlockDevice
         }
     }
 
-    /// <summary>Makes everything forwarded so far durable on the peer.</summary>
-    internal async Task<bool> FlushPeerAsync(DiskLinkSender link)
+    /// <summary>Makes everything done so far durable, here and then on the peer: it must not durably have what a crash
+    /// of this host would take back while the file says equal.</summary>
+    internal async Task<bool> FlushBothAsync(DiskLinkSender link)
     {
         var began = _unsynced.TryBeginFlush();
-        var done = await link.FlushAsync().ConfigureAwait(false);
+        var status = await _local.FlushAsync().ConfigureAwait(false);
+        return await EndFlushAsync(link.FlushAsync(), began, status).ConfigureAwait(false) && status == BlockStatus.Ok;
+    }
+
+    /// <param name="peer">The peer's flush.</param>
+    /// <param name="began">Whether this flush may end what <see cref="UnsyncedMap.TryBeginFlush"/> began.</param>
+    /// <param name="local">How the local flush ended.</param>
+    private async Task<bool> EndFlushAsync(ValueTask<bool> peer, bool began, BlockStatus local)
+    {
+        var done = await peer.ConfigureAwait(false);
         if (done && began)
         {
-            _unsynced.EndFlush();
+            _unsynced.EndFlush(local == BlockStatus.Ok ? _bitmap : null);
         }
 
         return done;
     }
 
     /// <summary>Whoever notices first does it; the others wait for the lock and find it done.</summary>
-    private void HandleLoss(DiskLinkSender link, string reason)
+    private void HandleLoss(DiskLinkSender link, string reason, bool tell = true)
     {
         lock (_lock)
         {
@@ -284,6 +348,9 @@ public sealed class ForwardingDevice : IBlockDevice
             _link = null;
         }
 
-        PeerLost?.Invoke(reason);
+        if (tell)
+        {
+            PeerLost?.Invoke(reason);
+        }
     }
 }

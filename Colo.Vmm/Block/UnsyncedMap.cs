@@ -5,11 +5,12 @@ namespace Colo.Vmm.Block;
 /// <summary>
 /// Parts of the disk that changed since the peer last made everything durable. What is under way or only in the
 /// peer's cache is among them, so they are what may be missing there when the link breaks or the peer's host
-/// crashes. In memory only.
+/// crashes. In memory only. A change that is being made belongs to every flush that begins before its end.
 /// </summary>
 internal sealed class UnsyncedMap
 {
     private readonly Lock _lock = new();
+    private readonly List<(long Offset, long Length)> _underWay = [];
     private readonly int _bits;
     private ulong[] _since;
     private ulong[] _before;
@@ -21,19 +22,22 @@ internal sealed class UnsyncedMap
         _before = new ulong[_since.Length];
     }
 
-    public void Mark(long offset, long length)
+    /// <summary>A change begins; <see cref="Leave"/> has to follow.</summary>
+    public void Enter(long offset, long length)
     {
-        if (length == 0)
-        {
-            return;
-        }
-
         lock (_lock)
         {
-            for (var bit = offset / DirtyBitmap.Granularity; bit <= (offset + length - 1) / DirtyBitmap.Granularity; bit++)
-            {
-                _since[bit >> 6] |= 1UL << (int)(bit & 63);
-            }
+            _underWay.Add((offset, length));
+            Set(offset, length);
+        }
+    }
+
+    /// <summary>The change is on the local disk, and in the link's order if there is one.</summary>
+    public void Leave(long offset, long length)
+    {
+        lock (_lock)
+        {
+            _ = _underWay.Remove((offset, length));
         }
     }
 
@@ -52,20 +56,29 @@ internal sealed class UnsyncedMap
             }
 
             (_since, _before) = (_before, _since);
+            foreach (var (offset, length) in _underWay)
+            {
+                Set(offset, length);
+            }
+
             return true;
         }
     }
 
-    /// <summary>The flush is acknowledged.</summary>
-    public void EndFlush()
+    /// <summary>The flush is acknowledged. When the local disk has been flushed as well, only what changed since then
+    /// stays pinned.</summary>
+    public void EndFlush(DirtyBitmap? bothDurable)
     {
         lock (_lock)
         {
             Array.Clear(_before);
+
+            // In the lock: a change names itself here before it is pinned, so none slips in between.
+            bothDurable?.Unpin(_since);
         }
     }
 
-    /// <summary>Adds everything to a bitmap that is not recording yet, and forgets it.</summary>
+    /// <summary>Adds everything to a bitmap, and forgets it.</summary>
     public void MoveTo(DirtyBitmap bitmap)
     {
         lock (_lock)
@@ -81,6 +94,14 @@ internal sealed class UnsyncedMap
 
             Array.Clear(_since);
             Array.Clear(_before);
+        }
+    }
+
+    private void Set(long offset, long length)
+    {
+        for (var bit = offset / DirtyBitmap.Granularity; bit <= (offset + length - 1) / DirtyBitmap.Granularity && length > 0; bit++)
+        {
+            _since[bit >> 6] |= 1UL << (int)(bit & 63);
         }
     }
 }

@@ -19,6 +19,9 @@ internal sealed unsafe class CsrFile(HartContext* context, Mmu mmu, IGuestClock 
     /// <summary>Called when virtual addresses may mean something else from now on.</summary>
     public Action? TranslationChanged { get; set; }
 
+    /// <summary>Called when satp names another address space: forgets what is not global.</summary>
+    public Action? AddressSpaceChanged { get; set; }
+
     public bool SstcEnabled => (context->Cold.Menvcfg & StceBit) != 0;
 
     /// <summary>mip as software sees it.</summary>
@@ -303,12 +306,22 @@ internal sealed unsafe class CsrFile(HartContext* context, Mmu mmu, IGuestClock 
         return options.Sstc;
     }
 
-    /// <summary>No ASID bits; a MODE that is not there leaves the register as it was.</summary>
+    /// <summary>All 16 ASID bits are there; a MODE that is not there leaves the register as it was.</summary>
     private void WriteSatp(ulong value)
     {
-        if (value >> 60 is 0 or 8 or 9)
+        if (value >> 60 is not (0 or 8 or 9))
         {
-            context->Cold.Satp = value & 0xf000_0fff_ffff_ffff;
+            return;
+        }
+
+        bool sameMode = (context->Cold.Satp ^ value) >> 60 == 0;
+        context->Cold.Satp = value;
+        if (sameMode)
+        {
+            AddressSpaceChanged?.Invoke();
+        }
+        else
+        {
             mmu.FlushTranslated();
             TranslationChanged?.Invoke();
         }

@@ -41,6 +41,7 @@ public sealed unsafe class Hart : IDisposable, IRamClient
         _csrs = new CsrFile(_context, _mmu, clock, options, hartId);
         _code = new CodeCache(ram, _mmu, this);
         _csrs.TranslationChanged = _code.FlushJumps;
+        _csrs.AddressSpaceChanged = _code.AddressSpaceChanged;
         _mmu.StoreToCodePage = _code.PrepareStore;
         TrapUnit traps = new(_context, _mmu, _csrs);
         SystemInstructions system = new(_context, _mmu, _csrs, traps, _code, CallFirmware);

@@ -18,7 +18,7 @@ public sealed record HartOptions
     /// Guest instructions in the compiled regions of a hart, each about 300 bytes of host code and tables; regions that
     /// were not used lately are evicted beyond it.
     /// </summary>
-    public int CompiledInstructionsMax { get; init; } = 120_000;
+    public int CompiledInstructionsMax { get; init; } = 400_000;
 
     /// <summary>Offers stimecmp (Sstc), enabled through menvcfg.STCE, which resets to 1 when built-in firmware
     /// runs.</summary>

@@ -18,6 +18,8 @@ internal sealed unsafe class Mmu : IDisposable
     private const int SetCount = 4;
     private const int SetSumIndex = 2;
     private const ulong PageMask = GuestRam.PageSize - 1;
+    private const int GenerationShift = 48;
+    private const ulong GenerationMask = (1 << 14) - 1;
 
     private readonly GuestRam _ram;
     private readonly ISystemBus _bus;
@@ -26,6 +28,12 @@ internal sealed unsafe class Mmu : IDisposable
     private HartContext* _context;
     private TlbEntry* _fetch;
     private PrivilegeMode _dataMode;
+    private ulong _generation;
+    private ulong _userGeneration;
+    private ulong _systemGeneration;
+
+    /// <summary>Whether the supervisor's set holds a page that is not global.</summary>
+    private bool _supervisorIsLocal;
 
     public Mmu(GuestRam ram, ISystemBus bus)
     {
@@ -81,12 +89,7 @@ internal sealed unsafe class Mmu : IDisposable
     {
         ulong status = _context->Cold.Mstatus;
         PrivilegeMode mode = _context->Privilege;
-        _context->ModeKey = mode switch
-        {
-            PrivilegeMode.User => 0,
-            PrivilegeMode.Supervisor => 1,
-            _ => 1UL << 62,
-        };
+        _context->ModeKey = KeyOf(mode);
         _fetch = Entries + SetOf(mode) * 3 * EntryCount + 2 * EntryCount;
         if (mode == PrivilegeMode.Machine && (status & Mstatus.Mprv) != 0)
         {
@@ -108,19 +111,54 @@ internal sealed unsafe class Mmu : IDisposable
         }
     }
 
-    /// <summary>Forgets what depends on page tables: satp was written, or a full sfence.vma.</summary>
+    /// <summary>Forgets what depends on page tables: a full sfence.vma, or satp changed its mode.</summary>
     public void FlushTranslated()
     {
         FlushSet(0);
         FlushSet(1);
         FlushSet(SetSumIndex);
-        _walker.SawLargePage = false;
+        _walker.SawLargeLow = false;
+        _walker.SawLargeHigh = false;
+        _supervisorIsLocal = false;
+    }
+
+    /// <summary>
+    /// Forgets what belongs to one address space: satp was written, or sfence.vma named an ASID. Only one address space
+    /// is remembered, so its number does not matter; what the supervisor's set holds of global pages stays. False when
+    /// that set had others, and had to go too.
+    /// </summary>
+    public bool FlushAddressSpace()
+    {
+        if (_supervisorIsLocal)
+        {
+            FlushTranslated();
+            return false;
+        }
+
+        FlushSet(0);
+        FlushSet(SetSumIndex);
+        _walker.SawLargeLow = false;
+        return true;
+    }
+
+    /// <summary>
+    /// Makes every key of the jump cache that was given out for user mode, or for all modes, one that is never asked
+    /// for. False when the numbers have come round: then the caller must clear the cache.
+    /// </summary>
+    public bool RenewKeys(bool all)
+    {
+        _generation = _generation + 1 & GenerationMask;
+        bool cameRound = _generation == 0;
+        _userGeneration = _generation;
+        _systemGeneration = all || cameRound ? _generation : _systemGeneration;
+        _context->ModeKey = KeyOf(_context->Privilege);
+        return !cameRound;
     }
 
     /// <summary>sfence.vma for one address. False when everything had to go.</summary>
     public bool FlushPage(ulong address)
     {
-        if (_walker.SawLargePage)
+        if (address >> 63 == 0 ? _walker.SawLargeLow : _walker.SawLargeHigh)
         {
             // The address may lie anywhere in a page of which many pieces were entered.
             FlushTranslated();
@@ -285,6 +323,15 @@ internal sealed unsafe class Mmu : IDisposable
 
     private static int SetOf(PrivilegeMode mode) => (int)mode;
 
+    /// <summary>Bits 48 to 61 of an address that can be fetched from repeat bit 47, so they can carry a
+    /// number.</summary>
+    private ulong KeyOf(PrivilegeMode mode) => mode switch
+    {
+        PrivilegeMode.User => _userGeneration << GenerationShift,
+        PrivilegeMode.Supervisor => _systemGeneration << GenerationShift | 1,
+        _ => _systemGeneration << GenerationShift | 1UL << 62,
+    };
+
     private static void FlushArray(TlbEntry* array)
     {
         for (int i = 0; i < EntryCount; i++)
@@ -432,7 +479,9 @@ internal sealed unsafe class Mmu : IDisposable
         entry->Tag = TlbEntry.InvalidTag;
         entry->Addend = (ulong)host - address;
         Volatile.Write(ref entry->Tag, address & ~PageMask);
-        _filled[(int)(entry - Entries) / (3 * EntryCount)] = true;
+        int set = (int)(entry - Entries) / (3 * EntryCount);
+        _filled[set] = true;
+        _supervisorIsLocal |= set == (int)PrivilegeMode.Supervisor && !_walker.IsGlobal;
     }
 
     private void Fault(ulong cause, ulong address)

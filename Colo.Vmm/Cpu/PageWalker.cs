@@ -16,20 +16,30 @@ internal sealed unsafe class PageWalker(GuestRam ram, HartContext* context, Pmp 
     private const ulong Writable = 4;
     private const ulong Executable = 8;
     private const ulong User = 16;
+    private const ulong Global = 32;
     private const ulong Accessed = 64;
     private const ulong Dirty = 128;
 
     /// <summary>N, PBMT and the bits reserved for future use: all must be zero here.</summary>
     private const ulong Reserved = 0xffc0_0000_0000_0000;
 
-    /// <summary>Whether any translation since the last flush came from a page larger than 4 KiB.</summary>
-    public bool SawLargePage { get; set; }
+    /// <summary>Whether any translation of an address in the lower half came from a page larger than 4 KiB, since
+    /// the owner cleared this.</summary>
+    public bool SawLargeLow { get; set; }
+
+    /// <summary>The same of the upper half, which is the kernel's.</summary>
+    public bool SawLargeHigh { get; set; }
+
+    /// <summary>Whether the last translation is the same in every address space (the G bit of its leaf, or of a table
+    /// on the way).</summary>
+    public bool IsGlobal { get; private set; }
 
     /// <summary>Gives the physical address, or the cause of the trap to take.</summary>
     public ulong Translate(ulong address, AccessKind kind, PrivilegeMode mode, out ulong physical)
     {
         ulong satp = context->Cold.Satp;
         physical = address;
+        IsGlobal = false;
         if (mode == PrivilegeMode.Machine || satp >> 60 == 0)
         {
             return Success;
@@ -57,6 +67,7 @@ internal sealed unsafe class PageWalker(GuestRam ram, HartContext* context, Pmp 
         ulong address, AccessKind kind, PrivilegeMode mode, ulong table, int levels, out ulong physical)
     {
         physical = 0;
+        ulong global = 0;
         for (int level = levels - 1; level >= 0; level--)
         {
             int shift = 12 + 9 * level;
@@ -74,6 +85,7 @@ internal sealed unsafe class PageWalker(GuestRam ram, HartContext* context, Pmp 
                 return TrapCause.Page(kind);
             }
 
+            global |= entry & Global;
             if ((entry & (Readable | Executable)) == 0)
             {
                 if ((entry & (User | Accessed | Dirty)) != 0)
@@ -97,12 +109,22 @@ internal sealed unsafe class PageWalker(GuestRam ram, HartContext* context, Pmp 
                 return Retry;
             }
 
-            SawLargePage |= level > 0;
+            SawLarge(address, level);
+            IsGlobal = global != 0;
             physical = target | address & offsetMask;
             return Success;
         }
 
         return TrapCause.Page(kind);
+    }
+
+    private void SawLarge(ulong address, int level)
+    {
+        if (level > 0)
+        {
+            SawLargeHigh |= address >> 63 != 0;
+            SawLargeLow |= address >> 63 == 0;
+        }
     }
 
     private bool Permitted(ulong entry, AccessKind kind, PrivilegeMode mode)

@@ -60,7 +60,38 @@ public static class QemuCommandLine
         return arguments;
     }
 
-    private static List<string> Common(QemuDefinition guest, QemuFolder folder)
+    /// <summary>
+    /// The same machine with nothing behind its disks and cards, standing, with its monitor on standard input and
+    /// output: what QEMU refuses of the definition it refuses here, and nothing is touched.
+    /// </summary>
+    /// <param name="withExtraArguments">Whether the operator's own arguments are part of it.</param>
+    public static IReadOnlyList<string> Probe(QemuDefinition guest, bool withExtraArguments)
+    {
+        List<string> arguments = [.. Machine(guest), "-S", "-qmp", "stdio", "-chardev", "null,id=console", "-serial", "chardev:console"];
+        for (int disk = 0; disk < guest.Disks.Count; disk++)
+        {
+            AddBlock(arguments, new JsonObject { ["driver"] = "null-co", ["node-name"] = QemuNames.Image(disk), ["size"] = 1 << 20, ["read-zeroes"] = true });
+            AddQuorum(arguments, disk, QemuNames.Image(disk));
+        }
+
+        AddDevices(arguments, guest with { Nics = [.. guest.Nics.Select(nic => nic with { Tap = string.Empty })] });
+        if (withExtraArguments)
+        {
+            arguments.AddRange(guest.ExtraArguments);
+        }
+
+        return arguments;
+    }
+
+    private static List<string> Common(QemuDefinition guest, QemuFolder folder) =>
+    [
+        .. Machine(guest),
+        "-chardev", $"socket,id=console,path={folder.Console},server=on,wait=off,logfile={folder.ConsoleLog},logappend=on",
+        "-serial", "chardev:console",
+        "-qmp", $"unix:{folder.Monitor},server=on,wait=off",
+    ];
+
+    private static List<string> Machine(QemuDefinition guest)
     {
         List<string> arguments =
         [
@@ -73,9 +104,6 @@ public static class QemuCommandLine
             "-accel", guest.Accelerator,
             "-m", string.Create(CultureInfo.InvariantCulture, $"{guest.MemoryBytes >> 10}K"),
             "-smp", guest.VirtualCpus.ToString(CultureInfo.InvariantCulture),
-            "-chardev", $"socket,id=console,path={folder.Console},server=on,wait=off,logfile={folder.ConsoleLog},logappend=on",
-            "-serial", "chardev:console",
-            "-qmp", $"unix:{folder.Monitor},server=on,wait=off",
         ];
         if (guest.Cpu.Length > 0)
         {

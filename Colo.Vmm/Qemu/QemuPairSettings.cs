@@ -4,9 +4,8 @@ namespace Colo.Vmm.Qemu;
 public sealed record QemuPairSettings
 {
     /// <summary>
-    /// Whether the secondary's answers are compared. Without it the comparer gets none: every answer is held until the
-    /// next checkpoint, which is what periodic checkpointing means. QEMU's filter-buffer is no way to do that: it lets
-    /// go by its own clock, not by the checkpoint.
+    /// Whether the secondary's answers are compared. Without it every answer is held until the next checkpoint, which is
+    /// what periodic checkpointing means; see <see cref="QemuNetPlans"/>.
     /// </summary>
     public required bool Compare { get; init; }
 
@@ -25,6 +24,10 @@ public sealed record QemuPairSettings
     /// <summary>Longest time that the first state may take to the peer.</summary>
     public TimeSpan StartTimeout { get; init; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>The comparer's time-out as QEMU is told: without comparing no answer ever waits for its like.</summary>
-    public long CompareTimeoutMilliseconds => Compare ? Math.Max(1, (long)CompareTimeout.TotalMilliseconds) : int.MaxValue;
+    /// <summary>The comparer's time-out as QEMU is told.</summary>
+    public long CompareTimeoutMilliseconds => Math.Max(1, (long)CompareTimeout.TotalMilliseconds);
+
+    /// <summary>The period as QEMU is told. Without comparing each checkpoint is asked for, because it begins with the
+    /// buffers; QEMU's own clock then gets the longest time that it knows, 49 days.</summary>
+    public long OwnPeriodMilliseconds => Compare ? Math.Max(1, (long)CheckpointPeriod.TotalMilliseconds) : uint.MaxValue;
 }

@@ -18,7 +18,7 @@ public static class QemuPlans
         List<QemuStep> steps = [Capabilities(capabilities)];
         if (guest.Disks.Count > 0)
         {
-            steps.Add(new QemuStep("nbd-server-start", new JsonObject { ["addr"] = LegacyUnix(folder.NbdServer) }));
+            steps.Add(new QemuStep("nbd-server-start", new JsonObject { ["addr"] = QemuSteps.LegacyUnix(folder.NbdServer) }));
         }
 
         for (int disk = 0; disk < guest.Disks.Count; disk++)
@@ -96,26 +96,6 @@ public static class QemuPlans
         return new QemuPlan("attach the peer's disks", steps);
     }
 
-    /// <summary>Owner: the sockets that frames go through; connected by the node before the filters use them.</summary>
-    public static QemuPlan AddChannels(QemuDefinition guest, QemuFolder folder)
-    {
-        List<QemuStep> steps = [];
-        for (int nic = 0; nic < guest.Nics.Count; nic++)
-        {
-            steps.AddRange(
-            [
-                Channel(QemuNames.Mirror(nic), folder.Channel(QemuNames.Mirror(nic)), server: true),
-                Channel(QemuNames.CompareInput(nic), folder.Channel(QemuNames.CompareInput(nic)), server: true),
-                Channel($"own{nic}-in", folder.Channel($"own{nic}"), server: true),
-                Channel($"own{nic}-out", folder.Channel($"own{nic}"), server: false),
-                Channel($"free{nic}-in", folder.Channel($"free{nic}"), server: true),
-                Channel($"free{nic}-out", folder.Channel($"free{nic}"), server: false),
-            ]);
-        }
-
-        return new QemuPlan("add the channels", steps);
-    }
-
     /// <summary>Owner: from the first filter on what the guest answers is held, until the pair runs.</summary>
     /// <param name="hasRewriter">This QEMU was a secondary: the filters go before its rewriter.</param>
     public static QemuPlan StartColo(
@@ -124,11 +104,13 @@ public static class QemuPlans
         List<QemuStep> steps = [];
         for (int nic = 0; nic < guest.Nics.Count; nic++)
         {
-            steps.AddRange(Filters(guest.Nics[nic], nic, settings, hasRewriter));
+            steps.AddRange(settings.Compare
+                ? [.. QemuNetPlans.Comparer(guest.Nics[nic], nic, settings), .. QemuNetPlans.Feed(guest.Nics[nic], nic, hasRewriter)]
+                : QemuNetPlans.Buffers(nic));
         }
 
         steps.Add(Capabilities(capabilities));
-        steps.Add(CheckpointPeriod(settings.CheckpointPeriod));
+        steps.Add(QemuNetPlans.CheckpointPeriod(settings));
         steps.Add(new QemuStep("migrate", new JsonObject { ["uri"] = $"unix:{folder.MigrationRelay(attempt)}" })
         {
             Until = QemuAwait.Migration("colo", settings.StartTimeout),
@@ -140,23 +122,6 @@ public static class QemuPlans
         });
         return new QemuPlan("start the pair", steps);
     }
-
-    /// <summary>Changes the period, which also takes a checkpoint at once.</summary>
-    public static QemuStep CheckpointPeriod(TimeSpan period) => new(
-        "migrate-set-parameters", new JsonObject { ["x-checkpoint-delay"] = (long)period.TotalMilliseconds });
-
-    /// <summary>Compare or not, from now on; the checkpoint that it takes lets go what was held under the other
-    /// rule.</summary>
-    public static QemuPlan ChangeMode(QemuDefinition guest, QemuPairSettings settings) => new("change the mode",
-    [
-        .. Enumerable.Range(0, guest.Nics.Count).Select(nic => new QemuStep("qom-set", new JsonObject
-        {
-            ["path"] = $"/objects/cmp{nic}",
-            ["property"] = "compare_timeout",
-            ["value"] = settings.CompareTimeoutMilliseconds,
-        })),
-        CheckpointPeriod(settings.CheckpointPeriod),
-    ]);
 
     /// <summary>Cuts every link to the peer, whatever hangs on it. Nothing is released by it.</summary>
     public static QemuPlan CutPeer() => new("cut the peer", [.. Yank()]);
@@ -178,12 +143,7 @@ public static class QemuPlans
         steps.Add(new QemuStep("x-colo-lost-heartbeat") { Optional = true });
         for (int nic = 0; nic < guest.Nics.Count; nic++)
         {
-            // To delete the comparer is to let go what it holds; its way out must still be there.
-            steps.AddRange(new[] { $"mir{nic}", $"own{nic}", $"cmp{nic}", $"io{nic}", $"free{nic}" }.Select(DeleteObject));
-            steps.AddRange(new[]
-            {
-                QemuNames.Mirror(nic), QemuNames.CompareInput(nic), $"own{nic}-out", $"free{nic}-out", $"own{nic}-in", $"free{nic}-in",
-            }.Select(RemoveChannel));
+            steps.AddRange(QemuNetPlans.Release(nic));
         }
 
         for (int disk = 0; disk < guest.Disks.Count; disk++)
@@ -208,8 +168,8 @@ public static class QemuPlans
         steps.Add(new QemuStep("x-colo-lost-heartbeat"));
         for (int nic = 0; nic < guest.Nics.Count; nic++)
         {
-            steps.AddRange(new[] { $"in{nic}", $"out{nic}" }.Select(DeleteObject));
-            steps.AddRange(new[] { $"red{nic}-in", $"red{nic}-out" }.Select(RemoveChannel));
+            steps.AddRange(new[] { $"in{nic}", $"out{nic}" }.Select(QemuSteps.DeleteObject));
+            steps.AddRange(new[] { $"red{nic}-in", $"red{nic}-out" }.Select(QemuSteps.RemoveChannel));
         }
 
         return new QemuPlan("take over", steps);
@@ -263,83 +223,6 @@ public static class QemuPlans
     private static bool LeadsToPeer(string channel) =>
         channel.StartsWith("mirror", StringComparison.Ordinal) || channel.StartsWith("compare", StringComparison.Ordinal)
         || channel.StartsWith("red", StringComparison.Ordinal);
-
-    private static IEnumerable<QemuStep> Filters(QemuNic card, int nic, QemuPairSettings settings, bool hasRewriter)
-    {
-        yield return Filter("filter-mirror", $"mir{nic}", "tx", "outdev", QemuNames.Mirror(nic));
-        yield return Filter("filter-redirector", $"free{nic}", "rx", "indev", $"free{nic}-in");
-        yield return Filter("filter-redirector", $"own{nic}", "rx", "outdev", $"own{nic}-in");
-        yield return Created(new JsonObject { ["qom-type"] = "iothread", ["id"] = $"io{nic}" });
-        var compare = new JsonObject
-        {
-            ["qom-type"] = "colo-compare",
-            ["id"] = $"cmp{nic}",
-            ["primary_in"] = $"own{nic}-out",
-            ["secondary_in"] = QemuNames.CompareInput(nic),
-            ["outdev"] = $"free{nic}-out",
-            ["iothread"] = $"io{nic}",
-            ["compare_timeout"] = settings.CompareTimeoutMilliseconds,
-            ["expired_scan_cycle"] = Math.Clamp((long)settings.CompareTimeout.TotalMilliseconds / 2, 10, 1000),
-            ["max_queue_size"] = settings.CompareQueuePackets,
-        };
-        yield return Created(WithHeader(compare));
-
-        QemuStep Filter(string kind, string id, string queue, string direction, string channel)
-        {
-            var filter = new JsonObject
-            {
-                ["qom-type"] = kind,
-                ["id"] = id,
-                ["netdev"] = QemuNames.Netdev(nic),
-                ["queue"] = queue,
-                [direction] = channel,
-            };
-            if (hasRewriter)
-            {
-                filter["position"] = $"id={QemuNames.Rewriter(nic)}";
-                filter["insert"] = "before";
-            }
-
-            return Created(WithHeader(filter));
-        }
-
-        JsonObject WithHeader(JsonObject created)
-        {
-            if (card.HasVirtioHeader)
-            {
-                created["vnet_hdr_support"] = true;
-            }
-
-            return created;
-        }
-    }
-
-    private static QemuStep Created(JsonObject arguments) =>
-        new("object-add", arguments) { Undo = [DeleteObject(arguments["id"]!.GetValue<string>()) with { Optional = false }] };
-
-    private static QemuStep DeleteObject(string id) => new("object-del", new JsonObject { ["id"] = id }) { Optional = true };
-
-    private static QemuStep RemoveChannel(string id) => new("chardev-remove", new JsonObject { ["id"] = id }) { Optional = true };
-
-    private static QemuStep Channel(string id, string path, bool server)
-    {
-        var data = new JsonObject
-        {
-            ["addr"] = LegacyUnix(path),
-            ["server"] = server,
-        };
-        if (server)
-        {
-            data["wait"] = false;
-        }
-
-        return new QemuStep("chardev-add", new JsonObject
-        {
-            ["id"] = id,
-            ["backend"] = new JsonObject { ["type"] = "socket", ["data"] = data },
-        })
-        { Undo = [RemoveChannel(id) with { Optional = false }] };
-    }
 
     private static QemuStep Capabilities(QemuCapabilities capabilities) => new("migrate-set-capabilities", new JsonObject
     {
@@ -442,10 +325,4 @@ public static class QemuPlans
     private static JsonObject Bitmap(string node, string name) => new() { ["node"] = node, ["name"] = name };
 
     private static JsonObject Node(string name) => new() { ["node-name"] = name };
-
-    private static JsonObject LegacyUnix(string path) => new()
-    {
-        ["type"] = "unix",
-        ["data"] = new JsonObject { ["path"] = path },
-    };
 }

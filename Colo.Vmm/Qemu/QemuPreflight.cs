@@ -14,7 +14,11 @@ public sealed record QemuProblem(string Key, string Problem)
 public static class QemuPreflight
 {
     /// <summary>Everything that is wrong with the definition on this host now.</summary>
-    public static IReadOnlyList<QemuProblem> Check(QemuDefinition guest, QemuFolder folder)
+    /// <param name="guest">The definition.</param>
+    /// <param name="folder">Where this guest's files are. While a QEMU of its own runs there, it is not tried whether
+    /// another could be started: what the operator's arguments take, such as a port, is taken by that one.</param>
+    /// <param name="kvm">KVM's device.</param>
+    public static IReadOnlyList<QemuProblem> Check(QemuDefinition guest, QemuFolder folder, string kvm = "/dev/kvm")
     {
         List<QemuProblem> problems = [];
         if (folder.Path.Length > QemuFolder.PathLengthMax)
@@ -33,8 +37,13 @@ public static class QemuPreflight
             problems.Add(new QemuProblem("qemu.binary", $"is '{guest.Binary}': {problem.Message}"));
         }
 
-        CheckKvm(guest, problems);
+        CheckKvm(guest, kvm, problems);
         CheckDisks(guest, problems);
+        if (problems.Count == 0 && !QemuProcess.IsRunning(folder))
+        {
+            CheckWhole(guest, problems);
+        }
+
         return problems;
     }
 
@@ -70,7 +79,37 @@ public static class QemuPreflight
         }
     }
 
-    private static void CheckKvm(QemuDefinition guest, List<QemuProblem> problems)
+    /// <summary>What the names alone do not tell, such as a port that is taken, too much memory, a property that the
+    /// device has not: a QEMU is made of it, with nothing behind its disks and cards.</summary>
+    private static void CheckWhole(QemuDefinition guest, List<QemuProblem> problems)
+    {
+        try
+        {
+            QemuTool.Try(guest.Binary, QemuCommandLine.Probe(guest, withExtraArguments: false));
+        }
+        catch (IOException problem)
+        {
+            problems.Add(new QemuProblem("qemu", $"makes a machine that QEMU refuses: {problem.Message}"));
+            return;
+        }
+
+        // The probe's monitor is on standard input and output; who uses these for something else goes without it.
+        if (guest.ExtraArguments.Count == 0 || guest.ExtraArguments.Any(argument => argument.Contains("stdio", StringComparison.Ordinal)))
+        {
+            return;
+        }
+
+        try
+        {
+            QemuTool.Try(guest.Binary, QemuCommandLine.Probe(guest, withExtraArguments: true));
+        }
+        catch (IOException problem)
+        {
+            problems.Add(new QemuProblem("qemu.arguments", $"are refused by QEMU: {problem.Message}"));
+        }
+    }
+
+    private static void CheckKvm(QemuDefinition guest, string kvm, List<QemuProblem> problems)
     {
         if (guest.Accelerator != "kvm")
         {
@@ -79,7 +118,7 @@ public static class QemuPreflight
 
         try
         {
-            using FileStream device = new("/dev/kvm", FileMode.Open, FileAccess.ReadWrite);
+            using FileStream device = new(kvm, FileMode.Open, FileAccess.ReadWrite);
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {

@@ -111,6 +111,9 @@ public sealed class QemuProcess : IDisposable
         }
     }
 
+    /// <summary>Whether the last QEMU here still runs, whoever started it.</summary>
+    public static bool IsRunning(QemuFolder folder) => ReadState(folder) is { } state && TicksOf(state.ProcessId) == state.StartTicks;
+
     /// <summary>Notes the role, for a node that starts again.</summary>
     public void Note(QemuRole role, bool wasSecondary, bool unmerged)
     {

@@ -40,6 +40,10 @@ public sealed record QemuAwait(Func<QmpEvent, bool> Reached, Func<QmpEvent, stri
         happened => happened.Name == "JOB_STATUS_CHANGE" && happened.Text("id") == job && happened.Text("status") == "concluded",
         _ => null, timeout);
 
+    /// <summary>The guest runs on after a checkpoint.</summary>
+    public static QemuAwait CheckpointEnded(TimeSpan timeout) => new(
+        happened => happened.Name == "RESUME", happened => happened.Name == "COLO_EXIT" ? "COLO ended" : null, timeout);
+
     /// <summary>Migration's status.</summary>
     public static QemuAwait Migration(string status, TimeSpan timeout) => new(
         happened => happened.Name == "MIGRATION" && happened.Text("status") == status,

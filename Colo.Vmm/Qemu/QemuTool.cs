@@ -58,6 +58,11 @@ public static partial class QemuTool
         Run(imageBinary, "commit", "-q", "-f", "qcow2", overlay);
     }
 
+    /// <summary>Lets QEMU make the machine with nothing behind it and ends it at once.</summary>
+    /// <exception cref="IOException">QEMU refused it; the message is the last line that it printed.</exception>
+    public static void Try(string binary, IReadOnlyList<string> arguments) =>
+        Feed(binary, """{"execute":"qmp_capabilities"}{"execute":"quit"}""", arguments);
+
     [GeneratedRegex(@"version (\d+)\.(\d+)\.(\d+)")]
     private static partial Regex VersionText();
 
@@ -65,6 +70,23 @@ public static partial class QemuTool
     private static partial Regex DeviceName();
 
     private static string Run(string program, params string[] arguments)
+    {
+        (int exitCode, string output, string errors) = Execute(program, string.Empty, arguments);
+        return exitCode == 0 ? output : throw new IOException($"'{program} {string.Join(' ', arguments)}': {errors.Trim()}");
+    }
+
+    private static void Feed(string program, string input, IReadOnlyList<string> arguments)
+    {
+        (int exitCode, _, string errors) = Execute(program, input, arguments);
+        if (exitCode != 0)
+        {
+            string line = errors.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                .LastOrDefault(text => !text.Contains("warning:", StringComparison.Ordinal)) ?? $"ended with exit code {exitCode}";
+            throw new IOException(line.StartsWith(program + ": ", StringComparison.Ordinal) ? line[(program.Length + 2)..] : line);
+        }
+    }
+
+    private static (int ExitCode, string Output, string Errors) Execute(string program, string input, IReadOnlyList<string> arguments)
     {
         var start = new ProcessStartInfo(program)
         {
@@ -81,22 +103,33 @@ public static partial class QemuTool
         try
         {
             using Process process = Process.Start(start)!;
-            process.StandardInput.Close();
             Task<string> errors = process.StandardError.ReadToEndAsync();
             Task<string> output = process.StandardOutput.ReadToEndAsync();
+            Write(process, input);
             if (!process.WaitForExit(Timeout))
             {
                 process.Kill();
                 throw new IOException($"'{program} {string.Join(' ', arguments)}' did not end within {Timeout.TotalSeconds:0} s");
             }
 
-            return process.ExitCode == 0
-                ? output.GetAwaiter().GetResult()
-                : throw new IOException($"'{program} {string.Join(' ', arguments)}': {errors.GetAwaiter().GetResult().Trim()}");
+            return (process.ExitCode, output.GetAwaiter().GetResult(), errors.GetAwaiter().GetResult());
         }
         catch (System.ComponentModel.Win32Exception problem)
         {
             throw new IOException($"the program '{program}' cannot be started: {problem.Message}", problem);
+        }
+    }
+
+    private static void Write(Process process, string input)
+    {
+        try
+        {
+            process.StandardInput.Write(input);
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // It has ended already, for a reason that it has printed.
         }
     }
 }

@@ -69,6 +69,18 @@ main:
               or t0, t0, t1; csrw satp, t0; li t0, 0x1234; sd t0, 0(s3); jal ra, tosuper; ld t1, 0(s5); EXPECT(t1, 0x1234)
               TRY(ecall); EXPECT_TRAP(9)
     CASE(24); li t2, 1 << 39; jal ra, tosuper; TRY(ld t1, 0(t2)); EXPECT_TRAP(13)
+    /* Two address spaces that differ in one page; what is global is the same in both. No fence between them. */
+    CASE(25); la t0, root; li t1, PTE(0x80000000, V|R|W|X|A|D|G); sd t1, 16(t0); la t2, top; sd t1, 16(t2)
+              li t1, PTE(0x80000000, V|R|W|A|D); sd t1, 8(t2); la s0, other; srli s0, s0, 2; ori s0, s0, V|R|W|A|D
+              li t1, 0x1ff000; and s1, s3, t1; srli t1, s1, 9; add s2, s2, t1; sd s0, 0(s2); add s5, s5, s1
+              li t1, 0x80001 << 44; srli s6, t0, 12; or s6, s6, t1; li t1, 0x80002 << 44; srli s7, t2, 12; or s7, s7, t1
+              li t1, 0x1234; sd t1, 0(s3); csrw satp, s6; sfence.vma; jal ra, tosuper
+              ld t1, 0(s5); EXPECT(t1, 0x5678); csrw satp, s7; ld t1, 0(s5); EXPECT(t1, 0x1234)
+              csrw satp, s6; ld t1, 0(s5); EXPECT(t1, 0x5678)
+    /* A fence of one address space, and of one page of it. */
+    CASE(26); li t2, 1; ori s4, s4, V|R|W|A|D; sd s4, 0(s2); sfence.vma zero, t2; ld t1, 0(s5); EXPECT(t1, 0x1234)
+    CASE(27); sd s0, 0(s2); sfence.vma s5, t2; ld t1, 0(s5); EXPECT(t1, 0x5678)
+              TRY(ecall); EXPECT_TRAP(9)
     PASS
 
 tosuper:

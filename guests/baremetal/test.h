@@ -18,6 +18,7 @@
 #define W 4
 #define X 8
 #define U 16
+#define G 32
 #define A 64
 #define D 128
 

@@ -21,13 +21,14 @@ internal sealed class DiskSet : IDisposable
     /// <param name="local">Disks that are not replicated, null where a replicated one stands; in the guest's
     /// order.</param>
     /// <param name="replicatedOptions">The replicated ones, in the same order.</param>
-    public DiskSet(IReadOnlyList<IBlockDevice?> local, IReadOnlyList<ReplicatedDiskOptions> replicatedOptions, Action<Message> report)
+    public DiskSet(
+        IReadOnlyList<IBlockDevice?> local, IReadOnlyList<ReplicatedDiskOptions> replicatedOptions, Action<Message> report, Action<string> log)
     {
         this.report = report;
         replicated =
         [
             .. replicatedOptions.Select(options => new ReplicatedDisk(
-                options, () => report(new DiskBufferLevel(70)), _ => report(new ReplicationLinkLost(default, ReplicationChannel.Disk)))),
+                options, () => report(new DiskBufferLevel(70)), log)),
         ];
         int next = 0;
         devices = [.. local.Select(device => device ?? replicated[next++].Device)];
@@ -39,14 +40,33 @@ internal sealed class DiskSet : IDisposable
     /// <summary>The devices for the machine.</summary>
     public IReadOnlyList<IBlockDevice> Devices => devices;
 
+    /// <summary>A guest is about to be started from these disks.</summary>
+    /// <returns>Null, or why one of them is not worth it.</returns>
+    public string? Own() => FirstProblem(disk => disk.Own());
+
     /// <summary>Owner: the links to the secondary, one for each replicated disk.</summary>
-    public void Connect(IReadOnlyList<Stream> links, Term term, ulong epoch)
+    /// <returns>False when one is lost already.</returns>
+    public bool Connect(IReadOnlyList<Stream> links, Term term, ulong epoch, Action lost)
     {
+        bool whole = true;
         for (int index = 0; index < replicated.Length; index++)
         {
-            replicated[index].Connect(links[index], (ulong)term.Value, epoch);
+            whole &= replicated[index].Connect(links[index], (ulong)term.Value, epoch, lost);
         }
+
+        return whole;
     }
+
+    /// <summary>Owner: links that are not there yet do not come.</summary>
+    public void StopExpecting() => Array.ForEach(replicated, disk => disk.StopExpecting());
+
+    /// <summary>Secondary to primary, both guests stopped at one image.</summary>
+    /// <returns>Null, or what went wrong.</returns>
+    public string? Promote(Term term) => FirstProblem(disk => disk.Promote((ulong)term.Value));
+
+    /// <summary>Primary to secondary, both guests stopped at the image of this epoch.</summary>
+    /// <returns>Null, or what went wrong.</returns>
+    public string? StepBack(Term term, ulong epoch) => FirstProblem(disk => disk.StepBack((ulong)term.Value, epoch));
 
     /// <summary>Owner: brings the joiner's disks into step; reports progress and the end.</summary>
     public async Task CopyAsync(DiskCopyPlan plan, CancellationToken cancellation)
@@ -68,7 +88,7 @@ internal sealed class DiskSet : IDisposable
         }
 
         Copied(total, total);
-        report(new DiskCopyDone());
+        report(new DiskCopyDone(replicated.Sum(disk => disk.Copied.ComparedBytes), replicated.Sum(disk => disk.Copied.SentBytes), total));
     }
 
     /// <summary>Owner: the pair is in force.</summary>
@@ -109,15 +129,14 @@ internal sealed class DiskSet : IDisposable
     }
 
     /// <summary>Secondary: the guest has the image of this epoch.</summary>
-    public string? Checkpoint(ulong epoch) =>
-        replicated.Select(disk => disk.Checkpoint(epoch)).FirstOrDefault(problem => problem is not null);
+    public string? Checkpoint(ulong epoch) => FirstProblem(disk => disk.Checkpoint(epoch));
 
     /// <summary>Survivor: the disks stand alone when this has reported.</summary>
-    public void TakeOver(ulong epoch) => new Thread(() =>
+    public void TakeOver() => new Thread(() =>
     {
         foreach (ReplicatedDisk disk in replicated)
         {
-            BlockStatus status = disk.TakeOver(epoch);
+            BlockStatus status = disk.TakeOver();
             if (status != BlockStatus.Ok)
             {
                 report(new MachineFailed($"merging the disk buffer: {status}"));
@@ -149,6 +168,9 @@ internal sealed class DiskSet : IDisposable
 
         Array.ForEach(replicated, disk => disk.Dispose());
     }
+
+    private string? FirstProblem(Func<ReplicatedDisk, string?> step) =>
+        replicated.Select(step).FirstOrDefault(problem => problem is not null);
 
     /// <summary>No copy runs any more.</summary>
     private void ForgetCopy()

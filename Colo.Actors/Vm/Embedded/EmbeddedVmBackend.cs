@@ -31,7 +31,7 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
             options.Self,
             [.. options.Nics.Select(nic => new LanPort(nic.Tap, nic.Bridge, nic.Mac, options.Log))],
             options.Comparer, report, options.Time);
-        disks = new DiskSet(options.OpenLocalDisks(), options.ReplicatedDisks, report);
+        disks = new DiskSet(options.OpenLocalDisks(), options.ReplicatedDisks, report, options.Log);
         options.Links.Register(options.Vm, this);
     }
 
@@ -142,7 +142,7 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
             case Effect.CopyDisk copy: primary?.CopyDisk(copy.Plan); break;
             case Effect.CopyMemoryRound: primary?.CopyMemory(); break;
             case Effect.StopCopy: break; // a session that ends takes its copy along; one that goes on has finished it
-            case Effect.MergeDiskBuffer merge: disks.TakeOver((ulong)merge.Epoch.Value); break;
+            case Effect.MergeDiskBuffer: disks.TakeOver(); break;
             case Effect.ForwardDiskWrites: disks.CompletePair(); break;
             case Effect.RecordDiskWrites: disks.Detach("solo"); break;
             case Effect.ReceiveDiskWrites: break; // the links themselves make the secondary receive
@@ -156,14 +156,20 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
         try
         {
             Replace(null);
+            if (disks.Own() is { } problem)
+            {
+                report(new GuestBooted(false, problem));
+                return;
+            }
+
             GuestMachine machine = Build();
             Replace(machine);
             machine.Allow();
             report(new GuestBooted(true, string.Empty));
         }
-        catch (Exception problem) when (problem is LoadException or ArgumentException or IOException)
+        catch (Exception failure) when (failure is LoadException or ArgumentException or IOException)
         {
-            report(new GuestBooted(false, problem.Message));
+            report(new GuestBooted(false, failure.Message));
         }
     }
 
@@ -220,13 +226,21 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
 
     private void Connect(Effect.ConnectReplication connect)
     {
-        if (!connect.AsPrimary && primary is { } exchanged)
+        bool stepsBack = !connect.AsPrimary && primary is not null;
+        bool steppedUp = connect.AsPrimary && secondary is not null;
+        if (stepsBack)
         {
+            primary!.HandOver();
             primary = null;
-            exchanged.HandOver();
         }
 
         Disconnect();
+        string? problem = stepsBack ? disks.StepBack(connect.Term, (ulong)lastEpoch.Value) : steppedUp ? disks.Promote(connect.Term) : null;
+        if (problem is not null)
+        {
+            report(new MachineFailed(problem));
+        }
+
         SessionSetup setup = options.Session(connect.Peer, connect.Term, report);
         if (connect.AsPrimary)
         {
@@ -258,6 +272,7 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
         }
 
         old?.Dispose();
+        disks.StopExpecting();
     }
 
     private void Capture(Effect.CaptureState capture)

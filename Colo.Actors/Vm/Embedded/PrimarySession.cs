@@ -204,6 +204,11 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
         finally
         {
             using IDisposable? mirror = network.StopPrimary(this);
+            if (!handingOver)
+            {
+                disks.StopExpecting();
+            }
+
             if (handingOver)
             {
                 Thread.CurrentThread.Join(HandOverTime);
@@ -268,8 +273,7 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
 
         precopy = new BackgroundPrecopy(sender, setup.Precopy);
         network.StartPrimary(this, mirror.Stream, compare.Stream, () => LinkLost(ReplicationChannel.Mirror));
-        disks.Connect(drives, setup.Term, lastEpoch);
-        return true;
+        return disks.Connect(drives, setup.Term, lastEpoch, () => LinkLost(ReplicationChannel.Disk));
     }
 
     private DataLink Open(LinkKind kind, int channel, CancellationToken cancellation)

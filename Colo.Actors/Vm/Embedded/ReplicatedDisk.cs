@@ -10,31 +10,39 @@ public sealed record ReplicatedDiskOptions(
 /// <summary>
 /// One replicated disk on this host, in each of its roles:
 /// <code>
-/// owner:      guest -> ForwardingDevice -> image, and to the peer while a link is attached (bitmap otherwise)
+/// owner:      guest -> ForwardingDevice -> image, and to the peer while a link is attached; the bitmap names the rest
 /// secondary:  guest -> DiskBuffer (generations) over the image, which the primary's writes change
 /// takeover:   the buffer is merged into the image while the guest runs; then the owner's way
+/// exchange:   the buffer is empty then and ends; the former owner's guest goes on over a new one, the other's
+///             changes wait for the new link, so both disks stay equal without a copy
 /// </code>
+/// A host that crashed in the middle of a merge completes it when this object is made, before anything else.
 /// </summary>
 internal sealed class ReplicatedDisk : IDisposable
 {
     private readonly ReplicatedDiskOptions options;
     private readonly Action pressure;
+    private readonly Action<string> log;
     private readonly OsFile image;
     private readonly RawFileDevice local;
     private readonly DirtyBitmap bitmap;
     private readonly ForwardingDevice forwarding;
-    private DiskBuffer? buffer;
+    private volatile DiskBuffer? buffer;
     private DiskLinkSender? link;
+    private DiskResyncProgress copied;
+    private bool continues;
+    private bool promoted;
 
-    public ReplicatedDisk(ReplicatedDiskOptions options, Action pressure, Action<string> peerLost)
+    public ReplicatedDisk(ReplicatedDiskOptions options, Action pressure, Action<string> log)
     {
         this.options = options;
         this.pressure = pressure;
+        this.log = log;
         image = new OsFile(options.ImagePath);
         local = new RawFileDevice(image);
         bitmap = DirtyBitmap.Open(new OsFile(options.BitmapPath, FileMode.OpenOrCreate), local.SizeBytes);
-        bitmap.BeginRecording();
-        forwarding = new ForwardingDevice(local, bitmap) { PeerLost = peerLost };
+        Recover();
+        forwarding = new ForwardingDevice(local, bitmap);
         Device = new RoleDevice(forwarding);
     }
 
@@ -46,19 +54,66 @@ internal sealed class ReplicatedDisk : IDisposable
 
     public long BufferBytes => buffer?.UsedBytes ?? 0;
 
-    /// <summary>Owner: sends changes over this link from now on.</summary>
-    public void Connect(Stream stream, ulong term, ulong epoch)
+    /// <summary>What the last copy compared and sent.</summary>
+    public DiskResyncProgress Copied => copied;
+
+    /// <summary>A guest is about to be started from this disk.</summary>
+    /// <returns>Null, or why the disk is not worth it.</returns>
+    public string? Own()
     {
-        link = new DiskLinkSender(stream, options.Link, term, epoch, local.SizeBytes);
-        forwarding.Attach(link);
+        if (buffer is { Stage: not DiskBufferStage.None })
+        {
+            return null; // the takeover that brought the guest here sees to it
+        }
+
+        using var file = new OsFile(options.BufferPath, FileMode.OpenOrCreate);
+        if (!DiskBufferRecovery.IsOneHistory(file, bitmap.IsFollowing))
+        {
+            return $"{options.ImagePath} is stale: a copy to it, or a takeover over it, was cut short; the other host has the disk";
+        }
+
+        BlockStatus status = DiskBufferRecovery.KeepAsIs(file);
+        status = status != BlockStatus.Ok ? status : bitmap.IsFollowing ? bitmap.Forget() : bitmap.BeginRecording();
+        return status == BlockStatus.Ok ? null : $"{options.BitmapPath}: {status}";
+    }
+
+    /// <summary>Owner: sends changes over this link from now on. Finds out first what the joiner's disk lacks, unless
+    /// the roles were just exchanged and it lacks nothing.</summary>
+    /// <returns>False when the link is lost.</returns>
+    public bool Connect(Stream stream, ulong term, ulong epoch, Action lost)
+    {
+        var sender = new DiskLinkSender(stream, options.Link, term, epoch, local.SizeBytes);
+        link = sender;
+        forwarding.PeerLost = _ => lost();
+        bool equal = promoted;
+        promoted = false;
+        if (!equal && !DiskHandshake.OpenAsync(sender, bitmap, term).GetAwaiter().GetResult())
+        {
+            log($"{options.ImagePath}: the joiner's disk could not be asked: {sender.LossReason}");
+            sender.Dispose();
+            return false;
+        }
+
+        forwarding.Attach(sender);
+        return !equal || forwarding.CompletePair() == BlockStatus.Ok;
+    }
+
+    /// <summary>Owner: no link will come; changes are recorded.</summary>
+    public void StopExpecting()
+    {
+        promoted = false;
+        if (!forwarding.IsForwarding)
+        {
+            forwarding.Detach("no link");
+        }
     }
 
     /// <summary>Owner: makes the joiner's disk equal while the guest runs.</summary>
-    public Task<BlockStatus> CopyAsync(DiskCopyPlan plan, Action<DiskResyncProgress> progress, CancellationToken cancellation)
+    public async Task<BlockStatus> CopyAsync(DiskCopyPlan plan, Action<DiskResyncProgress> progress, CancellationToken cancellation)
     {
         if (link is not { } sender)
         {
-            return Task.FromResult(BlockStatus.PeerLost);
+            return BlockStatus.PeerLost;
         }
 
         if (plan != DiskCopyPlan.Bitmaps)
@@ -66,8 +121,17 @@ internal sealed class ReplicatedDisk : IDisposable
             bitmap.MarkAll();
         }
 
-        var resync = new DiskResyncOptions { BytesPerSecond = options.ResyncBytesPerSecond, Progress = progress };
-        return new DiskResync(forwarding, bitmap, sender, resync).RunAsync(cancellation);
+        copied = default;
+        var resync = new DiskResyncOptions
+        {
+            BytesPerSecond = options.ResyncBytesPerSecond,
+            Progress = now =>
+            {
+                copied = now;
+                progress(now);
+            },
+        };
+        return await new DiskResync(forwarding, bitmap, sender, resync).RunAsync(cancellation).ConfigureAwait(false);
     }
 
     /// <summary>Owner: the pair is in force; both disks get every write.</summary>
@@ -82,23 +146,13 @@ internal sealed class ReplicatedDisk : IDisposable
     /// <summary>Secondary: takes the primary's writes; the guest sees the buffer.</summary>
     public void Receive(Stream stream, ulong term, Action<ulong> barrier, Action lost)
     {
-        var fresh = new DiskBuffer(
-            new OsFile(options.ImagePath),
-            new OsFile(options.BufferPath, FileMode.OpenOrCreate),
-            new DiskBufferOptions { MemoryBytes = options.BufferMemoryBytes, PressureReached = pressure });
-        DiskBuffer? old = buffer;
-        buffer = fresh;
-        old?.Dispose();
-        Device.Current = new DiskBufferDevice(fresh);
-        var receiver = new DiskLinkReceiver(stream, fresh, term) { BarrierArrived = barrier };
+        DiskBuffer target = continues && buffer is { } running ? running : NewBuffer();
+        continues = false;
+        var receiver = new DiskLinkReceiver(stream, target, term, bitmap: bitmap) { BarrierArrived = barrier };
         new Thread(() =>
         {
-            BlockStatus prepared = fresh.PrepareTarget(term);
-            if (prepared == BlockStatus.Ok)
-            {
-                receiver.Run();
-            }
-
+            receiver.Run();
+            log($"{options.ImagePath}: the primary's link ended: {receiver.Failure}");
             lost();
         })
         { IsBackground = true, Name = "colo disk in" }.Start();
@@ -112,20 +166,16 @@ internal sealed class ReplicatedDisk : IDisposable
         return status == BlockStatus.Ok ? null : $"disk buffer at epoch {epoch}: {status}, {buffer?.GetError()}";
     }
 
-    /// <summary>Survivor: takes the disk over at this epoch and makes it stand alone; returns when it does.</summary>
-    public BlockStatus TakeOver(ulong epoch)
+    /// <summary>Survivor: takes the disk over and makes it stand alone; returns when it does. The guest's last image
+    /// names the generation, whatever higher number the new term begins with.</summary>
+    public BlockStatus TakeOver()
     {
         if (buffer is not { Stage: DiskBufferStage.Running or DiskBufferStage.Failover } taken)
         {
             return BlockStatus.Ok; // an owner already
         }
 
-        // The guest's last image names the generation, whatever higher number the new term begins with.
         BlockStatus status = taken.Failover(taken.LoadedEpoch);
-        _ = epoch;
-        // The lost primary may hold writes that never came here: nothing of its disk is believed before it is compared.
-        bitmap.MarkAll();
-        status = status == BlockStatus.Ok ? bitmap.BeginRecording() : status;
         status = status == BlockStatus.Ok ? taken.Merge() : status;
         if (status == BlockStatus.Ok)
         {
@@ -135,15 +185,46 @@ internal sealed class ReplicatedDisk : IDisposable
         return status;
     }
 
+    /// <summary>Secondary, both guests stopped at one image: becomes the owner of a pair. The guest may run when this
+    /// returns null; its changes wait for the link.</summary>
+    public string? Promote(ulong term)
+    {
+        BlockStatus status = TakeOver();
+        if (status != BlockStatus.Ok || bitmap.DirtyBytes > 0)
+        {
+            return $"{options.ImagePath}: the disks are not equal at the exchange of roles: {status}, {bitmap.DirtyBytes} bytes";
+        }
+
+        status = bitmap.Adopt(new DiskSession(term, 0));
+        forwarding.Expect();
+        promoted = true;
+        return status == BlockStatus.Ok ? null : $"{options.BitmapPath}: {status}";
+    }
+
+    /// <summary>Primary, both guests stopped at the image of this epoch: becomes the secondary of a pair. The guest may
+    /// run when this returns null; its changes go to a buffer.</summary>
+    public string? StepBack(ulong term, ulong epoch)
+    {
+        forwarding.LetGo();
+        DiskBuffer fresh = NewBuffer();
+        BlockStatus status = image.Flush();
+        status = status == BlockStatus.Ok ? fresh.Start(term, epoch) : status;
+        status = status == BlockStatus.Ok ? bitmap.Follow(new DiskSession(term, 0)) : status;
+        continues = true;
+        return status == BlockStatus.Ok ? null : $"{options.ImagePath}: could not become the secondary's: {status}";
+    }
+
     /// <summary>No guest here: the next one starts from the image.</summary>
     public void Idle()
     {
-        if (buffer is { Stage: not DiskBufferStage.Failover })
+        if (buffer is { Stage: not DiskBufferStage.Failover } over)
         {
-            buffer.Dispose();
+            over.Dispose();
             buffer = null;
         }
 
+        continues = false;
+        StopExpecting();
         Device.Current = forwarding;
     }
 
@@ -153,5 +234,38 @@ internal sealed class ReplicatedDisk : IDisposable
         buffer?.Dispose();
         bitmap.Dispose();
         local.Dispose();
+    }
+
+    /// <summary>A buffer in place of the old one, before the guest's eyes.</summary>
+    private DiskBuffer NewBuffer()
+    {
+        var fresh = new DiskBuffer(
+            new OsFile(options.ImagePath),
+            new OsFile(options.BufferPath, FileMode.OpenOrCreate),
+            new DiskBufferOptions { MemoryBytes = options.BufferMemoryBytes, PressureReached = pressure, Changes = bitmap });
+        DiskBuffer? old = buffer;
+        buffer = fresh;
+        old?.Dispose();
+        Device.Current = new DiskBufferDevice(fresh);
+        return fresh;
+    }
+
+    /// <summary>Design section 8: a merge that a crash cut short is completed by its journal; where that is damaged,
+    /// the disk is stale until it is filled again.</summary>
+    private void Recover()
+    {
+        using var file = new OsFile(options.BufferPath, FileMode.OpenOrCreate);
+        if (DiskBufferRecovery.Inspect(file) != DiskBufferState.Merging)
+        {
+            return;
+        }
+
+        BlockStatus status = DiskBufferRecovery.CompleteMerge(image, file);
+        log($"{options.ImagePath}: the merge of a takeover that was cut short: {status}");
+        if (status != BlockStatus.Ok)
+        {
+            _ = DiskBufferRecovery.MarkStale(image, file);
+            _ = bitmap.Forget();
+        }
     }
 }

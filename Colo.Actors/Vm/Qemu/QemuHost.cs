@@ -57,6 +57,9 @@ internal sealed class QemuHost : IAsyncDisposable
     /// <summary>The process is there, as far as the kernel knows now; true when there is none to be asked.</summary>
     public bool GuestLives => guest is not { } asked || asked.Lives;
 
+    /// <summary>The QEMU that runs here began as a secondary.</summary>
+    public bool WasSecondary => Guest.WasSecondary;
+
     private QemuGuest Guest => guest ?? throw new IOException("no QEMU runs here");
 
     public VmGauges Inspect()

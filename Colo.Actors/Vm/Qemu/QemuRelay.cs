@@ -14,18 +14,17 @@ internal sealed class QemuRelay : IDisposable
     private const int BufferBytes = 128 << 10;
     private readonly Socket local;
     private readonly DataLink link;
-    private readonly Func<bool>? passesFrames;
+    private readonly FrameGate? frames;
 
     /// <param name="local">Connected to QEMU.</param>
     /// <param name="link">Connected to the peer.</param>
-    /// <param name="passesFrames">The link brings frames of a comparer; asked for each whether it is let
-    /// through.</param>
+    /// <param name="frames">The link brings frames for a comparer; asked for each whether it is let through.</param>
     /// <param name="ended">Told once; true when it was the local QEMU that closed.</param>
-    public QemuRelay(Socket local, DataLink link, Func<bool>? passesFrames, Action<bool> ended)
+    public QemuRelay(Socket local, DataLink link, FrameGate? frames, Action<bool> ended)
     {
         this.local = local;
         this.link = link;
-        this.passesFrames = passesFrames;
+        this.frames = frames;
         _ = RunAsync(ended);
     }
 
@@ -64,9 +63,7 @@ internal sealed class QemuRelay : IDisposable
     {
         await using var stream = new NetworkStream(local, ownsSocket: true);
         Task<bool> outgoing = CopyAsync(stream, link.Stream);
-        Task<bool> incoming = passesFrames is null
-            ? CopyAsync(link.Stream, stream)
-            : CopyFramesAsync(link.Stream, stream, passesFrames);
+        Task<bool> incoming = frames is { } gate ? CopyFramesAsync(link.Stream, stream, gate) : CopyAsync(link.Stream, stream);
         Task<bool> first = await Task.WhenAny(outgoing, incoming).ConfigureAwait(false);
         bool byReader = await first.ConfigureAwait(false);
         Dispose();
@@ -120,36 +117,42 @@ internal sealed class QemuRelay : IDisposable
         }
     }
 
-    /// <summary>Frames as QEMU's filters send them without a virtio header: a length of four bytes, big endian, and so
-    /// many bytes.</summary>
-    private static async Task<bool> CopyFramesAsync(Stream from, Stream to, Func<bool> passes)
+    /// <summary>Frames as QEMU's filters send them: a length of four bytes, big endian; when both ends know of a virtio
+    /// header, its length likewise; and so many bytes as the first says.</summary>
+    private static async Task<bool> CopyFramesAsync(Stream from, Stream to, FrameGate gate)
     {
-        const int HeadBytes = 4;
         const int FrameBytesMax = 4096 + 65536;
-        byte[] buffer = new byte[HeadBytes + FrameBytesMax];
+        int head = gate.HasVirtioHeader ? 8 : 4;
+        byte[] buffer = new byte[head + FrameBytesMax];
         while (true)
         {
+            int whole;
             try
             {
-                await from.ReadExactlyAsync(buffer.AsMemory(0, HeadBytes)).ConfigureAwait(false);
+                await from.ReadExactlyAsync(buffer.AsMemory(0, head)).ConfigureAwait(false);
                 uint length = BinaryPrimitives.ReadUInt32BigEndian(buffer);
                 if (length > FrameBytesMax)
                 {
                     return true;
                 }
 
-                await from.ReadExactlyAsync(buffer.AsMemory(HeadBytes, (int)length)).ConfigureAwait(false);
+                whole = head + (int)length;
+                await from.ReadExactlyAsync(buffer.AsMemory(head, (int)length)).ConfigureAwait(false);
             }
             catch (Exception problem) when (problem is IOException or ObjectDisposedException or SocketException)
             {
                 return true;
             }
 
-            int whole = HeadBytes + (int)BinaryPrimitives.ReadUInt32BigEndian(buffer);
-            if (passes() && !await TryWriteAsync(to, buffer.AsMemory(0, whole)).ConfigureAwait(false))
+            if (gate.Passes() && !await TryWriteAsync(to, buffer.AsMemory(0, whole)).ConfigureAwait(false))
             {
                 return false;
             }
         }
     }
 }
+
+/// <summary>Which of the frames on a link go on.</summary>
+/// <param name="HasVirtioHeader">The frames come with a header's length before them.</param>
+/// <param name="Passes">Asked for each frame.</param>
+internal sealed record FrameGate(bool HasVirtioHeader, Func<bool> Passes);

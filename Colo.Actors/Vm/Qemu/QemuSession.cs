@@ -111,7 +111,7 @@ internal sealed class QemuSession : IDisposable
 
         DataLink link = await TryOpenAsync(kind, channel).ConfigureAwait(false)
             ?? throw new IOException($"the {kind} link to {Peer} could not be opened");
-        Join(local, link, kind == LinkKind.Compare && !hasHeader ? () => Comparing : null, ChannelOf(kind));
+        Join(local, link, kind == LinkKind.Compare ? new FrameGate(hasHeader, () => Comparing) : null, ChannelOf(kind));
     }
 
     /// <summary>Joiner: takes a link that the owner has opened.</summary>
@@ -175,9 +175,9 @@ internal sealed class QemuSession : IDisposable
         _ => ReplicationChannel.Checkpoint,
     };
 
-    private void Join(Socket local, DataLink link, Func<bool>? passesFrames, ReplicationChannel channel)
+    private void Join(Socket local, DataLink link, FrameGate? frames, ReplicationChannel channel)
     {
-        var relay = new QemuRelay(local, link, passesFrames, byLocal => _ = EndedAsync(byLocal, channel));
+        var relay = new QemuRelay(local, link, frames, byLocal => _ = EndedAsync(byLocal, channel));
         Keep(relay);
     }
 

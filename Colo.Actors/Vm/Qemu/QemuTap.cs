@@ -6,8 +6,13 @@ namespace Colo.Actors.Vm.Qemu;
 /// The TAP of one card of a QEMU. It is made before QEMU starts and kept down, so that a secondary is not in the LAN;
 /// to attach is to set it up. It stays when the node ends, because the QEMU that uses it may go on.
 /// </summary>
-internal sealed class QemuTap(string name, string bridge, Action<string> log)
+public sealed class QemuTap(string name, string bridge, Action<string> log)
 {
+    /// <summary>Whether there is such an interface. Asked of procfs, which answers for the network namespace of whoever reads; sysfs answers for the one in
+    /// which it was mounted, so a node in a namespace of its own would not find its TAPs there.</summary>
+    public static bool Exists(string name) =>
+        File.ReadLines("/proc/thread-self/net/dev").Any(line => line.TrimStart().StartsWith(name + ":", StringComparison.Ordinal));
+
     /// <summary>Makes the interface, down. Harmless when it exists.</summary>
     public void Prepare()
     {
@@ -16,7 +21,7 @@ internal sealed class QemuTap(string name, string bridge, Action<string> log)
             return;
         }
 
-        if (!Directory.Exists($"/sys/class/net/{name}"))
+        if (!Exists(name))
         {
             Ip("tuntap", "add", "dev", name, "mode", "tap");
         }
@@ -29,7 +34,7 @@ internal sealed class QemuTap(string name, string bridge, Action<string> log)
 
     public void SetUp(bool up)
     {
-        if (name.Length > 0 && Directory.Exists($"/sys/class/net/{name}"))
+        if (name.Length > 0 && Exists(name))
         {
             Ip("link", "set", name, up ? "up" : "down");
         }
@@ -37,7 +42,7 @@ internal sealed class QemuTap(string name, string bridge, Action<string> log)
 
     public void Remove()
     {
-        if (name.Length > 0 && Directory.Exists($"/sys/class/net/{name}"))
+        if (name.Length > 0 && Exists(name))
         {
             Ip("link", "delete", name);
         }

@@ -30,6 +30,7 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
     private QemuSession? session;
     private bool asPrimary;
     private bool joined;
+    private bool hasComparer;
     private int attempts;
 
     public QemuVmBackend(QemuVmOptions options, Action<Message> report)
@@ -232,9 +233,7 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
 
         if (joined)
         {
-            // Setting the period, though it is the same, takes a checkpoint at once.
-            await host.RunAsync(new QemuPlan("take a checkpoint", [QemuPlans.CheckpointPeriod(host.Settings.CheckpointPeriod)]), starting.Ending)
-                .ConfigureAwait(false);
+            await InPairAsync(starting, QemuNetPlans.Checkpoint(options.Guest, host.Settings)).ConfigureAwait(false);
             return;
         }
 
@@ -243,6 +242,7 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
         {
             joined = true;
             report(new QemuPairRunning());
+            _ = DrivePeriodsAsync(starting);
             return;
         }
 
@@ -256,7 +256,7 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
         QemuDefinition guest = options.Guest;
         CancellationToken ending = starting.Ending;
         string? problem = await host.RunAsync(QemuPlans.AttachDisks(guest, starting.Attempt), ending).ConfigureAwait(false)
-            ?? await host.RunAsync(QemuPlans.AddChannels(guest, options.Folder), ending).ConfigureAwait(false);
+            ?? await host.RunAsync(QemuNetPlans.AddChannels(guest, options.Folder), ending).ConfigureAwait(false);
         if (problem is not null)
         {
             return problem;
@@ -278,7 +278,7 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
         }
 
         starting.Stand(options.Folder.MigrationRelay(starting.Attempt), LinkKind.CheckpointControl, 0);
-        starting.Comparing = host.Settings.Compare;
+        starting.Comparing = hasComparer = host.Settings.Compare;
         return await host.StartColoAsync(starting.Attempt, ending).ConfigureAwait(false);
     }
 
@@ -302,17 +302,69 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
         }
     }
 
+    /// <summary>
+    /// In periodic mode nobody but this node asks for checkpoints, because each begins at the buffers. A checkpoint that
+    /// takes longer than the period delays the next.
+    /// </summary>
+    private async Task DrivePeriodsAsync(QemuSession driven)
+    {
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(options.PeriodicPeriod, options.Time, driven.Ending).ConfigureAwait(false);
+                var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                Post(async () =>
+                {
+                    try
+                    {
+                        if (joined && !host.Settings.Compare && ReferenceEquals(Current, driven))
+                        {
+                            await CheckpointAsync().ConfigureAwait(false);
+                        }
+                    }
+                    finally
+                    {
+                        done.TrySetResult();
+                    }
+                });
+                await done.Task.WaitAsync(driven.Ending).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The pair is over.
+        }
+    }
+
     private async Task SetComparingAsync(bool enabled)
     {
+        bool changed = host.Settings.Compare != enabled;
         host.Settings = host.Settings with
         {
             Compare = enabled,
             CheckpointPeriod = enabled ? options.ColoPeriod : options.PeriodicPeriod,
         };
-        if (Current is { } current && joined)
+        if (!changed || !joined || Current is not { } current)
         {
-            current.Comparing = enabled;
-            await host.RunAsync(QemuPlans.ChangeMode(options.Guest, host.Settings), current.Ending).ConfigureAwait(false);
+            return;
+        }
+
+        current.Comparing = enabled;
+        bool hadComparer = hasComparer;
+        hasComparer = true;
+        await InPairAsync(current, enabled
+            ? QemuNetPlans.StartComparing(options.Guest, host.Settings, hadComparer, host.WasSecondary)
+            : QemuNetPlans.StopComparing(options.Guest, host.Settings)).ConfigureAwait(false);
+    }
+
+    /// <summary>A running pair in which a command is refused is in no state that could be described: it is dissolved, and
+    /// made anew.</summary>
+    private async Task InPairAsync(QemuSession current, QemuPlan plan)
+    {
+        if (await host.RunAsync(plan, current.Ending).ConfigureAwait(false) is not null)
+        {
+            current.Lost(ReplicationChannel.Checkpoint);
         }
     }
 }

@@ -20,7 +20,7 @@ public sealed class QemuVmProtocol : VmProtocolLoop
         : base(new FailoverController(vm, self, failover))
     {
         options = failover;
-        Pair = new QemuPairCore(self, failover, mode);
+        Pair = new QemuPairCore(vm, self, failover, mode);
         disk = new DiskReplicationCore(self);
     }
 

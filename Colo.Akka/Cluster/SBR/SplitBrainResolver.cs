@@ -111,6 +111,9 @@ internal sealed class SplitBrainResolver : UntypedActor, IWithTimers
         }
     }
 
+    private bool IsUndecided(Member member) =>
+        member.Status is not (MemberStatus.Down or MemberStatus.Exiting) && _unreachable.Contains(member.UniqueAddress);
+
     private bool IsSelf(Member member) => member.UniqueAddress.Equals(_cluster.SelfUniqueAddress);
 
     private void Change(Member member, bool present)
@@ -131,8 +134,9 @@ internal sealed class SplitBrainResolver : UntypedActor, IWithTimers
     private void Restart()
     {
         _changedAt = Now;
-        if (_unreachable.IsEmpty)
+        if (!_members.Any(IsUndecided))
         {
+            // Healed, or decided: that those who went down leave one after the other is no instability.
             _unstableSince = null;
             Timers.Cancel("lease");
         }

@@ -3,7 +3,7 @@ using Akka.Actor;
 namespace Akka.Remote.Serialization;
 
 /// <summary>An exception of another system whose type is not one that this system makes on behalf of a peer.</summary>
-public sealed class RemoteFailureException : AkkaException
+internal sealed class RemoteFailureException : AkkaException
 {
     public RemoteFailureException(string remoteType, string message)
         : base($"{remoteType}: {message}")

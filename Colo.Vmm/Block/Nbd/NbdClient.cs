@@ -294,8 +294,15 @@ public sealed class NbdClient : IBlockDevice
         return opened;
     }
 
-    private static void Wait(TimeSpan time, TimeProvider clock, CancellationToken wake) =>
-        Task.Delay(time, clock, wake).ContinueWith(static _ => { }, TaskScheduler.Default).Wait(CancellationToken.None);
+    /// <summary>Until the time is over or somebody wakes it. The connector has a thread of its own, so it may block.</summary>
+    private static void Wait(TimeSpan time, TimeProvider clock, CancellationToken wake)
+    {
+        using var over = new ManualResetEventSlim();
+        using ITimer timer = clock.CreateTimer(
+            static state => ((ManualResetEventSlim)state!).Set(), over, time, Timeout.InfiniteTimeSpan);
+        using CancellationTokenRegistration woken = wake.Register(static state => ((ManualResetEventSlim)state!).Set(), over);
+        over.Wait(CancellationToken.None);
+    }
 
     private BlockStatus Check(long offset, long length) =>
         IsReadOnly ? BlockStatus.ReadOnly

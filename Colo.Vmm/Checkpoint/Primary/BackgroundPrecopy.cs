@@ -80,7 +80,8 @@ public sealed class BackgroundPrecopy
             var chosen = Choose((int)Math.Max(0, allowed));
             if (chosen == 0)
             {
-                return new PrecopyStep(0, Min(_options.CollectInterval, WaitForRate()), LinkLost: false);
+                // With leave to send and nothing to send, the next collection is the soonest that can change that.
+                return new PrecopyStep(0, allowed > 0 ? _options.CollectInterval : Min(_options.CollectInterval, WaitForRate()), LinkLost: false);
             }
 
             var before = _sender.BytesWritten;

@@ -12,8 +12,9 @@ namespace Colo.Vmm.Cpu.Decode;
 /// </summary>
 internal sealed unsafe class CodeCache : IDisposable
 {
-    private const int JumpEntryCount = 2048;
-    private const int BucketCount = 1 << 15;
+    private const int JumpEntryCount = 8192;
+    private const int BucketCount = 1 << 17;
+    private const int JumpPageCount = 4096;
 
     /// <summary>
     /// After this many drops a page counts as mixing code and data: stores to it stay slow and drop its code only when
@@ -31,6 +32,9 @@ internal sealed unsafe class CodeCache : IDisposable
     private readonly BlockBuilder _builder;
     private readonly CodeArena _arena = new();
     private readonly ConcurrentQueue<int> _written = new();
+
+    /// <summary>Virtual pages, by some bits of their number, that may have an entry in the jump cache.</summary>
+    private readonly ulong[] _jumpPages = new ulong[JumpPageCount / 64];
     private JumpEntry* _jumps;
     private CodeBlock** _buckets;
     private CodePage** _pages;
@@ -44,7 +48,7 @@ internal sealed unsafe class CodeCache : IDisposable
         _jumps = (JumpEntry*)NativeMemory.AlignedAlloc(JumpEntryCount * (nuint)sizeof(JumpEntry), 64);
         _buckets = (CodeBlock**)NativeMemory.AllocZeroed(BucketCount, (nuint)sizeof(nint));
         _pages = (CodePage**)NativeMemory.AllocZeroed((nuint)ram.PageCount, (nuint)sizeof(nint));
-        FlushJumps();
+        ClearJumps();
     }
 
     ~CodeCache() => Free();
@@ -68,7 +72,7 @@ internal sealed unsafe class CodeCache : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public CodeBlock* Probe(ulong key)
     {
-        JumpEntry* entry = _jumps + (key >> 1 & (JumpEntryCount - 1));
+        JumpEntry* entry = Jump(key);
         return entry->Key == key ? entry->Block : null;
     }
 
@@ -86,9 +90,11 @@ internal sealed unsafe class CodeCache : IDisposable
                 if (block != null && block->SecondPage < 0 && block->Linkable != 0)
                 {
                     ulong key = pc ^ _mmu.Context->ModeKey;
-                    JumpEntry* entry = _jumps + (key >> 1 & (JumpEntryCount - 1));
+                    JumpEntry* entry = Jump(key);
                     entry->Key = key;
                     entry->Block = block;
+                    ulong jumpPage = JumpPage(pc);
+                    _jumpPages[jumpPage >> 6] |= 1UL << (int)(jumpPage & 63);
                 }
 
                 return block;
@@ -137,19 +143,34 @@ internal sealed unsafe class CodeCache : IDisposable
 
     public void FlushJumps()
     {
-        for (int i = 0; i < JumpEntryCount; i++)
+        if (!_mmu.RenewKeys(all: true))
         {
-            _jumps[i].Key = ulong.MaxValue;
+            ClearJumps();
         }
     }
 
-    /// <summary>sfence.vma for one address: forgets what was found through that page.</summary>
+    /// <summary>Forgets what was found through pages of the present address space; global ones stay.</summary>
+    public void AddressSpaceChanged()
+    {
+        if (!_mmu.RenewKeys(all: !_mmu.FlushAddressSpace()))
+        {
+            ClearJumps();
+        }
+    }
+
+    /// <summary>sfence.vma for one address: forgets what was found through that page, in whatever mode.</summary>
     public void FlushJumps(ulong address)
     {
-        ulong page = (address & 0x3fff_ffff_ffff_ffff) >> 12;
+        ulong jumpPage = JumpPage(address);
+        if ((_jumpPages[jumpPage >> 6] >> (int)(jumpPage & 63) & 1) == 0)
+        {
+            return;
+        }
+
+        _jumpPages[jumpPage >> 6] &= ~(1UL << (int)(jumpPage & 63));
         for (int i = 0; i < JumpEntryCount; i++)
         {
-            if ((_jumps[i].Key & 0x3fff_ffff_ffff_ffff) >> 12 == page)
+            if (JumpPage(_jumps[i].Key) == jumpPage)
             {
                 _jumps[i].Key = ulong.MaxValue;
             }
@@ -236,19 +257,21 @@ internal sealed unsafe class CodeCache : IDisposable
     /// <summary>Generation of a page's code, for a tier that compiles from a copy of its bytes.</summary>
     public int Generation(int page) => _pages[page] == null ? 0 : _pages[page]->Generation;
 
-    /// <summary>Offsets of the page's blocks that were executed at least so many times.</summary>
-    public HashSet<int> WarmOffsets(int page, int executions)
+    /// <summary>Offsets of the page's blocks that were executed at least so many times, and how many times, up to
+    /// <see cref="HeatThreshold"/>.</summary>
+    public Dictionary<int, int> WarmBlocks(int page, int executions)
     {
-        HashSet<int> offsets = [];
+        Dictionary<int, int> warm = [];
         for (CodeBlock* block = _pages[page]->First; block != null; block = block->NextInPage)
         {
-            if (HeatThreshold - block->Heat >= executions || block->Heat > HeatThreshold)
+            int executed = block->Heat > HeatThreshold ? HeatThreshold : HeatThreshold - block->Heat;
+            if (executed >= executions)
             {
-                offsets.Add(block->Offset);
+                warm[block->Offset] = executed;
             }
         }
 
-        return offsets;
+        return warm;
     }
 
     /// <summary>The block that starts at a physical address, if it is decoded.</summary>
@@ -263,8 +286,24 @@ internal sealed unsafe class CodeCache : IDisposable
         return block;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private JumpEntry* Jump(ulong key) => _jumps + ((key >> 1 ^ key >> 12) & (JumpEntryCount - 1));
+
+    /// <summary>Low bits of the virtual page number: what <see cref="_jumpPages"/> has a bit for.</summary>
+    private static ulong JumpPage(ulong address) => address >> 12 & (JumpPageCount - 1);
+
+    private void ClearJumps()
+    {
+        for (int i = 0; i < JumpEntryCount; i++)
+        {
+            _jumps[i].Key = ulong.MaxValue;
+        }
+
+        Array.Clear(_jumpPages);
+    }
+
     private static int Bucket(int page, int offset) =>
-        (int)((uint)page * 0x9e3779b1u >> 17 ^ (uint)offset >> 1) & (BucketCount - 1);
+        (int)((uint)page * 0x9e3779b1u >> 15 ^ (uint)offset >> 1) & (BucketCount - 1);
 
     private CodeBlock* Build(ulong pc, int page, int offset)
     {

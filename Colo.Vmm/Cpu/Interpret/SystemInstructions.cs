@@ -73,7 +73,7 @@ internal sealed unsafe class SystemInstructions(
             return Illegal();
         }
 
-        FenceVma(raw >> 15 & 31);
+        FenceVma(raw >> 15 & 31, raw >> 20 & 31);
         context->Pc += (ulong)length;
         return SlowResult.Left;
     }
@@ -97,12 +97,20 @@ internal sealed unsafe class SystemInstructions(
         return SlowResult.Trapped;
     }
 
-    private void FenceVma(uint rs1)
+    private void FenceVma(uint rs1, uint rs2)
     {
         if (rs1 == 0)
         {
-            mmu.FlushTranslated();
-            code.FlushJumps();
+            if (rs2 == 0)
+            {
+                mmu.FlushTranslated();
+                code.FlushJumps();
+            }
+            else
+            {
+                code.AddressSpaceChanged();
+            }
+
             return;
         }
 

@@ -18,6 +18,7 @@ public sealed class FailoverControllerTests
         new CheckpointOptions(), new ResyncOptions());
 
     private EffectList _effects = new();
+    private Instant _now = Instant.Zero;
 
     [Fact]
     public void The_first_host_creates_the_record_and_boots()
@@ -169,6 +170,48 @@ public sealed class FailoverControllerTests
         Assert.Contains(_effects, effect => effect is Effect.ConnectReplication { AsPrimary: false });
     }
 
+    [Fact]
+    public void A_joiner_that_fails_again_and_again_is_left_alone_for_longer_and_longer()
+    {
+        BecomeSolo();
+        Say(new JoinOffer(B, Term.Zero, default));
+        var waited = new List<double>();
+        for (int attempt = 0; attempt < 8; attempt++)
+        {
+            Instant failed = _now;
+            Say(new ResyncFailed(B, "no room"));
+            Assert.Equal(FailoverState.Solo, _host.Failover.State);
+            Assert.Contains("no room", _host.Status.WaitsFor, StringComparison.Ordinal);
+            while (_host.Failover.State == FailoverState.Solo)
+            {
+                _now += TimeSpan.FromSeconds(0.5);
+                Say(new JoinOffer(B, Term.Zero, default));
+            }
+
+            waited.Add((_now - failed).TotalSeconds);
+        }
+
+        Assert.Equal([1, 2, 4, 8, 16, 30, 30, 30], waited);
+    }
+
+    [Fact]
+    public void The_operator_and_a_new_life_of_the_joiner_end_the_wait()
+    {
+        BecomeSolo();
+        Say(new JoinOffer(B, Term.Zero, default));
+        Say(new ResyncFailed(B, "no room"));
+        Say(new JoinOffer(B, Term.Zero, default));
+        Assert.Equal(FailoverState.Solo, _host.Failover.State);
+
+        Say(new ProtectCommand(new CommandId("now")));
+        Say(new JoinOffer(B, Term.Zero, default));
+        Assert.Equal(FailoverState.SoloFilling, _host.Failover.State);
+
+        Say(new ResyncFailed(B, "no room"));
+        Say(new JoinOffer(B with { Incarnation = new Incarnation(2) }, Term.Zero, default));
+        Assert.Equal(FailoverState.SoloFilling, _host.Failover.State);
+    }
+
     private void BecomeSolo()
     {
         Say(new NodeStarted());
@@ -205,6 +248,6 @@ public sealed class FailoverControllerTests
     private void Say(Message message)
     {
         _effects = new EffectList();
-        _host.Decide(Instant.Zero, message, _effects);
+        _host.Decide(_now, message, _effects);
     }
 }

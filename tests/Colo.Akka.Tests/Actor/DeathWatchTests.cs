@@ -35,7 +35,7 @@ public sealed class DeathWatchTests : TestKit
     [Fact]
     public void Watching_a_path_where_nobody_ever_was_tells_that_existence_is_not_confirmed()
     {
-        var nobody = ((ExtendedActorSystem)Sys).Provider.ResolveActorRef(Sys.ActorOf<Silent>("x").Path.Parent / "nobody");
+        var nobody = ((ExtendedActorSystem)Sys).Provider.ResolveActorRef(Sys.ActorOf<Silent>("x").Path.Parent! / "nobody");
         Watch(nobody);
         Assert.False(ExpectTerminated(nobody, Limit).ExistenceConfirmed);
     }
@@ -127,7 +127,7 @@ public sealed class DeathWatchTests : TestKit
                 default:
                     Context.Stop(_watched!);
                     _watched!.GracefulStop(TimeSpan.FromSeconds(30)).Wait();
-                    Context.Unwatch(_watched);
+                    Context.Unwatch(_watched!);
                     report.Tell("unwatched");
                     break;
             }

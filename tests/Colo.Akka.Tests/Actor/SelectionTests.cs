@@ -131,6 +131,6 @@ public sealed class SelectionTests : TestKit
         public Member(IActorRef report) => report.Tell("up");
 
         protected override void OnReceive(object message) =>
-            Sender.Tell($"{Self.Path.Name}@{Self.Path.Parent.Name}");
+            Sender.Tell($"{Self.Path.Name}@{Self.Path.Parent!.Name}");
     }
 }

@@ -79,10 +79,4 @@ public class ConfigTests
         Assert.True(config.GetBoolean("akka.on"));
         Assert.Equal([1, 2], config.GetIntList("akka.list"));
     }
-
-    [Theory]
-    [InlineData("Akka.Configuration.Remote.conf", "akka.remote.dot-netty.tcp.port", "2552")]
-    [InlineData("Akka.Configuration.Cluster.conf", "akka.cluster.failure-detector.threshold", "8.0")]
-    public void Reference_configurations_are_embedded(string resource, string path, string expected) =>
-        Assert.Equal(expected, ConfigurationFactory.FromResource(resource).GetString(path));
 }

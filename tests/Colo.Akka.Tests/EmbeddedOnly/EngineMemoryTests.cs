@@ -7,6 +7,7 @@ namespace Colo.Akka.Tests.EmbeddedOnly;
 
 public sealed class EngineMemoryTests : TestKit
 {
+    private const int Rounds = 20;
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
     public EngineMemoryTests()
@@ -37,13 +38,13 @@ public sealed class EngineMemoryTests : TestKit
         var queue = new UnboundedMessageQueue();
         var message = new object();
         Fill(queue, message, 64);
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 1_000; i++)
+        Assert.Equal(0, LeastAllocated(() =>
         {
-            Fill(queue, message, 64);
-        }
-
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+            for (var i = 0; i < 1_000; i++)
+            {
+                Fill(queue, message, 64);
+            }
+        }));
     }
 
     [Fact]
@@ -53,10 +54,10 @@ public sealed class EngineMemoryTests : TestKit
         using var go = new SemaphoreSlim(0);
         var actor = Sys.ActorOf(Props.Create(() => new Gatekeeper(entered, go)).WithDispatcher("akka.test-pinned"));
         var message = new object();
-        long allocated = -1;
 
         // The first rounds give the queue its size; a pinned thread holds the mailbox while this thread tells.
-        for (var round = 0; round < 4; round++)
+        var least = long.MaxValue;
+        for (var round = 0; round < Rounds && least > 0; round++)
         {
             actor.Tell(Gatekeeper.Wait, ActorRefs.NoSender);
             Assert.True(entered.Wait(Limit));
@@ -66,14 +67,14 @@ public sealed class EngineMemoryTests : TestKit
                 actor.Tell(message, ActorRefs.NoSender);
             }
 
-            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
             go.Release();
             actor.Tell(Gatekeeper.Wait, ActorRefs.NoSender);
             Assert.True(entered.Wait(Limit));
             go.Release();
         }
 
-        Assert.Equal(0, allocated);
+        Assert.Equal(0, least);
     }
 
     [Fact]
@@ -117,6 +118,21 @@ public sealed class EngineMemoryTests : TestKit
         var provider = (LocalActorRefProvider)((ExtendedActorSystem)Sys).Provider;
         Assert.Equal(0, provider.TempActorCount);
         Assert.Equal(0, wheel.WaitingCount);
+    }
+
+    /// <summary>Bytes of the round that allocated least. What allocates with each message does so in every round; what the
+    /// runtime does once (a method compiled anew, a cache filled) is in some and must not decide.</summary>
+    private static long LeastAllocated(Action round)
+    {
+        var least = long.MaxValue;
+        for (var i = 0; i < Rounds && least > 0; i++)
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            round();
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+        }
+
+        return least;
     }
 
     private static void Fill(UnboundedMessageQueue queue, object message, int count)

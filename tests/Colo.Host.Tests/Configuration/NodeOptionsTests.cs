@@ -140,6 +140,31 @@ public sealed class NodeOptionsTests
     }
 
     [Fact]
+    public void A_file_that_cannot_be_read_names_file_line_column_and_what_was_expected()
+    {
+        string folder = Directory.CreateTempSubdirectory("colo-conf").FullName;
+        try
+        {
+            File.WriteAllText(Path.Combine(folder, "vms.conf"), "colo.vms.web {\n  guest = \"debian\n}\n");
+            File.WriteAllText(Path.Combine(folder, "node.conf"), "colo.arbiter { kind = none }\n\ninclude \"vms.conf\"\n");
+
+            ConfigurationLoader loader = ConfigurationLoader.Load(Path.Combine(folder, "node.conf"), new Dictionary<string, string>());
+
+            ConfigurationError error = Assert.Single(loader.Errors);
+#if AKKA_EMBEDDED
+            Assert.EndsWith("vms.conf:2:11", error.Place, StringComparison.Ordinal);
+            Assert.StartsWith("expected a closing", error.Problem, StringComparison.Ordinal);
+#else
+            Assert.Contains(".conf", error.Place, StringComparison.Ordinal);
+#endif
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
     public void A_missing_file_is_an_error_and_no_exception()
     {
         ConfigurationLoader loader = ConfigurationLoader.Load("/nowhere/node.conf", new Dictionary<string, string>());

@@ -31,12 +31,70 @@ public sealed class DirtyBitmapTests
     }
 
     [Fact]
-    public void A_file_of_a_running_pair_is_all_dirty_after_a_restart()
+    public void A_file_of_a_running_pair_names_what_was_under_way_and_with_whom()
     {
         var file = new LossyFile(1);
         var bitmap = Clean(file);
+        Assert.Equal(BlockStatus.Ok, bitmap.Adopt(new DiskSession(7, 2)));
         Assert.Equal(BlockStatus.Ok, bitmap.EndRecording());
-        Assert.Equal(Size, DirtyBitmap.Open(file, Size, 0).DirtyBytes);
+        Assert.Equal(BlockStatus.Ok, bitmap.Pin(5 * 65536, 512));
+        file.Crash();
+        var again = DirtyBitmap.Open(file, Size, 0);
+        Assert.Equal(new DiskSession(7, 2), again.Session);
+        Assert.Equal(5, again.NextDirty(0));
+        Assert.Equal(-1, again.NextDirty(6));
+    }
+
+    [Fact]
+    public void A_follower_names_nothing_until_it_takes_over()
+    {
+        var file = new LossyFile(1);
+        var bitmap = DirtyBitmap.Open(file, Size, 0);
+        Assert.Equal(BlockStatus.Ok, bitmap.Follow(new DiskSession(7, 3)));
+        file.Crash();
+        bitmap = DirtyBitmap.Open(file, Size, 0);
+        Assert.True(bitmap.IsFollowing);
+        Assert.Equal(0, bitmap.DirtyBytes);
+        Assert.Equal(BlockStatus.Ok, bitmap.Mark(65536, 512));
+        Assert.Equal(BlockStatus.Ok, bitmap.BeginRecording());
+        Assert.Equal(BlockStatus.Ok, bitmap.Mark(9 * 65536, 512));
+        file.Crash();
+        var again = DirtyBitmap.Open(file, Size, 0);
+        Assert.Equal(new DiskSession(7, 3), again.Session);
+        Assert.Equal(2 * 65536, again.DirtyBytes);
+    }
+
+    [Fact]
+    public void A_disk_that_is_in_step_with_nobody_is_all_dirty()
+    {
+        var file = new LossyFile(1);
+        Assert.Equal(BlockStatus.Ok, Clean(file).Adopt(new DiskSession(7, 1)));
+        Assert.Equal(BlockStatus.Ok, DirtyBitmap.Open(file, Size, 0).Forget());
+        var again = DirtyBitmap.Open(file, Size, 0);
+        Assert.False(again.Session.IsKnown);
+        Assert.Equal(Size, again.DirtyBytes);
+    }
+
+    [Fact]
+    public void Few_pins_stay_and_of_many_those_that_are_under_way()
+    {
+        const long many = 4000L * 65536;
+        var file = new LossyFile(1);
+        var bitmap = DirtyBitmap.Open(file, many, 0);
+        Assert.Equal(BlockStatus.Ok, bitmap.Follow(new DiskSession(1, 1)));
+        Assert.Equal(BlockStatus.Ok, bitmap.EndRecording());
+        Assert.Equal(BlockStatus.Ok, bitmap.Pin(0, 100 * 65536));
+        bitmap.Unpin([]);
+        Assert.Equal(BlockStatus.Ok, bitmap.Persist());
+        Assert.Equal(100 * 65536, DirtyBitmap.Open(file, many, 0).DirtyBytes);
+
+        Assert.Equal(BlockStatus.Ok, bitmap.Pin(0, 2000 * 65536));
+        bitmap.Unpin([0b1000]);
+        Assert.Equal(BlockStatus.Ok, bitmap.Persist());
+        file.Crash();
+        var again = DirtyBitmap.Open(file, many, 0);
+        Assert.Equal(65536, again.DirtyBytes);
+        Assert.Equal(3, again.NextDirty(0));
     }
 
     [Fact]

@@ -35,6 +35,12 @@ public sealed class DiskGoldenTests
         _ = sender.HashAsync(0, 0x10000, new byte[32]).AsTask();
         Frame(pair.Far, 0, "43444C4B 01 07 0000 0500000000000000 0A00000000000000 "
             + "C501000000000000 0000000000000000 0000010000000000 00000000 00000000 00000000 008EC30C");
+        _ = sender.AskStateAsync(0, DiskSize, new byte[17]).AsTask();
+        Frame(pair.Far, 0, "43444C4B 01 0B 0000 0500000000000000 0A00000000000000 "
+            + "0502000000000000 0000000000000000 0000030000000000 00000000 00000000 00000000 B37FBC87");
+        _ = sender.AdoptAsync(2).AsTask();
+        Frame(pair.Far, 0, "43444C4B 01 0D 0000 0500000000000000 0A00000000000000 "
+            + "4502000000000000 0200000000000000 0000000000000000 00000000 00000000 00000000 317FCDC9");
     }
 
     [Fact]
@@ -68,14 +74,16 @@ public sealed class DiskGoldenTests
             bitmap.Clear(bit);
         }
 
-        Assert.Equal(BlockStatus.Ok, bitmap.BeginRecording());
+        Assert.Equal(BlockStatus.Ok, bitmap.Adopt(new DiskSession(5, 2)));
         Assert.Equal(BlockStatus.Ok, bitmap.Mark(DirtyBitmap.Granularity, 512));
         Assert.Equal(BlockStatus.Ok, bitmap.Mark(66L * DirtyBitmap.Granularity, DirtyBitmap.Granularity));
         var bytes = file.Snapshot();
         Assert.Equal(2 * 4096, bytes.Length);
-        GoldenBytes.Equal("434F4C4F424D4150 01000000 01000000 0000460000000000 00000100", bytes.AsSpan(0, 28));
-        GoldenBytes.Zeroes(bytes.AsSpan(28, 480));
-        GoldenBytes.Equal("AEE34DD4", bytes.AsSpan(508, 4));
+        GoldenBytes.Equal("434F4C4F424D4150 02000000 01000000 0000460000000000 00000100", bytes.AsSpan(0, 28));
+        GoldenBytes.Zeroes(bytes.AsSpan(28, 4));
+        GoldenBytes.Equal("0500000000000000 0200000000000000", bytes.AsSpan(32, 16));
+        GoldenBytes.Zeroes(bytes.AsSpan(48, 460));
+        GoldenBytes.Equal("F69D7E48", bytes.AsSpan(508, 4));
         GoldenBytes.Zeroes(bytes.AsSpan(512, 4096 - 512));
         GoldenBytes.Equal("43444250 00000000 0000000000000000 0200000000000000 0400000000000000", bytes.AsSpan(4096, 32));
         GoldenBytes.Zeroes(bytes.AsSpan(4096 + 32, 4092 - 32));
@@ -131,7 +139,8 @@ public sealed class DiskGoldenTests
     public void Numbers_of_types_and_states_stay()
     {
         Assert.Equal(
-            "None=0 Hello=1 Write=2 WriteZeroes=3 Barrier=4 Flush=5 Original=6 HashQuery=7 Ack=8 Hashes=9 Failure=10",
+            "None=0 Hello=1 Write=2 WriteZeroes=3 Barrier=4 Flush=5 Original=6 HashQuery=7 Ack=8 Hashes=9 Failure=10 "
+            + "StateQuery=11 State=12 Adopt=13",
             string.Join(' ', Enum.GetValues<DiskLinkType>().Select(t => $"{t}={(int)t}")));
         Assert.Equal(
             "Unknown=0 Running=1 Merging=2 Merged=3 Stopped=4",

@@ -26,9 +26,9 @@ internal sealed class LinkPair : IDisposable
 
     public NetworkStream Far { get; }
 
-    public DiskLinkReceiver Receive(DiskBuffer buffer, ulong term, bool shared = false)
+    public DiskLinkReceiver Receive(DiskBuffer buffer, ulong term, bool shared = false, DirtyBitmap? bitmap = null)
     {
-        var receiver = new DiskLinkReceiver(Far, buffer, term, shared);
+        var receiver = new DiskLinkReceiver(Far, buffer, term, shared, bitmap);
         _receiver = new Thread(receiver.Run) { IsBackground = true };
         _receiver.Start();
         return receiver;

@@ -47,6 +47,22 @@ public sealed class BackgroundPrecopyTests
     }
 
     [Fact]
+    public void With_nothing_to_send_the_next_step_is_the_next_collection()
+    {
+        var time = new ManualTime();
+        using var pair = new CheckpointPair(time: time);
+        pair.StartAsReplica();
+        var precopy = new BackgroundPrecopy(pair.Sender, s_options);
+        for (var i = 0; i < 3; i++)
+        {
+            var step = precopy.Step(new CheckpointStamp(5, 1), default);
+            Assert.Equal(0, step.SentPages);
+            Assert.Equal(s_options.CollectInterval, step.Delay);
+            time.Advance(step.Delay);
+        }
+    }
+
+    [Fact]
     public void The_rate_is_kept_over_time()
     {
         var time = new ManualTime();

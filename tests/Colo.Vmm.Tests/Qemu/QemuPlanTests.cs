@@ -34,7 +34,11 @@ public sealed class QemuPlanTests
         ["target"] = QemuPlans.PrepareTarget(Guest, Folder, V7),
         ["copy"] = QemuPlans.CopyDisks(Guest, Folder, Settings, 3, incremental: false),
         ["attach"] = QemuPlans.AttachDisks(Guest, 3),
-        ["channels"] = QemuPlans.AddChannels(Guest, Folder),
+        ["channels"] = QemuNetPlans.AddChannels(Guest, Folder),
+        ["periodic"] = QemuPlans.StartColo(Guest, Folder, V7, Settings with { Compare = false }, 3, hasRewriter: false),
+        ["checkpoint"] = QemuNetPlans.Checkpoint(Guest, Settings with { Compare = false }),
+        ["stop comparing"] = QemuNetPlans.StopComparing(Guest, Settings with { Compare = false }),
+        ["start comparing"] = QemuNetPlans.StartComparing(Guest, Settings, hasComparer: false, hasRewriter: true),
         ["colo"] = QemuPlans.StartColo(Guest, Folder, V7, Settings, 3, hasRewriter: true),
     };
 
@@ -64,7 +68,8 @@ public sealed class QemuPlanTests
             ],
             Commands(plan));
         string[] filters = [.. plan.Steps.Where(step => step.Arguments?["netdev"] is not null).Select(step => step.Arguments!.ToJsonString())];
-        Assert.All(filters[..3], filter => Assert.Contains("\"position\":\"id=rew0\",\"insert\":\"before\"", filter, StringComparison.Ordinal));
+        Assert.Contains("\"position\":\"head\"", filters[0], StringComparison.Ordinal);
+        Assert.All(filters[1..3], filter => Assert.Contains("\"position\":\"id=rew0\",\"insert\":\"before\"", filter, StringComparison.Ordinal));
         Assert.All(filters[..3], filter => Assert.DoesNotContain("vnet_hdr_support", filter, StringComparison.Ordinal));
         Assert.All(filters[3..], filter => Assert.Contains("\"vnet_hdr_support\":true", filter, StringComparison.Ordinal));
     }
@@ -72,7 +77,71 @@ public sealed class QemuPlanTests
     [Fact]
     public void A_first_primary_has_no_rewriter_to_stand_before() => Assert.DoesNotContain(
         QemuPlans.StartColo(Guest, Folder, V7, Settings, 1, hasRewriter: false).Steps,
-        step => step.Arguments?.ContainsKey("position") == true);
+        step => step.Arguments?.ContainsKey("insert") == true);
+
+    [Fact]
+    public void Without_comparing_there_is_no_comparer_and_two_buffers_stand_next_to_the_TAP()
+    {
+        QemuPlan plan = QemuPlans.StartColo(Guest, Folder, V7, Settings with { Compare = false }, 1, hasRewriter: true);
+
+        Assert.Equal(
+            ["bufB0 at head", "bufA0 at id=bufB0", "bufB1 at head", "bufA1 at id=bufB1"],
+            plan.Steps.Where(step => step.Command == "object-add").Select(step => $"{step.Arguments!["id"]} at {step.Arguments["position"]}"));
+        Assert.All(plan.Steps.Where(step => step.Command == "object-add"), step => Assert.Equal("filter-buffer", step.Arguments!["qom-type"]!.GetValue<string>()));
+        Assert.Equal(uint.MaxValue, plan.Steps.Single(step => step.Command == "migrate-set-parameters").Arguments!["x-checkpoint-delay"]!.GetValue<long>());
+    }
+
+    [Fact]
+    public void A_buffer_is_emptied_into_the_LAN_only_after_the_checkpoint_that_began_after_it_was_filled()
+    {
+        QemuDefinition guest = Guest with { Nics = [Guest.Nics[0]] };
+        QemuPlan plan = QemuNetPlans.Checkpoint(guest, Settings with { Compare = false });
+
+        Assert.Equal(
+            ["/objects/bufA0 off", "/objects/bufA0 on", "checkpoint", "/objects/bufB0 off", "/objects/bufB0 on"],
+            plan.Steps.Select(step => step.Command == "qom-set" ? $"{step.Arguments!["path"]} {step.Arguments["value"]}" : "checkpoint"));
+        var run = new QemuPlanRun(plan);
+        run.Begin();
+        run.OnReply(Empty);
+        Assert.Null(run.OnEvent(Event("RESUME", "{}"))); // of a checkpoint that began before the buffer was filled
+        run.OnReply(Empty);
+        Assert.IsType<QemuMove.Wait>(run.OnReply(Empty));
+        Assert.Equal("qom-set", Assert.IsType<QemuMove.Send>(run.OnEvent(Event("RESUME", "{}"))).Step.Command);
+    }
+
+    [Fact]
+    public void Nothing_is_emptied_into_the_LAN_when_COLO_ends_in_the_checkpoint()
+    {
+        QemuPlan plan = QemuNetPlans.Checkpoint(Guest, Settings with { Compare = false });
+        var run = new QemuPlanRun(plan);
+        QemuMove move = run.Begin();
+        while (move is QemuMove.Send)
+        {
+            move = run.OnReply(Empty);
+        }
+
+        Assert.IsType<QemuMove.Wait>(move);
+        Assert.Equal("COLO ended", Assert.IsType<QemuMove.RolledBack>(run.OnEvent(Event("COLO_EXIT", """{"mode":"primary","reason":"error"}"""))).Reason);
+    }
+
+    [Theory]
+    [InlineData(false, "object-add:cmp0")]
+    [InlineData(true, null)]
+    public void A_change_of_the_mode_leaves_no_moment_without_a_gate(bool hasComparer, string? comparer)
+    {
+        string[] compare = Named(QemuNetPlans.StartComparing(Guest, Settings, hasComparer, hasRewriter: true));
+        string[] periodic = Named(QemuNetPlans.StopComparing(Guest, Settings with { Compare = false }));
+
+        Assert.Equal(comparer, compare.FirstOrDefault(step => step == "object-add:cmp0"));
+        Assert.True(Array.IndexOf(compare, "object-add:own0") < Array.IndexOf(compare, "migrate-set-parameters"));
+        Assert.True(Array.IndexOf(compare, "migrate-set-parameters") < Array.IndexOf(compare, "object-del:bufA0"));
+        Assert.True(Array.IndexOf(compare, "object-del:bufA0") < Array.IndexOf(compare, "object-del:bufB0"));
+        Assert.True(Array.IndexOf(periodic, "object-add:bufA0") < Array.IndexOf(periodic, "object-del:own0"));
+        Assert.Equal("migrate-set-parameters", periodic[^1]);
+
+        static string[] Named(QemuPlan plan) =>
+            [.. plan.Steps.Select(step => step.Arguments?["id"] is { } id ? $"{step.Command}:{id}" : step.Command)];
+    }
 
     [Fact]
     public void The_links_are_cut_before_the_heartbeat_is_called_lost()
@@ -203,6 +272,7 @@ public sealed class QemuPlanTests
                     break;
                 case QemuMove.Wait:
                     move = run.OnEvent(Event("MIGRATION", """{"status":"colo"}"""))
+                        ?? run.OnEvent(Event("RESUME", "{}"))
                         ?? run.OnEvent(Event("JOB_STATUS_CHANGE", """{"id":"resync0","status":"null"}"""))
                         ?? run.OnEvent(Event("JOB_STATUS_CHANGE", """{"id":"resync1","status":"null"}"""))!;
                     break;

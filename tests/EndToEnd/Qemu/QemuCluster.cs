@@ -17,6 +17,7 @@ internal sealed class QemuCluster : IDisposable
 {
     public const string Vm = "small";
     public const string GuestAddress = "10.88.0.2";
+    public const string GuestMac = "52:54:00:88:00:02";
     private const int DataPort = 7450;
     private const int ManagementPort = 7550;
     private static readonly TimeSpan Hang = TimeSpan.FromMinutes(3);
@@ -266,7 +267,7 @@ internal sealed class QemuCluster : IDisposable
               memory = 16MiB
               nodes = [node-0, node-1]
               disks = [{ path = "{{ImageOf(node)}}", device = ide-hd }]
-              nics = [{{(_hasCard ? $"{{ model = \"rtl8139,romfile=\", bridge = br0, tap = tap-{node}, mac = \"52:54:00:88:00:02\" }}" : "")}}]
+              nics = [{{(_hasCard ? $"{{ model = \"rtl8139,romfile=\", bridge = br0, tap = tap-{node}, mac = \"{GuestMac}\" }}" : "")}}]
               checkpoint { period = 400ms }
               qemu { cpu = qemu64, hang-timeout = 30s }
               {{keys}}

@@ -10,6 +10,7 @@ namespace Colo.Akka.Tests.EmbeddedOnly.Simulation;
 public sealed class ClusterSimulationTests(ITestOutputHelper output)
 {
     private const int Seeds = 40;
+    private const int SeedsOfSizes = 2;
 
     private static readonly NetworkPolicy Bad = new()
     {
@@ -48,6 +49,29 @@ public sealed class ClusterSimulationTests(ITestOutputHelper output)
         world.RunFor(TimeSpan.FromSeconds(30));
         Assert.All(rest, node => Assert.Equal(2, ClusterScenarios.State(node).Members.Count));
     });
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(7)]
+    [InlineData(16)]
+    public void From_two_to_sixteen_nodes_all_come_up_and_after_a_cut_the_larger_side_goes_on(int count) =>
+        SimulationSeeds.Check(output, SeedsOfSizes, world =>
+        {
+            var nodes = ClusterScenarios.Form(world, count);
+            Assert.Single(nodes.Select(node => ClusterScenarios.State(node).Leader).Distinct());
+
+            // Of two, the one with the lowest address is the majority, and that is the first.
+            var (larger, smaller) = (nodes.Take((count / 2) + (count % 2)).ToList(), nodes.Skip((count / 2) + (count % 2)).ToList());
+            if (count > 2 && count % 2 == 0)
+            {
+                larger.Add(smaller[0]);
+                smaller.RemoveAt(0);
+            }
+
+            world.Network.Partition(smaller, larger);
+            world.Await("the end of the smaller side", () => smaller.All(ClusterScenarios.HasEnded), ClusterScenarios.Limit);
+            ClusterScenarios.AwaitMembers(world, larger, larger.Count);
+        });
 
     [Fact]
     public void Lease_majority_leaves_exactly_the_side_that_has_the_lease() => SimulationSeeds.Check(output, Seeds, world =>

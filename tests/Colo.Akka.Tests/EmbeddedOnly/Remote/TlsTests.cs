@@ -2,8 +2,9 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Akka.Actor;
+using Colo.Akka.Tests.Remote;
 
-namespace Colo.Akka.Tests.Remote;
+namespace Colo.Akka.Tests.EmbeddedOnly.Remote;
 
 public sealed class TlsTests : IDisposable
 {
