@@ -17,6 +17,7 @@ internal sealed class RedirectorFilter : NetFilter, IReplicationPart
     private readonly SocketChardev? _input;
     private readonly SocketChardev? _output;
     private readonly ChardevFrontend _user;
+    private readonly ChardevFrontend _inputUser;
     private readonly ManualResetEventSlim _wait = new();
     private volatile bool _isHeld;
     private long _lost;
@@ -42,8 +43,6 @@ internal sealed class RedirectorFilter : NetFilter, IReplicationPart
             throw;
         }
     }
-
-    private readonly ChardevFrontend _inputUser;
 
     public override IReadOnlyDictionary<string, object> Properties =>
         new Dictionary<string, object>(base.Properties)

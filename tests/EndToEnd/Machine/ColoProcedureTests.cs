@@ -197,7 +197,7 @@ public sealed class ColoProcedureTests : IDisposable
     {
         JsonElement answer = await SayAsync(primary, $$"""
             {"execute": "human-monitor-command",
-            "arguments": {"command-line": "{{DriveAdd}}"}}
+            "arguments": {"command-line": "{{DriveAdd}}" } }
             """);
         Assert.Equal("", answer.GetString());
         await SayAsync(primary, """
