@@ -91,6 +91,18 @@ public sealed class PartsNetworkTests : IDisposable
     }
 
     [Fact]
+    public void Machine_that_ends_lets_nothing_go_that_waits()
+    {
+        _rig.WirePrimary();
+        Assert.Null(_rig.Hooks.Begin(ReplicationRole.Primary));
+        Commit();
+        _rig.Card.Send(Answer(1));
+        WaitForComparer(1);
+        _rig.Parts.Dispose();
+        Assert.Equal(0, _rig.Network.Count);
+    }
+
+    [Fact]
     public void Secondary_hears_its_primary_alone_and_answers_to_nobody_else()
     {
         _rig.WireSecondary();

@@ -15,7 +15,8 @@ public sealed class ColoProcedureTests : IDisposable
 {
     private const int DiskBytes = 8 << 20;
     private const int BlockBytes = 4096;
-    private const int DownloadBytes = 600_000;
+    private const int DownloadBytes = 1_500_000;
+    private const int PartBytes = 75_000;
     private const string DriveAdd = "drive_add -n buddy driver=replication,mode=primary,file.driver=nbd,"
         + "file.host=127.0.0.2,file.port=9999,file.export=parent0,node-name=replication0";
 
@@ -66,12 +67,12 @@ public sealed class ColoProcedureTests : IDisposable
         first.Console.WaitFor("~ # ", DebianGuest.BootLimit);
         using SteadyDownload download = _network.Run(() => new SteadyDownload(DownloadBytes, VmProcess.Hang));
         WriteBlock(first, image, 1);
-        download.Read(DownloadBytes / 8);
+        download.Read(PartBytes);
 
         await ReadUntilMatchedAsync(first, download);
         second.Kill();
         await SecondaryLostAsync(first);
-        download.Read(DownloadBytes / 8);
+        download.Read(PartBytes);
         WriteBlock(first, image, 2);
 
         File.WriteAllBytes(Image("third"), new byte[DiskBytes]);
@@ -79,13 +80,13 @@ public sealed class ColoProcedureTests : IDisposable
         await PrepareSecondaryAsync(third);
         await ResumeAsync(first, third, "");
         WriteBlock(first, image, 3);
-        download.Read(DownloadBytes / 8);
+        download.Read(PartBytes);
 
         await ReadUntilMatchedAsync(first, download);
         third.WaitForEvent("RESUME", third.CountEvents("RESUME") + 2);
         first.Kill();
         await PrimaryLostAsync(third);
-        download.Read(DownloadBytes / 8);
+        download.Read(PartBytes);
         WriteBlock(third, image, 4);
 
         File.WriteAllBytes(Image("fourth"), new byte[DiskBytes]);
@@ -93,7 +94,7 @@ public sealed class ColoProcedureTests : IDisposable
         await PrepareSecondaryAsync(fourth);
         await ResumeAsync(third, fourth, "\"insert\": \"before\", \"position\": \"id=rew0\", ");
         WriteBlock(third, image, 5);
-        download.Read(DownloadBytes / 8);
+        download.Read(PartBytes);
 
         await ReadUntilMatchedAsync(third, download);
         // A connection of before is translated by the rewriters of both now; it outlives the second primary as well.
@@ -112,7 +113,7 @@ public sealed class ColoProcedureTests : IDisposable
     private static async Task ReadUntilMatchedAsync(VmProcess primary, SteadyDownload download)
     {
         long matched = 0;
-        for (int i = 0; i < 20 && matched == 0; i++)
+        for (int i = 0; i < 100 && matched == 0; i++)
         {
             download.Read(4096);
             matched = (await AskComparerAsync(primary, "x-matched")).GetInt64();
@@ -164,7 +165,7 @@ public sealed class ColoProcedureTests : IDisposable
         "--object", "filter-redirector,netdev=hn0,id=redire1,queue=rx,outdev=compare0",
         "--object", "iothread,id=iothread1",
         "--object", "colo-compare,id=comp0,primary_in=compare0-0,secondary_in=compare1,outdev=compare_out0,"
-            + "iothread=iothread1,compare_timeout=1000",
+            + "iothread=iothread1,compare_timeout=10000",
         "--disk", $"file={Image(name)},id=colo-disk0", "-S");
 
     private VmProcess StartSecondary(string name, string tap) => Start(
@@ -296,7 +297,7 @@ public sealed class ColoProcedureTests : IDisposable
         await SayAsync(primary, """
             {"execute": "object-add", "arguments":{ "qom-type": "colo-compare", "id": "comp0",
             "primary_in": "compare0-0", "secondary_in": "compare1", "outdev": "compare_out0",
-            "iothread": "iothread1", "compare_timeout": 1000 } }
+            "iothread": "iothread1", "compare_timeout": 10000 } }
             """);
         await ProtectAsync(primary, secondary);
     }
