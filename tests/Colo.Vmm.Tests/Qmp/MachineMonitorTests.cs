@@ -95,7 +95,8 @@ public sealed class MachineMonitorTests : IDisposable
     [Fact]
     public void Commands_and_disks_are_listed_own_ones_too()
     {
-        IEnumerable<string> names = Say("query-commands").EnumerateArray().Select(c => c.GetProperty("name").GetString()!);
+        IEnumerable<string> names = Say("query-commands").EnumerateArray()
+            .Select(c => c.GetProperty("name").GetString()!);
         Assert.Contains("system_reset", names);
         Assert.Contains("x-own", names);
         Say("x-own");

@@ -8,6 +8,9 @@ namespace Colo.Vmm.Tests.Qmp;
 public sealed class PartsDiskTests : IDisposable
 {
     private const int Size = 4 << 20;
+    private const string DriveAdd = "drive_add -n buddy driver=replication,mode=primary,file.driver=nbd,"
+        + "file.export=parent0,node-name=replication0";
+
     private readonly string _folder = Directory.CreateTempSubdirectory("colo-parts").FullName;
     private readonly PartsRig _primary;
     private readonly PartsRig _secondary;
@@ -23,8 +26,12 @@ public sealed class PartsDiskTests : IDisposable
         File.WriteAllBytes(Image("primary"), _content);
         File.WriteAllBytes(Image("secondary"), new byte[Size]);
         _disk = _primary.Parts.AddDisk("colo-disk0", null, new RawFileDevice(Image("primary")));
-        _replica = _secondary.Parts.AddSecondaryDisk("colo-disk0", "parent0", Image("secondary"), Image("buffer"), 1 << 20);
-        _secondary.Say($$$"""{"execute": "nbd-server-start", "arguments": {"addr": {"type": "unix", "data": {"path": "{{{_folder}}}/nbd" } } } }""");
+        _replica = _secondary.Parts.AddSecondaryDisk(
+            "colo-disk0", "parent0", Image("secondary"), Image("buffer"), memoryBytes: 1 << 20);
+        _secondary.Say($$$"""
+            {"execute": "nbd-server-start", "arguments": {"addr": {"type": "unix",
+            "data": {"path": "{{{_folder}}}/nbd" } } } }
+            """);
         _secondary.Say("""{"execute": "nbd-server-add", "arguments": {"device": "parent0", "writable": true}}""");
     }
 
@@ -88,8 +95,12 @@ public sealed class PartsDiskTests : IDisposable
         Write(_disk, 0, 0x77);
         Assert.Equal("replication0", (string)_primary.WaitForEvent("QUORUM_REPORT_BAD")["data"]!["node-name"]!);
         Assert.Contains("children.1", _primary.Hooks.Each(part => part.Check()));
-        Assert.Contains("in use", _primary.Refuse("""{"execute": "blockdev-del", "arguments": {"node-name": "replication0"}}""").Description);
-        _primary.Say("""{"execute": "x-blockdev-change", "arguments": {"parent": "colo-disk0", "child": "children.1"}}""");
+        Assert.Contains("in use", _primary.Refuse("""
+            {"execute": "blockdev-del", "arguments": {"node-name": "replication0"}}
+            """).Description);
+        _primary.Say("""
+            {"execute": "x-blockdev-change", "arguments": {"parent": "colo-disk0", "child": "children.1"}}
+            """);
         _primary.Say("""{"execute": "blockdev-del", "arguments": {"node-name": "replication0"}}""");
         Assert.Null(_primary.Hooks.Each(part => part.Check()));
         Assert.Equal(0x77, Read(_disk, 0));
@@ -109,9 +120,16 @@ public sealed class PartsDiskTests : IDisposable
     [Fact]
     public void Writable_export_of_a_disk_that_a_guest_has_is_refused()
     {
-        _primary.Say($$$"""{"execute": "nbd-server-start", "arguments": {"addr": {"type": "unix", "data": {"path": "{{{_folder}}}/own" } } } }""");
-        Assert.Contains("Conflicts", _primary.Refuse("""{"execute": "nbd-server-add", "arguments": {"device": "colo-disk0", "writable": true}}""").Description);
-        _primary.Say("""{"execute": "block-export-add", "arguments": {"type": "nbd", "id": "e0", "node-name": "colo-disk0"}}""");
+        _primary.Say($$$"""
+            {"execute": "nbd-server-start", "arguments": {"addr": {"type": "unix",
+            "data": {"path": "{{{_folder}}}/own" } } } }
+            """);
+        Assert.Contains("Conflicts", _primary.Refuse("""
+            {"execute": "nbd-server-add", "arguments": {"device": "colo-disk0", "writable": true}}
+            """).Description);
+        _primary.Say("""
+            {"execute": "block-export-add", "arguments": {"type": "nbd", "id": "e0", "node-name": "colo-disk0"}}
+            """);
         Assert.Equal("e0", (string)_primary.Say("""{"execute": "query-block-exports"}""").AsArray().Single()!["id"]!);
         _primary.Say("""{"execute": "block-export-del", "arguments": {"id": "e0"}}""");
     }
@@ -148,15 +166,24 @@ public sealed class PartsDiskTests : IDisposable
         _content.AsSpan(offset, 4096).Fill(value);
     }
 
-    private void StartMirror() => _primary.Say($$$"""{"execute": "drive-mirror", "arguments": {"device": "colo-disk0", "job-id": "resync", "target": "nbd+unix:///parent0?socket={{{_folder}}}/nbd", "mode": "existing", "format": "raw", "sync": "full"}}""");
+    private void StartMirror() => _primary.Say($$$"""
+        {"execute": "drive-mirror", "arguments": {"device": "colo-disk0", "job-id": "resync",
+        "target": "nbd+unix:///parent0?socket={{{_folder}}}/nbd", "mode": "existing", "format": "raw",
+        "sync": "full"}}
+        """);
 
     private void Attach()
     {
         StartMirror();
         _primary.WaitForEvent("BLOCK_JOB_READY");
         _primary.Say("""{"execute": "block-job-cancel", "arguments": {"device": "resync"}}""");
-        Assert.Equal("", (string)_primary.Say($$$"""{"execute": "human-monitor-command", "arguments": {"command-line": "drive_add -n buddy driver=replication,mode=primary,file.driver=nbd,file.path={{{_folder}}}/nbd,file.export=parent0,node-name=replication0"}}""")!);
-        _primary.Say("""{"execute": "x-blockdev-change", "arguments": {"parent": "colo-disk0", "node": "replication0"}}""");
+        Assert.Equal("", (string)_primary.Say($$$"""
+            {"execute": "human-monitor-command",
+            "arguments": {"command-line": "{{{DriveAdd}}},file.path={{{_folder}}}/nbd"}}
+            """)!);
+        _primary.Say("""
+            {"execute": "x-blockdev-change", "arguments": {"parent": "colo-disk0", "node": "replication0"}}
+            """);
     }
 
     /// <summary>COLO begins on both, by the first checkpoint.</summary>

@@ -72,16 +72,34 @@ public sealed class PartsNetworkTests : IDisposable
         _rig.Card.Send(Answer(1));
         WaitForComparer(1);
         Assert.Equal(0, _rig.Network.Count);
-        Assert.Contains("in use", _rig.Refuse("""{"execute": "object-del", "arguments": {"id": "iothread1"}}""").Description);
+        Assert.Contains("in use", _rig.Refuse("""
+            {"execute": "object-del", "arguments": {"id": "iothread1"}}
+            """).Description);
         _rig.Say("""{"execute": "object-del", "arguments": {"id": "comp0"}}""");
         Assert.Equal(Answer(1), _rig.Network.Wait(0));
         _rig.Say("""{"execute": "object-del", "arguments": {"id": "iothread1"}}""");
         // Nobody compares any more: the redirector's frames wait on their socket for the next comparer.
         _rig.Card.Send(Answer(2));
         _rig.Say("""{"execute": "object-add", "arguments": {"qom-type": "iothread", "id": "iothread1"}}""");
-        _rig.Say("""{"execute": "object-add", "arguments": {"qom-type": "colo-compare", "id": "comp0", "primary_in": "compare0-0", "secondary_in": "compare1", "outdev": "compare_out0", "iothread": "iothread1"}}""");
+        _rig.Say("""
+            {"execute": "object-add", "arguments": {"qom-type": "colo-compare", "id": "comp0",
+            "primary_in": "compare0-0", "secondary_in": "compare1", "outdev": "compare_out0",
+            "iothread": "iothread1"}}
+            """);
         Assert.Null(_rig.Hooks.End(ReplicationRole.Primary));
         Assert.Equal(Answer(2), _rig.Network.Wait(1));
+    }
+
+    [Fact]
+    public void Machine_that_ends_lets_nothing_go_that_waits()
+    {
+        _rig.WirePrimary();
+        Assert.Null(_rig.Hooks.Begin(ReplicationRole.Primary));
+        Commit();
+        _rig.Card.Send(Answer(1));
+        WaitForComparer(1);
+        _rig.Parts.Dispose();
+        Assert.Equal(0, _rig.Network.Count);
     }
 
     [Fact]
@@ -124,8 +142,12 @@ public sealed class PartsNetworkTests : IDisposable
         Assert.Equal(Answer(1), _rig.Network.Wait(announced));
         _rig.FromNetwork(Answer(2));
         Assert.Equal(Answer(2), _rig.Guest.Wait(0));
-        Assert.Equal("off", (string)_rig.Say("""{"execute": "qom-get", "arguments": {"path": "/objects/f1", "property": "status"}}""")!);
-        Assert.Equal("on", (string)_rig.Say("""{"execute": "qom-get", "arguments": {"path": "/objects/rew0", "property": "status"}}""")!);
+        Assert.Equal("off", (string)_rig.Say("""
+            {"execute": "qom-get", "arguments": {"path": "/objects/f1", "property": "status"}}
+            """)!);
+        Assert.Equal("on", (string)_rig.Say("""
+            {"execute": "qom-get", "arguments": {"path": "/objects/rew0", "property": "status"}}
+            """)!);
     }
 
     [Fact]
@@ -187,7 +209,10 @@ public sealed class PartsNetworkTests : IDisposable
             WaitForChardev(expected);
             _rig.FromNetwork(Answer(number));
             Assert.Equal(Answer(number++), got.Wait(0));
-            _rig.Say($$$"""{"execute": "qom-set", "arguments": {"path": "/objects/f{{{expected}}}", "property": "status", "value": "off"}}""");
+            _rig.Say($$$"""
+                {"execute": "qom-set", "arguments": {"path": "/objects/f{{{expected}}}", "property": "status",
+                "value": "off"}}
+                """);
         }
 
         _rig.FromNetwork(Answer(number));
@@ -197,14 +222,22 @@ public sealed class PartsNetworkTests : IDisposable
     [Fact]
     public void Buffer_filter_holds_frames_for_its_interval_or_until_it_goes()
     {
-        _rig.Say("""{"execute": "object-add", "arguments": {"qom-type": "filter-buffer", "id": "b0", "netdev": "hn0", "queue": "rx", "interval": 3600000000}}""");
+        _rig.Say("""
+            {"execute": "object-add", "arguments": {"qom-type": "filter-buffer", "id": "b0", "netdev": "hn0",
+            "queue": "rx", "interval": 3600000000}}
+            """);
         _rig.Card.Send(Answer(1));
         _rig.Card.Send(Answer(2));
         Assert.Equal(0, _rig.Network.Count);
-        _rig.Say("""{"execute": "qom-set", "arguments": {"path": "/objects/b0", "property": "interval", "value": 1000}}""");
+        _rig.Say("""
+            {"execute": "qom-set", "arguments": {"path": "/objects/b0", "property": "interval", "value": 1000}}
+            """);
         Assert.Equal(Answer(1), _rig.Network.Wait(0));
         Assert.Equal(Answer(2), _rig.Network.Wait(1));
-        _rig.Say("""{"execute": "qom-set", "arguments": {"path": "/objects/b0", "property": "interval", "value": 3600000000}}""");
+        _rig.Say("""
+            {"execute": "qom-set", "arguments": {"path": "/objects/b0", "property": "interval",
+            "value": 3600000000}}
+            """);
         _rig.Card.Send(Answer(3));
         _rig.Say("""{"execute": "object-del", "arguments": {"id": "b0"}}""");
         Assert.Equal(Answer(3), _rig.Network.Wait(2));
@@ -256,14 +289,17 @@ public sealed class PartsNetworkTests : IDisposable
 
     private void WaitForComparer(long frames) => Assert.True(
         SpinWait.SpinUntil(
-            () => (long)_rig.Say("""{"execute": "qom-get", "arguments": {"path": "/objects/comp0", "property": "x-primary-frames"}}""")! >= frames,
+            () => (long)_rig.Say("""
+                {"execute": "qom-get", "arguments": {"path": "/objects/comp0", "property": "x-primary-frames"}}
+                """)! >= frames,
             PartsRig.Hang),
         "the comparer did not get the frame");
 
     private void WaitForChardev(string id) => Assert.True(
         SpinWait.SpinUntil(
             () => _rig.Say("""{"execute": "query-chardev"}""").AsArray().Any(d =>
-                (string)d!["label"]! == id && !((string)d["filename"]!).StartsWith("disconnected:", StringComparison.Ordinal)),
+                (string)d!["label"]! == id
+                && !((string)d["filename"]!).StartsWith("disconnected:", StringComparison.Ordinal)),
             PartsRig.Hang),
         $"chardev {id} is not connected");
 }

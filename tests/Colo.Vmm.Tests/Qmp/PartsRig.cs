@@ -73,7 +73,7 @@ internal sealed class PartsRig : IDisposable
 
     public JsonObject WaitForEvent(string name)
     {
-        DateTime end = DateTime.UtcNow + Hang;
+        var waited = System.Diagnostics.Stopwatch.StartNew();
         lock (_events)
         {
             while (true)
@@ -83,7 +83,7 @@ internal sealed class PartsRig : IDisposable
                     return found;
                 }
 
-                TimeSpan left = end - DateTime.UtcNow;
+                TimeSpan left = Hang - waited.Elapsed;
                 Assert.True(left > TimeSpan.Zero && System.Threading.Monitor.Wait(_events, left),
                     $"no event {name}; there were {string.Join(", ", _events.Select(e => e.ToJsonString()))}");
             }
@@ -93,9 +93,9 @@ internal sealed class PartsRig : IDisposable
     /// <summary>The primary's side of the documented wiring.</summary>
     public void WirePrimary(string place = "")
     {
-        foreach (string text in (string[])["mirror0,server=on,wait=off", "compare1,server=on,wait=off", "compare0,server=on,wait=off", "compare_out,server=on,wait=off"])
+        foreach (string id in (string[])["mirror0", "compare1", "compare0", "compare_out"])
         {
-            Parts.AddChardev($"socket,id={text},path={Folder}/{text.Split(',')[0]}");
+            Parts.AddChardev($"socket,id={id},path={Folder}/{id},server=on,wait=off");
         }
 
         Parts.AddChardev($"socket,id=compare0-0,path={Folder}/compare0");
@@ -152,12 +152,12 @@ internal sealed class PartsRig : IDisposable
         /// <summary>Waits for the n-th frame, counted from 0.</summary>
         public byte[] Wait(int index)
         {
-            DateTime end = DateTime.UtcNow + Hang;
+            var waited = System.Diagnostics.Stopwatch.StartNew();
             lock (_frames)
             {
                 while (_frames.Count <= index)
                 {
-                    TimeSpan left = end - DateTime.UtcNow;
+                    TimeSpan left = Hang - waited.Elapsed;
                     Assert.True(left > TimeSpan.Zero && System.Threading.Monitor.Wait(_frames, left),
                         $"{_frames.Count} frames came, expected more than {index}");
                 }
