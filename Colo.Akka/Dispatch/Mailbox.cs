@@ -105,7 +105,10 @@ public class Mailbox : IRunnable
     {
         if (_plain is not null)
         {
-            _plain.Enqueue(message, sender);
+            if (_plain.Enqueue(message, sender))
+            {
+                WarnOfGrowth();
+            }
         }
         else
         {
@@ -214,6 +217,14 @@ public class Mailbox : IRunnable
         }
 
         return _plain is not null ? _plain.TryDequeue(out envelope) : MessageQueue.TryDequeue(out envelope);
+    }
+
+    // Akka.NET says nothing before the memory is gone; who has only the log would look elsewhere.
+    private void WarnOfGrowth()
+    {
+        var cell = _cell;
+        var text = $"The mailbox holds {NumberOfMessages} messages and has no bound";
+        cell?.Publish(new Warning(cell.Self.Path.ToString(), GetType(), text));
     }
 
     private void Change(Func<int, int> change)

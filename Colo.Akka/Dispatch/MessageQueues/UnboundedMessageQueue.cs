@@ -69,16 +69,21 @@ public class UnboundedMessageQueue : IMessageQueue, IUnboundedMessageQueueSemant
         }
     }
 
-    internal void Enqueue(object message, IActorRef sender)
+    /// <returns>True when room for another <see cref="LastCapacity"/> messages had to be made: the consumer does not
+    /// keep up, and nothing bounds this queue.</returns>
+    internal bool Enqueue(object message, IActorRef sender)
     {
         var ring = Volatile.Read(ref _tail);
+        var grown = false;
         while (ring is null || !ring.TryEnqueue(message, sender))
         {
-            ring = Extend(ring);
+            ring = Extend(ring, ref grown);
         }
+
+        return grown;
     }
 
-    private MessageRing Extend(MessageRing full)
+    private MessageRing Extend(MessageRing full, ref bool grown)
     {
         lock (this)
         {
@@ -98,6 +103,7 @@ public class UnboundedMessageQueue : IMessageQueue, IUnboundedMessageQueueSemant
             }
 
             Volatile.Write(ref _tail, next);
+            grown = full is not null && full.Capacity == LastCapacity;
             return next;
         }
     }
