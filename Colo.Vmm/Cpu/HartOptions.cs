@@ -15,8 +15,8 @@ public sealed record HartOptions
     public int CompileThreshold { get; init; } = 2000;
 
     /// <summary>
-    /// The same in mode Compiled, where the hart waits for the compiler. With 1 every block is compiled, and whatever it
-    /// leads to, before it is executed: right for tests, minutes for a Linux kernel.
+    /// The same in mode Compiled, where the hart waits for the compiler. With 1 every block is compiled, and whatever
+    /// it leads to, before it is executed: right for tests, minutes for a Linux kernel.
     /// </summary>
     public int CompileThresholdAtOnce { get; init; } = 1;
 

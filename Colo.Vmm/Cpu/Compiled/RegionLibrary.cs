@@ -52,8 +52,8 @@ internal sealed unsafe class RegionLibrary : IDisposable
         }
     }
 
-    /// <summary>Compiles on the caller's thread. Null when nothing at the wish's offset can be compiled, or when the block
-    /// is part of a region that was made since the wish.</summary>
+    /// <summary>Compiles on the caller's thread. Null when nothing at the wish's offset can be compiled, or when the
+    /// block is part of a region that was made since the wish.</summary>
     public CompiledRegion? Compile(RegionRequest request, out bool wasKnown, out bool isCovered)
     {
         (int Page, int Offset, bool Shares) key = (request.Page, request.Offset, request.ShareProbes);

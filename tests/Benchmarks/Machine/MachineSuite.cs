@@ -31,7 +31,8 @@ internal static class MachineSuite
         },
     };
 
-    /// <summary>Starts hart 1 at the last instruction through the SBI (HSM hart_start), and stays there itself.</summary>
+    /// <summary>Starts hart 1 at the last instruction through the SBI (HSM hart_start), and goes there
+    /// itself.</summary>
     private static uint[] StartOther =>
     [
         0x0048_58b7, 0x34d8_8893, // a7 = 0x48534d
@@ -67,7 +68,7 @@ internal static class MachineSuite
             () => RunProgram(kernels, hart: Interpreter), () => QemuPeer.RunProgram(kernels), 1);
         Compare(report, "boot to init, interpreter alone",
             () => Boot(guest, Interpreter, out _), () => QemuPeer.Boot(guest, Marker, Limit), 1);
-        report.Add(new Figure("memory beyond guest RAM", "MiB", overhead, overhead, overhead));
+        report.Add(new Figure("memory of this process, which ran all of the above, beyond guest RAM", "MiB", overhead, overhead, overhead));
     }
 
     /// <summary>
