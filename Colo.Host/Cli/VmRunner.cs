@@ -15,6 +15,9 @@ internal static class VmRunner
 {
     private const string DefaultCommandLine = "console=ttyS0";
 
+    /// <summary>With fewer, a Linux kernel spends minutes in the compiler before it says a word.</summary>
+    private const int CompileThresholdAtOnce = 30;
+
     public static int Run(VmRunOptions options)
     {
         VirtMachine? machine = null;
@@ -84,7 +87,7 @@ internal static class VmRunner
         Console = console,
         Seed = options.Seed ?? (options.Clock == ClockMode.InstructionCount ? 1ul : null),
         Clock = options.Clock,
-        Hart = new HartOptions { Tier = options.Tier },
+        Hart = new HartOptions { Tier = options.Tier, CompileThresholdAtOnce = CompileThresholdAtOnce },
         HartThreads = options.HartThreads,
     };
 

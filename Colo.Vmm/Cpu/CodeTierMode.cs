@@ -6,8 +6,8 @@ public enum CodeTierMode
     /// <summary>Decoded blocks, interpreted; nothing is compiled.</summary>
     Interpreter = 1,
 
-    /// <summary>Every block is compiled at its first backward heat check, on the hart's thread: slow to start, for
-    /// tests.</summary>
+    /// <summary>What was executed often enough (<see cref="HartOptions.CompileThresholdAtOnce"/>) is compiled on the
+    /// hart's thread, which waits for it: slow to start.</summary>
     Compiled = 2,
 
     /// <summary>Interpreted at once, compiled in the background when hot.</summary>

@@ -15,6 +15,12 @@ public sealed record HartOptions
     public int CompileThreshold { get; init; } = 2000;
 
     /// <summary>
+    /// The same in mode Compiled, where the hart waits for the compiler. With 1 every block is compiled, and whatever
+    /// it leads to, before it is executed: right for tests, minutes for a Linux kernel.
+    /// </summary>
+    public int CompileThresholdAtOnce { get; init; } = 1;
+
+    /// <summary>
     /// Guest instructions in the compiled regions of a hart, each about 300 bytes of host code and tables; regions that
     /// were not used lately are evicted beyond it.
     /// </summary>

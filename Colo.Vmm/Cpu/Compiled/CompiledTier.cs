@@ -33,6 +33,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     private readonly HartContext* _context;
     private readonly RegionLibrary _library;
     private readonly bool _synchronous;
+    private readonly bool _takesAll;
     private readonly int _instructionsMax;
     private readonly Stack<int> _free = new();
     private readonly Dictionary<int, List<int>> _regionsOfPage = [];
@@ -54,7 +55,8 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         _library = library;
         _instructionsMax = options.CompiledInstructionsMax;
         code.Tier = this;
-        code.HeatThreshold = _synchronous ? 1 : Math.Max(1, options.CompileThreshold);
+        code.HeatThreshold = Math.Max(1, _synchronous ? options.CompileThresholdAtOnce : options.CompileThreshold);
+        _takesAll = code.HeatThreshold == 1 && _synchronous;
     }
 
     public RegionCounters Counters { get; } = new();
@@ -68,7 +70,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
             return;
         }
 
-        Dictionary<int, int>? warm = _synchronous ? null : _code.WarmBlocks(block->Page, _code.HeatThreshold / WarmDivisor);
+        Dictionary<int, int>? warm = _takesAll ? null : _code.WarmBlocks(block->Page, _code.HeatThreshold / WarmDivisor);
         Wish(block->Page, block->Offset, warm, shareProbes: true, replaces: 0);
     }
 
@@ -207,7 +209,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         {
             Region region = slot.Made!.Region;
             Dictionary<int, int>? warm =
-                _synchronous ? null : region.Blocks.ToDictionary(b => b.Offset, b => b.Executions);
+                _takesAll ? null : region.Blocks.ToDictionary(b => b.Offset, b => b.Executions);
             Wish(region.Page, region.Entries[0], warm, shareProbes: false, replaces: index);
         }
     }

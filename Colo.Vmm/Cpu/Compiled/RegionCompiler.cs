@@ -11,11 +11,12 @@ namespace Colo.Vmm.Cpu.Compiled;
 /// block were not executed, so state is exact at every exit.
 ///
 /// Instructions are counted once a block, down from a share of the budget. A backward jump compares what is left of the
-/// share with what any forward path can execute; when it is used up, the pending word is read (volatile, or RyuJIT would
-/// hoist it and the loop could not be stopped) and the next share is taken. The share bounds how late the hart looks.
+/// share with what any forward path can execute; when it is used up, the pending word is read (volatile, or RyuJIT
+/// would hoist it and the loop could not be stopped) and the next share is taken. The share bounds how late the hart
+/// looks.
 ///
-/// A forward branch over a few arithmetic instructions that is taken now and then is not compiled as a branch, which the
-/// host would often predict wrongly: both outcomes are computed and one is selected.
+/// A forward branch over a few arithmetic instructions that is taken now and then is not compiled as a branch, which
+/// the host would often predict wrongly: both outcomes are computed and one is selected.
 /// </summary>
 internal sealed class RegionCompiler
 {

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Colo.Vmm.Memory;
 
 namespace Colo.Vmm.Cpu.Compiled;
@@ -22,7 +21,6 @@ internal sealed unsafe class RegionLibrary : IDisposable
     private readonly Dictionary<(int Page, int Offset, bool Shares), CompiledRegion> _known = [];
     private readonly Queue<(int Page, int Offset, bool Shares)> _order = new();
     private readonly ulong _hostDelta;
-    private readonly HartContext* _trial;
     private readonly Dictionary<int, List<CompiledRegion>> _recent = [];
     private Thread? _worker;
     private int _made;
@@ -32,7 +30,6 @@ internal sealed unsafe class RegionLibrary : IDisposable
     public RegionLibrary(GuestRam ram)
     {
         _hostDelta = (ulong)ram.Host - ram.BaseAddress;
-        _trial = (HartContext*)NativeMemory.AllocZeroed((nuint)sizeof(HartContext));
     }
 
     /// <summary>Number of regions compiled.</summary>
@@ -55,8 +52,8 @@ internal sealed unsafe class RegionLibrary : IDisposable
         }
     }
 
-    /// <summary>Compiles on the caller's thread. Null when nothing at the wish's offset can be compiled, or when the block
-    /// is part of a region that was made since the wish.</summary>
+    /// <summary>Compiles on the caller's thread. Null when nothing at the wish's offset can be compiled, or when the
+    /// block is part of a region that was made since the wish.</summary>
     public CompiledRegion? Compile(RegionRequest request, out bool wasKnown, out bool isCovered)
     {
         (int Page, int Offset, bool Shares) key = (request.Page, request.Offset, request.ShareProbes);
@@ -76,12 +73,10 @@ internal sealed unsafe class RegionLibrary : IDisposable
         }
 
         RegionDelegate code = RegionCompiler.Compile(region, new CompileChoices(_hostDelta, request.ShareProbes));
-        // The runtime compiles a dynamic method when it is called for the first time: here and not on the hart's thread.
-        // Without a budget a region leaves at once.
-        code(_trial, 0);
         lock (_lock)
         {
-            CompiledRegion made = new(region, request.Code, code, request.ShareProbes, ++_made);
+            CompiledRegion made = new(
+                region, CompiledRegion.Used(region, request.Code), code, request.ShareProbes, ++_made);
             Remember(key, made);
             return made;
         }
@@ -100,8 +95,6 @@ internal sealed unsafe class RegionLibrary : IDisposable
             }
         }
     }
-
-    ~RegionLibrary() => NativeMemory.Free(_trial);
 
     public void Dispose()
     {

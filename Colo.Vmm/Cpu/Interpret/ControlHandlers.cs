@@ -10,100 +10,22 @@ namespace Colo.Vmm.Cpu.Interpret;
 internal static unsafe class ControlHandlers
 {
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static CodeBlock* Beq(Op* op, HartContext* c)
-    {
-        BlockLinks* links = (BlockLinks*)(op + 1);
-        if (c->X[op->Rs1] == c->X[op->Rs2])
-        {
-            c->Pc += (ulong)(long)op->Imm;
-            c->LinkSlot = &links->Taken;
-            return links->Taken;
-        }
-
-        c->Pc += (ulong)op->Rd << 1;
-        c->LinkSlot = &links->NotTaken;
-        return links->NotTaken;
-    }
+    public static CodeBlock* Beq(Op* op, HartContext* c) => Branch(op, c, c->X[op->Rs1] == c->X[op->Rs2]);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static CodeBlock* Bne(Op* op, HartContext* c)
-    {
-        BlockLinks* links = (BlockLinks*)(op + 1);
-        if (c->X[op->Rs1] != c->X[op->Rs2])
-        {
-            c->Pc += (ulong)(long)op->Imm;
-            c->LinkSlot = &links->Taken;
-            return links->Taken;
-        }
-
-        c->Pc += (ulong)op->Rd << 1;
-        c->LinkSlot = &links->NotTaken;
-        return links->NotTaken;
-    }
+    public static CodeBlock* Bne(Op* op, HartContext* c) => Branch(op, c, c->X[op->Rs1] != c->X[op->Rs2]);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static CodeBlock* Blt(Op* op, HartContext* c)
-    {
-        BlockLinks* links = (BlockLinks*)(op + 1);
-        if ((long)c->X[op->Rs1] < (long)c->X[op->Rs2])
-        {
-            c->Pc += (ulong)(long)op->Imm;
-            c->LinkSlot = &links->Taken;
-            return links->Taken;
-        }
-
-        c->Pc += (ulong)op->Rd << 1;
-        c->LinkSlot = &links->NotTaken;
-        return links->NotTaken;
-    }
+    public static CodeBlock* Blt(Op* op, HartContext* c) => Branch(op, c, (long)c->X[op->Rs1] < (long)c->X[op->Rs2]);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static CodeBlock* Bge(Op* op, HartContext* c)
-    {
-        BlockLinks* links = (BlockLinks*)(op + 1);
-        if ((long)c->X[op->Rs1] >= (long)c->X[op->Rs2])
-        {
-            c->Pc += (ulong)(long)op->Imm;
-            c->LinkSlot = &links->Taken;
-            return links->Taken;
-        }
-
-        c->Pc += (ulong)op->Rd << 1;
-        c->LinkSlot = &links->NotTaken;
-        return links->NotTaken;
-    }
+    public static CodeBlock* Bge(Op* op, HartContext* c) => Branch(op, c, (long)c->X[op->Rs1] >= (long)c->X[op->Rs2]);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static CodeBlock* Bltu(Op* op, HartContext* c)
-    {
-        BlockLinks* links = (BlockLinks*)(op + 1);
-        if (c->X[op->Rs1] < c->X[op->Rs2])
-        {
-            c->Pc += (ulong)(long)op->Imm;
-            c->LinkSlot = &links->Taken;
-            return links->Taken;
-        }
-
-        c->Pc += (ulong)op->Rd << 1;
-        c->LinkSlot = &links->NotTaken;
-        return links->NotTaken;
-    }
+    public static CodeBlock* Bltu(Op* op, HartContext* c) => Branch(op, c, c->X[op->Rs1] < c->X[op->Rs2]);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static CodeBlock* Bgeu(Op* op, HartContext* c)
-    {
-        BlockLinks* links = (BlockLinks*)(op + 1);
-        if (c->X[op->Rs1] >= c->X[op->Rs2])
-        {
-            c->Pc += (ulong)(long)op->Imm;
-            c->LinkSlot = &links->Taken;
-            return links->Taken;
-        }
-
-        c->Pc += (ulong)op->Rd << 1;
-        c->LinkSlot = &links->NotTaken;
-        return links->NotTaken;
-    }
+    public static CodeBlock* Bgeu(Op* op, HartContext* c) => Branch(op, c, c->X[op->Rs1] >= c->X[op->Rs2]);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static CodeBlock* J(Op* op, HartContext* c)
@@ -155,5 +77,21 @@ internal static unsafe class ControlHandlers
     {
         Interlocked.MemoryBarrier();
         return op[1].Handler(op + 1, c);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static CodeBlock* Branch(Op* op, HartContext* c, bool isTaken)
+    {
+        BlockLinks* links = (BlockLinks*)(op + 1);
+        if (isTaken)
+        {
+            c->Pc += (ulong)(long)op->Imm;
+            c->LinkSlot = &links->Taken;
+            return links->Taken;
+        }
+
+        c->Pc += (ulong)op->Rd << 1;
+        c->LinkSlot = &links->NotTaken;
+        return links->NotTaken;
     }
 }

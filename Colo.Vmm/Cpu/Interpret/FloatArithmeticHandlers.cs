@@ -4,8 +4,11 @@ using Colo.Vmm.Cpu.Float;
 
 namespace Colo.Vmm.Cpu.Interpret;
 
-/// <summary>F and D arithmetic: on the host's FPU where that is exact, through <see cref="FloatUnit"/>
-/// elsewhere.</summary>
+/// <summary>
+/// F and D arithmetic: on the host's FPU where that is exact, through <see cref="FloatUnit"/> elsewhere. Each handler
+/// ends by calling the next record's in tail position, which the just-in-time compiler makes a jump; an end shared by
+/// all would be a call from a method of its own. Hence the likeness.
+/// </summary>
 internal static unsafe class FloatArithmeticHandlers
 {
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -6,7 +6,8 @@ namespace Colo.Benchmarks.Machine;
 
 /// <summary>
 /// The embedded machine beside <c>qemu-system-riscv64</c> on the same files in the same run: boot of the Debian guest
-/// to init, an integer kernel, a memory copy; then the machine alone: pause to resume, and memory beyond guest RAM.
+/// to init and loops of several kinds, some with the interpreter alone; then the machine by itself: two harts against
+/// one, a run too short to gain from compiling, pause to resume, and memory beyond guest RAM.
 /// Ratios are what counts; a ratio above 1 means that QEMU needs less time. <c>COLO_BENCH_TIER</c> chooses the tier
 /// (default: auto),
 /// <c>COLO_BENCH_ROUNDS</c> the rounds (default 3).
@@ -18,6 +19,8 @@ internal static class MachineSuite
 
     private static int Rounds => int.TryParse(Environment.GetEnvironmentVariable("COLO_BENCH_ROUNDS"), out int rounds) ? rounds : 3;
 
+    private static readonly HartOptions Interpreter = new() { Tier = CodeTierMode.Interpreter };
+
     private static HartOptions Hart => new()
     {
         Tier = Environment.GetEnvironmentVariable("COLO_BENCH_TIER") switch
@@ -28,12 +31,26 @@ internal static class MachineSuite
         },
     };
 
+    /// <summary>Starts hart 1 at the last instruction through the SBI (HSM hart_start), and goes there
+    /// itself.</summary>
+    private static uint[] StartOther =>
+    [
+        0x0048_58b7, 0x34d8_8893, // a7 = 0x48534d
+        0x0000_0813, // a6 = 0
+        0x0010_0513, // a0 = 1
+        0x0000_0597, 0x0105_8593, // a1 = address of the last
+        0x0000_0613, // a2 = 0
+        0x0000_0073, // ecall
+        0x0000_006f,
+    ];
+
     public static void Run(Report report)
     {
         string guest = BenchFiles.DebianGuest();
         string programs = BenchFiles.BuildPrograms();
         PauseToResume(report, "idle guest", [0x1050_0073, 0xffdf_f06f]);
         PauseToResume(report, "busy guest", [0x0000_006f]);
+        PauseToResume(report, "two busy harts", StartOther, harts: 2);
         foreach ((string name, string file) in ((string, string)[])
             [("integer kernel", "kernels"), ("records and strings", "dhry"), ("memory copy", "copy"),
                 ("floating point", "float"), ("system calls", "calls"), ("context switches", "switch")])
@@ -43,32 +60,58 @@ internal static class MachineSuite
         }
 
         TwoHarts(report, programs);
+        ShortRun(report, Path.Combine(programs, "short", "kernels.elf"));
         double overhead = 0;
-        Compare(report, "boot to init", () => Boot(guest, out overhead), () => QemuPeer.Boot(guest, Marker, Limit));
-        report.Add(new Figure("memory beyond guest RAM", "MiB", overhead, overhead, overhead));
+        Compare(report, "boot to init", () => Boot(guest, Hart, out overhead), () => QemuPeer.Boot(guest, Marker, Limit));
+        string kernels = Path.Combine(programs, "kernels.elf");
+        Compare(report, "integer kernel, interpreter alone",
+            () => RunProgram(kernels, hart: Interpreter), () => QemuPeer.RunProgram(kernels), 1);
+        Compare(report, "boot to init, interpreter alone",
+            () => Boot(guest, Interpreter, out _), () => QemuPeer.Boot(guest, Marker, Limit), 1);
+        report.Add(new Figure("memory of this process, which ran all of the above, beyond guest RAM", "MiB", overhead, overhead, overhead));
     }
 
-    /// <summary>The same work by one hart and by two on threads of their own: how many times faster the two
-    /// are.</summary>
+    /// <summary>
+    /// The same work by one hart and by two on threads of their own: how many times faster the two are, and how much
+    /// more processor time they take, which other work on the host does not disturb.
+    /// </summary>
     private static void TwoHarts(Report report, string programs)
     {
         var ratios = new List<double>();
+        var costs = new List<double>();
         for (int round = 0; round < Rounds; round++)
         {
+            TimeSpan start = Environment.CpuUsage.TotalTime;
             double one = RunProgram(Path.Combine(programs, "share1.elf"), 2, FirmwareKind.BuiltIn);
+            TimeSpan middle = Environment.CpuUsage.TotalTime;
             double two = RunProgram(Path.Combine(programs, "share2.elf"), 2, FirmwareKind.BuiltIn);
             ratios.Add(one / two);
+            costs.Add((Environment.CpuUsage.TotalTime - middle) / (middle - start));
         }
 
         report.Add(Summarise("two harts, speed against one", "ratio", ratios));
+        report.Add(Summarise("two harts, processor time against one", "ratio", costs));
+    }
+
+    /// <summary>Some tens of milliseconds of work, with compiling and without.</summary>
+    private static void ShortRun(Report report, string elf)
+    {
+        const int count = 15;
+        var ratios = new List<double>();
+        for (int i = 0; i < count; i++)
+        {
+            ratios.Add(RunProgram(elf) / RunProgram(elf, hart: Interpreter));
+        }
+
+        report.Add(Summarise("short run, time against the interpreter alone", "ratio", ratios));
     }
 
     /// <summary>Rounds of both in turn, so that a busy host disturbs both alike.</summary>
-    private static void Compare(Report report, string name, Func<double> ours, Func<double> peer)
+    private static void Compare(Report report, string name, Func<double> ours, Func<double> peer, int rounds = 0)
     {
         var oursSeconds = new List<double>();
         var peerSeconds = new List<double>();
-        for (int round = 0; round < Rounds; round++)
+        for (int round = 0; round < (rounds == 0 ? Rounds : rounds); round++)
         {
             oursSeconds.Add(ours());
             peerSeconds.Add(peer());
@@ -88,7 +131,8 @@ internal static class MachineSuite
         return new Figure(name, unit, values[values.Count / 2], values[0], values[^1]);
     }
 
-    private static double RunProgram(string elf, int harts = 1, FirmwareKind firmware = FirmwareKind.None)
+    private static double RunProgram(
+        string elf, int harts = 1, FirmwareKind firmware = FirmwareKind.None, HartOptions? hart = null)
     {
         long start = Stopwatch.GetTimestamp();
         using var machine = new VirtMachine(new MachineOptions
@@ -97,14 +141,14 @@ internal static class MachineSuite
             KernelPath = elf,
             Firmware = firmware,
             HartCount = harts,
-            Hart = Hart,
+            Hart = hart ?? Hart,
         });
         machine.Start();
         _ = machine.Completion.WaitAsync(Limit).GetAwaiter().GetResult();
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
-    private static double Boot(string guest, out double overheadMebibytes)
+    private static double Boot(string guest, HartOptions hart, out double overheadMebibytes)
     {
         var console = new MarkerConsole(Marker);
         long start = Stopwatch.GetTimestamp();
@@ -115,7 +159,7 @@ internal static class MachineSuite
             InitrdPath = Path.Combine(guest, "initrd.img"),
             CommandLine = "console=ttyS0",
             Console = console,
-            Hart = Hart,
+            Hart = hart,
         };
         using var machine = new VirtMachine(options);
         machine.Start();
@@ -126,10 +170,10 @@ internal static class MachineSuite
         return seconds;
     }
 
-    private static void PauseToResume(Report report, string name, uint[] program)
+    private static void PauseToResume(Report report, string name, uint[] program, int harts = 1)
     {
         const int count = 2000;
-        using var machine = new VirtMachine(new MachineOptions { MemoryBytes = 16 << 20, Hart = Hart });
+        using var machine = new VirtMachine(new MachineOptions { MemoryBytes = 16 << 20, HartCount = harts, Hart = Hart });
         for (int i = 0; i < program.Length; i++)
         {
             machine.Ram.TryWriteUInt32(machine.Ram.BaseAddress + ((ulong)i * 4), program[i]);
