@@ -132,7 +132,7 @@ public sealed class SimHost
     {
         if (Vm is { } vm)
         {
-            Post(vm, () => vm.OnClientFrame(frame));
+            Post(vm, () => vm.Traffic.OnClientFrame(frame));
         }
     }
 

@@ -9,50 +9,26 @@ using Colo.Actors.Vm;
 
 namespace Colo.Simulation;
 
-/// <summary>A captured image: the guest as it stood, with what the oracle wants to know about that moment.</summary>
-public sealed record SimImage(long Epoch, ModelGuest Guest, ulong Digest, ulong[] Disk);
-
 /// <summary>
 /// The shell around the cores of one VM on one host, in one life: messages in, effects carried out on models of
 /// machine, links, disk, comparer and gate. The production counterpart is the VM's actors. Mutants live here.
 /// </summary>
 public sealed class SimVm : IGuestHost
 {
-    private const int ImageParts = 4;
-
     private readonly SimWorld _world;
     private readonly SimHost _host;
     private readonly EffectList _effects = new();
     private readonly Queue<Message> _inbox = new();
     private readonly SortedDictionary<TimerName, long> _timers = [];
-    private readonly SimComparer _comparer;
-    private readonly SortedDictionary<long, List<Frame>> _queuedInput = [];
     private readonly Mutant _mutant;
     private readonly SeededRandom _noise;
     private readonly IVmShell? _shell;
     private bool _delivering;
 
-    private bool _paused;
     private bool _kicked;
     private long _life;
-    private SimConnection? _connection;
-    private bool _asPrimary;
-    private bool _mirroring;
     private bool _forwarding;
-    private bool _attached;
-    private bool _comparing = true;
     private Term _attachTerm;
-    private long _mirrorSerial;
-    private long _mirrorSeen;
-    private long _captureToken;
-    private SimImage? _captured;
-    private SimImage? _staged;
-    private long _staging = -1;
-    private int _parts;
-    private bool _broken;
-    private long _lastScan;
-    private int _owedCheckpoints;
-    private readonly List<(long Time, Frame Frame, long Epoch)> _secondaryOnly = [];
 
     public SimVm(SimWorld world, SimHost host)
     {
@@ -61,7 +37,8 @@ public sealed class SimVm : IGuestHost
         _mutant = world.Mutant;
         Identity = host.Identity;
         _noise = world.Random($"noise-{host.Place}-{host.Incarnations}");
-        _comparer = new SimComparer(_mutant);
+        Traffic = new SimTraffic(this, world);
+        Images = new SimImages(this, world);
         Gate = new OutputGate(Identity);
         FailoverOptions failover = new()
         {
@@ -100,9 +77,23 @@ public sealed class SimVm : IGuestHost
     public ModelGuest? Guest { get; private set; }
 
     /// <summary>Tag of what the guest makes now: the last capture (primary) or load (secondary).</summary>
-    public long Tag { get; private set; }
+    public long Tag { get; set; }
 
-    public List<(Frame Frame, long Epoch, Term Term, long Since)> Held { get; } = [];
+    public SimTraffic Traffic { get; }
+
+    public SimImages Images { get; }
+
+    public SimDisk Disk => _host.Disk;
+
+    public SimConnection? Connection { get; private set; }
+
+    public bool AsPrimary { get; private set; }
+
+    public bool IsAttached { get; private set; }
+
+    public bool IsPaused { get; set; }
+
+    public List<(Frame Frame, long Epoch, Term Term, long Since)> Held => Traffic.Held;
 
     public bool Dead { get; private set; }
 
@@ -111,11 +102,7 @@ public sealed class SimVm : IGuestHost
     /// <summary>The state that would take over now: a committed image that is being loaded, else the running
     /// guest.</summary>
     public ModelGuest? SurvivorGuest =>
-        Protocol.Secondary.State == SecondaryCheckpointState.Loading && _staged is { } staged ? staged.Guest : Guest;
-
-    public IEnumerable<Frame> QueuedInput => _queuedInput.Values.SelectMany(frames => frames);
-
-    public long OldestSecondaryOnly => _secondaryOnly.Count == 0 ? long.MaxValue : _secondaryOnly[0].Time;
+        Protocol.Secondary.State == SecondaryCheckpointState.Loading && Images.Staged is { } staged ? staged.Guest : Guest;
 
     public SeededRandom Noise => _noise;
 
@@ -125,12 +112,12 @@ public sealed class SimVm : IGuestHost
     {
         Dead = true;
         _shell?.End();
-        _connection?.Break(Place);
+        Connection?.Break(Place);
     }
 
     public void Post(Action action) => _host.Post(this, action);
 
-    private void After(long micros, Action action) => _world.Scheduler.After(micros, () => Post(action));
+    public void After(long micros, Action action) => _world.Scheduler.After(micros, () => Post(action));
 
     // Messages in.
 
@@ -156,7 +143,6 @@ public sealed class SimVm : IGuestHost
         {
             Send(new Effect.Send(sent.From.Host, new VmStateReceived(Identity, sent.Term, sent.Epoch)));
         }
-
     }
 
     public void Deliver(Message message)
@@ -202,13 +188,13 @@ public sealed class SimVm : IGuestHost
     /// <summary>What the real shell does by its own timers: announce again, scan for aged frames.</summary>
     public void EverySoOften()
     {
-        if (_attached)
+        if (IsAttached)
         {
             _world.Edge.Announce(Place, _attachTerm);
         }
 
         Guest?.Tick(this, _world.Scheduler.Now);
-        Scan();
+        Traffic.Scan();
         if (Guest is not null && Divergence > 0 && _noise.Chance(Divergence / 20))
         {
             _kicked = false; // a lost interrupt: found at the next one
@@ -217,82 +203,7 @@ public sealed class SimVm : IGuestHost
         Kick();
     }
 
-    public void OnClientFrame(Frame frame)
-    {
-        if (!_attached || Guest is null)
-        {
-            return;
-        }
-
-        if (_mirroring && _connection is { } connection)
-        {
-            long tag = Tag;
-            long serial = ++_mirrorSerial;
-            int copies = _mutant == Mutant.M20 && _noise.Chance(100) ? 2 : 1;
-            for (; copies > 0; copies--)
-            {
-                connection.Send(Place, ReplicationChannel.Mirror, peer => peer.OnMirrored(frame, tag, serial));
-            }
-        }
-
-        Guest.Inbox.Enqueue(frame);
-        Kick();
-    }
-
-    private void OnMirrored(Frame frame, long tag, long serial)
-    {
-        _world.Oracle.OnMirrored(this, serial, _mirrorSeen);
-        _mirrorSeen = serial;
-        if (tag < Tag && Guest is not null)
-        {
-            return; // the image has it
-        }
-
-        if (Guest is not null && tag == Tag)
-        {
-            Guest.Inbox.Enqueue(frame);
-            Kick();
-            return;
-        }
-
-        if (!_queuedInput.TryGetValue(tag, out List<Frame>? queue))
-        {
-            _queuedInput[tag] = queue = [];
-        }
-
-        queue.Add(frame);
-    }
-
-    private void OnSecondaryFrame(Frame frame, long tag)
-    {
-        if (!_asPrimary)
-        {
-            return;
-        }
-
-        _comparer.Add(frame, tag);
-        if (frame.Payload.Length > 0 || frame.Kind != FrameKind.Data)
-        {
-            _secondaryOnly.Add((_world.Scheduler.Now, frame, tag));
-        }
-
-        Reconsider(frame.Connection);
-    }
-
-    // The guest.
-
-    public void Output(Frame frame)
-    {
-        if (_asPrimary || !Gate.IsClosed)
-        {
-            Submit(frame);
-        }
-        else if (_connection is { Broken: false } connection)
-        {
-            long tag = Tag;
-            connection.Send(Place, ReplicationChannel.Compare, peer => peer.OnSecondaryFrame(frame, tag));
-        }
-    }
+    public void Output(Frame frame) => Traffic.Output(frame);
 
     public void WriteDisk(int sector, ulong value)
     {
@@ -303,10 +214,10 @@ public sealed class SimVm : IGuestHost
         }
 
         _host.Disk.Write(sector, value);
-        if (_forwarding && _connection is { } connection)
+        if (_forwarding && Connection is { } connection)
         {
             long tag = Tag;
-            connection.Send(Place, ReplicationChannel.Disk, peer => peer._host.Disk.ApplyForwarded(sector, value, tag));
+            connection.Send(Place, ReplicationChannel.Disk, peer => peer.Disk.ApplyForwarded(sector, value, tag));
         }
     }
 
@@ -317,9 +228,9 @@ public sealed class SimVm : IGuestHost
 
     private bool IsReplica { get; set; }
 
-    private void Kick()
+    public void Kick()
     {
-        if (Guest is null || _paused || _kicked || Guest.Inbox.Count == 0)
+        if (Guest is null || IsPaused || _kicked || Guest.Inbox.Count == 0)
         {
             return;
         }
@@ -335,7 +246,7 @@ public sealed class SimVm : IGuestHost
             }
 
             _kicked = false;
-            if (Guest is { Inbox.Count: > 0 } guest && !_paused)
+            if (Guest is { Inbox.Count: > 0 } guest && !IsPaused)
             {
                 guest.HandleOne(this, _world.Scheduler.Now);
                 Kick();
@@ -343,117 +254,19 @@ public sealed class SimVm : IGuestHost
         });
     }
 
-    private void SetGuest(ModelGuest? guest)
+    public void SetGuest(ModelGuest? guest)
     {
         Guest = guest;
         _life++;
         _kicked = false;
     }
 
-    private void Resume()
+    public void Resume()
     {
-        _paused = false;
-        _captureToken = _captured is null ? 0 : _captureToken;
+        IsPaused = false;
+        Images.CaptureToken = Images.Captured is null ? 0 : Images.CaptureToken;
         Kick();
     }
-
-    // The gate.
-
-    private void Submit(Frame frame)
-    {
-        Held.Add((frame, Tag, Protocol.Failover.Term, _world.Scheduler.Now));
-        Reconsider(frame.Connection);
-    }
-
-    private void Reconsider(long? connection = null)
-    {
-        bool mismatch = false;
-        long about = 0;
-        for (int i = 0; i < Held.Count;)
-        {
-            (Frame frame, long epoch, Term term, long _) = Held[i];
-            if (connection is { } only && frame.Connection != only && !Gate.IsSolo)
-            {
-                i++;
-                continue;
-            }
-
-            bool differs = false;
-            FrameFacts facts = _comparing
-                ? _comparer.Facts(frame, new Epoch(epoch), term, out differs)
-                : FrameFacts.Unmatched(new Epoch(epoch), term);
-            FrameFate fate = Gate.Decide(facts);
-            if (_mutant == Mutant.SoloJoin && Protocol.Failover.State is FailoverState.Joining or FailoverState.AskingPair)
-            {
-                fate = FrameFate.Solo;
-            }
-
-            if (OutputGate.IsRelease(fate))
-            {
-                Held.RemoveAt(i);
-                _world.Oracle.OnRelease(this, frame, fate);
-                _world.Trace.Mix((int)fate);
-                _world.Edge.FromHost(Place, frame);
-                continue;
-            }
-
-            if (differs)
-            {
-                mismatch = true;
-                about = Math.Max(about, epoch);
-            }
-
-            i++;
-        }
-
-        if (mismatch && Gate.NeedsMatch)
-        {
-            if (_mutant == Mutant.M12)
-            {
-                _owedCheckpoints++;
-            }
-
-            Deliver(new CheckpointTrigger(CheckpointReason.Mismatch, new Epoch(about)));
-        }
-    }
-
-    private void Scan()
-    {
-        long now = _world.Scheduler.Now;
-        if (!_asPrimary || !Gate.NeedsMatch || now - _lastScan < 10_000)
-        {
-            return;
-        }
-
-        _lastScan = now;
-        _secondaryOnly.RemoveAll(item => item.Epoch < Tag || PrimaryHasMade(item.Frame));
-        if (!_comparing)
-        {
-            _secondaryOnly.Clear();
-        }
-
-        if (Held.Count > 0 && _comparing && now - Held[0].Since > _world.Options.CompareTimeoutMicros)
-        {
-            Deliver(new CheckpointTrigger(CheckpointReason.CompareTimeout, new Epoch(Held[0].Epoch)));
-        }
-        else if (_secondaryOnly.Count > 0 && now - _secondaryOnly[0].Time > _world.Options.CompareTimeoutMicros && _mutant != Mutant.M17)
-        {
-            Deliver(new CheckpointTrigger(CheckpointReason.CompareTimeout, new Epoch(_secondaryOnly[0].Epoch)));
-        }
-    }
-
-    private bool PrimaryHasMade(Frame frame)
-    {
-        if (Guest is not { } guest || !guest.Connections.TryGetValue(frame.Connection, out GuestConnection? connection))
-        {
-            return frame.Kind == FrameKind.Reset;
-        }
-
-        int end = unchecked((int)(frame.Sequence - connection.InitialSequence - 1)) + frame.Payload.Length;
-        return frame.Kind != FrameKind.Reset && end <= connection.Sent.Count;
-    }
-
-    // Effects.
 
     public void Send(Effect.Send send) => _world.SendControl(_host, send.To, send.Message);
 
@@ -500,11 +313,11 @@ public sealed class SimVm : IGuestHost
                 Boot(boot.Epoch.Value);
                 break;
             case Effect.PauseGuest:
-                _paused = true;
+                IsPaused = true;
                 After(_noise.LogBetween(10, 300), () => Deliver(new GuestPaused()));
                 break;
             case Effect.ResumeGuest when Guest is not null:
-                if (_captureToken != 0 && _captured is null)
+                if (Images.CaptureToken != 0 && Images.Captured is null)
                 {
                     break; // the capture under way resumes by itself
                 }
@@ -517,22 +330,22 @@ public sealed class SimVm : IGuestHost
                 Discard(discard.Reason);
                 break;
             case Effect.CaptureState capture:
-                Capture(capture);
+                Images.Capture(capture);
                 break;
             case Effect.SendImage send:
-                SendImage(send.Epoch.Value);
+                Images.SendImage(send.Epoch.Value);
                 break;
             case Effect.AbortImage:
-                _captured = null;
+                Images.Captured = null;
                 break;
             case Effect.StageImage stage:
-                (_staging, _parts, _broken, _staged) = (stage.Epoch.Value, 0, false, null);
+                Images.Stage(stage.Epoch.Value);
                 break;
             case Effect.DiscardImage:
-                (_staging, _staged) = (-1, null);
+                Images.DiscardStaged();
                 break;
             case Effect.LoadImage load:
-                Load(load.Epoch.Value);
+                Images.Load(load.Epoch.Value);
                 break;
             default:
                 ApplyOutside(effect);
@@ -560,14 +373,14 @@ public sealed class SimVm : IGuestHost
                 break;
             case Effect.OpenPairGate open:
                 IsReplica = false;
-                _mirroring = true;
+                Traffic.IsMirroring = true;
                 Gate.OpenPair(open.Record, open.Acknowledged);
-                Reconsider();
+                Traffic.Reconsider();
                 break;
             case Effect.AcknowledgeAtGate acknowledge:
-                Acknowledge(acknowledge.Epoch);
-                Reconsider();
-                OwedCheckpoint();
+                Traffic.Acknowledge(acknowledge.Epoch);
+                Traffic.Reconsider();
+                Traffic.OwedCheckpoint();
                 break;
             case Effect.ConnectReplication connect:
                 Connect(connect.Peer, connect.AsPrimary);
@@ -576,15 +389,15 @@ public sealed class SimVm : IGuestHost
                 Disconnect();
                 break;
             case Effect.AttachNetwork attach:
-                _attached = true;
+                IsAttached = true;
                 _attachTerm = attach.Term;
                 _world.Edge.Announce(Place, attach.Term);
                 break;
             case Effect.DetachNetwork:
-                _attached = false;
+                IsAttached = false;
                 break;
             case Effect.SetComparing comparing:
-                _comparing = comparing.Enabled;
+                Traffic.IsComparing = comparing.Enabled;
                 break;
             default:
                 ApplyDisk(effect);
@@ -614,9 +427,8 @@ public sealed class SimVm : IGuestHost
                 IsReplica = false;
                 Merge();
                 break;
-            case Effect.CopyDisk copy:
+            case Effect.CopyDisk:
                 CopyDisk();
-                _ = copy;
                 break;
             case Effect.CopyMemoryRound round:
                 CopyRound(round.Round);
@@ -692,7 +504,7 @@ public sealed class SimVm : IGuestHost
         guest.Boot(this, SimDisk.Sectors);
         SetGuest(guest);
         Tag = epoch;
-        _paused = false;
+        IsPaused = false;
         After(20_000, () => Deliver(new GuestBooted(true, "")));
     }
 
@@ -704,13 +516,10 @@ public sealed class SimVm : IGuestHost
         }
 
         SetGuest(null);
-        Held.Clear();
-        _comparer.Clear();
-        _secondaryOnly.Clear();
-        _queuedInput.Clear();
-        (_captured, _staged, _staging, _captureToken) = (null, null, -1, 0);
-        _paused = false;
-        _attached = false;
+        Traffic.Clear();
+        Images.Clear();
+        IsPaused = false;
+        IsAttached = false;
         Disconnect();
     }
 
@@ -718,174 +527,48 @@ public sealed class SimVm : IGuestHost
     {
         IsReplica = false;
         Gate.OpenSolo(record);
-        foreach (List<Frame> queue in _queuedInput.Values)
-        {
-            queue.ForEach(frame => Guest?.Inbox.Enqueue(frame));
-        }
-
-        _queuedInput.Clear();
-        Reconsider();
+        Traffic.DeliverQueued();
+        Traffic.Reconsider();
         Kick();
     }
 
     private void Connect(HostId peer, bool asPrimary)
     {
-        _asPrimary = asPrimary;
-        _mirroring = false;
-        _mirrorSeen = 0;
-        _mirrorSerial = 0;
-        _comparer.Clear();
-        _secondaryOnly.Clear();
+        AsPrimary = asPrimary;
+        Traffic.Connected();
         IsReplica |= !asPrimary;
-        if (_connection is { Broken: false } old && !old.Joins(Place, _world.PlaceOf(peer)))
+        if (Connection is { Broken: false } old && !old.Joins(Place, _world.PlaceOf(peer)))
         {
             Disconnect();
         }
 
-        _connection = _world.Connect(this, _world.PlaceOf(peer), asPrimary);
+        Connection = _world.Connect(this, _world.PlaceOf(peer), asPrimary);
     }
 
     private void Disconnect()
     {
-        (_mirroring, _forwarding) = (false, false);
-        if (_connection is { Broken: false } connection)
+        (Traffic.IsMirroring, _forwarding) = (false, false);
+        if (Connection is { Broken: false } connection)
         {
             _world.BreakConnection(connection, Place);
         }
 
-        _connection = null;
-        if (_asPrimary && !Gate.IsClosed)
+        Connection = null;
+        if (AsPrimary && !Gate.IsClosed)
         {
             return; // the survivor's frames go on through the gate
         }
 
-        _asPrimary = false;
+        AsPrimary = false;
     }
 
     /// <summary>The other side has closed, or the network has.</summary>
     public void OnConnectionLost(SimConnection connection)
     {
-        if (_connection == connection && Protocol.Failover.Peer is { } peer)
+        if (Connection == connection && Protocol.Failover.Peer is { } peer)
         {
             Deliver(new ReplicationLinkLost(peer, ReplicationChannel.Checkpoint));
         }
-    }
-
-    private void Capture(Effect.CaptureState capture)
-    {
-        _paused = true;
-        _captured = null;
-        long token = capture.Epoch.Value;
-        _captureToken = token;
-        if (_mutant == Mutant.M1)
-        {
-            Gate.Acknowledge(capture.Epoch);
-            Reconsider();
-        }
-
-        After(_noise.LogBetween(100, 2_000), () =>
-        {
-            if (_captureToken != token || Guest is not { } guest)
-            {
-                return;
-            }
-
-            _captured = new SimImage(token, guest.Clone(), guest.Digest(), _host.Disk.Snapshot());
-            _world.Oracle.OnCapture(this, _captured);
-            Tag = token;
-            _mirroring = true;
-            _connection?.Send(Place, ReplicationChannel.Disk, peer => peer.Deliver(new DiskBarrierReached(capture.Epoch)));
-            if (capture.ResumeAfter)
-            {
-                Resume();
-            }
-
-            Deliver(new StateCaptured(capture.Epoch, guest.Memory.Count, 100, TimeSpan.FromMilliseconds(1)));
-        });
-    }
-
-    private void SendImage(long epoch)
-    {
-        if (_captured is not { } image || image.Epoch != epoch || _connection is not { } connection)
-        {
-            return;
-        }
-
-        bool corrupt = _world.CorruptImages > 0;
-        _world.CorruptImages -= corrupt ? 1 : 0;
-        for (int part = 1; part <= ImageParts; part++)
-        {
-            int number = part;
-            connection.Send(Place, ReplicationChannel.Checkpoint, peer => peer.OnImagePart(image, number, corrupt && number == 2),
-                _world.Options.ImagePartMicros);
-        }
-
-        After(_world.Options.ImagePartMicros * ImageParts, () => Deliver(new ImageSent(new Epoch(epoch))));
-    }
-
-    private void OnImagePart(SimImage image, int part, bool corrupt)
-    {
-        if (_mutant == Mutant.M19 && Protocol.Secondary.State == SecondaryCheckpointState.Settled && part == ImageParts)
-        {
-            SetGuest(image.Guest.Clone());
-        }
-
-        if (_staging != image.Epoch)
-        {
-            return;
-        }
-
-        if (_mutant == Mutant.M9 && part == 1)
-        {
-            _host.Disk.DropGenerationsBelow(image.Epoch);
-        }
-
-        if (_mutant == Mutant.M11 && Guest is { } guest && part == 2)
-        {
-            foreach ((int key, ulong value) in image.Guest.Memory)
-            {
-                guest.Memory[key] = value;
-            }
-        }
-
-        _parts++;
-        _broken |= corrupt;
-        if (_parts == ImageParts)
-        {
-            _staged = image;
-            Deliver(_broken ? new ImageBroken(new Epoch(image.Epoch), "checksum") : new ImageStaged(new Epoch(image.Epoch)));
-        }
-    }
-
-    private void Load(long epoch)
-    {
-        SimImage image = _staged ?? throw new InvariantFailureException("S5", $"load of {epoch} without an image");
-        _world.Oracle.OnCommit(this, image);
-        After(_noise.LogBetween(200, 4_000), () =>
-        {
-            if (_staged != image)
-            {
-                return; // thrown away meanwhile
-            }
-
-            SetGuest(image.Guest.Clone());
-            _host.Disk.DropGenerationsBelow(epoch);
-            Tag = epoch;
-            _paused = true;
-            foreach (long tag in _queuedInput.Keys.Where(tag => tag <= epoch).ToList())
-            {
-                if (tag == epoch)
-                {
-                    _queuedInput[tag].ForEach(Guest!.Inbox.Enqueue);
-                }
-
-                _queuedInput.Remove(tag);
-            }
-
-            _world.Oracle.OnLoaded(this, image, _host.Disk);
-            (_staged, _staging) = (null, -1);
-            Deliver(new ImageLoaded(new Epoch(epoch)));
-        });
     }
 
     private void Merge() => After(_noise.LogBetween(50, 500), () =>
@@ -904,32 +587,10 @@ public sealed class SimVm : IGuestHost
     {
         _forwarding = true; // what the guest writes from now on follows the copy in the same stream
         ulong[] content = _host.Disk.Snapshot();
-        _connection?.Send(Place, ReplicationChannel.Disk, peer => peer._host.Disk.Overwrite(content), 5_000);
+        Connection?.Send(Place, ReplicationChannel.Disk, peer => peer.Disk.Overwrite(content), 5_000);
         After(20_000, () => Deliver(new DiskCopyDone()));
     }
 
     private void CopyRound(int round) =>
         After(_noise.LogBetween(1_000, 30_000), () => Deliver(new MemoryRoundDone(100 / round, round > 2 ? 0 : 20 / round, TimeSpan.Zero)));
-
-    private void Acknowledge(Epoch epoch)
-    {
-        Gate.Acknowledge(epoch);
-        _comparer.DropBelow(epoch.Value);
-        if (_captured is { } image && image.Epoch == epoch.Value)
-        {
-            foreach ((long id, GuestConnection state) in image.Guest.Connections)
-            {
-                _comparer.RaiseSafeAck(id, state.AckNumber); // the image has these bytes, and it is committed
-            }
-        }
-    }
-
-    private void OwedCheckpoint()
-    {
-        if (_mutant == Mutant.M12 && _owedCheckpoints > 0)
-        {
-            _owedCheckpoints--;
-            After(1_000, () => Deliver(new CheckpointTrigger(CheckpointReason.Mismatch)));
-        }
-    }
 }

@@ -34,7 +34,7 @@ public sealed class CheckpointBudgetChecker(SimWorld world)
                 throw new InvariantFailureException("L3", $"{vm.Identity} holds {vm.Held[0].Frame} for {(world.Scheduler.Now - oldest) / 1000} ms");
             }
 
-            if (vm.OldestSecondaryOnly != long.MaxValue && world.Scheduler.Now - vm.OldestSecondaryOnly > HoldMax)
+            if (vm.Traffic.OldestSecondaryOnly != long.MaxValue && world.Scheduler.Now - vm.Traffic.OldestSecondaryOnly > HoldMax)
             {
                 throw new InvariantFailureException("L3", $"{vm.Identity}: what the secondary alone has answered is ignored for {HoldMax / 1000} ms");
             }

@@ -79,7 +79,7 @@ public sealed class OutputCommitChecker(SimWorld world)
         }
 
         uint received = connection.AckNumber;
-        foreach (Frame input in guest.Inbox.Concat(survivor.QueuedInput))
+        foreach (Frame input in guest.Inbox.Concat(survivor.Traffic.QueuedInput))
         {
             uint end = unchecked(input.Sequence + (uint)input.Payload.Length);
             bool joins = input.Connection == frame.Connection && input.Kind == FrameKind.Data
