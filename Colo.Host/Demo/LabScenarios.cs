@@ -10,6 +10,9 @@ internal static class LabScenarios
 
     private const int CheckpointKills = 10;
 
+    /// <summary>So many of them of checkpoints that were asked for in mode colo.</summary>
+    private const int ColoKills = 3;
+
     private static readonly (string, long, long)[] Web =
         [("download", 1L << 40, 256 << 10), ("requests", 0, 10), ("echo", 0, 10)];
 
@@ -85,7 +88,7 @@ internal static class LabScenarios
         {
             await KillInCheckpointAsync(
                 scenario, $"the primary is killed in a checkpoint, {round}", () => scenario.Primary,
-                periodic: round > CheckpointKills / 2).ConfigureAwait(false);
+                periodic: round > ColoKills).ConfigureAwait(false);
         }
 
         await scenario.StepAsync("the joiner is killed while it is filled", scenario.LoseJoinerAsync)

@@ -27,7 +27,7 @@ public sealed class FaultTests(FaultTests.Run run) : IClassFixture<FaultTests.Ru
     public sealed class Run() : ScenarioRun("faults");
 }
 
-/// <summary>As <see cref="FaultTests"/>: the primary is lost in the middle of checkpoints, five in mode colo and five
+/// <summary>As <see cref="FaultTests"/>: the primary is lost in the middle of checkpoints, three in mode colo and seven
 /// in mode periodic, a joiner while it is filled.</summary>
 [Trait("Category", "e2e")]
 [Trait("Group", "guest")]
