@@ -46,7 +46,8 @@ public sealed record DiskCopyProgress(long BytesDone, long BytesTotal) : Message
 /// <param name="ComparedBytes">What was compared by hash: all of the disks, or what the bitmaps named.</param>
 /// <param name="SentBytes">What differed.</param>
 /// <param name="TotalBytes">Size of the disks.</param>
-public sealed record DiskCopyDone(long ComparedBytes = 0, long SentBytes = 0, long TotalBytes = 0) : Message, IResyncInput;
+public sealed record DiskCopyDone(long ComparedBytes = 0, long SentBytes = 0, long TotalBytes = 0)
+    : Message, IResyncInput;
 
 /// <summary>One pass over memory is sent. <paramref name="DirtyPages"/> were written meanwhile.</summary>
 public sealed record MemoryRoundDone(long PagesSent, long DirtyPages, TimeSpan Duration) : Message, IResyncInput;

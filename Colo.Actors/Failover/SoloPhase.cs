@@ -146,7 +146,8 @@ internal sealed class SoloPhase(FailoverContext context)
         }
 
         context.Enter(FailoverState.Joining, "the joining checkpoint");
-        context.Emit(EventCode.ResyncDone, converged.Disk.Length > 0 ? $"{converged.Peer}, {converged.Disk}" : $"{converged.Peer}", effects);
+        string disk = converged.Disk.Length > 0 ? $", {converged.Disk}" : string.Empty;
+        context.Emit(EventCode.ResyncDone, $"{converged.Peer}{disk}", effects);
         context.SetDisk(DiskRole.Primary, effects);
         context.Tell(CoreName.PrimaryCheckpoint, new CheckpointTrigger(CheckpointReason.Join), effects);
     }

@@ -37,7 +37,8 @@ internal sealed record DiskOption(string? File, string? Nbd, bool ReadOnly, stri
                 "format" => throw new CommandLineException($"--disk format={value}: expected raw"),
                 "readonly" when value.Length == 0 => disk with { ReadOnly = true },
                 "serial" when value.Length <= SerialLengthMax && value.All(char.IsAscii) => disk with { Serial = value },
-                "serial" => throw new CommandLineException($"--disk serial={value}: expected at most {SerialLengthMax} ASCII characters"),
+                "serial" => throw new CommandLineException(
+                    $"--disk serial={value}: expected at most {SerialLengthMax} ASCII characters"),
                 "id" when value.Length > 0 => disk with { Id = value },
                 "node" when value.Length > 0 => disk with { Node = value },
                 "replication" when value == "secondary" => disk with { IsSecondary = true },
@@ -83,7 +84,8 @@ internal sealed record DiskOption(string? File, string? Nbd, bool ReadOnly, stri
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new CommandLineException(Nbd is not null ? $"--disk nbd={Nbd}: {e.Message}" : $"--disk file={File}: {e.Message}");
+            string what = Nbd is not null ? $"nbd={Nbd}" : $"file={File}";
+            throw new CommandLineException($"--disk {what}: {e.Message}");
         }
     }
 

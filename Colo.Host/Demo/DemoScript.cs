@@ -59,8 +59,8 @@ internal sealed class DemoScript : IDisposable
         await Step(primary, EventCode.PairEstablished, "protection", began).ConfigureAwait(false);
         Say("[green]PROTECTED[/]: the guest runs on both hosts, and only what both answer leaves");
         await StartClientsAsync().ConfigureAwait(false);
-        await LoseAsync(primary).ConfigureAwait(false);
-        await LoseAsync(cluster.Other(primary)).ConfigureAwait(false);
+        await LoseAsync(cluster.FindPrimary() ?? primary).ConfigureAwait(false);
+        await LoseAsync(cluster.FindPrimary() ?? cluster.Other(primary)).ConfigureAwait(false);
         Say("both hosts have been lost once; waiting for the download's end");
         await download!.Ended.WaitAsync(DownloadLimit).ConfigureAwait(false);
         return Conclude();

@@ -24,9 +24,9 @@ public sealed record ClientReport(
 /// <summary>
 /// The clients of the demo and the end-to-end tests; they run as processes of their own in the client's namespace, and
 /// know nothing of failovers. <c>download</c>: one TCP connection, every byte checked against the sequence that the
-/// guest serves. <c>requests</c>: small HTTP requests, one after another, each on a connection of its own.
-/// <c>redis</c>: INCR on one connection, every answer checked. <c>records</c>: HTTP requests that the guest answers when
-/// it has a record on its disk. <c>echo</c>: datagrams.
+/// guest serves. <c>bulk</c>: a file of zeros as fast as it comes. <c>requests</c>: small HTTP requests, one after
+/// another, each on a connection of its own. <c>redis</c>: INCR on one connection, every answer checked.
+/// <c>records</c>: HTTP requests that the guest answers when it has a record on its disk. <c>echo</c>: datagrams.
 /// </summary>
 internal static class LabClient
 {
@@ -46,11 +46,13 @@ internal static class LabClient
             return kind switch
             {
                 "download" => Download(address, amount, rate),
+                "bulk" => Bulk(address, amount),
                 "requests" => Requests(address, amount, rate),
                 "redis" => Redis(address, amount, rate),
                 "records" => Records(address, amount, rate),
                 "echo" => Echo(address, amount, rate),
-                _ => throw new ArgumentException($"client '{kind}': expected download, requests, redis, records or echo"),
+                _ => throw new ArgumentException(
+                    $"client '{kind}': expected download, requests, redis, records or echo"),
             };
         }
         catch (Exception problem) when (problem is IOException or SocketException or InvalidDataException)
@@ -107,6 +109,38 @@ internal static class LabClient
         return equal ? 0 : 1;
     }
 
+    private static int Bulk(string address, long bytes)
+    {
+        using Socket socket = ConnectFirst(address, 80);
+        socket.Send(Encoding.ASCII.GetBytes("GET /zeros HTTP/1.0\r\nHost: guest\r\n\r\n"));
+        using var stream = new NetworkStream(socket);
+        SkipHead(stream);
+        byte[] buffer = new byte[256 << 10];
+        var clock = Stopwatch.StartNew();
+        var gaps = new GapMeter();
+        long received = 0;
+        while (received < bytes)
+        {
+            int length = stream.Read(buffer, 0, (int)Math.Min(buffer.Length, bytes - received));
+            if (length == 0)
+            {
+                throw new IOException($"the connection ended after {received} of {bytes} bytes");
+            }
+
+            if (buffer.AsSpan(0, length).ContainsAnyExcept((byte)0))
+            {
+                throw new InvalidDataException($"a byte that is not zero among {received} to {received + length}");
+            }
+
+            received += length;
+            gaps.Progress();
+            gaps.ReportEach(ReportInterval, gap => Print(new ClientReport(Now(), received, gap)));
+        }
+
+        Print(new ClientReport(Now(), received, gaps.Longest, Done: true, Seconds: clock.Elapsed.TotalSeconds));
+        return 0;
+    }
+
     private static int Requests(string address, long seconds, long pauseMs)
     {
         ConnectFirst(address, 80).Dispose();
@@ -155,7 +189,8 @@ internal static class LabClient
     private static string Get(string address, string path)
     {
         byte[] buffer = new byte[4096];
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = 30_000 };
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.ReceiveTimeout = 30_000;
         socket.Connect(address, 80);
         socket.Send(Encoding.ASCII.GetBytes($"GET {path} HTTP/1.0\r\nHost: guest\r\n\r\n"));
         int total = 0;
@@ -224,8 +259,7 @@ internal static class LabClient
             meter.Begin();
             for (bool answered = false; !answered && !meter.IsOver;)
             {
-                socket.Send(question);
-                answered = ReceiveEcho(socket, answer, question);
+                answered = TrySend(socket, question) && ReceiveEcho(socket, answer, question);
             }
 
             meter.Answered();
@@ -234,6 +268,21 @@ internal static class LabClient
 
         meter.End();
         return 0;
+    }
+
+    /// <returns>False when the guest's answer to an earlier datagram was that nobody listens yet.</returns>
+    private static bool TrySend(Socket socket, byte[] question)
+    {
+        try
+        {
+            socket.Send(question);
+            return true;
+        }
+        catch (SocketException problem) when (problem.SocketErrorCode is SocketError.ConnectionRefused)
+        {
+            Thread.CurrentThread.Join(20);
+            return false;
+        }
     }
 
     /// <returns>False when nothing came in time; answers to earlier copies of a datagram are passed over.</returns>

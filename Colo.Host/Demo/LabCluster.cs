@@ -1,12 +1,15 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.RegularExpressions;
+using Colo.Actors.Protocol;
 using Colo.Vmm.Links;
 
 namespace Colo.Host.Demo;
 
 /// <summary>Two hosts and a witness in a <see cref="NetworkLab"/>, with certificates, configurations and one VM named
 /// web.</summary>
-public sealed class LabCluster : IDisposable
+public sealed partial class LabCluster : IDisposable
 {
     private const int DataPort = 7450;
     private readonly NetworkLab lab;
@@ -33,6 +36,18 @@ public sealed class LabCluster : IDisposable
     public IReadOnlyList<NodeProcess> Hosts { get; }
 
     public NodeProcess Other(NodeProcess host) => Hosts[0] == host ? Hosts[1] : Hosts[0];
+
+    /// <summary>The primary of the newest pair, null before the first. On a machine that is busy with other things hosts
+    /// may change roles by themselves.</summary>
+    public NodeProcess? FindPrimary()
+    {
+        Match? newest = Hosts.SelectMany(host => host.Events)
+            .Where(printed => (EventCode)printed.Code is EventCode.PairEstablished or EventCode.SwitchoverDone)
+            .Select(printed => PairRecord().Match(printed.Summary))
+            .Where(match => match.Success)
+            .MaxBy(match => long.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture));
+        return Hosts.FirstOrDefault(host => host.Name == newest?.Groups[2].Value);
+    }
 
     /// <summary>Runs <c>colo</c> with these arguments on a host, as its operator would.</summary>
     /// <returns>What it printed.</returns>
@@ -75,6 +90,9 @@ public sealed class LabCluster : IDisposable
 
         Witness.Dispose();
     }
+
+    [GeneratedRegex(@"^t(\d+) pair (\S+)#\d+>")]
+    private static partial Regex PairRecord();
 
     private NodeProcess Prepare(X509Certificate2 authority, string name, string vm)
     {

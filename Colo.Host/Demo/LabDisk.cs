@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace Colo.Host.Demo;
 
-/// <summary>The replicated disk of a lab's guest, seen from outside: made with e2fsprogs, and looked at with them.</summary>
+/// <summary>The replicated disk of a lab's guest, seen from outside: made with e2fsprogs, and looked at with
+/// them.</summary>
 internal static class LabDisk
 {
     private const int RecordBytes = 4096;
@@ -11,7 +12,8 @@ internal static class LabDisk
 
     /// <summary>An ext4 file system on a new image. Nothing is left for the guest to write later by itself.</summary>
     public static async Task FormatAsync(string image) =>
-        await ToolAsync("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", image).ConfigureAwait(false);
+        await ToolAsync("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", image)
+            .ConfigureAwait(false);
 
     /// <summary>
     /// What a power cut at this moment would leave: the image as it is, its journal replayed, must be whole and must
@@ -38,7 +40,8 @@ internal static class LabDisk
         byte[] content = await File.ReadAllBytesAsync(records).ConfigureAwait(false);
         if (content.Length < acknowledged * RecordBytes)
         {
-            throw new InvalidOperationException($"{acknowledged} records were acknowledged, the disk has {content.Length / RecordBytes}");
+            throw new InvalidOperationException(
+                $"{acknowledged} records were acknowledged, the disk has {content.Length / RecordBytes}");
         }
 
         byte[] expected = new byte[RecordBytes];
@@ -49,7 +52,8 @@ internal static class LabDisk
             number.TryFormat(expected, out _, provider: CultureInfo.InvariantCulture);
             if (!content.AsSpan((int)number * RecordBytes, RecordBytes).SequenceEqual(expected))
             {
-                throw new InvalidOperationException($"record {number} of {acknowledged} that were acknowledged is not on the disk");
+                throw new InvalidOperationException(
+                    $"record {number} of {acknowledged} that were acknowledged is not on the disk");
             }
         }
     }
@@ -68,7 +72,8 @@ internal static class LabDisk
         (int code, string output) = await LabCluster.RunAsync(NetworkLab.Client, path, arguments).ConfigureAwait(false);
         if (code != 0)
         {
-            throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {code}: {output.Trim()}");
+            throw new InvalidOperationException(
+                $"{program} {string.Join(' ', arguments)} ended with {code}: {output.Trim()}");
         }
     }
 }

@@ -31,7 +31,8 @@ internal sealed partial class LabDiskScenario(LabScenario scenario)
         {
             await LabCluster.CommandAsync(scenario.Primary, "mode", LabVm.Name, "periodic").ConfigureAwait(false);
             await scenario.SwitchAsync(
-                () => LabCluster.CommandAsync(scenario.Primary, "switchover", LabVm.Name).GetAwaiter().GetResult(), () => { }).ConfigureAwait(false);
+                () => LabCluster.CommandAsync(scenario.Primary, "switchover", LabVm.Name).GetAwaiter().GetResult(),
+                () => { }).ConfigureAwait(false);
         }).ConfigureAwait(false);
         await LoseAsync("the new primary is killed under writes").ConfigureAwait(false);
         await scenario.StepAsync("the guest panics", () => RestartAsync("panic")).ConfigureAwait(false);
@@ -41,8 +42,8 @@ internal sealed partial class LabDiskScenario(LabScenario scenario)
             LabDisk.AssertCleanAsync(Image(scenario.Primary), acknowledged, scenario.Folder)).ConfigureAwait(false);
     }
 
-    /// <summary>The primary is lost under writes; its survivor's disk stands alone; the pair becomes whole again by a copy
-    /// of what differs.</summary>
+    /// <summary>The primary is lost under writes; its survivor's disk stands alone; the pair becomes whole again by a
+    /// copy of what differs.</summary>
     private Task LoseAsync(string step) => scenario.StepAsync(step, async () =>
     {
         NodeProcess victim = scenario.Primary;
@@ -80,7 +81,9 @@ internal sealed partial class LabDiskScenario(LabScenario scenario)
     {
         (_, PrintedEvent done) = await scenario.AnyAsync(since, owner, EventCode.ResyncDone).ConfigureAwait(false);
         Match figures = Figures().Match(done.Summary);
-        long compared = figures.Success ? long.Parse(figures.Groups[1].ValueSpan, CultureInfo.InvariantCulture) : DiskBytes;
+        long compared = figures.Success
+            ? long.Parse(figures.Groups[1].ValueSpan, CultureInfo.InvariantCulture)
+            : DiskBytes;
         LabScenario.Say($"  {done.Summary}");
         if (compared > DiskBytes / 2)
         {
@@ -138,7 +141,8 @@ internal sealed partial class LabDiskScenario(LabScenario scenario)
         return LabScenario.UntilAsync(() => Acknowledged() >= enough, "no more records are acknowledged");
     }
 
-    private long Acknowledged() => Math.Max(acknowledged, scenario.FirstRecord + (scenario.LastReport("records")?.Bytes ?? 0));
+    private long Acknowledged() =>
+        Math.Max(acknowledged, scenario.FirstRecord + (scenario.LastReport("records")?.Bytes ?? 0));
 
     private string Image(NodeProcess host) => LabVm.DiskPath(scenario.Folder, host.Name);
 
@@ -148,7 +152,8 @@ internal sealed partial class LabDiskScenario(LabScenario scenario)
     private static async Task<string> AskAsync(string order)
     {
         (int code, string output) = await LabCluster.RunAsync(
-            NetworkLab.Client, "curl", "--silent", "--max-time", "5", $"http://{NetworkLab.GuestAddress}/cgi-bin/order?{order}").ConfigureAwait(false);
+            NetworkLab.Client, "curl", "--silent", "--max-time", "5",
+            $"http://{NetworkLab.GuestAddress}/cgi-bin/order?{order}").ConfigureAwait(false);
         return code == 0 ? output.Trim() : string.Empty;
     }
 

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using Colo.Actors.Protocol;
 
 namespace Colo.Host.Demo;
@@ -10,7 +9,7 @@ namespace Colo.Host.Demo;
 /// A cluster, a guest, some clients, and faults one after another; every step is judged by what the clients see. After
 /// a step that failed the later ones are not tried: they would start from a pair that nobody knows.
 /// </summary>
-internal sealed partial class LabScenario : IDisposable
+internal sealed class LabScenario : IDisposable
 {
     /// <summary>A hang, not a slow machine.</summary>
     public static readonly TimeSpan StepLimit = TimeSpan.FromSeconds(150);
@@ -62,7 +61,7 @@ internal sealed partial class LabScenario : IDisposable
         }
 
         Say(name);
-        FindPrimary();
+        Primary = Cluster.FindPrimary() ?? Primary;
         var clock = Stopwatch.StartNew();
         long from = LabClient.Now();
         try
@@ -80,7 +79,8 @@ internal sealed partial class LabScenario : IDisposable
     }
 
     /// <summary>Starts the nodes, the guest and the clients, and waits until all are at work.</summary>
-    public Task BeginAsync(params (string Kind, long Amount, long Rate)[] kinds) => StepAsync("the guest boots protected", async () =>
+    public Task BeginAsync(params (string Kind, long Amount, long Rate)[] kinds) => StepAsync(
+        "the guest boots protected", async () =>
     {
         DateTimeOffset began = DateTimeOffset.UtcNow;
         Cluster.Start();
@@ -107,22 +107,14 @@ internal sealed partial class LabScenario : IDisposable
 
     public ClientReport? LastReport(string kind) => clients.Find(entry => entry.Name == kind).Client?.Last;
 
-    /// <summary>Who is the primary now. On a machine that is busy with other things hosts may have changed roles by
-    /// themselves.</summary>
-    private void FindPrimary()
-    {
-        Match? newest = Cluster.Hosts.SelectMany(host => host.Events)
-            .Where(printed => (EventCode)printed.Code is EventCode.PairEstablished or EventCode.SwitchoverDone)
-            .Select(printed => PairRecord().Match(printed.Summary))
-            .Where(match => match.Success)
-            .MaxBy(match => long.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture));
-        Primary = Cluster.Hosts.FirstOrDefault(host => host.Name == newest?.Groups[2].Value) ?? Primary;
-    }
-
     /// <summary>The pair has been one since then.</summary>
     public void AssertPairSince(DateTimeOffset at, string otherwise)
     {
-        EventCode[] broken = [EventCode.PeerLost, EventCode.Evicted, EventCode.SwitchoverCancelled, EventCode.TookOver, EventCode.WentSolo];
+        EventCode[] broken =
+        [
+            EventCode.PeerLost, EventCode.Evicted, EventCode.SwitchoverCancelled, EventCode.TookOver,
+            EventCode.WentSolo,
+        ];
         PrintedEvent? wrong = Cluster.Hosts.SelectMany(host => host.Events)
             .FirstOrDefault(printed => printed.Time >= at && broken.Contains((EventCode)printed.Code));
         if (wrong is not null)
@@ -269,9 +261,6 @@ internal sealed partial class LabScenario : IDisposable
             Directory.Delete(folder, recursive: true);
         }
     }
-
-    [GeneratedRegex(@"^t(\d+) pair (\S+)#\d+>")]
-    private static partial Regex PairRecord();
 
     private string Seen(long fromMs) => string.Join(", ", clients.Select(entry => string.Create(
         CultureInfo.InvariantCulture,

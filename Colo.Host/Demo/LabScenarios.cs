@@ -10,13 +10,15 @@ internal static class LabScenarios
 
     private const int CheckpointKills = 10;
 
-    private static readonly (string, long, long)[] Web = [("download", 1L << 40, 256 << 10), ("requests", 0, 10), ("echo", 0, 10)];
+    private static readonly (string, long, long)[] Web =
+        [("download", 1L << 40, 256 << 10), ("requests", 0, 10), ("echo", 0, 10)];
 
     public static async Task<int> RunAsync(string name, string? json, string? keep)
     {
         var vm = new LabVm
         {
             Gateway = name == "faults",
+            Channels = name == "checkpoints" ? 4 : 1,
             FileSystem = name == "disk",
             DiskBytes = name == "disk" ? LabDiskScenario.DiskBytes : 0,
             Guest = name == "redis" ? "debian-redis" : "debian",
@@ -36,8 +38,14 @@ internal static class LabScenarios
     private static async Task FaultsAsync(LabScenario scenario)
     {
         await scenario.BeginAsync(Web).ConfigureAwait(false);
-        await LoseAsync(scenario, "the secondary is killed", () => scenario.Secondary, "kill", () => scenario.Primary).ConfigureAwait(false);
-        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
+        await LoseAsync(scenario, "the secondary is killed", () => scenario.Secondary, "kill", () => scenario.Primary)
+            .ConfigureAwait(false);
+        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary)
+            .ConfigureAwait(false);
+        await KillInCheckpointAsync(scenario, "the secondary is killed in a checkpoint", () => scenario.Secondary)
+            .ConfigureAwait(false);
+        await KillInCheckpointAsync(scenario, "the primary is killed in a checkpoint", () => scenario.Primary)
+            .ConfigureAwait(false);
         await scenario.StepAsync("the roles are exchanged under load", () => scenario.SwitchAsync(
             () => LabCluster.CommandAsync(scenario.Primary, "switchover", LabVm.Name).GetAwaiter().GetResult(), () => { })).ConfigureAwait(false);
         await Cut("the replication cable is pulled", Cable.Replication).ConfigureAwait(false);
@@ -61,43 +69,59 @@ internal static class LabScenarios
         });
     }
 
-    /// <summary>The primary is killed at some moment of a checkpoint, again and again: first of checkpoints that were
-    /// asked for, then of periodic ones; then a joiner while it is being filled.</summary>
+    /// <summary>Each side is killed between two checkpoints and in one; then the primary at some moment of a
+    /// checkpoint, again and again: first of checkpoints that were asked for, then of periodic ones; then a joiner
+    /// while it is being filled.</summary>
     private static async Task CheckpointsAsync(LabScenario scenario)
     {
         await scenario.BeginAsync(Web).ConfigureAwait(false);
+        await LoseAsync(scenario, "the secondary is killed", () => scenario.Secondary, "kill", () => scenario.Primary)
+            .ConfigureAwait(false);
+        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary)
+            .ConfigureAwait(false);
+        await KillInCheckpointAsync(scenario, "the secondary is killed in a checkpoint", () => scenario.Secondary)
+            .ConfigureAwait(false);
         for (int round = 1; round <= CheckpointKills; round++)
         {
-            bool periodic = round > CheckpointKills / 2;
-            await scenario.StepAsync($"the primary is killed in a checkpoint, {round}", async () =>
-            {
-                NodeProcess host = scenario.Primary;
-                if (periodic)
-                {
-                    await LabCluster.CommandAsync(host, "mode", LabVm.Name, "periodic").ConfigureAwait(false);
-                }
-
-                DateTimeOffset at = DateTimeOffset.UtcNow;
-                // Its host may be killed before the order is answered.
-                Task order = periodic
-                    ? Task.CompletedTask
-                    : LabCluster.RunAsync(host.Name, Environment.ProcessPath!, "checkpoint", "now", LabVm.Name);
-                await scenario.AnyAsync(at, host, EventCode.CheckpointRequested).ConfigureAwait(false);
-                await Task.Delay(Random.Shared.Next(0, 25)).ConfigureAwait(false);
-                await scenario.LoseAsync(host.Kill, host.Start, scenario.Secondary).ConfigureAwait(false);
-                await order.ConfigureAwait(false);
-            }).ConfigureAwait(false);
+            await KillInCheckpointAsync(
+                scenario, $"the primary is killed in a checkpoint, {round}", () => scenario.Primary,
+                periodic: round > CheckpointKills / 2).ConfigureAwait(false);
         }
 
-        await scenario.StepAsync("the joiner is killed while it is filled", scenario.LoseJoinerAsync).ConfigureAwait(false);
+        await scenario.StepAsync("the joiner is killed while it is filled", scenario.LoseJoinerAsync)
+            .ConfigureAwait(false);
     }
+
+    private static Task KillInCheckpointAsync(
+        LabScenario scenario, string step, Func<NodeProcess> victim, bool periodic = false) => scenario.StepAsync(
+        step, async () =>
+    {
+        NodeProcess primary = scenario.Primary;
+        NodeProcess host = victim();
+        NodeProcess survivor = scenario.Cluster.Other(host);
+        if (periodic)
+        {
+            await LabCluster.CommandAsync(primary, "mode", LabVm.Name, "periodic").ConfigureAwait(false);
+        }
+
+        DateTimeOffset at = DateTimeOffset.UtcNow;
+        // Its host may be killed before the order is answered.
+        Task order = periodic
+            ? Task.CompletedTask
+            : LabCluster.RunAsync(primary.Name, Environment.ProcessPath!, "checkpoint", "now", LabVm.Name);
+        await scenario.AnyAsync(at, primary, EventCode.CheckpointRequested).ConfigureAwait(false);
+        await Task.Delay(Random.Shared.Next(0, 25)).ConfigureAwait(false);
+        await scenario.LoseAsync(host.Kill, host.Start, survivor).ConfigureAwait(false);
+        await order.ConfigureAwait(false);
+    });
 
     /// <summary>A counter in redis, where a write that was acknowledged and lost would show in the next
     /// answer.</summary>
     private static async Task RedisAsync(LabScenario scenario)
     {
         await scenario.BeginAsync(("redis", 0, 2)).ConfigureAwait(false);
-        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
+        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary)
+            .ConfigureAwait(false);
         await LoseAsync(scenario, "the other one is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
     }
 

@@ -19,6 +19,9 @@ public sealed record LabVm
     /// <summary>More of the kernel's command line.</summary>
     public string Append { get; init; } = string.Empty;
 
+    /// <summary>Connections that carry a checkpoint's pages.</summary>
+    public int Channels { get; init; } = 1;
+
     /// <summary>Size of one replicated disk, each host with an image of its own; 0: no disk.</summary>
     public long DiskBytes { get; init; }
 
@@ -45,18 +48,19 @@ public sealed record LabVm
         }
 
         string disks = DiskBytes > 0 ? $"disks = [{{ path = \"{DiskPath(folder, host)}\", mode = replicated }}]" : string.Empty;
+        string mount = FileSystem ? "colo.mount=vda " : string.Empty;
         string heartbeat = Gateway ? $"heartbeat {{ gateway {{ address = \"{NetworkLab.ClientAddress}\" }} }}" : string.Empty;
         return string.Create(CultureInfo.InvariantCulture, $$"""
             {{heartbeat}}
             vms {
               {{Name}} {
                 guest = {{Guest}}
-                append = "console=ttyS0 quiet colo.ip={{NetworkLab.GuestAddress}}/24 {{(FileSystem ? "colo.mount=vda" : string.Empty)}} {{Append}}"
+                append = "console=ttyS0 quiet colo.ip={{NetworkLab.GuestAddress}}/24 {{mount}}{{Append}}"
                 nodes = [{{string.Join(", ", hosts)}}]
                 nics = [{ bridge = br0 }]
                 {{disks}}
                 mode = {{Mode}}
-                checkpoint { periodic = {{(int)Period.TotalMilliseconds}}ms }
+                checkpoint { periodic = {{(int)Period.TotalMilliseconds}}ms, channels = {{Channels}} }
               }
             }
             """);

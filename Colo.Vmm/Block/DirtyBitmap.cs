@@ -78,8 +78,8 @@ public sealed class DirtyBitmap : IDisposable
     public bool IsFollowing => Volatile.Read(ref _state) == Following;
 
     /// <summary>Opens the file of a disk, or begins one. Unless the file is whole, everything is dirty. What was pinned
-    /// in an earlier life is dirty in this one. <paramref name="aheadBytes"/>: how much behind a newly dirty part is marked along, so
-    /// that a sequential writer waits for the medium seldom.</summary>
+    /// in an earlier life is dirty in this one. <paramref name="aheadBytes"/>: how much behind a newly dirty part is
+    /// marked along, so that a sequential writer waits for the medium seldom.</summary>
     public static DirtyBitmap Open(IStorageFile file, long diskSizeBytes, int aheadBytes = 4 << 20)
     {
         var bitmap = new DirtyBitmap(file, diskSizeBytes, aheadBytes);
@@ -432,7 +432,8 @@ public sealed class DirtyBitmap : IDisposable
         {
             _state = BinaryPrimitives.ReadInt32LittleEndian(header.AsSpan(12));
             Session = new DiskSession(
-                BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(32)), BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(40)));
+                BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(32)),
+                BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(40)));
         }
 
         for (var page = 0; page < _stale.Length; page++)

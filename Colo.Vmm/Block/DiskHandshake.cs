@@ -14,8 +14,8 @@ namespace Colo.Vmm.Block;
 /// </summary>
 public static class DiskHandshake
 {
-    /// <summary>Ends with both disks in a new session of this term. The answer is false when the link or the bitmap's file failed;
-    /// then nothing of the joiner's disk has been changed.</summary>
+    /// <summary>Ends with both disks in a new session of this term. The answer is false when the link or the bitmap's
+    /// file failed; then nothing of the joiner's disk has been changed.</summary>
     public static async Task<bool> OpenAsync(DiskLinkSender link, DirtyBitmap bitmap, ulong term)
     {
         var known = bitmap.Session.IsKnown;
@@ -23,13 +23,15 @@ public static class DiskHandshake
         for (var bit = 0; known && bit < bitmap.BitCount; bit += DiskLinkReceiver.StatePartsMax)
         {
             var offset = (long)bit * DirtyBitmap.Granularity;
-            var length = Math.Min((long)DiskLinkReceiver.StatePartsMax * DirtyBitmap.Granularity, bitmap.DiskSizeBytes - offset);
+            var most = (long)DiskLinkReceiver.StatePartsMax * DirtyBitmap.Granularity;
+            var length = Math.Min(most, bitmap.DiskSizeBytes - offset);
             if (!await link.AskStateAsync(offset, length, state).ConfigureAwait(false))
             {
                 return false;
             }
 
-            var theirs = new DiskSession(BinaryPrimitives.ReadUInt64LittleEndian(state), BinaryPrimitives.ReadUInt64LittleEndian(state.AsSpan(8)));
+            var theirs = new DiskSession(
+                BinaryPrimitives.ReadUInt64LittleEndian(state), BinaryPrimitives.ReadUInt64LittleEndian(state.AsSpan(8)));
             known = theirs == bitmap.Session;
             if (known)
             {

@@ -9,7 +9,8 @@ namespace Colo.Vmm.Block;
 /// first barrier the disk is the target of a resync: writes go straight to it. The first barrier starts the disk
 /// buffer with its epoch; from then on writes go through the buffer. A frame that breaks the rules, of another
 /// term, or that can't be carried out, ends the link with a reason; the buffer keeps what it has. Before the primary
-/// changes anything it may ask what this disk is worth to it and has to adopt it (<see cref="DiskHandshake"/>). One thread calls
+/// changes anything it may ask what this disk is worth to it and has to adopt it (<see cref="DiskHandshake"/>). One
+/// thread calls
 /// <see cref="Run"/>.
 /// </summary>
 public sealed class DiskLinkReceiver
@@ -33,7 +34,8 @@ public sealed class DiskLinkReceiver
     /// barriers come. <paramref name="bitmap"/>: this disk's, for the primary to ask what it names; without one the
     /// disk is in step with nobody.
     /// </summary>
-    public DiskLinkReceiver(Stream stream, DiskBuffer buffer, ulong term, bool shared = false, DirtyBitmap? bitmap = null)
+    public DiskLinkReceiver(
+        Stream stream, DiskBuffer buffer, ulong term, bool shared = false, DirtyBitmap? bitmap = null)
     {
         _stream = stream;
         _input = new LinkInput(stream);
@@ -173,7 +175,9 @@ public sealed class DiskLinkReceiver
                 return AnswerState(in frame);
             case DiskLinkType.Adopt:
                 var prepared = _buffer.PrepareTarget(_term);
-                return prepared == BlockStatus.Ok && _bitmap is not null ? _bitmap.Follow(new DiskSession(_term, (ulong)frame.Offset)) : prepared;
+                return prepared == BlockStatus.Ok && _bitmap is not null
+                    ? _bitmap.Follow(new DiskSession(_term, (ulong)frame.Offset))
+                    : prepared;
             default:
                 return BlockStatus.NotSupported;
         }
@@ -206,7 +210,8 @@ public sealed class DiskLinkReceiver
     private BlockStatus AnswerState(in DiskLinkFrame frame)
     {
         if (!BlockRange.IsValid(frame.Offset, frame.Length, _buffer.SizeBytes) || _buffer.Stage != DiskBufferStage.None
-            || frame.Length > (long)StatePartsMax * DirtyBitmap.Granularity || frame.Offset % DirtyBitmap.Granularity != 0)
+            || frame.Length > (long)StatePartsMax * DirtyBitmap.Granularity
+            || frame.Offset % DirtyBitmap.Granularity != 0)
         {
             return BlockStatus.OutOfRange;
         }
@@ -227,7 +232,8 @@ public sealed class DiskLinkReceiver
     private BlockStatus SendAnswer(DiskLinkType type, in DiskLinkFrame frame, int used)
     {
         var crc = Crc32C.Compute(_reply.AsSpan(DiskLinkFrame.Size, used));
-        return SendReply(new DiskLinkFrame(type, _term, frame.Epoch, frame.Sequence, frame.Offset, frame.Length, used, crc))
+        return SendReply(new DiskLinkFrame(
+            type, _term, frame.Epoch, frame.Sequence, frame.Offset, frame.Length, used, crc))
             ? BlockStatus.Ok
             : BlockStatus.PeerLost;
     }

@@ -129,7 +129,8 @@ public sealed class DiskLinkSender : IDisposable
         var parts = (length + DirtyBitmap.Granularity - 1) / DirtyBitmap.Granularity;
         ArgumentOutOfRangeException.ThrowIfGreaterThan(parts, DiskLinkReceiver.HashesMax);
         ArgumentOutOfRangeException.ThrowIfLessThan(hashes.Length, parts * SHA256.HashSizeInBytes);
-        return await AskAsync(DiskLinkType.HashQuery, offset, length, hashes[..(int)(parts * SHA256.HashSizeInBytes)]).ConfigureAwait(false);
+        var answer = hashes[..(int)(parts * SHA256.HashSizeInBytes)];
+        return await AskAsync(DiskLinkType.HashQuery, offset, length, answer).ConfigureAwait(false);
     }
 
     /// <summary>What the secondary's disk is worth: its session in the first 16 bytes of the answer, then a bit for
@@ -138,13 +139,15 @@ public sealed class DiskLinkSender : IDisposable
     {
         var parts = (length + DirtyBitmap.Granularity - 1) / DirtyBitmap.Granularity;
         ArgumentOutOfRangeException.ThrowIfGreaterThan(parts, DiskLinkReceiver.StatePartsMax);
-        return await AskAsync(DiskLinkType.StateQuery, offset, length, state[..(int)(16 + ((parts + 7) / 8))]).ConfigureAwait(false);
+        var answer = state[..(int)(16 + ((parts + 7) / 8))];
+        return await AskAsync(DiskLinkType.StateQuery, offset, length, answer).ConfigureAwait(false);
     }
 
     /// <summary>The secondary's disk belongs to this session of the link's term, and may be changed. Before anything
     /// that changes it.</summary>
     public async ValueTask<bool> AdoptAsync(ulong number) =>
-        await QueueAsync(DiskLinkType.Adopt, (long)number, 0, default).ConfigureAwait(false) && await DrainAsync().ConfigureAwait(false);
+        await QueueAsync(DiskLinkType.Adopt, (long)number, 0, default).ConfigureAwait(false)
+        && await DrainAsync().ConfigureAwait(false);
 
     /// <summary>Completes when everything queued before is acknowledged.</summary>
     public ValueTask<bool> DrainAsync()
@@ -170,7 +173,8 @@ public sealed class DiskLinkSender : IDisposable
 
     private async ValueTask<bool> AskAsync(DiskLinkType type, long offset, long length, Memory<byte> answer)
     {
-        var question = new Question(type == DiskLinkType.HashQuery ? DiskLinkType.Hashes : DiskLinkType.State, offset, answer);
+        var expected = type == DiskLinkType.HashQuery ? DiskLinkType.Hashes : DiskLinkType.State;
+        var question = new Question(expected, offset, answer);
         lock (_lock)
         {
             if (_lost)

@@ -5,7 +5,8 @@ namespace Colo.Vmm.Block;
 /// most in the parts that either side's <see cref="DirtyBitmap"/> names.
 /// </summary>
 /// <param name="Term">Term of the owner then; 0 when there is no such peer.</param>
-/// <param name="Number">Counts the owner's attempts in that term from 1; 0 is the pair whose roles were exchanged.</param>
+/// <param name="Number">Counts the owner's attempts in that term from 1; 0 is the pair whose roles were
+/// exchanged.</param>
 public readonly record struct DiskSession(ulong Term, ulong Number)
 {
     /// <summary>In step with nobody.</summary>

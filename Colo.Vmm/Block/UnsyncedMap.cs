@@ -99,7 +99,8 @@ internal sealed class UnsyncedMap
 
     private void Set(long offset, long length)
     {
-        for (var bit = offset / DirtyBitmap.Granularity; bit <= (offset + length - 1) / DirtyBitmap.Granularity && length > 0; bit++)
+        var end = (offset + length + DirtyBitmap.Granularity - 1) / DirtyBitmap.Granularity;
+        for (var bit = offset / DirtyBitmap.Granularity; bit < end && length > 0; bit++)
         {
             _since[bit >> 6] |= 1UL << (int)(bit & 63);
         }

@@ -37,12 +37,12 @@ public sealed class QemuProcess : IDisposable
     private readonly CancellationTokenSource ended = new();
     private readonly TaskCompletionSource<string> exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private QemuProcess(QemuFolder folder, Process process, long startTicks, bool isChild)
+    private QemuProcess(QemuFolder folder, Process process, long startTicks, TimeProvider? pollTime)
     {
         this.folder = folder;
         this.process = process;
         this.startTicks = startTicks;
-        _ = WatchAsync(isChild);
+        _ = WatchAsync(pollTime);
     }
 
     /// <summary>Ends with a sentence when the process does: its exit code or signal, and the last line of its
@@ -76,11 +76,13 @@ public sealed class QemuProcess : IDisposable
         }
 
         Process process = Process.Start(start) ?? throw new IOException($"{binary} cannot be started");
-        return new QemuProcess(folder, process, TicksOf(process.Id) ?? 0, isChild: true);
+        return new QemuProcess(folder, process, TicksOf(process.Id) ?? 0, pollTime: null);
     }
 
     /// <summary>The QEMU that an earlier life of this node left running here, or null.</summary>
-    public static (QemuProcess Process, QemuState State)? FindRunning(QemuFolder folder)
+    /// <param name="folder">Where its state file is.</param>
+    /// <param name="time">By this clock it is looked whether it still runs: only a parent is told of an end.</param>
+    public static (QemuProcess Process, QemuState State)? FindRunning(QemuFolder folder, TimeProvider time)
     {
         if (ReadState(folder) is not { } state || TicksOf(state.ProcessId) != state.StartTicks)
         {
@@ -89,7 +91,7 @@ public sealed class QemuProcess : IDisposable
 
         try
         {
-            return (new QemuProcess(folder, Process.GetProcessById(state.ProcessId), state.StartTicks, isChild: false), state);
+            return (new QemuProcess(folder, Process.GetProcessById(state.ProcessId), state.StartTicks, time), state);
         }
         catch (ArgumentException)
         {
@@ -162,10 +164,11 @@ public sealed class QemuProcess : IDisposable
         }
     }
 
-    private async Task WatchAsync(bool isChild)
+    /// <param name="pollTime">Null for a child, whose end is an event.</param>
+    private async Task WatchAsync(TimeProvider? pollTime)
     {
         string how = "ended";
-        if (isChild)
+        if (pollTime is null)
         {
             await process.WaitForExitAsync().ConfigureAwait(false);
             how = process.ExitCode > 128
@@ -176,7 +179,7 @@ public sealed class QemuProcess : IDisposable
         {
             while (TicksOf(process.Id) == startTicks)
             {
-                await Task.Delay(PollInterval).ConfigureAwait(false);
+                await Task.Delay(PollInterval, pollTime).ConfigureAwait(false);
             }
         }
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
@@ -6,12 +7,14 @@ namespace Colo.Vmm.Qmp;
 
 /// <summary>
 /// Serves the QEMU machine protocol on a Unix socket, one client at a time; a second one waits in the socket's queue.
-/// Each connection starts a new session. A client that does not read what it asked for is disconnected when
+/// Each connection starts a new session. Commands are executed one by one beside the reading, so that what comes out of
+/// band is answered while one of them waits; eight at most are taken ahead, as by QEMU. A client that does not read what it asked for is disconnected when
 /// <see cref="OutputMax"/> messages wait for it.
 /// </summary>
 public sealed class QmpServer : IDisposable
 {
     private const int OutputMax = 1024;
+    private const int InBandMax = 8;
     private readonly string _path;
     private readonly QmpCommandTable _commands;
     private readonly TimeProvider _timeProvider;
@@ -76,13 +79,19 @@ public sealed class QmpServer : IDisposable
         using var over = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
         var output = Channel.CreateBounded<byte[]>(OutputMax);
         Task writing = WriteAsync(client, output.Reader);
-        var session = new QmpSession(_commands, _timeProvider, line =>
-        {
-            if (!output.Writer.TryWrite(line))
+        using var commands = new BlockingCollection<Action>(InBandMax);
+        Task executing = Task.Factory.StartNew(
+            () => Execute(commands), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        var session = new QmpSession(
+            _commands, _timeProvider,
+            line =>
             {
-                over.Cancel();
-            }
-        });
+                if (!output.Writer.TryWrite(line))
+                {
+                    over.Cancel();
+                }
+            },
+            commands.Add);
         _session = session;
         session.Greet();
         var buffer = new byte[4096];
@@ -97,9 +106,19 @@ public sealed class QmpServer : IDisposable
         finally
         {
             _session = null;
+            commands.CompleteAdding();
+            await executing.ConfigureAwait(false);
             output.Writer.TryComplete();
             await Task.WhenAny(writing, Task.Delay(TimeSpan.FromSeconds(1), _timeProvider, CancellationToken.None))
                 .ConfigureAwait(false);
+        }
+    }
+
+    private static void Execute(BlockingCollection<Action> commands)
+    {
+        foreach (Action command in commands.GetConsumingEnumerable())
+        {
+            command();
         }
     }
 

@@ -9,15 +9,17 @@ namespace Colo.Vmm.Qmp;
 /// <code>
 ///   connect -> greeting -> negotiating -> qmp_capabilities -> commands and events
 /// </code>
-/// Commands are executed one after the other in the order they came. Nothing that a client sends throws out of here;
-/// what cannot be understood is answered with an error.
+/// Commands are executed one after the other in the order they came, where <paramref name="inBand"/> puts them; what
+/// comes out of band at once. Nothing that a client sends throws out of here; what cannot be understood is answered
+/// with an error.
 /// </summary>
-internal sealed class QmpSession(QmpCommandTable commands, TimeProvider timeProvider, Action<byte[]> send)
+internal sealed class QmpSession(
+    QmpCommandTable commands, TimeProvider timeProvider, Action<byte[]> send, Action<Action> inBand)
 {
     private readonly QmpFramer _framer = new();
     private readonly Lock _sendLock = new();
     private bool _negotiated;
-    private bool _outOfBand;
+    private volatile bool _outOfBand;
 
     public static JsonObject Version => new()
     {
@@ -79,11 +81,31 @@ internal sealed class QmpSession(QmpCommandTable commands, TimeProvider timeProv
         {
             // Decoding first replaces bytes that are no UTF-8.
             using JsonDocument document = JsonDocument.Parse(Encoding.UTF8.GetString(value));
-            Dispatch(document.RootElement);
+            JsonElement request = document.RootElement.Clone();
+            if (_outOfBand && request.ValueKind == JsonValueKind.Object && request.TryGetProperty("exec-oob", out _))
+            {
+                DispatchSafely(request);
+            }
+            else
+            {
+                inBand(() => DispatchSafely(request));
+            }
+        }
+        catch (JsonException e)
+        {
+            SendError(QmpErrorClass.GenericError, $"JSON parse error, {e.Message}", null);
+        }
+    }
+
+    private void DispatchSafely(JsonElement request)
+    {
+        try
+        {
+            Dispatch(request);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            // InvalidOperationException: half of a surrogate pair as \u escape in a string that is read.
+            // Half of a surrogate pair as \u escape in a string that is read.
             SendError(QmpErrorClass.GenericError, $"JSON parse error, {e.Message}", null);
         }
     }

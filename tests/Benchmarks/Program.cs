@@ -3,6 +3,7 @@ using Colo.Benchmarks.Checkpoint;
 using Colo.Benchmarks.Disk;
 using Colo.Benchmarks.Machine;
 using Colo.Benchmarks.Packets;
+using Colo.Benchmarks.Qemu;
 using Colo.Benchmarks.Remote;
 
 namespace Colo.Benchmarks;
@@ -18,6 +19,7 @@ internal static class Program
         ["machine"] = MachineSuite.Run,
         ["disk"] = DiskSuite.Run,
         ["checkpoint"] = CheckpointSuite.Run,
+        ["qemu"] = QemuSuite.Run,
     };
 
     public static int Main(string[] args)

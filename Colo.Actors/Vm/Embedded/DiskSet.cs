@@ -22,7 +22,8 @@ internal sealed class DiskSet : IDisposable
     /// order.</param>
     /// <param name="replicatedOptions">The replicated ones, in the same order.</param>
     public DiskSet(
-        IReadOnlyList<IBlockDevice?> local, IReadOnlyList<ReplicatedDiskOptions> replicatedOptions, Action<Message> report, Action<string> log)
+        IReadOnlyList<IBlockDevice?> local, IReadOnlyList<ReplicatedDiskOptions> replicatedOptions,
+        Action<Message> report, Action<string> log)
     {
         this.report = report;
         replicated =
@@ -88,7 +89,8 @@ internal sealed class DiskSet : IDisposable
         }
 
         Copied(total, total);
-        report(new DiskCopyDone(replicated.Sum(disk => disk.Copied.ComparedBytes), replicated.Sum(disk => disk.Copied.SentBytes), total));
+        long compared = replicated.Sum(disk => disk.Copied.ComparedBytes);
+        report(new DiskCopyDone(compared, replicated.Sum(disk => disk.Copied.SentBytes), total));
     }
 
     /// <summary>Owner: the pair is in force.</summary>

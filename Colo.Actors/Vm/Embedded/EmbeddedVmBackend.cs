@@ -235,7 +235,9 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
         }
 
         Disconnect();
-        string? problem = stepsBack ? disks.StepBack(connect.Term, (ulong)lastEpoch.Value) : steppedUp ? disks.Promote(connect.Term) : null;
+        string? problem = stepsBack ? disks.StepBack(connect.Term, (ulong)lastEpoch.Value)
+            : steppedUp ? disks.Promote(connect.Term)
+            : null;
         if (problem is not null)
         {
             report(new MachineFailed(problem));

@@ -5,7 +5,8 @@ namespace Colo.Actors.Vm.Embedded;
 
 /// <summary>Files and bounds of one replicated disk on this host.</summary>
 public sealed record ReplicatedDiskOptions(
-    string ImagePath, string BitmapPath, string BufferPath, long BufferMemoryBytes, DiskLinkOptions Link, long ResyncBytesPerSecond);
+    string ImagePath, string BitmapPath, string BufferPath, long BufferMemoryBytes, DiskLinkOptions Link,
+    long ResyncBytesPerSecond);
 
 /// <summary>
 /// One replicated disk on this host, in each of its roles:
@@ -69,7 +70,8 @@ internal sealed class ReplicatedDisk : IDisposable
         using var file = new OsFile(options.BufferPath, FileMode.OpenOrCreate);
         if (!DiskBufferRecovery.IsOneHistory(file, bitmap.IsFollowing))
         {
-            return $"{options.ImagePath} is stale: a copy to it, or a takeover over it, was cut short; the other host has the disk";
+            return $"{options.ImagePath} is stale: a copy to it, or a takeover over it, was cut short; "
+                + "the other host has the disk";
         }
 
         BlockStatus status = DiskBufferRecovery.KeepAsIs(file);
@@ -109,7 +111,8 @@ internal sealed class ReplicatedDisk : IDisposable
     }
 
     /// <summary>Owner: makes the joiner's disk equal while the guest runs.</summary>
-    public async Task<BlockStatus> CopyAsync(DiskCopyPlan plan, Action<DiskResyncProgress> progress, CancellationToken cancellation)
+    public async Task<BlockStatus> CopyAsync(
+        DiskCopyPlan plan, Action<DiskResyncProgress> progress, CancellationToken cancellation)
     {
         if (link is not { } sender)
         {
@@ -192,7 +195,8 @@ internal sealed class ReplicatedDisk : IDisposable
         BlockStatus status = TakeOver();
         if (status != BlockStatus.Ok || bitmap.DirtyBytes > 0)
         {
-            return $"{options.ImagePath}: the disks are not equal at the exchange of roles: {status}, {bitmap.DirtyBytes} bytes";
+            return $"{options.ImagePath}: the disks are not equal at the exchange of roles: "
+                + $"{status}, {bitmap.DirtyBytes} bytes";
         }
 
         status = bitmap.Adopt(new DiskSession(term, 0));
@@ -242,7 +246,10 @@ internal sealed class ReplicatedDisk : IDisposable
         var fresh = new DiskBuffer(
             new OsFile(options.ImagePath),
             new OsFile(options.BufferPath, FileMode.OpenOrCreate),
-            new DiskBufferOptions { MemoryBytes = options.BufferMemoryBytes, PressureReached = pressure, Changes = bitmap });
+            new DiskBufferOptions
+            {
+                MemoryBytes = options.BufferMemoryBytes, PressureReached = pressure, Changes = bitmap,
+            });
         DiskBuffer? old = buffer;
         buffer = fresh;
         old?.Dispose();

@@ -38,7 +38,7 @@ internal sealed class QemuHost : IAsyncDisposable
         this.report = report;
         this.linkLost = linkLost;
         Settings = options.Settings;
-        leftover = QemuProcess.FindRunning(options.Folder);
+        leftover = QemuProcess.FindRunning(options.Folder, options.Time);
         if (leftover is { State.Role: QemuRole.Replicating } useless)
         {
             // Its node's life is over, so the arbiter's set does not know it any more.
@@ -135,6 +135,15 @@ internal sealed class QemuHost : IAsyncDisposable
         }
 
         return true;
+    }
+
+    /// <summary>The last checkpoint took so long, from the request to the release.</summary>
+    public void NoteDuration(TimeSpan duration)
+    {
+        lock (gate)
+        {
+            gauges = gauges with { LastCheckpoint = duration };
+        }
     }
 
     /// <summary>Runs a plan.</summary>
@@ -414,6 +423,7 @@ internal sealed class QemuHost : IAsyncDisposable
         (pairRuns, replicaTold, standsAtCheckpoint) = (null, false, false);
         alone.Note();
         SetMachine("running");
+        options.Log($"{options.Vm}: the guest runs alone here (QEMU process {alone.ProcessId})");
     }
 
     private async Task AwaitMergeAsync(QemuGuest merging)

@@ -229,8 +229,8 @@ internal sealed class QemuSession : IDisposable
     private async Task<DataLink?> TryOpenAsync(LinkKind kind, int channel)
     {
         var open = new LinkOpen(kind, channel, options.Vm.Name, (ulong)Term.Value, options.Self.Host.Name);
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Ending);
-        limit.CancelAfter(options.StartTimeout);
+        using var patience = new CancellationTokenSource(options.StartTimeout, options.Time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Ending, patience.Token);
         while (true)
         {
             try

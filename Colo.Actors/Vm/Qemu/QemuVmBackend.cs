@@ -233,7 +233,13 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
 
         if (joined)
         {
+            long began = options.Time.GetTimestamp();
             await InPairAsync(starting, QemuNetPlans.Checkpoint(options.Guest, host.Settings)).ConfigureAwait(false);
+            if (!host.Settings.Compare)
+            {
+                host.NoteDuration(options.Time.GetElapsedTime(began));
+            }
+
             return;
         }
 

@@ -14,14 +14,18 @@ internal sealed record ClusterView(
 {
     /// <summary>
     /// Members that are seen by some and not by others: those that call somebody unreachable while being called so
-    /// themselves, and both ends of an observation whose subject has yet seen the latest gossip.
+    /// themselves, and both ends of an observation whose subject has yet seen the latest gossip. What is said of a
+    /// member that is down already counts for nothing: everybody who is right says it, and whoever comes back from a
+    /// long pause would take them all for suspicious, and stay alone.
     /// </summary>
     internal ImmutableHashSet<UniqueAddress> IndirectlyConnected
     {
         get
         {
-            var circle = Reachability.ObserversOfSomeUnreachable.Intersect(Reachability.AllUnreachableOrTerminated);
-            var alive = Reachability.Records
+            var down = Members.Where(member => member.Status == MemberStatus.Down).Select(member => member.UniqueAddress).ToHashSet();
+            var open = Reachability.FilterRecords(record => !down.Contains(record.Subject));
+            var circle = open.ObserversOfSomeUnreachable.Intersect(open.AllUnreachableOrTerminated);
+            var alive = open.Records
                 .Where(record => record.Status != ReachabilityStatus.Reachable && SeenBy.Contains(record.Subject))
                 .SelectMany(record => new[] { record.Observer, record.Subject });
             return circle.Union(alive);

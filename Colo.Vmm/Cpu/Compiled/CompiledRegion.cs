@@ -1,8 +1,10 @@
 namespace Colo.Vmm.Cpu.Compiled;
 
 /// <summary>Compiled code and the page's bytes that it was made from. Serves every hart of the machine.</summary>
-internal sealed record CompiledRegion(Region Region, byte[] Bytes, RegionDelegate Code, bool SharesProbes)
+internal sealed record CompiledRegion(Region Region, byte[] Bytes, RegionDelegate Code, bool SharesProbes, int Number)
 {
+    public bool Holds(int offset) => Region.Blocks.Any(b => b.Offset == offset);
+
     /// <summary>Whether the page still holds, where this region has code, what was compiled.</summary>
     public bool Matches(ReadOnlySpan<byte> page)
     {

@@ -37,7 +37,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     private readonly Stack<int> _free = new();
     private readonly Dictionary<int, List<int>> _regionsOfPage = [];
     private readonly Dictionary<(int Page, int Offset), int> _entries = [];
-    private readonly ConcurrentQueue<(RegionRequest Request, CompiledRegion Made, bool WasKnown)> _finished = new();
+    private readonly ConcurrentQueue<(RegionRequest Request, CompiledRegion? Made, bool WasKnown)> _finished = new();
     private RegionDelegate?[] _codes = new RegionDelegate?[64];
     private Slot[] _slots = new Slot[64];
     private int _slotCount = 1;
@@ -68,15 +68,22 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
             return;
         }
 
-        HashSet<int>? warm = _synchronous ? null : _code.WarmOffsets(block->Page, _code.HeatThreshold / WarmDivisor);
+        Dictionary<int, int>? warm = _synchronous ? null : _code.WarmBlocks(block->Page, _code.HeatThreshold / WarmDivisor);
         Wish(block->Page, block->Offset, warm, shareProbes: true, replaces: 0);
     }
 
     /// <inheritdoc/>
     public void InstallFinished()
     {
-        while (_finished.TryDequeue(out (RegionRequest Request, CompiledRegion Made, bool WasKnown) result))
+        while (_finished.TryDequeue(out (RegionRequest Request, CompiledRegion? Made, bool WasKnown) result))
         {
+            if (result.Made is null)
+            {
+                Counters.Covered++;
+                Cool(result.Request);
+                continue;
+            }
+
             Region region = result.Made.Region;
             if (_code.Generation(region.Page) == result.Request.Generation
                 && _ram.IsCodePage(region.Page)
@@ -158,8 +165,9 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         _regionsOfPage.Clear();
     }
 
-    /// <summary>A result for this hart, from the library's thread.</summary>
-    public void Deliver(RegionRequest request, CompiledRegion made, bool wasKnown)
+    /// <summary>A result for this hart, from the library's thread; null when what was made since the wish holds the
+    /// block.</summary>
+    public void Deliver(RegionRequest request, CompiledRegion? made, bool wasKnown)
     {
         _finished.Enqueue((request, made, wasKnown));
         _code.Attend();
@@ -167,15 +175,15 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
 
     public void Dispose() => _library.Forget(this);
 
-    private void Wish(int page, int offset, HashSet<int>? warm, bool shareProbes, int replaces)
+    private void Wish(int page, int offset, Dictionary<int, int>? warm, bool shareProbes, int replaces)
     {
         RegionRequest request = new(
-            this, page, offset, _code.Generation(page), _ram.ReadPage(page).ToArray(), warm, shareProbes, replaces);
+            this, page, offset, _code.Generation(page), _ram.ReadPage(page).ToArray(), warm, shareProbes, replaces, _library.Made);
         if (!_synchronous)
         {
             _library.Wish(request);
         }
-        else if (_library.Compile(request, out bool wasKnown) is { } made)
+        else if (_library.Compile(request, out bool wasKnown, out _) is { } made)
         {
             Counters.Shared += wasKnown ? 1 : 0;
             Install(request, made);
@@ -198,7 +206,8 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         if (++slot.Straddles == StraddlesMax)
         {
             Region region = slot.Made!.Region;
-            HashSet<int>? warm = _synchronous ? null : [.. region.Blocks.Select(b => b.Offset), .. region.Entries];
+            Dictionary<int, int>? warm =
+                _synchronous ? null : region.Blocks.ToDictionary(b => b.Offset, b => b.Executions);
             Wish(region.Page, region.Entries[0], warm, shareProbes: false, replaces: index);
         }
     }
@@ -260,6 +269,16 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         {
             block->Region = number;
             block->Heat = number == 0 ? _code.HeatThreshold : block->Heat;
+        }
+    }
+
+    /// <summary>Lets a block become hot once more: if it still is entered by itself, it is compiled then.</summary>
+    private void Cool(RegionRequest request)
+    {
+        CodeBlock* block = _code.Lookup(request.Page, request.Offset);
+        if (block != null && block->Region == 0)
+        {
+            block->Heat = _code.HeatThreshold;
         }
     }
 

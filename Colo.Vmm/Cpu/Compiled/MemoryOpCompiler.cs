@@ -37,11 +37,11 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
                 EmitAtomic(op, exit(RegionExit.Memory));
                 break;
             case (>= OpCode.Lb and <= OpCode.Lwu) or OpCode.Flw or OpCode.Fld:
-                EmitPlace(index, op, locals.ReadTlb, exit);
+                EmitPlace(index, op, false, exit);
                 EmitLoad(op);
                 break;
             default:
-                EmitPlace(index, op, locals.WriteTlb, exit);
+                EmitPlace(index, op, true, exit);
                 EmitStore(op);
                 break;
         }
@@ -71,19 +71,18 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
     private static int Offset(string field) => (int)Marshal.OffsetOf<HartContext>(field);
 
     /// <summary>Pushes the host address of a load or store.</summary>
-    private void EmitPlace(int index, in Op op, LocalBuilder tlb, Func<RegionExit, Label> exit)
+    private void EmitPlace(int index, in Op op, bool writes, Func<RegionExit, Label> exit)
     {
         ProbeGroup? group = _groups[index];
         if (group is null)
         {
-            EmitProbe(op.Rs1, op.Imm, ProbeGroups.AccessSize(op.Code), tlb, exit(RegionExit.Memory), false);
+            EmitProbe(op.Rs1, op.Imm, ProbeGroups.AccessSize(op.Code), writes, exit(RegionExit.Memory), false);
             return;
         }
 
         if (group.First == index)
         {
-            LocalBuilder array = group.Writes ? locals.WriteTlb : locals.ReadTlb;
-            EmitProbe(op.Rs1, group.Low, group.Span, array, exit(RegionExit.Straddle), true);
+            EmitProbe(op.Rs1, group.Low, group.Span, group.Writes, exit(RegionExit.Straddle), true);
             group.Host = il.DeclareLocal(typeof(nint));
             il.Emit(OpCodes.Stloc, group.Host);
         }
@@ -100,7 +99,7 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
     /// Pushes the host address of a register plus an offset, or leaves when the probe misses. The tag is compared with
     /// the page of the last byte and indexed by the first, so what crosses pages never matches.
     /// </summary>
-    private void EmitProbe(int register, int offset, int size, LocalBuilder tlb, Label exit, bool isShared)
+    private void EmitProbe(int register, int offset, int size, bool writes, Label exit, bool isShared)
     {
         LocalBuilder address = locals.Scratch();
         LocalBuilder entry = locals.ScratchPointer();
@@ -112,7 +111,7 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
         }
 
         il.Emit(OpCodes.Stloc, address);
-        il.Emit(OpCodes.Ldloc, tlb);
+        il.Emit(OpCodes.Ldloc, locals.Tlb);
         il.Emit(OpCodes.Ldloc, address);
         il.Emit(OpCodes.Ldc_I4, 8);
         il.Emit(OpCodes.Shr_Un);
@@ -121,28 +120,35 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
         il.Emit(OpCodes.Conv_I);
         il.Emit(OpCodes.Add);
         il.Emit(OpCodes.Stloc, entry);
+        int array = writes ? Mmu.EntryCount * sizeof(ulong) * 2 : 0;
         if (isShared)
         {
-            EmitSharedMiss(address, entry, size, exit);
+            EmitSharedMiss(address, entry, array, size, exit);
         }
         else
         {
-            EmitTag(address, entry, size);
+            EmitTag(address, entry, array, size);
             il.Emit(OpCodes.Bne_Un, exit);
         }
 
         il.Emit(OpCodes.Ldloc, address);
         il.Emit(OpCodes.Ldloc, entry);
-        il.Emit(OpCodes.Ldc_I4_8);
+        il.Emit(OpCodes.Ldc_I4, array + 8);
         il.Emit(OpCodes.Add);
         il.Emit(OpCodes.Ldind_I8);
         il.Emit(OpCodes.Add);
         il.Emit(OpCodes.Conv_I);
     }
 
-    private void EmitTag(LocalBuilder address, LocalBuilder entry, int size)
+    private void EmitTag(LocalBuilder address, LocalBuilder entry, int array, int size)
     {
         il.Emit(OpCodes.Ldloc, entry);
+        if (array != 0)
+        {
+            il.Emit(OpCodes.Ldc_I4, array);
+            il.Emit(OpCodes.Add);
+        }
+
         il.Emit(OpCodes.Ldind_I8);
         il.Emit(OpCodes.Ldloc, address);
         if (size > 1)
@@ -156,10 +162,10 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
     }
 
     /// <summary>Leaves behind, for the exit, in which bits the first and the last byte's addresses differ.</summary>
-    private void EmitSharedMiss(LocalBuilder address, LocalBuilder entry, int size, Label exit)
+    private void EmitSharedMiss(LocalBuilder address, LocalBuilder entry, int array, int size, Label exit)
     {
         Label hit = il.DefineLabel();
-        EmitTag(address, entry, size);
+        EmitTag(address, entry, array, size);
         il.Emit(OpCodes.Beq, hit);
         il.Emit(OpCodes.Ldloc, address);
         il.Emit(OpCodes.Ldloc, address);
@@ -226,21 +232,21 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
     private static bool IsWide(OpCode code) => code is OpCode.LrD or OpCode.ScD or >= OpCode.AmoSwapD;
 
     /// <summary>Pushes the host address of an atomic; a misaligned one traps in the interpreter.</summary>
-    private void EmitAtomicPlace(in Op op, LocalBuilder tlb, Label exit)
+    private void EmitAtomicPlace(in Op op, bool writes, Label exit)
     {
         bool wide = IsWide(op.Code);
         locals.EmitLoad(op.Rs1);
         il.Emit(OpCodes.Ldc_I8, wide ? 7L : 3L);
         il.Emit(OpCodes.And);
         il.Emit(OpCodes.Brtrue, exit);
-        EmitProbe(op.Rs1, 0, wide ? 8 : 4, tlb, exit, false);
+        EmitProbe(op.Rs1, 0, wide ? 8 : 4, writes, exit, false);
     }
 
     /// <summary>Swap, add, and, or on host atomics, which the just-in-time compiler emits in place.</summary>
     private void EmitAtomic(in Op op, Label exit)
     {
         bool wide = IsWide(op.Code);
-        EmitAtomicPlace(op, locals.WriteTlb, exit);
+        EmitAtomicPlace(op, true, exit);
         EmitOperand(op.Rs2, wide);
         string name = op.Code switch
         {
@@ -279,7 +285,7 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
     {
         LocalBuilder place = locals.ScratchPointer();
         LocalBuilder value = locals.Scratch();
-        EmitAtomicPlace(op, locals.ReadTlb, exit);
+        EmitAtomicPlace(op, false, exit);
         il.Emit(OpCodes.Stloc, place);
         il.Emit(OpCodes.Ldloc, place);
         il.Emit(OpCodes.Volatile);
@@ -311,7 +317,7 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
         LocalBuilder place = locals.ScratchPointer();
         LocalBuilder failed = locals.Scratch();
         Label done = il.DefineLabel();
-        EmitAtomicPlace(op, locals.WriteTlb, exit);
+        EmitAtomicPlace(op, true, exit);
         il.Emit(OpCodes.Stloc, place);
         il.Emit(OpCodes.Ldc_I8, 1L);
         il.Emit(OpCodes.Stloc, failed);

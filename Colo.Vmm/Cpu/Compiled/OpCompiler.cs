@@ -90,6 +90,32 @@ internal sealed class OpCompiler(ILGenerator il, RegionLocals locals, CompileCho
             target);
     }
 
+    /// <summary>Whether an operation only computes an integer register from others, in an instant.</summary>
+    public static bool IsSimple(in Op op) => op.Code is (>= OpCode.Nop and <= OpCode.Sraw) and not OpCode.Auipc;
+
+    /// <summary>Pushes all ones when a branch is not taken, zero when it is.</summary>
+    public void EmitNotTakenMask(in Op op)
+    {
+        locals.EmitLoad(op.Rs1);
+        locals.EmitLoad(op.Rs2);
+        il.Emit(op.Code switch
+        {
+            OpCode.Beq or OpCode.Bne => OpCodes.Ceq,
+            OpCode.Blt or OpCode.Bge => OpCodes.Clt,
+            _ => OpCodes.Clt_Un,
+        });
+        il.Emit(OpCodes.Conv_U8);
+        if (op.Code is OpCode.Beq or OpCode.Blt or OpCode.Bltu)
+        {
+            il.Emit(OpCodes.Ldc_I8, 1L);
+            il.Emit(OpCodes.Sub);
+        }
+        else
+        {
+            il.Emit(OpCodes.Neg);
+        }
+    }
+
     private void EmitImmediate(in Op op)
     {
         locals.EmitLoad(op.Rs1);

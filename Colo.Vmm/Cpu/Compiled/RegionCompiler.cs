@@ -10,12 +10,24 @@ namespace Colo.Vmm.Cpu.Compiled;
 /// no call on the fast path. Whatever is rare leaves by a side exit that knows its pc and how many instructions of its
 /// block were not executed, so state is exact at every exit.
 ///
-/// Instructions are counted once a block. The budget is compared at the entry and at backward jumps only, against the
-/// number of instructions that any forward path can execute; there the pending word is read too (volatile, or RyuJIT
-/// would hoist it and the loop could not be stopped).
+/// Instructions are counted once a block, down from a share of the budget. A backward jump compares what is left of the
+/// share with what any forward path can execute; when it is used up, the pending word is read (volatile, or RyuJIT would
+/// hoist it and the loop could not be stopped) and the next share is taken. The share bounds how late the hart looks.
+///
+/// A forward branch over a few arithmetic instructions that is taken now and then is not compiled as a branch, which the
+/// host would often predict wrongly: both outcomes are computed and one is selected.
 /// </summary>
 internal sealed class RegionCompiler
 {
+    /// <summary>Instructions between two looks at what is pending: some microseconds.</summary>
+    private const int Share = 4096;
+
+    /// <summary>Instructions that a branch may skip and yet be compiled as a selection.</summary>
+    private const int SelectMax = 3;
+
+    /// <summary>A branch that goes one way less often than this is left to the host's prediction.</summary>
+    private const double SelectShareMin = 0.1;
+
     private static readonly int PcOffset = Offset(nameof(HartContext.Pc));
     private static readonly int PendingOffset = Offset(nameof(HartContext.Pending));
     private static readonly int RemainingOffset = Offset(nameof(HartContext.Remaining));
@@ -27,6 +39,7 @@ internal sealed class RegionCompiler
     private readonly OpCompiler _ops;
     private readonly Dictionary<int, Label> _labels = [];
     private readonly Dictionary<(int Offset, int NotExecuted, RegionExit Why), Label> _exits = [];
+    private readonly Dictionary<int, Label> _renewals = [];
     private readonly Label _leave;
 
     private RegionCompiler(Region region, ILGenerator il, CompileChoices choices)
@@ -71,6 +84,12 @@ internal sealed class RegionCompiler
             EmitBlock(block, following);
         }
 
+        foreach ((int target, Label label) in _renewals)
+        {
+            _il.MarkLabel(label);
+            EmitRenewal(target);
+        }
+
         foreach (((int offset, int notExecuted, RegionExit why), Label label) in _exits)
         {
             _il.MarkLabel(label);
@@ -104,21 +123,20 @@ internal sealed class RegionCompiler
         _locals.EmitLoad();
         LoadField(RemainingOffset);
         _il.Emit(OpCodes.Ldind_I8);
-        _il.Emit(OpCodes.Stloc, _locals.Remaining);
+        _il.Emit(OpCodes.Stloc, _locals.Outer);
         LoadField(PcOffset);
         _il.Emit(OpCodes.Ldind_I8);
-        _il.Emit(OpCodes.Stloc, _locals.Pc);
         // base = pc without the offset in the page.
-        _il.Emit(OpCodes.Ldloc, _locals.Pc);
         _il.Emit(OpCodes.Ldc_I8, -4096L);
         _il.Emit(OpCodes.And);
         _il.Emit(OpCodes.Stloc, _locals.Base);
-        _il.Emit(OpCodes.Ldloc, _locals.Remaining);
+        _il.Emit(OpCodes.Ldloc, _locals.Outer);
         _il.Emit(OpCodes.Ldc_I8, (long)_region.InstructionCount);
         Label noBudget = _il.DefineLabel();
         Label noFloat = _il.DefineLabel();
         Label enter = _il.DefineLabel();
         _il.Emit(OpCodes.Blt, noBudget);
+        EmitShare();
         _locals.EmitFloatGuard(noFloat);
         _il.Emit(OpCodes.Br, enter);
         _il.MarkLabel(noBudget);
@@ -137,6 +155,59 @@ internal sealed class RegionCompiler
         _il.Emit(OpCodes.Br, _labels[_region.Entries[0]]);
     }
 
+    /// <summary>Moves a share of the budget from the outer count, which holds at least the region's number of
+    /// instructions, to the one that blocks count down.</summary>
+    private void EmitShare()
+    {
+        Label all = _il.DefineLabel();
+        Label done = _il.DefineLabel();
+        _il.Emit(OpCodes.Ldloc, _locals.Outer);
+        _il.Emit(OpCodes.Ldc_I8, (long)Share);
+        _il.Emit(OpCodes.Ble, all);
+        _il.Emit(OpCodes.Ldloc, _locals.Outer);
+        _il.Emit(OpCodes.Ldc_I8, (long)Share);
+        _il.Emit(OpCodes.Sub);
+        _il.Emit(OpCodes.Stloc, _locals.Outer);
+        _il.Emit(OpCodes.Ldc_I8, (long)(Share - _region.InstructionCount));
+        _il.Emit(OpCodes.Stloc, _locals.Remaining);
+        _il.Emit(OpCodes.Br, done);
+        _il.MarkLabel(all);
+        _il.Emit(OpCodes.Ldloc, _locals.Outer);
+        _il.Emit(OpCodes.Ldc_I8, (long)_region.InstructionCount);
+        _il.Emit(OpCodes.Sub);
+        _il.Emit(OpCodes.Stloc, _locals.Remaining);
+        _il.Emit(OpCodes.Ldc_I8, 0L);
+        _il.Emit(OpCodes.Stloc, _locals.Outer);
+        _il.MarkLabel(done);
+    }
+
+    /// <summary>The share is used up at a backward jump.</summary>
+    private void EmitRenewal(int target)
+    {
+        LoadField(PendingOffset);
+        _il.Emit(OpCodes.Volatile);
+        _il.Emit(OpCodes.Ldind_I4);
+        _il.Emit(OpCodes.Brtrue, Exit(target, 0, RegionExit.Attention));
+        // The rest of the old share is either given back or less than the region needs, and stays where it is.
+        _il.Emit(OpCodes.Ldloc, _locals.Outer);
+        _il.Emit(OpCodes.Ldc_I8, (long)_region.InstructionCount);
+        _il.Emit(OpCodes.Blt, Exit(target, 0, RegionExit.Attention));
+        EmitRest();
+        _il.Emit(OpCodes.Stloc, _locals.Outer);
+        EmitShare();
+        _il.Emit(OpCodes.Br, _labels[target]);
+    }
+
+    /// <summary>Pushes what is left of the budget.</summary>
+    private void EmitRest()
+    {
+        _il.Emit(OpCodes.Ldloc, _locals.Outer);
+        _il.Emit(OpCodes.Ldloc, _locals.Remaining);
+        _il.Emit(OpCodes.Add);
+        _il.Emit(OpCodes.Ldc_I8, (long)_region.InstructionCount);
+        _il.Emit(OpCodes.Add);
+    }
+
     private void EmitBlock(RegionBlock block, int following)
     {
         _il.MarkLabel(_labels[block.Offset]);
@@ -150,7 +221,7 @@ internal sealed class RegionCompiler
             RegionInstruction instruction = block.Instructions[i];
             if (instruction.IsJump)
             {
-                EmitJump(instruction, following);
+                EmitJump(block, instruction, following);
                 return;
             }
 
@@ -161,7 +232,7 @@ internal sealed class RegionCompiler
         Continue(block.Offset, block.End, following);
     }
 
-    private void EmitJump(RegionInstruction jump, int following)
+    private void EmitJump(RegionBlock block, RegionInstruction jump, int following)
     {
         switch (jump.Op.Code)
         {
@@ -177,14 +248,21 @@ internal sealed class RegionCompiler
                 EmitIndirect(jump);
                 break;
             default:
-                EmitBranch(jump, following);
+                EmitBranch(block, jump, following);
                 break;
         }
     }
 
-    private void EmitBranch(RegionInstruction branch, int following)
+    private void EmitBranch(RegionBlock block, RegionInstruction branch, int following)
     {
         bool inside = _labels.TryGetValue(branch.Target, out Label target);
+        if (inside && Selectable(block, branch) is { } skipped)
+        {
+            EmitSelection(branch, skipped);
+            _il.Emit(OpCodes.Br, target);
+            return;
+        }
+
         if (inside && branch.Target > branch.Offset)
         {
             _ops.EmitCondition(branch.Op, negate: false, target);
@@ -221,15 +299,54 @@ internal sealed class RegionCompiler
         }
     }
 
+    /// <summary>The block that a branch skips, when it is better executed for nothing than predicted
+    /// wrongly.</summary>
+    private RegionBlock? Selectable(RegionBlock block, RegionInstruction branch)
+    {
+        RegionBlock? skipped = _region.Blocks.FirstOrDefault(b => b.Offset == branch.Next);
+        if (skipped is null
+            || skipped.End != branch.Target
+            || skipped.Instructions.Length > SelectMax
+            || !skipped.Instructions.All(i => OpCompiler.IsSimple(i.Op)))
+        {
+            return null;
+        }
+
+        double share = (double)skipped.Executions / block.Executions;
+        return share is > SelectShareMin and < 1 - SelectShareMin || block.Executions == 1 ? skipped : null;
+    }
+
+    private void EmitSelection(RegionInstruction branch, RegionBlock skipped)
+    {
+        LocalBuilder mask = _locals.Scratch();
+        _ops.EmitNotTakenMask(branch.Op);
+        _il.Emit(OpCodes.Stloc, mask);
+        _locals.BeginOverlay();
+        for (int i = 0; i < skipped.Instructions.Length; i++)
+        {
+            _ops.Emit(i, skipped.Instructions[i], _ => _leave);
+        }
+
+        _locals.EndOverlay(mask);
+        _il.Emit(OpCodes.Ldloc, _locals.Remaining);
+        _il.Emit(OpCodes.Ldloc, mask);
+        _il.Emit(OpCodes.Ldc_I8, (long)skipped.Instructions.Length);
+        _il.Emit(OpCodes.And);
+        _il.Emit(OpCodes.Sub);
+        _il.Emit(OpCodes.Stloc, _locals.Remaining);
+    }
+
     private void EmitBackward(int target)
     {
-        LoadField(PendingOffset);
-        _il.Emit(OpCodes.Volatile);
-        _il.Emit(OpCodes.Ldind_I4);
-        _il.Emit(OpCodes.Brtrue, Exit(target, 0, RegionExit.Attention));
+        if (!_renewals.TryGetValue(target, out Label renewal))
+        {
+            renewal = _il.DefineLabel();
+            _renewals.Add(target, renewal);
+        }
+
         _il.Emit(OpCodes.Ldloc, _locals.Remaining);
-        _il.Emit(OpCodes.Ldc_I8, (long)_region.InstructionCount);
-        _il.Emit(OpCodes.Blt, Exit(target, 0, RegionExit.Attention));
+        _il.Emit(OpCodes.Ldc_I8, 0L);
+        _il.Emit(OpCodes.Blt, renewal);
         _il.Emit(OpCodes.Br, _labels[target]);
     }
 
@@ -317,7 +434,7 @@ internal sealed class RegionCompiler
         _il.MarkLabel(_leave);
         _locals.EmitStoreAll();
         LoadField(RemainingOffset);
-        _il.Emit(OpCodes.Ldloc, _locals.Remaining);
+        EmitRest();
         _il.Emit(OpCodes.Stind_I8);
         LoadField(PcOffset);
         _il.Emit(OpCodes.Ldloc, _locals.Pc);

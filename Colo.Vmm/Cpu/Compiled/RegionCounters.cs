@@ -19,6 +19,9 @@ internal sealed class RegionCounters
     /// <summary>Results that another hart had compiled already.</summary>
     public long Shared { get; set; }
 
+    /// <summary>Wishes dropped because a region made after them holds the block.</summary>
+    public long Covered { get; set; }
+
     public long Entered { get; set; }
 
     /// <summary>Instructions retired inside regions.</summary>

@@ -14,13 +14,13 @@ internal sealed class RegionFinder
     private const int EntriesMax = 32;
 
     private readonly byte[] _code;
-    private readonly HashSet<int>? _warm;
+    private readonly Dictionary<int, int>? _warm;
     private readonly SortedDictionary<int, RegionInstruction> _found = [];
     private readonly HashSet<int> _leaders = [];
     private readonly List<int> _entries = [];
     private readonly Queue<int> _work = new();
 
-    private RegionFinder(byte[] code, HashSet<int>? warm)
+    private RegionFinder(byte[] code, Dictionary<int, int>? warm)
     {
         _code = code;
         _warm = warm;
@@ -30,12 +30,12 @@ internal sealed class RegionFinder
     /// <param name="code">Copy of the page.</param>
     /// <param name="page">Index of the page in RAM.</param>
     /// <param name="entry">Offset of the hot block.</param>
-    /// <param name="warm">Offsets at which blocks were executed more than a few times: no other code is worth its time.
-    /// Null when all code is to be compiled.</param>
-    public static Region? Find(byte[] code, int page, int entry, HashSet<int>? warm)
+    /// <param name="warm">Offsets at which blocks were executed more than a few times, and how often: no other code is
+    /// worth its time. Null when all code is to be compiled.</param>
+    public static Region? Find(byte[] code, int page, int entry, Dictionary<int, int>? warm)
     {
         RegionFinder finder = new(code, warm);
-        warm?.Add(entry);
+        warm?.TryAdd(entry, 1);
         finder.AddEntry(entry);
         while (finder._work.TryDequeue(out int offset))
         {
@@ -69,7 +69,7 @@ internal sealed class RegionFinder
         }
     }
 
-    private bool IsWarm(int offset) => offset is >= 0 and < GuestRam.PageSize && (_warm is null || _warm.Contains(offset));
+    private bool IsWarm(int offset) => offset is >= 0 and < GuestRam.PageSize && (_warm is null || _warm.ContainsKey(offset));
 
     private void Follow(int offset)
     {
@@ -162,14 +162,31 @@ internal sealed class RegionFinder
                 && (_leaders.Contains(instruction.Offset) || current[^1].Next != instruction.Offset || current[^1].IsJump);
             if (starts)
             {
-                blocks.Add(new RegionBlock(current[0].Offset, [.. current], current[^1].Next));
+                blocks.Add(Block(current, blocks));
                 current.Clear();
             }
 
             current.Add(instruction);
         }
 
-        blocks.Add(new RegionBlock(current[0].Offset, [.. current], current[^1].Next));
+        blocks.Add(Block(current, blocks));
         return blocks;
+    }
+
+    private RegionBlock Block(List<RegionInstruction> instructions, List<RegionBlock> before)
+    {
+        int offset = instructions[0].Offset;
+        int executions = 1;
+        if (_warm is not null)
+        {
+            _warm.TryGetValue(offset, out executions);
+            if (before.Count > 0 && before[^1].End == offset && !before[^1].EndsWithJump)
+            {
+                // The interpreter counted what ran into this block where it began.
+                executions += before[^1].Executions;
+            }
+        }
+
+        return new RegionBlock(offset, [.. instructions], instructions[^1].Next, Math.Max(1, executions));
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Colo.Vmm.Memory;
 
 namespace Colo.Vmm.Cpu.Compiled;
@@ -13,19 +14,29 @@ internal sealed unsafe class RegionLibrary : IDisposable
     /// more.</summary>
     private const int InstructionsMax = 400_000;
 
+    /// <summary>Regions of a page that wishes are compared with.</summary>
+    private const int RecentMax = 8;
+
     private readonly object _lock = new();
     private readonly Stack<RegionRequest> _wishes = new();
     private readonly Dictionary<(int Page, int Offset, bool Shares), CompiledRegion> _known = [];
     private readonly Queue<(int Page, int Offset, bool Shares)> _order = new();
     private readonly ulong _hostDelta;
+    private readonly HartContext* _trial;
+    private readonly Dictionary<int, List<CompiledRegion>> _recent = [];
     private Thread? _worker;
+    private int _made;
     private int _instructions;
     private bool _ended;
 
     public RegionLibrary(GuestRam ram)
     {
         _hostDelta = (ulong)ram.Host - ram.BaseAddress;
+        _trial = (HartContext*)NativeMemory.AllocZeroed((nuint)sizeof(HartContext));
     }
+
+    /// <summary>Number of regions compiled.</summary>
+    public int Made => Volatile.Read(ref _made);
 
     /// <summary>The region is delivered to the wish's tier, at once when it is known, otherwise from the background
     /// thread.</summary>
@@ -44,14 +55,16 @@ internal sealed unsafe class RegionLibrary : IDisposable
         }
     }
 
-    /// <summary>Compiles on the caller's thread. Null when nothing at the wish's offset can be compiled.</summary>
-    public CompiledRegion? Compile(RegionRequest request, out bool wasKnown)
+    /// <summary>Compiles on the caller's thread. Null when nothing at the wish's offset can be compiled, or when the block
+    /// is part of a region that was made since the wish.</summary>
+    public CompiledRegion? Compile(RegionRequest request, out bool wasKnown, out bool isCovered)
     {
         (int Page, int Offset, bool Shares) key = (request.Page, request.Offset, request.ShareProbes);
         lock (_lock)
         {
             wasKnown = _known.TryGetValue(key, out CompiledRegion? known) && known.Matches(request.Code);
-            if (wasKnown)
+            isCovered = !wasKnown && IsCovered(request);
+            if (wasKnown || isCovered)
             {
                 return known;
             }
@@ -63,13 +76,15 @@ internal sealed unsafe class RegionLibrary : IDisposable
         }
 
         RegionDelegate code = RegionCompiler.Compile(region, new CompileChoices(_hostDelta, request.ShareProbes));
-        CompiledRegion made = new(region, request.Code, code, request.ShareProbes);
+        // The runtime compiles a dynamic method when it is called for the first time: here and not on the hart's thread.
+        // Without a budget a region leaves at once.
+        code(_trial, 0);
         lock (_lock)
         {
+            CompiledRegion made = new(region, request.Code, code, request.ShareProbes, ++_made);
             Remember(key, made);
+            return made;
         }
-
-        return made;
     }
 
     /// <summary>Drops the wishes of a hart that ends; its tier is not called any more once this has returned.</summary>
@@ -86,6 +101,8 @@ internal sealed unsafe class RegionLibrary : IDisposable
         }
     }
 
+    ~RegionLibrary() => NativeMemory.Free(_trial);
+
     public void Dispose()
     {
         lock (_lock)
@@ -98,6 +115,13 @@ internal sealed unsafe class RegionLibrary : IDisposable
         _worker?.Join();
     }
 
+    /// <summary>While a region is compiled, its blocks go on being interpreted and become hot one after the
+    /// other.</summary>
+    private bool IsCovered(RegionRequest request) =>
+        request.Replaces == 0
+        && _recent.TryGetValue(request.Page, out List<CompiledRegion>? made)
+        && made.Exists(r => r.Number > request.MadeBefore && r.Holds(request.Offset) && r.Matches(request.Code));
+
     private Thread StartWorker()
     {
         Thread worker = new(Work) { Name = "colo compiler", IsBackground = true, Priority = ThreadPriority.BelowNormal };
@@ -109,9 +133,10 @@ internal sealed unsafe class RegionLibrary : IDisposable
     {
         while (Next() is { } request)
         {
-            if (Compile(request, out bool wasKnown) is { } made)
+            CompiledRegion? made = Compile(request, out bool wasKnown, out bool isCovered);
+            if (made is not null || isCovered)
             {
-                request.Tier.Deliver(request, made, wasKnown);
+                request.Tier.Deliver(request, isCovered ? null : made, wasKnown);
             }
         }
     }
@@ -131,6 +156,17 @@ internal sealed unsafe class RegionLibrary : IDisposable
 
     private void Remember((int Page, int Offset, bool Shares) key, CompiledRegion made)
     {
+        if (!_recent.TryGetValue(key.Page, out List<CompiledRegion>? ofPage))
+        {
+            _recent[key.Page] = ofPage = [];
+        }
+
+        if (ofPage.Count == RecentMax)
+        {
+            ofPage.RemoveAt(0);
+        }
+
+        ofPage.Add(made);
         if (_known.TryGetValue(key, out CompiledRegion? before))
         {
             _instructions -= before.Region.InstructionCount;
@@ -151,6 +187,7 @@ internal sealed unsafe class RegionLibrary : IDisposable
         {
             if (_known.Remove(oldest, out CompiledRegion? forgotten))
             {
+                _recent.Remove(oldest.Page);
                 _instructions -= forgotten.Region.InstructionCount;
             }
         }

@@ -4,14 +4,22 @@ using System.Runtime.InteropServices;
 
 namespace Colo.Vmm.Cpu.Compiled;
 
-/// <summary>The locals of a region's method: one for each guest register that it touches, and the hart's
-/// bookkeeping.</summary>
+/// <summary>
+/// The locals of a region's method: one for each of the guest registers that it touches most, and the hart's
+/// bookkeeping. The other integer registers stay in the context: locals beyond the host's registers would be spilled,
+/// and the just-in-time compiler does not know which of them the loops need.
+/// </summary>
 internal sealed class RegionLocals
 {
     private static readonly MethodInfo ToBits = typeof(BitConverter).GetMethod(nameof(BitConverter.DoubleToUInt64Bits))!;
     private static readonly MethodInfo FromBits = typeof(BitConverter).GetMethod(nameof(BitConverter.UInt64BitsToDouble))!;
 
+    /// <summary>Integer registers in locals; the host has 14 to give, of which some serve addresses.</summary>
+    private const int IntegersMax = 10;
+
     private readonly ILGenerator _il;
+    private readonly LocalBuilder?[] _overlay = new LocalBuilder?[32];
+    private bool _overlays;
     private readonly LocalBuilder?[] _integers = new LocalBuilder?[32];
     private readonly LocalBuilder?[] _floats = new LocalBuilder?[32];
     private readonly bool[] _integerWritten = new bool[32];
@@ -25,30 +33,44 @@ internal sealed class RegionLocals
         Remaining = il.DeclareLocal(typeof(long));
         Pc = il.DeclareLocal(typeof(ulong));
         Base = il.DeclareLocal(typeof(ulong));
-        ReadTlb = il.DeclareLocal(typeof(nint));
-        WriteTlb = il.DeclareLocal(typeof(nint));
+        Outer = il.DeclareLocal(typeof(long));
+        Tlb = il.DeclareLocal(typeof(nint));
         Straddle = il.DeclareLocal(typeof(ulong));
         Inexact = il.DeclareLocal(typeof(int));
-        foreach (RegionInstruction instruction in region.Blocks.SelectMany(b => b.Instructions))
+        long[] uses = new long[32];
+        foreach (RegionBlock block in region.Blocks)
         {
-            OpOperands operands = OpOperands.Of(instruction.Op);
-            Declare(_integers, _integerWritten, operands.IntegerReads, operands.IntegerWrite);
-            Declare(_floats, _floatWritten, operands.FloatReads, operands.FloatWrite);
-            _usesFloat |= operands.UsesFloat;
-            _usesDynamicRounding |= operands.Rounds;
+            foreach (RegionInstruction instruction in block.Instructions)
+            {
+                OpOperands operands = OpOperands.Of(instruction.Op);
+                Count(uses, operands, block.Executions);
+                DeclareFloats(operands);
+                _usesFloat |= operands.UsesFloat;
+                _usesDynamicRounding |= operands.Rounds;
+            }
+        }
+
+        uses[0] = 0;
+        foreach (int register in Enumerable.Range(1, 31).Where(r => uses[r] > 0).OrderByDescending(r => uses[r]).Take(IntegersMax))
+        {
+            _integers[register] = il.DeclareLocal(typeof(ulong));
         }
     }
 
+    /// <summary>Instructions that may be executed before the region looks at what is pending, less its own number: no
+    /// forward path uses up more than that, so only backward jumps compare it, with zero.</summary>
     public LocalBuilder Remaining { get; }
+
+    /// <summary>The rest of the budget.</summary>
+    public LocalBuilder Outer { get; }
 
     public LocalBuilder Pc { get; }
 
     /// <summary>Virtual address of the page.</summary>
     public LocalBuilder Base { get; }
 
-    public LocalBuilder ReadTlb { get; }
-
-    public LocalBuilder WriteTlb { get; }
+    /// <summary>The array for reads; that for writes follows.</summary>
+    public LocalBuilder Tlb { get; }
 
     /// <summary>Bits in which the addresses of a failed shared probe differ.</summary>
     public LocalBuilder Straddle { get; }
@@ -69,9 +91,14 @@ internal sealed class RegionLocals
         {
             _il.Emit(OpCodes.Ldc_I8, 0L);
         }
+        else if ((_overlay[register] ?? _integers[register]) is { } local)
+        {
+            _il.Emit(OpCodes.Ldloc, local);
+        }
         else
         {
-            _il.Emit(OpCodes.Ldloc, _integers[register]!);
+            EmitPlace(Place(register));
+            _il.Emit(OpCodes.Ldind_I8);
         }
     }
 
@@ -81,9 +108,48 @@ internal sealed class RegionLocals
         {
             _il.Emit(OpCodes.Pop);
         }
+        else if (_overlays)
+        {
+            _overlay[register] ??= Scratch();
+            _il.Emit(OpCodes.Stloc, _overlay[register]!);
+        }
+        else if (_integers[register] is { } local)
+        {
+            _integerWritten[register] = true;
+            _il.Emit(OpCodes.Stloc, local);
+        }
         else
         {
-            _il.Emit(OpCodes.Stloc, _integers[register]!);
+            LocalBuilder value = Scratch();
+            _il.Emit(OpCodes.Stloc, value);
+            EmitPlace(Place(register));
+            _il.Emit(OpCodes.Ldloc, value);
+            _il.Emit(OpCodes.Stind_I8);
+        }
+    }
+
+    /// <summary>From here on what is written to integer registers is kept beside them.</summary>
+    public void BeginOverlay() => _overlays = true;
+
+    /// <summary>Gives the registers written since <see cref="BeginOverlay"/> their new value where the mask on hand is
+    /// all ones, and leaves them where it is zero.</summary>
+    public void EndOverlay(LocalBuilder mask)
+    {
+        _overlays = false;
+        for (int i = 1; i < 32; i++)
+        {
+            if (_overlay[i] is { } written)
+            {
+                _overlay[i] = null;
+                EmitLoad(i);
+                EmitLoad(i);
+                _il.Emit(OpCodes.Ldloc, written);
+                _il.Emit(OpCodes.Xor);
+                _il.Emit(OpCodes.Ldloc, mask);
+                _il.Emit(OpCodes.And);
+                _il.Emit(OpCodes.Xor);
+                EmitStore(i);
+            }
         }
     }
 
@@ -111,7 +177,7 @@ internal sealed class RegionLocals
     {
         for (int i = 1; i < 32; i++)
         {
-            LoadFrom(_integers[i], Offset(nameof(HartContext.X)) + i * 8, OpCodes.Ldind_I8);
+            LoadFrom(_integers[i], Place(i), OpCodes.Ldind_I8);
         }
 
         for (int i = 0; i < 32; i++)
@@ -119,8 +185,7 @@ internal sealed class RegionLocals
             LoadFrom(_floats[i], Offset(nameof(HartContext.F)) + i * 8, OpCodes.Ldind_R8);
         }
 
-        LoadFrom(ReadTlb, Offset(nameof(HartContext.ReadTlb)), OpCodes.Ldind_I);
-        LoadFrom(WriteTlb, Offset(nameof(HartContext.WriteTlb)), OpCodes.Ldind_I);
+        LoadFrom(Tlb, Offset(nameof(HartContext.ReadTlb)), OpCodes.Ldind_I);
     }
 
     /// <summary>
@@ -152,7 +217,7 @@ internal sealed class RegionLocals
     {
         for (int i = 1; i < 32; i++)
         {
-            StoreTo(_integerWritten[i] ? _integers[i] : null, Offset(nameof(HartContext.X)) + i * 8, OpCodes.Stind_I8);
+            StoreTo(_integerWritten[i] ? _integers[i] : null, Place(i), OpCodes.Stind_I8);
         }
 
         for (int i = 0; i < 32; i++)
@@ -160,6 +225,8 @@ internal sealed class RegionLocals
             StoreTo(_floatWritten[i] ? _floats[i] : null, Offset(nameof(HartContext.F)) + i * 8, OpCodes.Stind_R8);
         }
     }
+
+    private static int Place(int register) => Offset(nameof(HartContext.X)) + register * 8;
 
     private static int Offset(string field) => (int)Marshal.OffsetOf<HartContext>(field);
 
@@ -169,19 +236,28 @@ internal sealed class RegionLocals
         _il.Emit(OpCodes.Ldind_I4);
     }
 
-    private void Declare(LocalBuilder?[] locals, bool[] written, uint reads, int write)
+    private static void Count(long[] uses, in OpOperands operands, int executions)
+    {
+        for (int i = 1; i < 32; i++)
+        {
+            uses[i] += (operands.IntegerReads >> i & 1) * executions;
+            uses[i] += operands.IntegerWrite == i ? executions : 0;
+        }
+    }
+
+    private void DeclareFloats(in OpOperands operands)
     {
         for (int i = 0; i < 32; i++)
         {
-            if ((reads >> i & 1) != 0 || write == i)
+            if ((operands.FloatReads >> i & 1) != 0 || operands.FloatWrite == i)
             {
-                locals[i] ??= _il.DeclareLocal(ReferenceEquals(locals, _floats) ? typeof(double) : typeof(ulong));
+                _floats[i] ??= _il.DeclareLocal(typeof(double));
             }
         }
 
-        if (write is >= 0 and < 32)
+        if (operands.FloatWrite >= 0)
         {
-            written[write] = true;
+            _floatWritten[operands.FloatWrite] = true;
         }
     }
 

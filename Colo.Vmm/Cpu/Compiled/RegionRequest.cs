@@ -7,8 +7,9 @@ namespace Colo.Vmm.Cpu.Compiled;
 /// <param name="Offset">Offset of the hot block.</param>
 /// <param name="Generation">The page's generation in the hart's code cache.</param>
 /// <param name="Code">The page's bytes.</param>
-/// <param name="Warm">Offsets worth compiling; null: all.</param>
+/// <param name="Warm">Offsets of blocks worth compiling, and how often they were executed; null: all.</param>
 /// <param name="ShareProbes">Whether accesses off one base register may share a TLB probe.</param>
 /// <param name="Replaces">The region that this one is a better version of, or 0.</param>
+/// <param name="MadeBefore">How many regions the library had made at the time of the wish.</param>
 internal sealed record RegionRequest(
-    CompiledTier Tier, int Page, int Offset, int Generation, byte[] Code, HashSet<int>? Warm, bool ShareProbes, int Replaces);
+    CompiledTier Tier, int Page, int Offset, int Generation, byte[] Code, Dictionary<int, int>? Warm, bool ShareProbes, int Replaces, int MadeBefore);

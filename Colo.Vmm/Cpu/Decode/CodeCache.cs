@@ -257,19 +257,21 @@ internal sealed unsafe class CodeCache : IDisposable
     /// <summary>Generation of a page's code, for a tier that compiles from a copy of its bytes.</summary>
     public int Generation(int page) => _pages[page] == null ? 0 : _pages[page]->Generation;
 
-    /// <summary>Offsets of the page's blocks that were executed at least so many times.</summary>
-    public HashSet<int> WarmOffsets(int page, int executions)
+    /// <summary>Offsets of the page's blocks that were executed at least so many times, and how many times, up to
+    /// <see cref="HeatThreshold"/>.</summary>
+    public Dictionary<int, int> WarmBlocks(int page, int executions)
     {
-        HashSet<int> offsets = [];
+        Dictionary<int, int> warm = [];
         for (CodeBlock* block = _pages[page]->First; block != null; block = block->NextInPage)
         {
-            if (HeatThreshold - block->Heat >= executions || block->Heat > HeatThreshold)
+            int executed = block->Heat > HeatThreshold ? HeatThreshold : HeatThreshold - block->Heat;
+            if (executed >= executions)
             {
-                offsets.Add(block->Offset);
+                warm[block->Offset] = executed;
             }
         }
 
-        return offsets;
+        return warm;
     }
 
     /// <summary>The block that starts at a physical address, if it is decoded.</summary>

@@ -74,7 +74,8 @@ internal sealed class BlockGraph : IDisposable
         {
             return
             [
-                .. _nodes.Values.Where(n => n.Device is NbdClient).Select(n => (n.Name, (Action)((NbdClient)n.Device).Yank)),
+                .. _nodes.Values.Where(n => n.Device is NbdClient)
+                    .Select(n => (n.Name, (Action)((NbdClient)n.Device).Yank)),
                 .. _jobs.Values.Select(j => (j.NodeName, (Action)j.Yank)),
             ];
         }
@@ -274,7 +275,8 @@ internal sealed class BlockGraph : IDisposable
         if (child is null == added is null)
         {
             throw new QmpFailureException(
-                child is null ? "Either child or node must be specified" : "The parameters child and node are in conflict");
+                child is null ? "Either child or node must be specified"
+                    : "The parameters child and node are in conflict");
         }
 
         if (child is not null)
@@ -369,7 +371,8 @@ internal sealed class BlockGraph : IDisposable
 
             if (source.Job is { } other)
             {
-                throw new QmpFailureException($"Node '{source.Id}' is busy: block device is in use by job '{other.Id}'");
+                throw new QmpFailureException(
+                    $"Node '{source.Id}' is busy: block device is in use by job '{other.Id}'");
             }
         }
     }
@@ -427,7 +430,8 @@ internal sealed class BlockGraph : IDisposable
                     break;
                 default:
                     string name = words.Length > 0 ? words[0] : "";
-                    return Text($"unknown command: '{name}', expected drive_add -n BUDDY OPTIONS or drive_del NODE\r\n");
+                    return Text(
+                        $"unknown command: '{name}', expected drive_add -n BUDDY OPTIONS or drive_del NODE\r\n");
             }
 
             return Text("");

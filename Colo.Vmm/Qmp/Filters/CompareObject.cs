@@ -165,6 +165,15 @@ internal sealed class CompareObject : IMachineObject, IReplicationPart, IRelease
 
     void IReleaseSink.RequestCheckpoint(CheckpointReason reason) => _hooks.WantCheckpoint();
 
+    /// <summary>The machine ends: what waits never leaves, because the secondary may take over without it.</summary>
+    public void Abandon()
+    {
+        lock (_gate)
+        {
+            _comparer.StopReleasing();
+        }
+    }
+
     /// <summary>What waits leaves; the secondary's is dropped.</summary>
     public void Dispose()
     {

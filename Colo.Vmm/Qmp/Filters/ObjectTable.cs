@@ -139,13 +139,13 @@ internal sealed class ObjectTable(ChardevTable chardevs, ReplicationHooks hooks,
         IMachineObject[] all;
         lock (_gate)
         {
-            // Comparers first: what they let go still finds its way out.
-            all = [.. _objects.Values.OrderBy(o => o is CompareObject ? 0 : 1)];
+            all = [.. _objects.Values];
             _objects.Clear();
         }
 
         foreach (IMachineObject one in all)
         {
+            (one as CompareObject)?.Abandon();
             End(one);
         }
     }

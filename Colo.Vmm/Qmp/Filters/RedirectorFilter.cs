@@ -17,12 +17,14 @@ internal sealed class RedirectorFilter : NetFilter, IReplicationPart
     private readonly SocketChardev? _input;
     private readonly SocketChardev? _output;
     private readonly ChardevFrontend _user;
+    private readonly ChardevFrontend _inputUser;
     private readonly ManualResetEventSlim _wait = new();
     private volatile bool _isHeld;
     private long _lost;
 
     public RedirectorFilter(
-        FilterSettings settings, SocketChardev? input, SocketChardev? output, bool hasVnetHeader, ReplicationHooks hooks)
+        FilterSettings settings, SocketChardev? input, SocketChardev? output, bool hasVnetHeader,
+        ReplicationHooks hooks)
         : base("filter-redirector", settings)
     {
         _hooks = hooks;
@@ -41,8 +43,6 @@ internal sealed class RedirectorFilter : NetFilter, IReplicationPart
             throw;
         }
     }
-
-    private readonly ChardevFrontend _inputUser;
 
     public override IReadOnlyDictionary<string, object> Properties =>
         new Dictionary<string, object>(base.Properties)

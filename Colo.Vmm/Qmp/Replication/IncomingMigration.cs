@@ -28,6 +28,7 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
     private readonly ManualResetEventSlim _failover = new();
     private readonly Thread _thread;
     private bool _isColo;
+    private volatile bool _isDisposing;
     private volatile bool _isLoaded;
     private volatile string? _loadError;
 
@@ -88,8 +89,10 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
         _ended.Set();
     }
 
+    /// <summary>The machine ends. That is no takeover: neither its disk nor its network become the guest's.</summary>
     public void Dispose()
     {
+        _isDisposing = true;
         FailOver();
         _thread.Join();
         _ended.Dispose();
@@ -164,7 +167,7 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
                 _ended.Wait();
                 if (_isColo && _isLoaded && !_failover.IsSet)
                 {
-                    _state.Break();
+                    _state.Break(_loadError);
                     _failover.Wait();
                     Finish(receiver, wasBroken: true);
                     return;
@@ -182,6 +185,11 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
     private void Finish(SecondaryCheckpointReceiver receiver, bool wasBroken)
     {
         receiver.Dispose();
+        if (_isDisposing)
+        {
+            return;
+        }
+
         if (receiver.Replica != ReplicaState.Replica || _loadError is not null)
         {
             _state.SetStatus("failed", _loadError ?? "the connection was lost before the guest was here");

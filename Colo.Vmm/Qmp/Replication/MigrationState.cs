@@ -116,13 +116,15 @@ internal sealed class MigrationState(Action<string, JsonObject?> sendEvent)
     }
 
     /// <summary>COLO broke without being asked to; the machine waits for x-colo-lost-heartbeat.</summary>
-    public void Break()
+    /// <param name="error">Why, when it is known; query-migrate shows it.</param>
+    public void Break(string? error)
     {
         ReplicationRole role;
         lock (_gate)
         {
             role = _role;
             _reason = "error";
+            _error = error;
         }
 
         SendExit(role, "error");

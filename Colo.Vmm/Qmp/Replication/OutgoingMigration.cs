@@ -31,6 +31,8 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
     private readonly List<Socket> _sockets = [];
     private readonly Thread _thread;
     private ulong _epoch;
+    private volatile bool _isDisposing;
+    private string? _error;
 
     public OutgoingMigration(
         VirtMachine machine, MigrationState state, ReplicationHooks parts, StreamEndpoint peer, TimeProvider time)
@@ -70,8 +72,10 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
         _wanted.Set();
     }
 
+    /// <summary>The machine ends. That is no failover: what is held stays held, the peer may live on.</summary>
     public void Dispose()
     {
+        _isDisposing = true;
         FailOver();
         _thread.Join();
         _parts.CheckpointWanted -= Want;
@@ -174,8 +178,8 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
     {
         _state.SetStatus("device");
         _state.Enter(ReplicationRole.Primary);
-        string? error = _parts.Begin(ReplicationRole.Primary);
-        bool whole = error is null && Checkpoint(sender, isFirst: true);
+        _error = _parts.Begin(ReplicationRole.Primary);
+        bool whole = _error is null && Checkpoint(sender, isFirst: true);
         if (whole)
         {
             _state.SetStatus("colo");
@@ -189,8 +193,13 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
         bool broken = !_failover.IsSet;
         if (broken)
         {
-            _state.Break();
+            _state.Break(_error);
             _failover.Wait();
+        }
+
+        if (_isDisposing)
+        {
+            return;
         }
 
         _parts.End(ReplicationRole.Primary);
@@ -205,8 +214,9 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
     private bool Checkpoint(PrimaryCheckpointSender sender, bool isFirst)
     {
         _standing.Hold();
-        if (_parts.Each(part => part.Check()) is not null)
+        if (_parts.Each(part => part.Check()) is { } objection)
         {
+            _error = objection;
             _machine.Pause();
             return false;
         }
@@ -214,6 +224,7 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
         CheckpointReport report = sender.Run(MigrationLink.Stamp(++_epoch), _ending.Token);
         if (report.Status != CheckpointStatus.Loaded)
         {
+            _error = $"checkpoint {_epoch}: {report.Status}, {report.Failure}";
             return false;
         }
 

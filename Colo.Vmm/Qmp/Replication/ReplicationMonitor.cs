@@ -65,7 +65,8 @@ public sealed class ReplicationMonitor : IDisposable
         commands.Add(new QmpCommand("migrate", Migrate) { Arguments = ["uri", "blk", "inc", "detach"] });
         commands.Add(new QmpCommand("migrate-incoming", MigrateIncoming) { Arguments = ["uri"] });
         commands.Add(new QmpCommand("yank", Yank) { Arguments = ["instances"], OutOfBand = true });
-        commands.Add(new QmpCommand("query-yank", _ => new QmpReply.Success(new JsonArray([.. Yankables().Select(y => y.Instance)]))) { OutOfBand = true });
+        commands.Add(new QmpCommand("query-yank", _ => new QmpReply.Success(
+            new JsonArray([.. Yankables().Select(y => y.Instance)]))) { OutOfBand = true });
     }
 
     public void Dispose()

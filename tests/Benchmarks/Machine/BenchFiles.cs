@@ -59,7 +59,7 @@ internal static class BenchFiles
     private static long Kibibytes(string line) =>
         long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
 
-    private static string SourceRoot()
+    public static string SourceRoot()
     {
         DirectoryInfo? folder = new(AppContext.BaseDirectory);
         while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Colo.sln")))

@@ -13,7 +13,7 @@ public sealed class QemuPairCoreTests
     private readonly EffectList _effects = new();
 
     private readonly QemuPairCore _core = new(
-        A, new FailoverOptions { Candidates = [A.Host, B.Host], DiskSizeBytes = 512 }, ReplicationMode.Colo);
+        new VmId("guest"), A, new FailoverOptions { Candidates = [A.Host, B.Host], DiskSizeBytes = 512 }, ReplicationMode.Colo);
 
     [Fact]
     public void The_pair_is_asked_for_only_when_both_sides_run_the_first_state()

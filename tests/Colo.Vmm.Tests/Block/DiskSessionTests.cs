@@ -66,7 +66,8 @@ public sealed class DiskSessionTests
 
             var (compared, _) = await PairAsync(second, first, term: 3, epoch: 20);
             Assert.True(compared <= 12, $"seed {seed}: {compared} parts were compared");
-            Assert.True(first.Disk.Snapshot().AsSpan().SequenceEqual(second.Disk.Snapshot()), $"seed {seed}: the disks differ");
+            var equal = first.Disk.Snapshot().AsSpan().SequenceEqual(second.Disk.Snapshot());
+            Assert.True(equal, $"seed {seed}: the disks differ");
         }
     }
 
@@ -149,7 +150,8 @@ public sealed class DiskSessionTests
         Assert.True(await DiskHandshake.OpenAsync(link, owner.Bitmap, term).WaitAsync(Hang));
         owner.Device.Attach(link);
         var last = default(DiskResyncProgress);
-        var resync = new DiskResync(owner.Device, owner.Bitmap, link, new DiskResyncOptions { Progress = now => last = now });
+        var options = new DiskResyncOptions { Progress = now => last = now };
+        var resync = new DiskResync(owner.Device, owner.Bitmap, link, options);
         Assert.Equal(BlockStatus.Ok, await resync.RunAsync().WaitAsync(Hang));
         Assert.Equal(BlockStatus.Ok, owner.Device.CompletePair());
         Assert.True(await owner.Device.BarrierAsync(epoch).AsTask().WaitAsync(Hang));
@@ -204,12 +206,14 @@ public sealed class DiskSessionTests
             {
                 var data = new byte[_random.Next(1, 20) * 512];
                 _random.NextBytes(data);
-                Assert.Equal(BlockStatus.Ok, await Device.WriteAsync((long)part * DirtyBitmap.Granularity, data).AsTask().WaitAsync(Hang));
+                var write = Device.WriteAsync((long)part * DirtyBitmap.Granularity, data);
+                Assert.Equal(BlockStatus.Ok, await write.AsTask().WaitAsync(Hang));
             }
         }
 
         /// <summary>As a resync does from time to time: what was written is durable on both sides.</summary>
-        public Task<bool> FlushBothAsync() => Device.FlushBothAsync(_kept.OfType<DiskLinkSender>().Last()).WaitAsync(Hang);
+        public Task<bool> FlushBothAsync() =>
+            Device.FlushBothAsync(_kept.OfType<DiskLinkSender>().Last()).WaitAsync(Hang);
 
         public void GuestWrites(int part)
         {

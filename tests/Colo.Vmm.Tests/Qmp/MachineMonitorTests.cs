@@ -15,24 +15,41 @@ public sealed class MachineMonitorTests : IDisposable
     private readonly Socket _socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
     private readonly StreamReader _reader;
     private readonly List<string> _events = [];
+    private readonly ManualResetEventSlim _goOn = new();
 
     public MachineMonitorTests()
     {
         string path = Path.Combine(_folder, "qmp");
-        _monitor = new MachineMonitor(_machine, path, null, null, table => table.Add("x-own", () => QmpReply.Done));
+        _monitor = new MachineMonitor(_machine, path, null, null, table =>
+        {
+            table.Add("x-own", () => QmpReply.Done);
+            table.Add("x-wait", () =>
+            {
+                Assert.True(_goOn.Wait(TimeSpan.FromMinutes(2)));
+                return QmpReply.Done;
+            });
+            table.Add(new QmpCommand("x-go-on", _ =>
+            {
+                _goOn.Set();
+                return QmpReply.Done;
+            }) { OutOfBand = true });
+        });
         _socket.ReceiveTimeout = 30_000;
         _socket.Connect(new UnixDomainSocketEndPoint(path));
         _reader = new StreamReader(new NetworkStream(_socket));
         Assert.True(JsonDocument.Parse(_reader.ReadLine()!).RootElement.TryGetProperty("QMP", out _));
-        Say("qmp_capabilities");
+        _socket.Send("""{"execute": "qmp_capabilities", "arguments": {"enable": ["oob"]}}"""u8);
+        Assert.Contains("return", _reader.ReadLine());
     }
 
     public void Dispose()
     {
+        _goOn.Set();
         _reader.Dispose();
         _socket.Dispose();
         _monitor.Dispose();
         _machine.Dispose();
+        _goOn.Dispose();
         Directory.Delete(_folder, recursive: true);
     }
 
@@ -78,12 +95,22 @@ public sealed class MachineMonitorTests : IDisposable
     [Fact]
     public void Commands_and_disks_are_listed_own_ones_too()
     {
-        IEnumerable<string> names = Say("query-commands").EnumerateArray().Select(c => c.GetProperty("name").GetString()!);
+        IEnumerable<string> names = Say("query-commands").EnumerateArray()
+            .Select(c => c.GetProperty("name").GetString()!);
         Assert.Contains("system_reset", names);
         Assert.Contains("x-own", names);
         Say("x-own");
         JsonElement disk = Assert.Single(Say("query-block").EnumerateArray());
         Assert.Equal(1 << 20, disk.GetProperty("inserted").GetProperty("image").GetProperty("virtual-size").GetInt64());
         Assert.Equal(10, Say("query-version").GetProperty("qemu").GetProperty("major").GetInt32());
+    }
+
+    [Fact]
+    public void Out_of_band_command_is_answered_while_another_one_waits()
+    {
+        _socket.Send("""{"execute": "x-wait", "id": 1} {"exec-oob": "x-go-on", "id": 2}"""u8);
+        int[] ids = [.. Enumerable.Range(0, 2).Select(_ => JsonDocument.Parse(_reader.ReadLine()!).RootElement
+            .GetProperty("id").GetInt32())];
+        Assert.Equal([1, 2], ids.Order());
     }
 }

@@ -21,7 +21,7 @@ public class QmpSessionTests
         {
             Assert.EndsWith("\r\n", Encoding.ASCII.GetString(line));
             _sent.Add(JsonDocument.Parse(line).RootElement);
-        });
+        }, command => command());
     }
 
     private JsonElement Say(string text)

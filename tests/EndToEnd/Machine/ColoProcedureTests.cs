@@ -15,7 +15,14 @@ public sealed class ColoProcedureTests : IDisposable
 {
     private const int DiskBytes = 8 << 20;
     private const int BlockBytes = 4096;
-    private const int DownloadBytes = 600_000;
+    private const int DownloadBytes = 1_500_000;
+    private const int PartBytes = 75_000;
+    private const string DriveAdd = "drive_add -n buddy driver=replication,mode=primary,file.driver=nbd,"
+        + "file.host=127.0.0.2,file.port=9999,file.export=parent0,node-name=replication0";
+
+    private static readonly string[] s_counters =
+        ["x-primary-frames", "x-secondary-frames", "x-matched", "x-committed", "x-mismatches", "x-timeouts", "x-waiting"];
+
     private readonly string _folder = Directory.CreateTempSubdirectory("colo-procedure-").FullName;
     private readonly PairNetwork _network = new();
     private readonly List<VmProcess> _machines = [];
@@ -60,12 +67,12 @@ public sealed class ColoProcedureTests : IDisposable
         first.Console.WaitFor("~ # ", DebianGuest.BootLimit);
         using SteadyDownload download = _network.Run(() => new SteadyDownload(DownloadBytes, VmProcess.Hang));
         WriteBlock(first, image, 1);
-        download.Read(DownloadBytes / 8);
+        download.Read(PartBytes);
 
         await ReadUntilMatchedAsync(first, download);
         second.Kill();
         await SecondaryLostAsync(first);
-        download.Read(DownloadBytes / 8);
+        download.Read(PartBytes);
         WriteBlock(first, image, 2);
 
         File.WriteAllBytes(Image("third"), new byte[DiskBytes]);
@@ -73,13 +80,13 @@ public sealed class ColoProcedureTests : IDisposable
         await PrepareSecondaryAsync(third);
         await ResumeAsync(first, third, "");
         WriteBlock(first, image, 3);
-        download.Read(DownloadBytes / 8);
+        download.Read(PartBytes);
 
         await ReadUntilMatchedAsync(first, download);
         third.WaitForEvent("RESUME", third.CountEvents("RESUME") + 2);
         first.Kill();
         await PrimaryLostAsync(third);
-        download.Read(DownloadBytes / 8);
+        download.Read(PartBytes);
         WriteBlock(third, image, 4);
 
         File.WriteAllBytes(Image("fourth"), new byte[DiskBytes]);
@@ -87,7 +94,7 @@ public sealed class ColoProcedureTests : IDisposable
         await PrepareSecondaryAsync(fourth);
         await ResumeAsync(third, fourth, "\"insert\": \"before\", \"position\": \"id=rew0\", ");
         WriteBlock(third, image, 5);
-        download.Read(DownloadBytes / 8);
+        download.Read(PartBytes);
 
         await ReadUntilMatchedAsync(third, download);
         // A connection of before is translated by the rewriters of both now; it outlives the second primary as well.
@@ -98,21 +105,22 @@ public sealed class ColoProcedureTests : IDisposable
         download.Finish();
         await fourth.ExecuteAsync("quit");
         Assert.Equal(0, await fourth.ExitCodeAsync());
-        Assert.True(image.AsSpan().SequenceEqual(File.ReadAllBytes(Image("fourth"))), "the last survivor's disk differs");
+        Assert.True(
+            image.AsSpan().SequenceEqual(File.ReadAllBytes(Image("fourth"))), "the last survivor's disk differs");
     }
 
     /// <summary>The two guests' answers are compared and found equal, and not only let go by checkpoints.</summary>
     private static async Task ReadUntilMatchedAsync(VmProcess primary, SteadyDownload download)
     {
         long matched = 0;
-        for (int i = 0; i < 20 && matched == 0; i++)
+        for (int i = 0; i < 100 && matched == 0; i++)
         {
             download.Read(4096);
             matched = (await AskComparerAsync(primary, "x-matched")).GetInt64();
         }
 
         var shown = new JsonObject();
-        foreach (string name in (string[])["x-primary-frames", "x-secondary-frames", "x-matched", "x-committed", "x-mismatches", "x-timeouts", "x-waiting"])
+        foreach (string name in s_counters)
         {
             shown[name] = JsonNode.Parse((await AskComparerAsync(primary, name)).GetRawText());
         }
@@ -157,7 +165,7 @@ public sealed class ColoProcedureTests : IDisposable
         "--object", "filter-redirector,netdev=hn0,id=redire1,queue=rx,outdev=compare0",
         "--object", "iothread,id=iothread1",
         "--object", "colo-compare,id=comp0,primary_in=compare0-0,secondary_in=compare1,outdev=compare_out0,"
-            + "iothread=iothread1,compare_timeout=1000",
+            + "iothread=iothread1,compare_timeout=10000",
         "--disk", $"file={Image(name)},id=colo-disk0", "-S");
 
     private VmProcess StartSecondary(string name, string tap) => Start(
@@ -173,22 +181,40 @@ public sealed class ColoProcedureTests : IDisposable
 
     private static async Task PrepareSecondaryAsync(VmProcess secondary)
     {
-        await SayAsync(secondary, """{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [ {"capability": "x-colo", "state": true } ] } }""");
-        await SayAsync(secondary, """{"execute": "nbd-server-start", "arguments": {"addr": {"type": "inet", "data": {"host": "0.0.0.0", "port": "9999"} } } }""");
-        await SayAsync(secondary, """{"execute": "nbd-server-add", "arguments": {"device": "parent0", "writable": true } }""");
+        await SayAsync(secondary, """
+            {"execute": "migrate-set-capabilities", "arguments": {"capabilities": [ {"capability": "x-colo",
+            "state": true } ] } }
+            """);
+        await SayAsync(secondary, """
+            {"execute": "nbd-server-start", "arguments": {"addr": {"type": "inet", "data": {"host": "0.0.0.0",
+            "port": "9999"} } } }
+            """);
+        await SayAsync(secondary, """
+            {"execute": "nbd-server-add", "arguments": {"device": "parent0", "writable": true } }
+            """);
     }
 
     private static async Task AttachDiskAsync(VmProcess primary)
     {
-        JsonElement answer = await SayAsync(primary, """{"execute": "human-monitor-command", "arguments": {"command-line": "drive_add -n buddy driver=replication,mode=primary,file.driver=nbd,file.host=127.0.0.2,file.port=9999,file.export=parent0,node-name=replication0"}}""");
+        JsonElement answer = await SayAsync(primary, $$"""
+            {"execute": "human-monitor-command",
+            "arguments": {"command-line": "{{DriveAdd}}" } }
+            """);
         Assert.Equal("", answer.GetString());
-        await SayAsync(primary, """{"execute": "x-blockdev-change", "arguments":{"parent": "colo-disk0", "node": "replication0" } }""");
+        await SayAsync(primary, """
+            {"execute": "x-blockdev-change", "arguments":{"parent": "colo-disk0", "node": "replication0" } }
+            """);
     }
 
     private static async Task ProtectAsync(VmProcess primary, VmProcess secondary)
     {
-        await SayAsync(primary, """{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [ {"capability": "x-colo", "state": true } ] } }""");
-        await SayAsync(primary, """{"execute": "migrate-set-parameters" , "arguments":{ "x-checkpoint-delay": 2000 } }""");
+        await SayAsync(primary, """
+            {"execute": "migrate-set-capabilities", "arguments": {"capabilities": [ {"capability": "x-colo",
+            "state": true } ] } }
+            """);
+        await SayAsync(primary, """
+            {"execute": "migrate-set-parameters" , "arguments":{ "x-checkpoint-delay": 2000 } }
+            """);
         int before = secondary.CountEvents("RESUME");
         await SayAsync(primary, """{"execute": "migrate", "arguments": {"uri": "tcp:127.0.0.2:9998" } }""");
         secondary.WaitForEvent("RESUME", before + 1);
@@ -199,8 +225,12 @@ public sealed class ColoProcedureTests : IDisposable
     /// <summary>"Primary Failover": the secondary died.</summary>
     private static async Task SecondaryLostAsync(VmProcess primary)
     {
-        await SayAsync(primary, """{"execute": "x-blockdev-change", "arguments":{ "parent": "colo-disk0", "child": "children.1"} }""");
-        JsonElement answer = await SayAsync(primary, """{"execute": "human-monitor-command", "arguments":{ "command-line": "drive_del replication0" } }""");
+        await SayAsync(primary, """
+            {"execute": "x-blockdev-change", "arguments":{ "parent": "colo-disk0", "child": "children.1"} }
+            """);
+        JsonElement answer = await SayAsync(primary, """
+            {"execute": "human-monitor-command", "arguments":{ "command-line": "drive_del replication0" } }
+            """);
         Assert.Equal("", answer.GetString());
         foreach (string id in (string[])["comp0", "iothread1", "m0", "redire0", "redire1"])
         {
@@ -227,7 +257,11 @@ public sealed class ColoProcedureTests : IDisposable
         ];
         foreach ((string id, string host, int port, bool server) in sockets)
         {
-            await SayAsync(secondary, $$$"""{"execute": "chardev-add", "arguments":{ "id": "{{{id}}}", "backend": {"type": "socket", "data": {"addr": { "type": "inet", "data": { "host": "{{{host}}}", "port": "{{{port}}}" } }, "server": {{{(server ? "true" : "false")}}} } } } }""");
+            await SayAsync(secondary, $$$"""
+                {"execute": "chardev-add", "arguments":{ "id": "{{{id}}}", "backend": {"type": "socket",
+                "data": {"addr": { "type": "inet", "data": { "host": "{{{host}}}", "port": "{{{port}}}" } },
+                "server": {{{(server ? "true" : "false")}}} } } } }
+                """);
         }
     }
 
@@ -236,26 +270,46 @@ public sealed class ColoProcedureTests : IDisposable
     private static async Task ResumeAsync(VmProcess primary, VmProcess secondary, string place)
     {
         int ready = primary.CountEvents("BLOCK_JOB_READY");
-        await SayAsync(primary, """{"execute": "drive-mirror", "arguments":{ "device": "colo-disk0", "job-id": "resync", "target": "nbd://127.0.0.2:9999/parent0", "mode": "existing", "format": "raw", "sync": "full"} }""");
+        await SayAsync(primary, """
+            {"execute": "drive-mirror", "arguments":{ "device": "colo-disk0", "job-id": "resync",
+            "target": "nbd://127.0.0.2:9999/parent0", "mode": "existing", "format": "raw", "sync": "full"} }
+            """);
         primary.WaitForEvent("BLOCK_JOB_READY", ready + 1);
         await SayAsync(primary, """{"execute": "stop"}""");
         await SayAsync(primary, """{"execute": "block-job-cancel", "arguments":{ "device": "resync"} }""");
         primary.WaitForEvent("BLOCK_JOB_COMPLETED", ready + 1);
         await AttachDiskAsync(primary);
-        await SayAsync(primary, $$"""{"execute": "object-add", "arguments":{ "qom-type": "filter-mirror", "id": "m0", {{place}}"netdev": "hn0", "queue": "tx", "outdev": "mirror0" } }""");
-        await SayAsync(primary, $$"""{"execute": "object-add", "arguments":{ "qom-type": "filter-redirector", "id": "redire0", {{place}}"netdev": "hn0", "queue": "rx", "indev": "compare_out" } }""");
-        await SayAsync(primary, $$"""{"execute": "object-add", "arguments":{ "qom-type": "filter-redirector", "id": "redire1", {{place}}"netdev": "hn0", "queue": "rx", "outdev": "compare0" } }""");
-        await SayAsync(primary, """{"execute": "object-add", "arguments":{ "qom-type": "iothread", "id": "iothread1" } }""");
-        await SayAsync(primary, """{"execute": "object-add", "arguments":{ "qom-type": "colo-compare", "id": "comp0", "primary_in": "compare0-0", "secondary_in": "compare1", "outdev": "compare_out0", "iothread": "iothread1", "compare_timeout": 1000 } }""");
+        await SayAsync(primary, $$"""
+            {"execute": "object-add", "arguments":{ "qom-type": "filter-mirror", "id": "m0",
+            {{place}}"netdev": "hn0", "queue": "tx", "outdev": "mirror0" } }
+            """);
+        await SayAsync(primary, $$"""
+            {"execute": "object-add", "arguments":{ "qom-type": "filter-redirector", "id": "redire0",
+            {{place}}"netdev": "hn0", "queue": "rx", "indev": "compare_out" } }
+            """);
+        await SayAsync(primary, $$"""
+            {"execute": "object-add", "arguments":{ "qom-type": "filter-redirector", "id": "redire1",
+            {{place}}"netdev": "hn0", "queue": "rx", "outdev": "compare0" } }
+            """);
+        await SayAsync(primary, """
+            {"execute": "object-add", "arguments":{ "qom-type": "iothread", "id": "iothread1" } }
+            """);
+        await SayAsync(primary, """
+            {"execute": "object-add", "arguments":{ "qom-type": "colo-compare", "id": "comp0",
+            "primary_in": "compare0-0", "secondary_in": "compare1", "outdev": "compare_out0",
+            "iothread": "iothread1", "compare_timeout": 10000 } }
+            """);
         await ProtectAsync(primary, secondary);
     }
 
-    /// <summary>Has the guest write a block of its disk and waits until it says that the block is on the disk.</summary>
+    /// <summary>Has the guest write a block of its disk and waits until it says that the block is there.</summary>
     private static void WriteBlock(VmProcess vm, byte[] image, int number)
     {
         byte content = (byte)('a' + number);
         image.AsSpan(number * 100 * BlockBytes, BlockBytes).Fill(content);
-        vm.Type($"head -c {BlockBytes} /dev/zero | tr '\\0' '{(char)content}' | dd of=/dev/vda bs={BlockBytes} seek={number * 100} conv=notrunc,fsync 2>/dev/null && echo block $((1000+{number})) written\n");
+        string write = $"dd of=/dev/vda bs={BlockBytes} seek={number * 100} conv=notrunc,fsync 2>/dev/null";
+        vm.Type($"head -c {BlockBytes} /dev/zero | tr '\\0' '{(char)content}' | {write} && ");
+        vm.Type($"echo block $((1000+{number})) written\n");
         vm.Console.WaitFor($"block {1000 + number} written", VmProcess.Hang);
     }
 }

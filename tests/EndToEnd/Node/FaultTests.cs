@@ -2,7 +2,9 @@ namespace Colo.EndToEnd.Node;
 
 /// <summary>
 /// Every way to lose a host or the way to it, with real node processes: a download over one TCP connection, small
-/// requests and UDP echo go on, with the right bytes, and the pair becomes whole again.
+/// requests and UDP echo go on, with the right bytes, and the pair becomes whole again. With
+/// <see cref="CheckpointKillTests"/> it has the eight cases of QEMU's own COLO test: one channel and several, either side killed, between two checkpoints
+/// and in one.
 /// </summary>
 [Trait("Category", "e2e")]
 [Trait("Group", "guest")]
@@ -12,6 +14,8 @@ public sealed class FaultTests(FaultTests.Run run) : IClassFixture<FaultTests.Ru
     [InlineData("the guest boots protected")]
     [InlineData("the secondary is killed")]
     [InlineData("the primary is killed")]
+    [InlineData("the secondary is killed in a checkpoint")]
+    [InlineData("the primary is killed in a checkpoint")]
     [InlineData("the roles are exchanged under load")]
     [InlineData("the replication cable is pulled")]
     [InlineData("the primary's LAN cable is pulled")]
@@ -23,8 +27,8 @@ public sealed class FaultTests(FaultTests.Run run) : IClassFixture<FaultTests.Ru
     public sealed class Run() : ScenarioRun("faults");
 }
 
-/// <summary>As <see cref="FaultTests"/>: the primary is lost in the middle of checkpoints, five in mode colo and five in
-/// mode periodic, a joiner while it is filled.</summary>
+/// <summary>As <see cref="FaultTests"/>: the primary is lost in the middle of checkpoints, five in mode colo and five
+/// in mode periodic, a joiner while it is filled.</summary>
 [Trait("Category", "e2e")]
 [Trait("Group", "guest")]
 public sealed class CheckpointKillTests(CheckpointKillTests.Run run) : IClassFixture<CheckpointKillTests.Run>
@@ -43,8 +47,12 @@ public sealed class CheckpointKillTests(CheckpointKillTests.Run run) : IClassFix
     public void The_clients_are_served_when_the_primary_is_killed_in_a_checkpoint(int round) =>
         run.AssertStep($"the primary is killed in a checkpoint, {round}");
 
-    [Fact]
-    public void The_clients_are_served_when_the_joiner_is_killed() => run.AssertStep("the joiner is killed while it is filled");
+    [Theory]
+    [InlineData("the secondary is killed")]
+    [InlineData("the primary is killed")]
+    [InlineData("the secondary is killed in a checkpoint")]
+    [InlineData("the joiner is killed while it is filled")]
+    public void The_clients_are_served_when_checkpoints_have_several_channels(string step) => run.AssertStep(step);
 
     public sealed class Run() : ScenarioRun("checkpoints");
 }

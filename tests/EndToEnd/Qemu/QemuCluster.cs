@@ -33,6 +33,7 @@ internal sealed class QemuCluster : IDisposable
     public QemuCluster(string guest, string keys = "", long firstBytes = 1 << 20, long secondBytes = 1 << 20)
     {
         Folder = Directory.CreateTempSubdirectory("colo-q").FullName;
+        QemuRemains.EndWithThisProcess(Folder);
         _hasCard = guest == "echo";
         Assemble(guest, ImageOf(0));
         Resize(ImageOf(0), firstBytes);
@@ -211,22 +212,7 @@ internal sealed class QemuCluster : IDisposable
             _nodes[node]?.Dispose();
         }
 
-        // A QEMU outlives its node; those of this folder only.
-        foreach (string process in Directory.GetDirectories("/proc").Where(path => char.IsAsciiDigit(Path.GetFileName(path)[0])))
-        {
-            try
-            {
-                if (File.ReadAllText(Path.Combine(process, "cmdline")).Contains(Folder, StringComparison.Ordinal))
-                {
-                    Process.GetProcessById(int.Parse(Path.GetFileName(process), CultureInfo.InvariantCulture)).Kill();
-                }
-            }
-            catch (Exception problem) when (problem is IOException or ArgumentException or InvalidOperationException)
-            {
-                // It has ended meanwhile.
-            }
-        }
-
+        QemuRemains.End(Folder); // a QEMU outlives its node
         _network.Dispose();
         Directory.Delete(Folder, recursive: true);
     }

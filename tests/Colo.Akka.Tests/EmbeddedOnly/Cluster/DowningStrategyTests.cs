@@ -69,6 +69,25 @@ public class DowningStrategyTests
         Assert.Equal(Decision.DownReachable, new KeepMajority("").Decide(view));
     }
 
+    // Found by the simulation as well: node 3 was paused while node 5 was lost and downed, and took the three that had
+    // said so for indirectly connected.
+    [Fact]
+    public void What_is_said_of_a_member_that_is_down_already_makes_nobody_indirectly_connected()
+    {
+        var table = Reachability.Empty;
+        foreach (var other in (int[])[1, 2, 4])
+        {
+            table = table.Unreachable(Nodes.At(other), Nodes.At(5)).Unreachable(Nodes.At(3), Nodes.At(other));
+        }
+
+        Member[] members = [.. Enumerable.Range(1, 4).Select(i => Nodes.Member(i)), Nodes.Member(5, MemberStatus.Down)];
+        ClusterView view = new(
+            [.. members], [Nodes.At(1), Nodes.At(2), Nodes.At(4), Nodes.At(5)], table, [Nodes.At(3)]);
+
+        Assert.Empty(view.IndirectlyConnected);
+        Assert.Equal(Decision.DownReachable, new KeepMajority("").Decide(view));
+    }
+
     [Fact]
     public void Keep_majority_counts_only_its_role_and_not_those_that_are_joining()
     {
