@@ -1,4 +1,3 @@
-using Akka.Actor;
 using Akka.Cluster.Serialization.Proto;
 using Akka.Remote.Transport;
 using Akka.Util;
