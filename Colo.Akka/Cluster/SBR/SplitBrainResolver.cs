@@ -21,6 +21,7 @@ internal sealed class SplitBrainResolver : UntypedActor, IWithTimers
     private ImmutableHashSet<UniqueAddress> _unreachable = [];
     private Reachability _reachability = Reachability.Empty;
     private ImmutableHashSet<UniqueAddress> _seenBy = [];
+    private ImmutableHashSet<UniqueAddress> _decided = [];
     private Address _leader;
     private TimeSpan _changedAt;
     private TimeSpan? _unstableSince;
@@ -111,8 +112,7 @@ internal sealed class SplitBrainResolver : UntypedActor, IWithTimers
         }
     }
 
-    private bool IsUndecided(Member member) =>
-        member.Status is not (MemberStatus.Down or MemberStatus.Exiting) && _unreachable.Contains(member.UniqueAddress);
+    private bool IsUndecided(UniqueAddress unreachable) => !_decided.Contains(unreachable);
 
     private bool IsSelf(Member member) => member.UniqueAddress.Equals(_cluster.SelfUniqueAddress);
 
@@ -126,6 +126,7 @@ internal sealed class SplitBrainResolver : UntypedActor, IWithTimers
         else
         {
             _unreachable = _unreachable.Remove(member.UniqueAddress);
+            _decided = _decided.Remove(member.UniqueAddress);
         }
 
         Restart();
@@ -134,9 +135,10 @@ internal sealed class SplitBrainResolver : UntypedActor, IWithTimers
     private void Restart()
     {
         _changedAt = Now;
-        if (!_members.Any(IsUndecided))
+        if (!_unreachable.Any(IsUndecided))
         {
-            // Healed, or decided: that those who went down leave one after the other is no instability.
+            // Healed, or decided here: that those who went down leave one after the other is no instability. What others
+            // decided does not count: who has slept through it is not to trust what it sees when it wakes.
             _unstableSince = null;
             Timers.Cancel("lease");
         }
@@ -278,6 +280,7 @@ internal sealed class SplitBrainResolver : UntypedActor, IWithTimers
             _members.Count,
             string.Join(", ", _seenBy.Select(node => node.Address)),
             _reachability);
+        _decided = _decided.Union(nodes);
         foreach (var member in pending.OrderBy(IsSelf))
         {
             _cluster.Down(member.Address);

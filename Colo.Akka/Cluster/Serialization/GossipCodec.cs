@@ -1,7 +1,7 @@
-using System.Collections.Immutable;
-using Akka.Actor;
 using Akka.Cluster.Serialization.Proto;
+using Akka.Remote.Transport;
 using Akka.Util;
+using System.Collections.Immutable;
 
 namespace Akka.Cluster.Serialization;
 
@@ -86,26 +86,10 @@ internal static class GossipCodec
             : throw new FormatException($"The gossip names node {index} of {nodes.Count}.");
     }
 
-    internal static NodeData Encode(UniqueAddress node) => new()
-    {
-        Protocol = node.Address.Protocol,
-        System = node.Address.System,
-        Host = node.Address.Host ?? "",
-        Port = (uint)(node.Address.Port ?? 0),
-        Uid = node.Uid,
-    };
+    internal static NodeData Encode(UniqueAddress node) => new() { Address = Wire.ToData(node.Address), Uid = node.Uid };
 
     /// <exception cref="FormatException">Not an address that can be reached.</exception>
-    internal static UniqueAddress Decode(NodeData data)
-    {
-        if (data is null || data.Protocol.Length == 0 || data.System.Length == 0 || data.Host.Length == 0
-            || data.Port is 0 or > ushort.MaxValue)
-        {
-            throw new FormatException($"'{data}' is no address of a node; expected protocol, system, host and port.");
-        }
-
-        return new UniqueAddress(new Address(data.Protocol, data.System, data.Host, (int)data.Port), data.Uid);
-    }
+    internal static UniqueAddress Decode(NodeData data) => new(Wire.ToAddress(data?.Address), data?.Uid ?? 0);
 
     private static MemberStatus StatusOf(uint status) => status <= (uint)MemberStatus.WeaklyUp && status != (uint)MemberStatus.Removed
         ? (MemberStatus)status

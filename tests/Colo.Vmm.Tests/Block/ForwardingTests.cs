@@ -8,6 +8,48 @@ public sealed class ForwardingTests
     private const int Size = (40 * 65536) + 1024;
     private static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);
 
+    /// <summary>
+    /// read, write, start, do_checkpoint, get_error_all and stop of the primary in QEMU's replication test. There the primary's
+    /// side is a node of its own beneath the guest's quorum, which refuses everything before start and reads always; here
+    /// the guest's own disk forwards, so it reads and writes in every state, and what start and stop change is whether the
+    /// secondary gets the bytes.
+    /// </summary>
+    [Fact]
+    public async Task The_primarys_cases_of_qemus_replication_test()
+    {
+        // primary/read and primary/write, before start: the peer hears nothing, the bitmap notes what it misses, and
+        // there is nothing to checkpoint.
+        using var alone = new World(seed: 9);
+        byte[] before = alone.Peer.Snapshot(), data = new byte[Size], seen = new byte[Size];
+        Array.Fill(data, (byte)0x22);
+        Assert.Equal(BlockStatus.Ok, await alone.Device.WriteAsync(0, data));
+        Assert.Equal(BlockStatus.Ok, await alone.Device.ReadAsync(0, seen));
+        Assert.Equal(data, seen);
+        Assert.Equal(before, alone.Peer.Snapshot());
+        Assert.True(alone.Bitmap.IsDirty(0));
+        Assert.False(await alone.Device.BarrierAsync(6));
+
+        // primary/start: afterwards a full write succeeds, and a barrier proves that it has arrived.
+        using var world = new World(seed: 10);
+        using var pair = new LinkPair();
+        await world.JoinAsync(pair, epoch: 5);
+        Array.Fill(data, (byte)0x33);
+        Assert.Equal(BlockStatus.Ok, await world.Device.WriteAsync(0, data).AsTask().WaitAsync(Hang));
+
+        // primary/do_checkpoint and primary/get_error_all.
+        Assert.True(await world.Device.BarrierAsync(6).AsTask().WaitAsync(Hang));
+        Assert.Equal(data, world.Peer.Snapshot());
+        Assert.Equal(BlockStatus.Ok, world.Buffer.Checkpoint(6));
+        Assert.Equal(DiskBufferError.None, world.Buffer.GetError());
+
+        // primary/stop with failover: the guest goes on alone, and what the secondary misses is noted.
+        world.Device.Detach("failover");
+        Assert.False(world.Device.IsForwarding);
+        Assert.Equal(BlockStatus.Ok, await world.Device.WriteAsync(0, new byte[512]));
+        Assert.True(world.Bitmap.IsDirty(0));
+        Assert.Equal(data, world.Peer.Snapshot());
+    }
+
     [Fact]
     public async Task At_every_barrier_both_disks_are_equal_whatever_ran_in_parallel()
     {
