@@ -67,7 +67,8 @@ public sealed record FailoverOptions
         Check(ArbiterRetryMax >= ArbiterRetry,
             $"ArbiterRetryMax {ArbiterRetryMax} must not be below ArbiterRetry {ArbiterRetry}");
         Check(OfferInterval > TimeSpan.Zero, $"OfferInterval {OfferInterval} must be positive");
-        Check(JoinRetryMax >= OfferInterval, $"JoinRetryMax {JoinRetryMax} must not be below OfferInterval {OfferInterval}");
+        Check(JoinRetryMax >= OfferInterval,
+            $"JoinRetryMax {JoinRetryMax} must not be below OfferInterval {OfferInterval}");
         Check(InviteTimeout > TimeSpan.Zero, $"InviteTimeout {InviteTimeout} must be positive");
         Check(PeerStepTimeout > InviteTimeout,
             $"PeerStepTimeout {PeerStepTimeout} must exceed InviteTimeout {InviteTimeout}");

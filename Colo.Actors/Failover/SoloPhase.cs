@@ -30,8 +30,10 @@ internal sealed class SoloPhase(FailoverContext context)
             .On<ResyncConverged>(OnConverged, FailoverState.SoloFilling)
             .On<ResyncFailed>((now, failed, effects) => FailJoin(now, failed.Peer, failed.Reason, effects), attempt)
             .On<PeerLost>((now, lost, effects) => FailJoin(now, lost.Peer, $"{lost.Evidence}", effects), attempt)
-            .On<ReplicationLinkLost>((now, lost, effects) => FailJoin(now, lost.Peer, $"{lost.Channel} link", effects), attempt)
-            .On<CheckpointStalled>((now, stalled, effects) => FailJoin(now, stalled.Peer, stalled.Phase, effects), attempt)
+            .On<ReplicationLinkLost>(
+                (now, lost, effects) => FailJoin(now, lost.Peer, $"{lost.Channel} link", effects), attempt)
+            .On<CheckpointStalled>(
+                (now, stalled, effects) => FailJoin(now, stalled.Peer, stalled.Phase, effects), attempt)
             .On<LeaveNotice>((_, leave, effects) => AbortJoin(leave.From, leave.Reason, effects), attempt)
             .On<PeerSeen>(OnPeerSeen, FailoverState.Solo, FailoverState.SoloFilling, FailoverState.Joining)
             .On<JoinCheckpointLoaded>(OnJoinLoaded, FailoverState.Joining)
@@ -58,7 +60,7 @@ internal sealed class SoloPhase(FailoverContext context)
         context.Enter(FailoverState.Solo, merging ? "the merge of the disk buffer" : "a joiner");
     }
 
-    /// <summary>The operator wants a pair, or something has changed that may have been in its way: no more waiting.</summary>
+    /// <summary>The operator wants a pair now: no more waiting.</summary>
     public void ForgetFailures() => _backoff.Forget();
 
     /// <summary>Back to solo from an attempt that did not end well; the joiner is left alone for a while.</summary>
@@ -73,7 +75,8 @@ internal sealed class SoloPhase(FailoverContext context)
         AbortJoin(peer, reason, effects);
         context.Enter(FailoverState.Solo, _backoff.Failures == 1
             ? $"a joiner; the attempt with {peer.Host} failed: {reason}"
-            : $"a joiner; {_backoff.Failures} attempts in a row with {peer.Host} failed, the last: {reason}; {peer.Host} is left alone for {wait.TotalSeconds:0.#} s");
+            : $"a joiner; {_backoff.Failures} attempts in a row with {peer.Host} failed, the last: {reason}; "
+                + $"{peer.Host} is left alone for {wait.TotalSeconds:0.#} s");
     }
 
     /// <summary>Back to solo from an attempt for which the pair was never asked.</summary>

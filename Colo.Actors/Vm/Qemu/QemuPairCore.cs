@@ -18,7 +18,8 @@ namespace Colo.Actors.Vm.Qemu;
 /// When the peer is silent it waits for
 /// <see cref="EndPrimarySession"/> or <see cref="SettleSecondary"/>.
 /// </summary>
-public sealed class QemuPairCore(VmId vm, HostIdentity self, FailoverOptions options, ReplicationMode mode) : IProtocolCore
+public sealed class QemuPairCore(VmId vm, HostIdentity self, FailoverOptions options, ReplicationMode mode)
+    : IProtocolCore
 {
     private readonly PeerFence fence = new();
     private HostIdentity peer;
@@ -232,7 +233,8 @@ public sealed class QemuPairCore(VmId vm, HostIdentity self, FailoverOptions opt
 
     private void OnMismatchedOffer(JoinOffer offer, EffectList effects)
     {
-        Mismatch = $"colo.vms.{vm}.disks: {options.DiskSizeBytes} bytes on {self.Host}, {offer.Disk.SizeBytes} on {offer.From.Host}; "
+        Mismatch = $"colo.vms.{vm}.disks: {options.DiskSizeBytes} bytes on {self.Host}, "
+            + $"{offer.Disk.SizeBytes} on {offer.From.Host}; "
             + "the images of a pair must be of one size";
         if (refusedSize != offer.Disk.SizeBytes)
         {

@@ -63,7 +63,9 @@ internal sealed class QemuRelay : IDisposable
     {
         await using var stream = new NetworkStream(local, ownsSocket: true);
         Task<bool> outgoing = CopyAsync(stream, link.Stream);
-        Task<bool> incoming = frames is { } gate ? CopyFramesAsync(link.Stream, stream, gate) : CopyAsync(link.Stream, stream);
+        Task<bool> incoming = frames is { } gate
+            ? CopyFramesAsync(link.Stream, stream, gate)
+            : CopyAsync(link.Stream, stream);
         Task<bool> first = await Task.WhenAny(outgoing, incoming).ConfigureAwait(false);
         bool byReader = await first.ConfigureAwait(false);
         Dispose();

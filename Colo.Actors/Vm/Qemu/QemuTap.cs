@@ -8,10 +8,13 @@ namespace Colo.Actors.Vm.Qemu;
 /// </summary>
 public sealed class QemuTap(string name, string bridge, Action<string> log)
 {
-    /// <summary>Whether there is such an interface. Asked of procfs, which answers for the network namespace of whoever reads; sysfs answers for the one in
-    /// which it was mounted, so a node in a namespace of its own would not find its TAPs there.</summary>
-    public static bool Exists(string name) =>
-        File.ReadLines("/proc/thread-self/net/dev").Any(line => line.TrimStart().StartsWith(name + ":", StringComparison.Ordinal));
+    /// <summary>
+    /// Whether there is such an interface. Asked of procfs, which answers for the network namespace of whoever reads;
+    /// sysfs answers for the one in which it was mounted, so a node in a namespace of its own would not find its TAPs
+    /// there.
+    /// </summary>
+    public static bool Exists(string name) => File.ReadLines("/proc/thread-self/net/dev")
+        .Any(line => line.TrimStart().StartsWith(name + ":", StringComparison.Ordinal));
 
     /// <summary>Makes the interface, down. Harmless when it exists.</summary>
     public void Prepare()

@@ -309,8 +309,8 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
     }
 
     /// <summary>
-    /// In periodic mode nobody but this node asks for checkpoints, because each begins at the buffers. A checkpoint that
-    /// takes longer than the period delays the next.
+    /// In periodic mode nobody but this node asks for checkpoints, because each begins at the buffers. A checkpoint
+    /// that takes longer than the period delays the next.
     /// </summary>
     private async Task DrivePeriodsAsync(QemuSession driven)
     {
@@ -364,8 +364,8 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
             : QemuNetPlans.StopComparing(options.Guest, host.Settings)).ConfigureAwait(false);
     }
 
-    /// <summary>A running pair in which a command is refused is in no state that could be described: it is dissolved, and
-    /// made anew.</summary>
+    /// <summary>A running pair in which a command is refused is in no state that could be described: it is dissolved,
+    /// and made anew.</summary>
     private async Task InPairAsync(QemuSession current, QemuPlan plan)
     {
         if (await host.RunAsync(plan, current.Ending).ConfigureAwait(false) is not null)

@@ -49,6 +49,18 @@ internal sealed class PairProcesses : IDisposable
     /// <summary>Told of every line that a node prints, with its number, as it comes.</summary>
     public Action<int, string>? Printed { get; set; }
 
+    /// <summary>What the nodes have printed last.</summary>
+    public string LastLines
+    {
+        get
+        {
+            lock (_last)
+            {
+                return string.Join('\n', _last);
+            }
+        }
+    }
+
     public void Start(int node)
     {
         Directory.CreateDirectory(Path.Combine(_folder, "arbiter"));
@@ -112,7 +124,7 @@ internal sealed class PairProcesses : IDisposable
 
             if (clock.Elapsed > Hang)
             {
-                throw new TimeoutException($"there was no pair within {Hang.TotalMinutes} minutes; the last of it:\n{string.Join('\n', _last)}");
+                throw new TimeoutException($"there was no pair within {Hang.TotalMinutes} minutes; the last of it:\n{LastLines}");
             }
 
             Thread.Sleep(20);

@@ -93,7 +93,15 @@ internal static class QemuSuite
             Thread.Sleep(PeriodMilliseconds * 3);
             gap.Strike();
             kill(pair, primary);
-            gaps.Add(gap.Wait(s_hang).TotalMilliseconds);
+            try
+            {
+                gaps.Add(gap.Wait(s_hang).TotalMilliseconds);
+            }
+            catch (TimeoutException)
+            {
+                throw new TimeoutException($"node {survivor} did not go on after loss {loss + 1}; the last of it:\n{pair.LastLines}");
+            }
+
             if (restart)
             {
                 pair.Start(primary);
