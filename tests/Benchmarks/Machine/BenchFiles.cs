@@ -20,7 +20,7 @@ internal static class BenchFiles
         string output = Path.Combine(Path.GetTempPath(), "colo-bench");
         // Long enough that the start of a process does not count.
         Run("make", "-B", "-C", Path.Combine(SourceRoot(), "guests", "bench"), $"OUT={output}",
-            "EXTRA=-DROUNDS=60000", $"{output}/kernels.elf");
+            "EXTRA=-DROUNDS=150000", $"{output}/kernels.elf");
         Run("make", "-B", "-C", Path.Combine(SourceRoot(), "guests", "bench"), $"OUT={output}",
             "EXTRA=-DROUNDS=24", $"{output}/copy.elf");
         Run("make", "-B", "-C", Path.Combine(SourceRoot(), "guests", "bench"), $"OUT={output}",
