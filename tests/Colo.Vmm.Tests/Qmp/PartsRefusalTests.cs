@@ -215,7 +215,7 @@ public sealed class PartsRefusalTests : IDisposable
         }
     }
 
-    private static void Change(JsonNode within, Random random)
+    private void Change(JsonNode within, Random random)
     {
         if (within is not JsonObject fields || fields.Count == 0)
         {
@@ -257,7 +257,9 @@ public sealed class PartsRefusalTests : IDisposable
             default:
                 // A text of the same first letters, so that it gets past some of the checks.
                 string before = JsonSerializer.Serialize(fields[name]);
-                fields[name] = before[1..Math.Min(4, before.Length)] + odd;
+                fields[name] = name == "path"
+                    ? Path.Combine(_folder, odd.Replace('/', '_'))
+                    : before[1..Math.Min(4, before.Length)] + odd;
                 break;
         }
     }
