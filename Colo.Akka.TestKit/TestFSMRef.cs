@@ -26,7 +26,8 @@ public class TestFSMRef<TActor, TState, TData> : TestActorRef<TActor>
     public TData StateData => UnderlyingActor.StateData;
 
     /// <summary>Makes the transition, with everything that belongs to one.</summary>
-    public void SetState(TState stateName, TData stateData, TimeSpan? timeout = null, FSMBase.Reason stopReason = null) =>
+    public void SetState(
+        TState stateName, TData stateData, TimeSpan? timeout = null, FSMBase.Reason stopReason = null) =>
         Cell.UseThreadContext(() => UnderlyingActor.ForceState(stateName, stateData, timeout, stopReason));
 
     /// <summary>Makes the transition and keeps the data.</summary>

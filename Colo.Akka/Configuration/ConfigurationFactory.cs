@@ -14,8 +14,8 @@ public static class ConfigurationFactory
     public static Config Empty => ParseString("");
 
     /// <summary>Reads HOCON. <paramref name="includeCallback"/> answers <c>include "name"</c>.</summary>
-    /// <exception cref="FormatException">The text cannot be read (the message has line and column), or a substitution leads
-    /// nowhere.</exception>
+    /// <exception cref="FormatException">The text cannot be read (the message has line and column), or a substitution
+    /// leads nowhere.</exception>
     public static Config ParseString(string hocon, Func<string, HoconRoot>? includeCallback) =>
         new(Parser.Parse(hocon, includeCallback));
 

@@ -3,8 +3,9 @@ using Akka.Dispatch.SysMsg;
 namespace Akka.Dispatch;
 
 /// <summary>
-/// The system messages of one mailbox: any thread pushes, the thread that runs the actor takes all at once. Pushed like on
-/// a stack without a lock and turned round when taken, so that they are handled in the order in which they came.
+/// The system messages of one mailbox: any thread pushes, the thread that runs the actor takes all at once. Pushed
+/// like on a stack without a lock and turned round when taken, so that they are handled in the order in which they
+/// came.
 /// </summary>
 internal struct SystemQueue
 {
@@ -18,8 +19,8 @@ internal struct SystemQueue
         Node seen;
         do
         {
-            // Kept apart from the node: once the node is in the list the actor's thread may already have turned the list
-            // round, and what the node then calls next says nothing about this exchange.
+            // Kept apart from the node: once the node is in the list the actor's thread may already have turned the
+            // list round, and what the node then calls next says nothing about this exchange.
             seen = Volatile.Read(ref _top);
             node.Next = seen;
         }

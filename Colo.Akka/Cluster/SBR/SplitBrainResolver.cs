@@ -137,8 +137,8 @@ internal sealed class SplitBrainResolver : UntypedActor, IWithTimers
         _changedAt = Now;
         if (!_unreachable.Any(IsUndecided))
         {
-            // Healed, or decided here: that those who went down leave one after the other is no instability. What others
-            // decided does not count: who has slept through it is not to trust what it sees when it wakes.
+            // Healed, or decided here: that those who went down leave one after the other is no instability. What
+            // others decided does not count: who has slept through it is not to trust what it sees when it wakes.
             _unstableSince = null;
             Timers.Cancel("lease");
         }

@@ -86,7 +86,8 @@ internal static class GossipCodec
             : throw new FormatException($"The gossip names node {index} of {nodes.Count}.");
     }
 
-    internal static NodeData Encode(UniqueAddress node) => new() { Address = Wire.ToData(node.Address), Uid = node.Uid };
+    internal static NodeData Encode(UniqueAddress node) =>
+        new() { Address = Wire.ToData(node.Address), Uid = node.Uid };
 
     /// <exception cref="FormatException">Not an address that can be reached.</exception>
     internal static UniqueAddress Decode(NodeData data) => new(Wire.ToAddress(data?.Address), data?.Uid ?? 0);
