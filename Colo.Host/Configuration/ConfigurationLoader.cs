@@ -139,7 +139,8 @@ public sealed partial class ConfigurationLoader
         }
     }
 
-    /// <summary>The reader counts lines of the text with its includes in place; a user counts those of the file.</summary>
+    /// <summary>The reader counts lines of the text with its includes in place; a user counts those of the
+    /// file.</summary>
     private ConfigurationError Unreadable(string message)
     {
         Match place = ReaderPosition().Match(message);

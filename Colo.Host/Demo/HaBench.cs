@@ -81,7 +81,8 @@ internal sealed partial class HaBench : IDisposable
         cluster.Start();
         Say($"booting a guest in mode {mode}");
         await When(cluster.Hosts[0], EventCode.PairEstablished, began).ConfigureAwait(false);
-        // Each kind of work once before it is timed: otherwise what is measured first pays for compiling the guest's code.
+        // Each kind of work once before it is timed: otherwise what is measured first pays for compiling the guest's
+        // code.
         foreach (string kind in (string[])["requests", "redis"])
         {
             using var client = new ClientProcess(kind, NetworkLab.GuestAddress, (long)duration.TotalSeconds, 0);

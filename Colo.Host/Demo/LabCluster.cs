@@ -37,8 +37,8 @@ public sealed partial class LabCluster : IDisposable
 
     public NodeProcess Other(NodeProcess host) => Hosts[0] == host ? Hosts[1] : Hosts[0];
 
-    /// <summary>The primary of the newest pair, null before the first. On a machine that is busy with other things hosts
-    /// may change roles by themselves.</summary>
+    /// <summary>The primary of the newest pair, null before the first. On a machine that is busy with other things
+    /// hosts may change roles by themselves.</summary>
     public NodeProcess? FindPrimary()
     {
         Match? newest = Hosts.SelectMany(host => host.Events)

@@ -48,7 +48,8 @@ public static class QemuNetPlans
         "take a checkpoint", settings.Compare ? [CheckpointPeriod(settings)] : [.. BufferedCheckpoint(guest, settings)]);
 
     /// <summary>From colo to periodic: what the comparer still holds goes into the buffers with the checkpoint that the
-    /// last step takes. The comparer stays and is fed nothing: it may be in the middle of a frame of the secondary's.</summary>
+    /// last step takes. The comparer stays and is fed nothing: it may be in the middle of a frame of the
+    /// secondary's.</summary>
     public static QemuPlan StopComparing(QemuDefinition guest, QemuPairSettings settings) => new("stop comparing",
     [
         .. Cards(guest).SelectMany(Buffers),
@@ -131,7 +132,8 @@ public static class QemuNetPlans
         });
     }
 
-    /// <summary>Lets go whatever is held and takes the filters away; nothing in it fails for being gone already.</summary>
+    /// <summary>Lets go whatever is held and takes the filters away; nothing in it fails for being gone
+    /// already.</summary>
     internal static IEnumerable<QemuStep> Release(int nic) =>
     [
         // To delete the comparer, or a buffer, is to let go what it holds; its way out must still be there.

@@ -4,8 +4,8 @@ namespace Colo.Vmm.Qemu;
 public sealed record QemuPairSettings
 {
     /// <summary>
-    /// Whether the secondary's answers are compared. Without it every answer is held until the next checkpoint, which is
-    /// what periodic checkpointing means; see <see cref="QemuNetPlans"/>.
+    /// Whether the secondary's answers are compared. Without it every answer is held until the next checkpoint, which
+    /// is what periodic checkpointing means; see <see cref="QemuNetPlans"/>.
     /// </summary>
     public required bool Compare { get; init; }
 

@@ -8,7 +8,8 @@ namespace Colo.Vmm.Qmp;
 /// <summary>
 /// Serves the QEMU machine protocol on a Unix socket, one client at a time; a second one waits in the socket's queue.
 /// Each connection starts a new session. Commands are executed one by one beside the reading, so that what comes out of
-/// band is answered while one of them waits; eight at most are taken ahead, as by QEMU. A client that does not read what it asked for is disconnected when
+/// band is answered while one of them waits; eight at most are taken ahead, as by QEMU. A client that does not read
+/// what it asked for is disconnected when
 /// <see cref="OutputMax"/> messages wait for it.
 /// </summary>
 public sealed class QmpServer : IDisposable

@@ -8,8 +8,8 @@ namespace Colo.Simulation;
 public sealed record SimImage(long Epoch, ModelGuest Guest, ulong Digest, ulong[] Disk);
 
 /// <summary>
-/// Checkpoints of one VM on one host: the image that was captured and is sent, the image that arrives part by part and is
-/// loaded. The production counterparts are the checkpoint's sender and receiver.
+/// Checkpoints of one VM on one host: the image that was captured and is sent, the image that arrives part by part and
+/// is loaded. The production counterparts are the checkpoint's sender and receiver.
 /// </summary>
 public sealed class SimImages(SimVm vm, SimWorld world)
 {

@@ -6,8 +6,8 @@ using Colo.Actors.Protocol;
 namespace Colo.Simulation;
 
 /// <summary>
-/// The frames of one VM on one host: what clients send and the mirror of it, what the guest answers, the comparison, and
-/// the gate through which alone a frame leaves. The production counterparts are mirror, comparer and output gate.
+/// The frames of one VM on one host: what clients send and the mirror of it, what the guest answers, the comparison,
+/// and the gate through which alone a frame leaves. The production counterparts are mirror, comparer and output gate.
 /// </summary>
 public sealed class SimTraffic(SimVm vm, SimWorld world)
 {
@@ -59,7 +59,8 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
         _queuedInput.Clear();
     }
 
-    /// <summary>The guest of an epoch was loaded: what came after its capture is for it, what came before it has.</summary>
+    /// <summary>The guest of an epoch was loaded: what came after its capture is for it, what came before it
+    /// has.</summary>
     public void DeliverQueued(long epoch)
     {
         foreach (long tag in _queuedInput.Keys.Where(tag => tag <= epoch).ToList())

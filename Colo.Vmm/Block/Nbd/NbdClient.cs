@@ -294,7 +294,8 @@ public sealed class NbdClient : IBlockDevice
         return opened;
     }
 
-    /// <summary>Until the time is over or somebody wakes it. The connector has a thread of its own, so it may block.</summary>
+    /// <summary>Until the time is over or somebody wakes it. The connector has a thread of its own, so it may
+    /// block.</summary>
     private static void Wait(TimeSpan time, TimeProvider clock, CancellationToken wake)
     {
         using var over = new ManualResetEventSlim();

@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Colo.Benchmarks.Qemu;
 
 /// <summary>
-/// The time from the moment at which the primary is killed to the first thing that the survivor's guest prints after its
-/// node has said that it owns the guest and runs it.
+/// The time from the moment at which the primary is killed to the first thing that the survivor's guest prints after
+/// its node has said that it owns the guest and runs it.
 /// </summary>
 /// <param name="owns">What the node prints then.</param>
 internal sealed class GapWatch(string owns)

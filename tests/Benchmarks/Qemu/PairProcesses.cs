@@ -9,7 +9,8 @@ namespace Colo.Benchmarks.Qemu;
 /// <summary>A look at a VM through its node's HTTP.</summary>
 internal sealed record PairView(string Role, string Protection, long Epoch, TimeSpan Pause, TimeSpan Checkpoint);
 
-/// <summary>Two node processes on the loopback interface with one VM named small, in mode periodic, of either backend.</summary>
+/// <summary>Two node processes on the loopback interface with one VM named small, in mode periodic, of either
+/// backend.</summary>
 internal sealed class PairProcesses : IDisposable
 {
     private static readonly TimeSpan Hang = TimeSpan.FromMinutes(3);

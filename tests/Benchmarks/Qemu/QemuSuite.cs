@@ -5,9 +5,9 @@ using Colo.Benchmarks.Machine;
 namespace Colo.Benchmarks.Qemu;
 
 /// <summary>
-/// QEMU's COLO under Colo next to the embedded machine, in one run: guests of the same memory that write the same number
-/// of pages a hundred times a second (guests/x86/dirty.asm, guests/bench/dirty.S), in mode periodic with the same
-/// period, so that every checkpoint has that number of dirty pages. Then the primary is killed, again and again.
+/// QEMU's COLO under Colo next to the embedded machine, in one run: guests of the same memory that write the same
+/// number of pages a hundred times a second (guests/x86/dirty.asm, guests/bench/dirty.S), in mode periodic with the
+/// same period, so that every checkpoint has that number of dirty pages. Then the primary is killed, again and again.
 /// </summary>
 internal static class QemuSuite
 {

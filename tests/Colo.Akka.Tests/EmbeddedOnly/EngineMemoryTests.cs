@@ -120,8 +120,8 @@ public sealed class EngineMemoryTests : TestKit
         Assert.Equal(0, wheel.WaitingCount);
     }
 
-    /// <summary>Bytes of the round that allocated least. What allocates with each message does so in every round; what the
-    /// runtime does once (a method compiled anew, a cache filled) is in some and must not decide.</summary>
+    /// <summary>Bytes of the round that allocated least. What allocates with each message does so in every round; what
+    /// the runtime does once (a method compiled anew, a cache filled) is in some and must not decide.</summary>
     private static long LeastAllocated(Action round)
     {
         var least = long.MaxValue;

@@ -9,10 +9,10 @@ public sealed class ForwardingTests
     private static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);
 
     /// <summary>
-    /// read, write, start, do_checkpoint, get_error_all and stop of the primary in QEMU's replication test. There the primary's
-    /// side is a node of its own beneath the guest's quorum, which refuses everything before start and reads always; here
-    /// the guest's own disk forwards, so it reads and writes in every state, and what start and stop change is whether the
-    /// secondary gets the bytes.
+    /// read, write, start, do_checkpoint, get_error_all and stop of the primary in QEMU's replication test. There the
+    /// primary's side is a node of its own beneath the guest's quorum, which refuses everything before start and reads
+    /// always; here the guest's own disk forwards, so it reads and writes in every state, and what start and stop
+    /// change is whether the secondary gets the bytes.
     /// </summary>
     [Fact]
     public async Task The_primarys_cases_of_qemus_replication_test()

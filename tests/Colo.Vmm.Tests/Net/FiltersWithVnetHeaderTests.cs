@@ -5,9 +5,9 @@ using Colo.Vmm.Net;
 namespace Colo.Vmm.Tests.Net;
 
 /// <summary>
-/// Our packet streams with a QEMU whose card has a virtio-net header before each frame, so that the second length word of
-/// the stream is not zero. The card's TAP lives in a namespace of the test's own; no guest program drives the card, because
-/// filters stand before it (the machine runs all the same: QEMU sends nothing while it is stopped).
+/// Our packet streams with a QEMU whose card has a virtio-net header before each frame, so that the second length word
+/// of the stream is not zero. The card's TAP lives in a namespace of the test's own; no guest program drives the card,
+/// because filters stand before it (the machine runs all the same: QEMU sends nothing while it is stopped).
 /// </summary>
 [Trait("Category", "e2e")]
 public sealed class FiltersWithVnetHeaderTests : IDisposable

@@ -3,8 +3,8 @@ namespace Colo.EndToEnd.Node;
 /// <summary>
 /// Every way to lose a host or the way to it, with real node processes: a download over one TCP connection, small
 /// requests and UDP echo go on, with the right bytes, and the pair becomes whole again. With
-/// <see cref="CheckpointKillTests"/> it has the eight cases of QEMU's own COLO test: one channel and several, either side killed, between two checkpoints
-/// and in one.
+/// <see cref="CheckpointKillTests"/> it has the eight cases of QEMU's own COLO test: one channel and several, either
+/// side killed, between two checkpoints and in one.
 /// </summary>
 [Trait("Category", "e2e")]
 [Trait("Group", "guest")]

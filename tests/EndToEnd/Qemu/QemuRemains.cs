@@ -3,8 +3,8 @@ using System.Globalization;
 
 namespace Colo.EndToEnd.Qemu;
 
-/// <summary>What a test with QEMUs would leave behind: a QEMU outlives its node, and a runner that is killed by its time
-/// limit disposes nothing.</summary>
+/// <summary>What a test with QEMUs would leave behind: a QEMU outlives its node, and a runner that is killed by its
+/// time limit disposes nothing.</summary>
 internal static class QemuRemains
 {
     /// <summary>Ends every process that has this folder in its command line. The folder's name is unique.</summary>

@@ -3,7 +3,8 @@ using Akka.Configuration.Hocon;
 
 namespace Colo.Akka.Tests.EmbeddedOnly.Configuration;
 
-/// <summary>What our reader says of a text that it cannot read. Akka.NET's reader accepts some of these in silence.</summary>
+/// <summary>What our reader says of a text that it cannot read. Akka.NET's reader accepts some of these in
+/// silence.</summary>
 public class HoconErrorTests
 {
     private static Config Parse(string text) => ConfigurationFactory.ParseString(text);

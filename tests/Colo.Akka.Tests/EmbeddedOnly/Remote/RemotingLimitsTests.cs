@@ -5,8 +5,8 @@ using Colo.Akka.Tests.Remote;
 
 namespace Colo.Akka.Tests.EmbeddedOnly.Remote;
 
-/// <summary>Where our remoting is stricter than Akka.NET's: bounds that are reported, types that must be bound, plain text
-/// that must be asked for.</summary>
+/// <summary>Where our remoting is stricter than Akka.NET's: bounds that are reported, types that must be bound, plain
+/// text that must be asked for.</summary>
 public class RemotingLimitsTests
 {
     private static readonly TimeSpan Bound = RemoteSystems.HangBound;
