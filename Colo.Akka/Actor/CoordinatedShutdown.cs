@@ -158,8 +158,18 @@ public sealed class CoordinatedShutdown : IExtension
         }
 
         var timeout = new TaskCompletionSource(((ActorSystemImpl)System).CompletionOptions);
-        var timer = ((ActorSystemImpl)System).AskTimers.Start(
-            limit, new Dispatch.ActionRunnable(() => timeout.TrySetResult()));
+        ICancelable timer;
+        try
+        {
+            timer = ((ActorSystemImpl)System).AskTimers.Start(
+                limit, new Dispatch.ActionRunnable(() => timeout.TrySetResult()));
+        }
+        catch (SchedulerException)
+        {
+            // The system has ended meanwhile and its clock with it: only the end of the tasks is left to wait for.
+            return false;
+        }
+
         await Task.WhenAny(whole, timeout.Task).ConfigureAwait(false);
         timer.Cancel();
         return !whole.IsCompleted;

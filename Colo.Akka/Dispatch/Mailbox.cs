@@ -22,6 +22,7 @@ public class Mailbox : IRunnable
     private SystemQueue _system;
     private Stack<Envelope> _putBack;
     private int _status;
+    private int _warnFrom;
 
     public Mailbox(IMessageQueue messageQueue)
     {
@@ -219,11 +220,18 @@ public class Mailbox : IRunnable
         return _plain is not null ? _plain.TryDequeue(out envelope) : MessageQueue.TryDequeue(out envelope);
     }
 
-    // Akka.NET says nothing before the memory is gone; who has only the log would look elsewhere.
+    // Akka.NET says nothing before the memory is gone; who has only the log would look elsewhere. Once for each doubling.
     private void WarnOfGrowth()
     {
         var cell = _cell;
-        var text = $"The mailbox holds {NumberOfMessages} messages and has no bound";
+        var count = NumberOfMessages;
+        if (count < _warnFrom)
+        {
+            return;
+        }
+
+        _warnFrom = 2 * count;
+        var text = $"The mailbox holds {count} messages and has no bound";
         cell?.Publish(new Warning(cell.Self.Path.ToString(), GetType(), text));
     }
 

@@ -24,7 +24,7 @@ public sealed class MailboxGrowthTests : TestKit
     [Fact]
     public void A_mailbox_that_grows_without_end_is_named_in_a_warning_and_loses_nothing()
     {
-        const int count = 150_000;
+        const int count = 230_000;
         using var go = new ManualResetEventSlim();
         var stuck = Sys.ActorOf(Props.Create(() => new Stuck(go, count, TestActor)), "stuck");
         EventFilter.Warning(contains: "has no bound", source: stuck.Path.ToString()).Expect(1, Hang, () =>
