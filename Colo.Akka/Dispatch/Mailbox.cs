@@ -220,7 +220,8 @@ public class Mailbox : IRunnable
         return _plain is not null ? _plain.TryDequeue(out envelope) : MessageQueue.TryDequeue(out envelope);
     }
 
-    // Akka.NET says nothing before the memory is gone; who has only the log would look elsewhere. Once for each doubling.
+    // Akka.NET says nothing before the memory is gone; who has only the log would look elsewhere. Once for each
+    // doubling.
     private void WarnOfGrowth()
     {
         var cell = _cell;
