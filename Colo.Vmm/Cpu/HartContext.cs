@@ -62,7 +62,8 @@ internal unsafe struct HartContext
 
     /// <summary>
     /// Combined with the pc by exclusive or, the key of the jump cache: bit 0 for S, bit 62 for M, where no canonical
-    /// address and no physical one has the other bit 62.
+    /// address and no physical one has the other bit 62, and in bits 48 to 61 a number that changes when the cache is
+    /// to forget (<see cref="Mmu.RenewKeys"/>).
     /// </summary>
     public ulong ModeKey;
 
