@@ -13,6 +13,10 @@ namespace Colo.EndToEnd.Qemu;
 internal sealed class TcpConnections(QemuCluster cluster, IPEndPoint guest) : IDisposable
 {
     private const int LongestBody = 400;
+
+    // The guest tells its connections apart by the last six bits of the client's port.
+    private const int FirstPort = 40_000;
+    private const int ConnectionsMax = 64;
     private static readonly TimeSpan Hang = TimeSpan.FromMinutes(3);
     private readonly List<Socket> _open = [];
     private int _asked;
@@ -25,6 +29,8 @@ internal sealed class TcpConnections(QemuCluster cluster, IPEndPoint guest) : ID
             SendTimeout = (int)Hang.TotalMilliseconds,
             ReceiveTimeout = (int)Hang.TotalMilliseconds,
         });
+        Assert.True(_open.Count < ConnectionsMax, "the guest knows no more connections");
+        socket.Bind(new IPEndPoint(IPAddress.Any, FirstPort + _open.Count));
         _open.Add(socket);
         Do("is opened", socket, () => socket.Connect(guest));
     }
