@@ -34,7 +34,7 @@ public sealed class QemuPlanTests
         ["target"] = QemuPlans.PrepareTarget(Guest, Folder, V7),
         ["copy"] = QemuPlans.CopyDisks(Guest, Folder, Settings, 3, incremental: false),
         ["attach"] = QemuPlans.AttachDisks(Guest, 3),
-        ["channels"] = QemuNetPlans.AddChannels(Guest, Folder),
+        ["channels"] = QemuNetPlans.AddChannels(Guest, Folder, Settings),
         ["periodic"] = QemuPlans.StartColo(Guest, Folder, V7, Settings with { Compare = false }, 3, hasRewriter: false),
         ["checkpoint"] = QemuNetPlans.Checkpoint(Guest, Settings with { Compare = false }),
         ["stop comparing"] = QemuNetPlans.StopComparing(Guest, Settings with { Compare = false }),

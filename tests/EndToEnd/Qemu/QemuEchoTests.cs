@@ -6,11 +6,12 @@ namespace Colo.EndToEnd.Qemu;
 public sealed class QemuEchoTests
 {
     [KvmTheory]
-    [InlineData("colo", "periodic")]
-    [InlineData("periodic", "colo")]
-    public void A_client_sees_a_pause_and_nothing_else_when_the_primary_is_lost(string mode, string other)
+    [InlineData("colo", "periodic", "qemu")]
+    [InlineData("periodic", "colo", "qemu")]
+    [InlineData("colo", "periodic", "colo")]
+    public void A_client_sees_a_pause_and_nothing_else_when_the_primary_is_lost(string mode, string other, string comparer)
     {
-        using var cluster = new QemuCluster("echo", $"mode = {mode}, checkpoint {{ periodic = 200ms }}");
+        using var cluster = new QemuCluster("echo", $"mode = {mode}, checkpoint {{ periodic = 200ms }}, qemu {{ comparer = {comparer} }}");
         using var client = new EchoClient(cluster);
         cluster.Start(0);
         client.Ask(2); // alone
