@@ -56,6 +56,9 @@ internal sealed class QemuHost : IAsyncDisposable
     /// <summary>Colo's own comparer, while it is in the way of the guest's answers.</summary>
     public QemuComparer? Comparer { get; set; }
 
+    /// <summary>Bytes that the copies to a peer's disks have moved since this was set.</summary>
+    public long CopiedBytes { get; set; }
+
     /// <summary>Whether the bitmap of what the guest wrote since the disks were last equal is there; it ends with the
     /// QEMU.</summary>
     public bool HasGap { get; set; }
@@ -506,6 +509,7 @@ internal sealed class QemuHost : IAsyncDisposable
             case "QUORUM_REPORT_BAD" when happened.Text("node-name")?.StartsWith("nbd", StringComparison.Ordinal) == true && inPair:
                 linkLost(ReplicationChannel.Disk);
                 break;
+            case "BLOCK_JOB_COMPLETED": CopiedBytes += happened.Number("offset"); break;
             case "BLOCK_IO_ERROR": report(new LocalDiskError(happened.Text("operation") == "write")); break;
             case "MIGRATION" when happened.Text("status") == "colo": standsAtCheckpoint = true; break;
             case "SHUTDOWN" when happened.Text("reason") == "guest-shutdown": report(new GuestEnded(GuestEnd.Shutdown)); break;

@@ -60,7 +60,8 @@ public sealed class QemuPairCore(VmId vm, HostIdentity self, FailoverOptions opt
             case StartPrimarySession start: OnStartPrimary(start); break;
             case CheckpointReady ready: OnTargetReady(ready, effects); break;
             case StartResync start: OnStartResync(start, effects); break;
-            case DiskCopyDone: OnCopied(effects); break;
+            case DiskCopyDone: OnCopied(0, effects); break;
+            case QemuDisksCopied copied: OnCopied(copied.Bytes, effects); break;
             case ResyncChannelFailed failed: OnCopyFailed(failed.Reason, effects); break;
             case CheckpointTrigger trigger: OnTrigger(trigger.Reason, effects); break;
             case CheckpointWanted wanted: OnTrigger(wanted.Reason, effects); break;
@@ -120,10 +121,11 @@ public sealed class QemuPairCore(VmId vm, HostIdentity self, FailoverOptions opt
         effects.Add(new Effect.CopyDisk(peer.Host, plan));
     }
 
-    private void OnCopied(EffectList effects)
+    private void OnCopied(long bytes, EffectList effects)
     {
         if (State == QemuPairState.Copying)
         {
+            Emit(EventCode.ResyncDone, $"{peer}: {bytes} bytes", effects);
             State = QemuPairState.Copied;
             Tell(new ResyncConverged(peer), effects);
         }

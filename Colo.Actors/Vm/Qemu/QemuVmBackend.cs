@@ -217,11 +217,12 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
             copying.Stand(options.Folder.NbdRelay(disk, copying.Attempt), LinkKind.Disk, disk);
         }
 
+        host.CopiedBytes = 0;
         string? problem = await host.RunAsync(
             QemuPlans.CopyDisks(options.Guest, options.Folder, host.Settings, copying.Attempt, plan == DiskCopyPlan.Bitmaps && host.HasGap),
             copying.Ending)
             .ConfigureAwait(false);
-        report(problem is null ? new DiskCopyDone() : new ResyncChannelFailed(problem));
+        report(problem is null ? new QemuDisksCopied(host.CopiedBytes) : new ResyncChannelFailed(problem));
     }
 
     private async Task CheckpointAsync()
