@@ -2,12 +2,22 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 
 namespace Colo.Vmm.Links;
 
 /// <summary>Opens data links to a peer's <see cref="LinkListener"/>.</summary>
 public static class LinkConnector
 {
+    // From linux/tcp.h: milliseconds for which sent data may stay unacknowledged.
+    private const int UserTimeoutOption = 18;
+
+    // A control link is told apart from a dead one by its heartbeats within half a second. TCP itself waits a quarter of
+    // an hour, and doubles its pauses meanwhile: behind a cable that is plugged in again, an answer that was sent long
+    // ago would wait for seconds, and so would what goes to a peer that another network still reaches.
+    private static readonly TimeSpan ControlSilenceMax = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan ControlConnectMax = TimeSpan.FromMilliseconds(500);
+
     /// <summary>Connects, authenticates, says what the link is for and waits for the answer.</summary>
     /// <param name="peer">Address of the peer's listener.</param>
     /// <param name="open">What the link is for.</param>
@@ -25,7 +35,7 @@ public static class LinkConnector
         var socket = new Socket(peer.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            await socket.ConnectAsync(peer, cancellation).ConfigureAwait(false);
+            await ReachAsync(socket, peer, open.Kind == LinkKind.Control, cancellation).ConfigureAwait(false);
             Stream stream = new NetworkStream(socket, ownsSocket: false);
             if (security is not null)
             {
@@ -49,6 +59,23 @@ public static class LinkConnector
             socket.Dispose();
             throw;
         }
+    }
+
+    private static async Task ReachAsync(Socket socket, IPEndPoint peer, bool isControl, CancellationToken cancellation)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        if (isControl)
+        {
+            limit.CancelAfter(ControlConnectMax);
+            if (OperatingSystem.IsLinux())
+            {
+                Span<byte> milliseconds = stackalloc byte[sizeof(int)];
+                MemoryMarshal.Write(milliseconds, (int)ControlSilenceMax.TotalMilliseconds);
+                socket.SetRawSocketOption((int)SocketOptionLevel.Tcp, UserTimeoutOption, milliseconds);
+            }
+        }
+
+        await socket.ConnectAsync(peer, limit.Token).ConfigureAwait(false);
     }
 
     private static async Task ReadAnswerAsync(IPEndPoint peer, LinkOpen open, Stream stream, CancellationToken cancellation)

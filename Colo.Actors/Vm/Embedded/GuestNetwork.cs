@@ -203,7 +203,10 @@ internal sealed class GuestNetwork : IDisposable
             port.Attach();
             if (announce)
             {
-                port.Announce();
+                lock (gate)
+                {
+                    port.Announce();
+                }
             }
         }
     }

@@ -20,6 +20,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
     private readonly FramePool pool = new();
     private readonly byte[] scratch = new byte[65_550];
     private readonly Queue<(long Epoch, byte[] Frame)> early = new();
+    private readonly UnacknowledgedOutput unacknowledged = new();
     private PacketComparer comparer;
     private FrameHandler? toGuest;
     private long matched;
@@ -65,6 +66,12 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
                 Rewriter.FromGuest(own, network.Now);
             }
 
+            if (network.IsReplica || !lan.IsAttached)
+            {
+                // Nobody hears it from here; a takeover may come before the client has it from the primary.
+                unacknowledged.FromGuest(own, network.Now);
+            }
+
             if (network.IsReplica)
             {
                 network.ShowToPrimary(index, own);
@@ -89,6 +96,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
 
     public void FromMirror(long tag, long loaded, ReadOnlySpan<byte> frame)
     {
+        unacknowledged.FromClient(frame, network.Now);
         if (tag <= loaded)
         {
             ToGuest(frame);
@@ -181,7 +189,13 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
 
     public void Attach() => lan.Attach();
 
-    public void Announce() => lan.Announce();
+    /// <summary>The card is in the LAN from here now: tells everybody, and clients what they may wait for.</summary>
+    public void Announce()
+    {
+        lan.Announce();
+        unacknowledged.Resend(network.Now, lan.Send);
+        unacknowledged.Forget();
+    }
 
     public void Detach() => lan.Detach();
 
@@ -192,6 +206,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
         comparer = NewComparer();
         Rewriter = new SequenceRewriter();
         early.Clear();
+        unacknowledged.Forget();
     }
 
     public void SaveRewriter(IBufferWriter<byte> target) => Rewriter.Save(target);
@@ -199,6 +214,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
     public bool LoadRewriter(ReadOnlySpan<byte> saved)
     {
         Rewriter.Demote();
+        unacknowledged.Forget();
         return Rewriter.TryCheckpointLoaded(saved, network.Now);
     }
 
