@@ -117,6 +117,7 @@ internal sealed partial class HaBench : IDisposable
             .Where(printed => printed.Code == (int)EventCode.CheckpointCaptured && printed.Time >= began)
             .Select(printed => double.Parse(Pause().Match(printed.Summary).Groups[1].Value, CultureInfo.InvariantCulture))];
         modes.Add(new ModeFigures(name, http, redis, bulk, pauses.Count / seconds, Median(pauses)));
+        Say($"{name}: http {Text(http.PerSecond)}/s, redis {Text(redis.PerSecond)}/s, bulk {Text(bulk)} MB/s");
     }
 
     private async Task<RequestFigures> RequestsAsync(string kind)

@@ -35,6 +35,9 @@ internal sealed class LanPort : IDisposable
     /// <summary>Takes frames from the LAN, on the interface's own thread.</summary>
     public FrameHandler? Received { get; set; }
 
+    /// <summary>Called on the interface's own thread after frames were taken.</summary>
+    public Action? Drained { get; set; }
+
     /// <summary>Whether frames go to the LAN and come from it.</summary>
     public bool IsAttached => up;
 
@@ -48,7 +51,17 @@ internal sealed class LanPort : IDisposable
         {
             if (backend is null && tap.Length > 0)
             {
-                backend = new TapBackend(tap) { Received = frame => { if (up) { Received?.Invoke(frame); } } };
+                backend = new TapBackend(tap)
+                {
+                    Received = frame =>
+                    {
+                        if (up)
+                        {
+                            Received?.Invoke(frame);
+                        }
+                    },
+                    Drained = () => Drained?.Invoke(),
+                };
                 if (bridge.Length > 0)
                 {
                     Ip("link", "set", tap, "master", bridge);

@@ -37,6 +37,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
         this.options = options;
         comparer = NewComparer();
         lan.Received = FromLan;
+        lan.Drained = network.FlushMirror;
     }
 
     public byte[] Mac => lan.Mac;
@@ -85,6 +86,8 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
             }
         }
     }
+
+    public void Flush() => network.FlushCompare();
 
     public void FromReplica(FrameEpoch tag, ReadOnlySpan<byte> frame)
     {

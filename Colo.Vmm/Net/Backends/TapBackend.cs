@@ -32,6 +32,7 @@ public sealed unsafe partial class TapBackend : INetworkBackend
     private readonly int _stop;
     private readonly Thread _reader;
     private volatile FrameHandler? _received;
+    private volatile Action? _drained;
     private volatile bool _disposed;
 
     /// <exception cref="IOException">The interface cannot be attached; the message says why.</exception>
@@ -72,6 +73,12 @@ public sealed unsafe partial class TapBackend : INetworkBackend
     public FrameHandler? Received
     {
         set => _received = value;
+    }
+
+    /// <summary>Called on the interface's own thread when all frames that were there have been handed over.</summary>
+    public Action? Drained
+    {
+        set => _drained = value;
     }
 
     public void Send(ReadOnlySpan<byte> frame)
@@ -161,6 +168,8 @@ public sealed unsafe partial class TapBackend : INetworkBackend
                 Metrics.CountReceived();
                 _received?.Invoke(buffer.AsSpan(0, length));
             }
+
+            _drained?.Invoke();
         }
     }
 
