@@ -30,8 +30,8 @@ internal sealed class GuestNetwork : IDisposable
     private readonly Action<Message> report;
     private readonly TimeProvider time;
     private readonly Timer ticker;
-    private TaggedFrameWriter? mirror;
-    private TaggedFrameWriter? compare;
+    private volatile TaggedFrameWriter? mirror;
+    private volatile TaggedFrameWriter? compare;
     private object? primaryOwner;
     private object? secondaryOwner;
     private long epoch;
@@ -251,7 +251,10 @@ internal sealed class GuestNetwork : IDisposable
             port.Attach();
             if (announce)
             {
-                port.Announce();
+                lock (gate)
+                {
+                    port.Announce();
+                }
             }
         }
     }
@@ -270,15 +273,15 @@ internal sealed class GuestNetwork : IDisposable
         }
     }
 
-    public void StartPrimary(object owner, Stream mirrorLink, Stream compareLink, Action lost)
+    public void StartPrimary(object owner, DataLink mirrorLink, DataLink compareLink, Action lost)
     {
         lock (gate)
         {
             primaryOwner = owner;
-            mirror = new TaggedFrameWriter(mirrorLink, MirrorBacklogMax, _ => lost());
+            mirror = new TaggedFrameWriter(mirrorLink.Stream, MirrorBacklogMax, _ => lost(), mirrorLink.HasRoom);
         }
 
-        _ = new TaggedFrameReader(compareLink, FromReplica, _ => lost());
+        _ = new TaggedFrameReader(compareLink.Stream, FromReplica, _ => lost());
     }
 
     /// <returns>What is left to be disposed of, which closes the mirror's link; null when another session is the
@@ -298,15 +301,15 @@ internal sealed class GuestNetwork : IDisposable
         }
     }
 
-    public void StartSecondary(object owner, Stream mirrorLink, Stream compareLink, Action lost)
+    public void StartSecondary(object owner, DataLink mirrorLink, DataLink compareLink, Action lost)
     {
         lock (gate)
         {
             secondaryOwner = owner;
-            compare = new TaggedFrameWriter(compareLink, MirrorBacklogMax, _ => lost());
+            compare = new TaggedFrameWriter(compareLink.Stream, MirrorBacklogMax, _ => lost(), compareLink.HasRoom);
         }
 
-        _ = new TaggedFrameReader(mirrorLink, FromMirror, _ => lost());
+        _ = new TaggedFrameReader(mirrorLink.Stream, FromMirror, _ => lost());
     }
 
     public void StopSecondary(object owner)
@@ -348,6 +351,11 @@ internal sealed class GuestNetwork : IDisposable
     internal void Mirror(int nic, ReadOnlySpan<byte> frame) => mirror?.TryWrite(nic, (ulong)epoch, frame);
 
     internal void ShowToPrimary(int nic, ReadOnlySpan<byte> frame) => compare?.TryWrite(nic, (ulong)epoch, frame);
+
+    // Neither is called under the lock: a frame that is being written must not hold up the guest.
+    internal void FlushMirror() => mirror?.Flush();
+
+    internal void FlushCompare() => compare?.Flush();
 
     internal void RequestCheckpoint(Colo.Vmm.Net.CheckpointReason reason) => report(new CheckpointTrigger(reason switch
     {

@@ -274,7 +274,7 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
         }
 
         precopy = new BackgroundPrecopy(sender, setup.Precopy);
-        network.StartPrimary(this, mirror.Stream, compare.Stream, () => LinkLost(ReplicationChannel.Mirror));
+        network.StartPrimary(this, mirror, compare, () => LinkLost(ReplicationChannel.Mirror));
         return disks.Connect(drives, setup.Term, lastEpoch, () => LinkLost(ReplicationChannel.Disk));
     }
 

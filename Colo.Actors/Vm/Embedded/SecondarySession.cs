@@ -216,7 +216,7 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
             setup.Log($"{problem}; staged pages stay in memory");
         }
 
-        network.StartSecondary(this, mirror!.Stream, compare!.Stream, () => LinkLost(ReplicationChannel.Mirror));
+        network.StartSecondary(this, mirror!, compare!, () => LinkLost(ReplicationChannel.Mirror));
         receiver.Start(isReplica: false);
     }
 
