@@ -130,9 +130,9 @@ internal static partial class VmDefinitionReader
                 keys.Wrong(key, $"has mode '{mode}', expected replicated, shared or local");
             }
 
-            if (kind == VmDiskMode.Shared)
+            if (kind == VmDiskMode.Shared && readOnly is "on" or "true")
             {
-                keys.Wrong(key, "has mode shared, which this version cannot run yet; expected replicated or local");
+                keys.Wrong(key, "is shared and read-only; expected mode local for a disk that nobody changes");
             }
 
             if (readOnly is not ("on" or "off" or "true" or "false"))

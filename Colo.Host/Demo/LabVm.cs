@@ -22,8 +22,11 @@ public sealed record LabVm
     /// <summary>Connections that carry a checkpoint's pages.</summary>
     public int Channels { get; init; } = 1;
 
-    /// <summary>Size of one replicated disk, each host with an image of its own; 0: no disk.</summary>
+    /// <summary>Size of one disk, each host with an image of its own unless it is shared; 0: no disk.</summary>
     public long DiskBytes { get; init; }
+
+    /// <summary>Whether both hosts open one image.</summary>
+    public bool SharedDisk { get; init; }
 
     /// <summary>Whether the disk of the first host has an ext4 file system, which the guest mounts.</summary>
     public bool FileSystem { get; init; }
@@ -32,7 +35,7 @@ public sealed record LabVm
     public bool Gateway { get; init; }
 
     /// <summary>The image of the disk on a host.</summary>
-    public static string DiskPath(string folder, string host) => Path.Combine(folder, host + ".img");
+    public string DiskPath(string folder, string host) => Path.Combine(folder, (SharedDisk ? "shared" : host) + ".img");
 
     internal string Render(string folder, string host, IReadOnlyList<string> hosts)
     {
@@ -47,7 +50,7 @@ public sealed record LabVm
             }
         }
 
-        string disks = DiskBytes > 0 ? $"disks = [{{ path = \"{DiskPath(folder, host)}\", mode = replicated }}]" : string.Empty;
+        string disks = DiskBytes > 0 ? $"disks = [{{ path = \"{DiskPath(folder, host)}\", mode = {(SharedDisk ? "shared" : "replicated")} }}]" : string.Empty;
         string mount = FileSystem ? "colo.mount=vda " : string.Empty;
         string heartbeat = Gateway ? $"heartbeat {{ gateway {{ address = \"{NetworkLab.ClientAddress}\" }} }}" : string.Empty;
         return string.Create(CultureInfo.InvariantCulture, $$"""

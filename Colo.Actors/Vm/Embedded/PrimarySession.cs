@@ -252,7 +252,7 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
         DataLink mirror = Open(LinkKind.Mirror, 0, limit.Token);
         DataLink compare = Open(LinkKind.Compare, 0, limit.Token);
         var drives = new List<Stream>();
-        for (int disk = 0; disk < disks.ReplicatedCount; disk++)
+        for (int disk = 0; disk < disks.PairedCount; disk++)
         {
             drives.Add(Open(LinkKind.Disk, disk, limit.Token).Stream);
         }

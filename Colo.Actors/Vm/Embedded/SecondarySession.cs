@@ -58,7 +58,7 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
                 LinkKind.CheckpointPages => open.Channel < pages.Length && pages[open.Channel] is null,
                 LinkKind.Mirror => mirror is null,
                 LinkKind.Compare => compare is null,
-                LinkKind.Disk => open.Channel < disks.ReplicatedCount,
+                LinkKind.Disk => open.Channel < disks.PairedCount,
                 _ => false,
             };
         }
