@@ -54,7 +54,8 @@ internal sealed class CommandPhase(
                 Done(command, $"{command.On} is filled next", effects);
                 break;
             default:
-                Done(command, command.On is null ? "wanted; the next offer of a host is taken" : $"on {command.On}", effects);
+                Done(
+                    command, command.On is null ? "wanted; the next offer of a host is taken" : $"on {command.On}", effects);
                 break;
         }
     }

@@ -25,6 +25,7 @@ internal static class LabScenarios
             FileSystem = name is "disk" or "shared-disk",
             DiskBytes = name is "disk" or "shared-disk" ? LabDiskScenario.DiskBytes : 0,
             SharedDisk = name == "shared-disk",
+            Check = name == "disk",
             Guest = name == "redis" ? "debian-redis" : "debian",
         };
         using var scenario = new LabScenario(vm, keep);

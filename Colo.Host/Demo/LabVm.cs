@@ -34,6 +34,9 @@ public sealed record LabVm
     /// <summary>Whether the hosts watch their way to the clients.</summary>
     public bool Gateway { get; init; }
 
+    /// <summary>Whether the hosts ask the guest by ARP.</summary>
+    public bool Check { get; init; }
+
     /// <summary>The image of the disk on a host.</summary>
     public string DiskPath(string folder, string host) => Path.Combine(folder, (SharedDisk ? "shared" : host) + ".img");
 
@@ -50,8 +53,13 @@ public sealed record LabVm
             }
         }
 
-        string disks = DiskBytes > 0 ? $"disks = [{{ path = \"{DiskPath(folder, host)}\", mode = {(SharedDisk ? "shared" : "replicated")} }}]" : string.Empty;
+        string disks = DiskBytes > 0
+            ? $"disks = [{{ path = \"{DiskPath(folder, host)}\", mode = {(SharedDisk ? "shared" : "replicated")} }}]"
+            : string.Empty;
         string mount = FileSystem ? "colo.mount=vda " : string.Empty;
+        string check = Check
+            ? $"check {{ address = \"{NetworkLab.GuestAddress}\", by = arp, interval = 250ms, misses = 4 }}"
+            : string.Empty;
         string heartbeat = Gateway ? $"heartbeat {{ gateway {{ address = \"{NetworkLab.ClientAddress}\" }} }}" : string.Empty;
         return string.Create(CultureInfo.InvariantCulture, $$"""
             {{heartbeat}}
@@ -62,6 +70,7 @@ public sealed record LabVm
                 nodes = [{{string.Join(", ", hosts)}}]
                 nics = [{ bridge = br0 }]
                 {{disks}}
+                {{check}}
                 mode = {{Mode}}
                 checkpoint { periodic = {{(int)Period.TotalMilliseconds}}ms, channels = {{Channels}} }
               }

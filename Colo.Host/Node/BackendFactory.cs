@@ -34,8 +34,15 @@ internal static class BackendFactory
                 Self = node.Self,
                 Nics = [.. vm.Nics.Select((nic, index) => new EmbeddedNic(TapName(vm, nic, index), nic.Bridge, nic.Mac))],
                 OpenLocalDisks = () =>
-                    [.. vm.Disks.Select(disk => disk.Mode != VmDiskMode.Local ? null : (IBlockDevice)new RawFileDevice(disk.Path, disk.ReadOnly))],
-                PairedDisks = [.. vm.Disks.Where(disk => disk.Mode != VmDiskMode.Local).Select((disk, index) => PairedOf(node, vm, disk, index))],
+                [
+                    .. vm.Disks.Select(disk => disk.Mode != VmDiskMode.Local
+                        ? null : (IBlockDevice)new RawFileDevice(disk.Path, disk.ReadOnly)),
+                ],
+                PairedDisks =
+                [
+                    .. vm.Disks.Where(disk => disk.Mode != VmDiskMode.Local)
+                        .Select((disk, index) => PairedOf(node, vm, disk, index)),
+                ],
                 DiskSerials = [.. vm.Disks.Select((disk, index) => disk.Serial.Length > 0 ? disk.Serial : $"{vm.Name}-{index}")],
                 BuildMachine = (nics, disks) => new MachineOptions
                 {

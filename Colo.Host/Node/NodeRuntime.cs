@@ -201,6 +201,11 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
             }
         }
 
+        if (command is ProtectCommand { On: not null })
+        {
+            RankJoiners(); // judged by what is known now
+        }
+
         try
         {
             return await node.Ask<Effect.CompleteCommand>(new CommandVm(new VmId(vm), command), CommandTimeout)
@@ -257,11 +262,12 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         if (definition.Check is { } check)
         {
             checks[definition.Name] = new GuestCheck(
-                record, check, happened => Events.Add(definition.Name, happened),
-                detail =>
-                    HookProcess.Start(
-                    options.Hooks, "on-guest-silent", definition.Name, record.Status?.Term.Value
-                    ?? 0, detail, time, log));
+                record, check, definition.Nics.Count > 0 ? definition.Nics[0].Bridge : string.Empty,
+                happened => Events.Add(definition.Name, happened),
+                detail => HookProcess.Start(
+                    options.Hooks, "on-guest-silent", definition.Name, record.Status?.Term.Value ?? 0, detail, time,
+                    log),
+                () => _ = CommandAsync(definition.Name, new SwitchoverCommand(NewCommandId())));
         }
 
         node.Tell(new AddVm(runtime));

@@ -49,8 +49,8 @@ public sealed class SharedStorageDevice : IBlockDevice
     /// <summary>Called once when the link is lost; in a pair changes are held from then on.</summary>
     public Action<string>? PeerLost { get; set; }
 
-    /// <summary>Originals go over this link: from its first barrier on, or at once when the secondary's buffer has begun
-    /// already (<paramref name="paired"/>).</summary>
+    /// <summary>Originals go over this link: from its first barrier on, or at once when the secondary's buffer has
+    /// begun already (<paramref name="paired"/>).</summary>
     public void Attach(DiskLinkSender link, bool paired)
     {
         TaskCompletionSource<bool>? expected;

@@ -19,7 +19,8 @@ internal sealed class HeldDevice(IBlockDevice view) : IBlockDevice
         view.ReadAsync(offset, destination, cancellation);
 
     public async ValueTask<BlockStatus> WriteAsync(
-        long offset, ReadOnlyMemory<byte> source, bool forceUnitAccess = false, CancellationToken cancellation = default) =>
+        long offset, ReadOnlyMemory<byte> source, bool forceUnitAccess = false,
+        CancellationToken cancellation = default) =>
         await next.Task.ConfigureAwait(false) is { } device
             ? await device.WriteAsync(offset, source, forceUnitAccess, cancellation).ConfigureAwait(false)
             : BlockStatus.IoError;
@@ -35,7 +36,8 @@ internal sealed class HeldDevice(IBlockDevice view) : IBlockDevice
             ? await device.WriteZeroesAsync(offset, length, mayUnmap, cancellation).ConfigureAwait(false)
             : BlockStatus.IoError;
 
-    public async ValueTask<BlockStatus> DiscardAsync(long offset, long length, CancellationToken cancellation = default) =>
+    public async ValueTask<BlockStatus> DiscardAsync(
+        long offset, long length, CancellationToken cancellation = default) =>
         await next.Task.ConfigureAwait(false) is { } device
             ? await device.DiscardAsync(offset, length, cancellation).ConfigureAwait(false)
             : BlockStatus.IoError;

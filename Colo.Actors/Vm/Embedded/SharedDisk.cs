@@ -13,8 +13,8 @@ namespace Colo.Actors.Vm.Embedded;
 /// exchange:   the buffer is empty then and ends; nothing is copied, there is one disk
 /// </code>
 /// There is no second copy that could be stale, so a crash of either host leaves the other's last writes; only a merge
-/// that was cut short must be completed, by the host that began it, before anybody starts a guest. That waits until this
-/// host is the owner again (<see cref="Own"/>): as long as it is not, the other may be using the disk.
+/// that was cut short must be completed, by the host that began it, before anybody starts a guest. That waits until
+/// this host is the owner again (<see cref="Own"/>): as long as it is not, the other may be using the disk.
 /// </summary>
 internal sealed class SharedDisk : IPairedDisk
 {
@@ -199,7 +199,8 @@ internal sealed class SharedDisk : IPairedDisk
         if (delay > TimeSpan.Zero)
         {
             using var over = new ManualResetEventSlim();
-            using ITimer timer = time.CreateTimer(static state => ((ManualResetEventSlim)state!).Set(), over, delay, Timeout.InfiniteTimeSpan);
+            using ITimer timer = time.CreateTimer(
+                static state => ((ManualResetEventSlim)state!).Set(), over, delay, Timeout.InfiniteTimeSpan);
             over.Wait();
         }
 
@@ -257,7 +258,8 @@ internal sealed class SharedDisk : IPairedDisk
         }
 
         byte[] seen = new byte[IdentityBytes + 1];
-        if (!sender.AskStateAsync(0, Math.Min(DirtyBitmap.Granularity, local.SizeBytes), seen).AsTask().GetAwaiter().GetResult())
+        long part = Math.Min(DirtyBitmap.Granularity, local.SizeBytes);
+        if (!sender.AskStateAsync(0, part, seen).AsTask().GetAwaiter().GetResult())
         {
             log($"{options.ImagePath}: the joiner could not be asked for it: {sender.LossReason}");
             return false;

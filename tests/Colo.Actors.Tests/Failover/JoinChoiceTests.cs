@@ -45,7 +45,8 @@ public sealed class JoinChoiceTests
     {
         Say(new JoinersRanked([C.Host, B.Host]));
         Say(new JoinOffer(B, Term.Zero, default));
-        Effect.StartTimer timer = _effects.OfType<Effect.StartTimer>().Single(item => item.Name == TimerName.JoinChoice);
+        Effect.StartTimer timer = _effects.OfType<Effect.StartTimer>()
+            .Single(item => item.Name == TimerName.JoinChoice);
         Say(new TimerFired(timer.Name, timer.Generation));
         Assert.Equal([B.Host], Invited());
     }

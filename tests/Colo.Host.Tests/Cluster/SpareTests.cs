@@ -11,7 +11,7 @@ public sealed class SpareTests
     {
         string[] hosts = ["node-a", "node-b", "node-c", "node-d"];
         await using var cluster = new LoopbackCluster(hosts, LoopbackCluster.Vm("web", hosts));
-        foreach ((string host, long free) in ((string, long)[])[("node-a", 8), ("node-b", 6), ("node-c", 2), ("node-d", 4)])
+        foreach ((string host, long free) in hosts.Zip((long[])[8, 6, 2, 4]))
         {
             cluster[host].Memory = () => (free << 30, 16L << 30);
         }
@@ -33,6 +33,9 @@ public sealed class SpareTests
 
         await OrderAsync(a, "/vms/web/protect?on=node-c");
         await a.WhenAsync("/vms/web", page => IsPairWith(page, "node-c"));
+        await a.WhenAsync("/status", page => page.GetProperty("members").EnumerateArray().All(
+            member => member.GetProperty("node").GetString() != "node-b"
+                || member.GetProperty("status").GetString() != "Up"));
         foreach (string refused in (string[])["node-a", "node-b", "node-z"])
         {
             HttpResponseMessage answer = await a.Http.PostAsync($"/vms/web/protect?on={refused}", null);
