@@ -89,7 +89,9 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
 
             lastEpoch = (ulong)epoch.Value;
             captured = null;
+            network.Expect(epoch.Value);
             CheckpointReport report = sender!.Run(new CheckpointStamp((ulong)setup.Term.Value, lastEpoch), abort.Token);
+            network.Expect(null);
             LastReport = report;
             if (report.Status is CheckpointStatus.LinkLost or CheckpointStatus.Unresolved or CheckpointStatus.CommittedThenLost)
             {

@@ -111,6 +111,8 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
             asked = null;
             decision = null;
         }
+
+        network.Expect((long)stamp.Epoch);
     }
 
     bool ISecondaryCheckpointHooks.TryCommit(CheckpointStamp stamp)
@@ -147,6 +149,8 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
         {
             own = decision == false;
         }
+
+        network.Expect(null);
 
         if (!own)
         {

@@ -20,8 +20,8 @@ public sealed unsafe partial class TapBackend : INetworkBackend
     private const short PollIn = 1;
     private const int FrameSizeMax = 65550;
 
-    private readonly int _tap;
-    private readonly int _stop;
+    private readonly Descriptor _tap;
+    private readonly Descriptor _stop;
     private readonly Thread _reader;
     private volatile FrameHandler? _received;
     private volatile bool _disposed;
@@ -36,7 +36,7 @@ public sealed unsafe partial class TapBackend : INetworkBackend
         }
 
         _tap = Open("/dev/net/tun", ReadWriteNonBlockingCloseOnExec);
-        if (_tap < 0)
+        if (_tap.IsInvalid)
         {
             throw new IOException($"TAP interface '{name}': /dev/net/tun: {LastError()}");
         }
@@ -51,7 +51,7 @@ public sealed unsafe partial class TapBackend : INetworkBackend
             if (Control(_tap, SetInterface, pointer) < 0)
             {
                 string error = LastError();
-                _ = Close(_tap);
+                _tap.Dispose();
                 throw new IOException($"TAP interface '{name}': {error} (create it with 'ip tuntap add {name} mode tap user $USER')");
             }
         }
@@ -70,16 +70,13 @@ public sealed unsafe partial class TapBackend : INetworkBackend
 
     public void Send(ReadOnlySpan<byte> frame)
     {
-        fixed (byte* pointer = frame)
+        if (TryWrite(_tap, frame))
         {
-            if (Write(_tap, pointer, frame.Length) == frame.Length)
-            {
-                Metrics.CountSent();
-            }
-            else
-            {
-                Metrics.CountDropped();
-            }
+            Metrics.CountSent();
+        }
+        else
+        {
+            Metrics.CountDropped();
         }
     }
 
@@ -91,21 +88,46 @@ public sealed unsafe partial class TapBackend : INetworkBackend
         }
 
         _disposed = true;
-        ulong one = 1;
-        _ = Write(_stop, (byte*)&one, sizeof(ulong));
+        _ = TryWrite(_stop, BitConverter.GetBytes(1UL));
         _reader.Join();
-        _ = Close(_tap);
-        _ = Close(_stop);
+        _tap.Dispose();
+        _stop.Dispose();
+    }
+
+    /// <summary>Whether all of it was taken; not once the descriptor is closed.</summary>
+    private static bool TryWrite(Descriptor descriptor, ReadOnlySpan<byte> bytes)
+    {
+        if (!descriptor.TryHold(out int number))
+        {
+            return false;
+        }
+
+        fixed (byte* pointer = bytes)
+        {
+            bool isTaken = Write(number, pointer, bytes.Length) == bytes.Length;
+            descriptor.Release();
+            return isTaken;
+        }
     }
 
     private void ReadLoop()
     {
         HostThread.Hurry();
+        if (_tap.TryHold(out int tap) && _stop.TryHold(out int stop))
+        {
+            Read(tap, stop);
+            _stop.Release();
+            _tap.Release();
+        }
+    }
+
+    private void Read(int tap, int stop)
+    {
         var buffer = new byte[FrameSizeMax];
         Span<PollDescriptor> descriptors =
         [
-            new PollDescriptor { Descriptor = _tap, Events = PollIn },
-            new PollDescriptor { Descriptor = _stop, Events = PollIn },
+            new PollDescriptor { Descriptor = tap, Events = PollIn },
+            new PollDescriptor { Descriptor = stop, Events = PollIn },
         ];
         while (!_disposed)
         {
@@ -114,7 +136,7 @@ public sealed unsafe partial class TapBackend : INetworkBackend
                 _ = Poll(pointer, 2, -1);
             }
 
-            while (!_disposed && ReadFrame(buffer) is > 0 and var length)
+            while (!_disposed && ReadFrame(tap, buffer) is > 0 and var length)
             {
                 Metrics.CountReceived();
                 _received?.Invoke(buffer.AsSpan(0, length));
@@ -122,27 +144,24 @@ public sealed unsafe partial class TapBackend : INetworkBackend
         }
     }
 
-    private int ReadFrame(byte[] buffer)
+    private static int ReadFrame(int tap, byte[] buffer)
     {
         fixed (byte* pointer = buffer)
         {
-            return (int)Read(_tap, pointer, buffer.Length);
+            return (int)Read(tap, pointer, buffer.Length);
         }
     }
 
     private static string LastError() => Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError());
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Open(string path, int flags);
+    private static partial Descriptor Open(string path, int flags);
 
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
-    private static partial int Control(int descriptor, nuint request, byte* argument);
-
-    [LibraryImport("libc", EntryPoint = "close")]
-    private static partial int Close(int descriptor);
+    private static partial int Control(Descriptor descriptor, nuint request, byte* argument);
 
     [LibraryImport("libc", EntryPoint = "eventfd")]
-    private static partial int CreateEvent(uint initial, int flags);
+    private static partial Descriptor CreateEvent(uint initial, int flags);
 
     [LibraryImport("libc", EntryPoint = "read")]
     private static partial nint Read(int descriptor, byte* buffer, nint count);
