@@ -51,6 +51,12 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
 
     public bool Draining { get; set; }
 
+    /// <summary>Fit joiners, the best one first; empty when nobody has said.</summary>
+    public IReadOnlyList<HostId> JoinerOrder { get; set; } = [];
+
+    /// <summary>The operator's choice of a joiner, as long as it offers itself.</summary>
+    public HostId? WantedJoiner { get; set; }
+
     public bool GatewayReachable { get; set; } = true;
 
     public bool PeerReachesGateway { get; set; } = true;

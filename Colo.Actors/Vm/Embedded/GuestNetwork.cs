@@ -273,15 +273,16 @@ internal sealed class GuestNetwork : IDisposable
         }
     }
 
-    public void StartPrimary(object owner, DataLink mirrorLink, DataLink compareLink, Action lost)
+    /// <param name="hasRoom"><see cref="DataLink.HasRoom"/> of the mirror's link; null: never.</param>
+    public void StartPrimary(object owner, Stream mirrorLink, Stream compareLink, Action lost, Func<bool>? hasRoom = null)
     {
         lock (gate)
         {
             primaryOwner = owner;
-            mirror = new TaggedFrameWriter(mirrorLink.Stream, MirrorBacklogMax, _ => lost(), mirrorLink.HasRoom);
+            mirror = new TaggedFrameWriter(mirrorLink, MirrorBacklogMax, _ => lost(), hasRoom);
         }
 
-        _ = new TaggedFrameReader(compareLink.Stream, FromReplica, _ => lost());
+        _ = new TaggedFrameReader(compareLink, FromReplica, _ => lost());
     }
 
     /// <returns>What is left to be disposed of, which closes the mirror's link; null when another session is the
@@ -301,15 +302,16 @@ internal sealed class GuestNetwork : IDisposable
         }
     }
 
-    public void StartSecondary(object owner, DataLink mirrorLink, DataLink compareLink, Action lost)
+    /// <param name="hasRoom"><see cref="DataLink.HasRoom"/> of the compare link; null: never.</param>
+    public void StartSecondary(object owner, Stream mirrorLink, Stream compareLink, Action lost, Func<bool>? hasRoom = null)
     {
         lock (gate)
         {
             secondaryOwner = owner;
-            compare = new TaggedFrameWriter(compareLink.Stream, MirrorBacklogMax, _ => lost(), compareLink.HasRoom);
+            compare = new TaggedFrameWriter(compareLink, MirrorBacklogMax, _ => lost(), hasRoom);
         }
 
-        _ = new TaggedFrameReader(mirrorLink.Stream, FromMirror, _ => lost());
+        _ = new TaggedFrameReader(mirrorLink, FromMirror, _ => lost());
     }
 
     public void StopSecondary(object owner)
