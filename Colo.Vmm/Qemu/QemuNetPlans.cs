@@ -6,7 +6,7 @@ namespace Colo.Vmm.Qemu;
 /// What stands between a primary's card and the LAN. Frames of the guest walk from the right to the left:
 /// <code>
 /// comparing   TAP &lt;- free &lt;- (colo-compare) &lt;- own &lt;- [rewriter] &lt;- card;   mir copies what comes in to the secondary
-/// own         TAP &lt;- free &lt;- (Colo's comparer, in the node) &lt;- own &lt;- [rewriter] &lt;- card;   mir as above
+/// own         as comparing, with Colo's comparer, in the node, in the place of colo-compare
 /// periodic    TAP &lt;- bufB &lt;- bufA &lt;- [rewriter] &lt;- card
 /// </code>
 /// A filter-buffer knows nothing of checkpoints: it lets go by its own clock, or all at once when it is switched off.
@@ -35,7 +35,8 @@ public static class QemuNetPlans
             {
                 steps.AddRange(
                 [
-                    QemuSteps.Channel(QemuNames.CompareInput(nic), folder.Channel(QemuNames.CompareInput(nic)), server: true),
+                    QemuSteps.Channel(
+                        QemuNames.CompareInput(nic), folder.Channel(QemuNames.CompareInput(nic)), server: true),
                     QemuSteps.Channel($"own{nic}-out", folder.Channel(QemuNames.FromGuest(nic)), server: false),
                     QemuSteps.Channel($"free{nic}-out", folder.Channel(QemuNames.ToLan(nic)), server: false),
                 ]);
@@ -146,11 +147,14 @@ public static class QemuNetPlans
     }
 
     /// <summary>The guest's frames go to no comparer any more.</summary>
-    internal static IEnumerable<QemuStep> StopFeeding(int nic) => new[] { $"mir{nic}", $"own{nic}" }.Select(QemuSteps.DeleteObject);
+    internal static IEnumerable<QemuStep> StopFeeding(int nic) =>
+        new[] { $"mir{nic}", $"own{nic}" }.Select(QemuSteps.DeleteObject);
 
-    /// <summary>Owner, alone again, when everything that the node held has left: takes away what <see cref="QemuPlans.GoAlone"/>
+    /// <summary>Owner, alone again, when everything that the node held has left: takes away what
+    /// <see cref="QemuPlans.GoAlone"/>
     /// has left for that.</summary>
-    public static QemuPlan RemoveWayOut(QemuDefinition guest) => new("remove the way out", [.. Cards(guest).SelectMany(Release)]);
+    public static QemuPlan RemoveWayOut(QemuDefinition guest) =>
+        new("remove the way out", [.. Cards(guest).SelectMany(Release)]);
 
     /// <summary>Lets go whatever is held and takes the filters away; nothing in it fails for being gone
     /// already.</summary>

@@ -4,17 +4,17 @@ using Colo.Vmm.Net;
 namespace Colo.Actors.Vm.Qemu;
 
 /// <summary>
-/// Colo's comparer for one card of a primary that QEMU runs. The guest's frames come by a redirector, the secondary's by
-/// the link from its node, and what may leave goes back by another redirector.
+/// Colo's comparer for one card of a primary that QEMU runs. The guest's frames come by a redirector, the secondary's
+/// by the link from its node, and what may leave goes back by another redirector.
 /// <code>
 ///            begin k+1          STOP          RESUME
 /// frames  ------|----------------|              |---------->
 ///          of k    wait for proof    guest stands   of k+1
 /// </code>
 /// Frames and QEMU's events come by different sockets, so nothing tells directly whether a frame was said before a
-/// checkpoint or after it. A frame is taken as said before when it was read before the checkpoint was asked for, or when
-/// it was in the socket at a moment after STOP at which QEMU still answered that the guest stands. All others count as said
-/// after, which costs a checkpoint at worst and never lets a frame go too early.
+/// checkpoint or after it. A frame is taken as said before when it was read before the checkpoint was asked for, or
+/// when it was in the socket at a moment after STOP at which QEMU still answered that the guest stands. All others
+/// count as said after, which costs a checkpoint at worst and never lets a frame go too early.
 /// </summary>
 /// <remarks>The secondary's epochs are counted by the empty frames that its node puts between them
 /// (<see cref="QemuMarkedRelay"/>): both QEMUs run on once in each checkpoint.</remarks>
@@ -96,8 +96,8 @@ internal sealed class QemuCompareCard : IReleaseSink, IDisposable
         }
     }
 
-    /// <summary>QEMU has said that the guest stands, at a moment after <see cref="CountSaid"/> was asked: all of it was said
-    /// before the state is taken.</summary>
+    /// <summary>QEMU has said that the guest stands, at a moment after <see cref="CountSaid"/> was asked: all of it was
+    /// said before the state is taken.</summary>
     public void ProveSaidBefore(long said)
     {
         lock (gate)

@@ -6,8 +6,8 @@ using CheckpointReason = Colo.Actors.Checkpoint.CheckpointReason;
 
 namespace Colo.Actors.Vm.Qemu;
 
-/// <summary>Colo's comparer for all cards of a primary that QEMU runs, from the first filter until this host owns the guest
-/// alone again, or has lost it.</summary>
+/// <summary>Colo's comparer for all cards of a primary that QEMU runs, from the first filter until this host owns the
+/// guest alone again, or has lost it.</summary>
 internal sealed class QemuComparer : IDisposable
 {
     private readonly QemuVmOptions options;
@@ -39,12 +39,14 @@ internal sealed class QemuComparer : IDisposable
         {
             bool header = options.Guest.Nics[nic].HasVirtioHeader;
             string capture = options.CaptureFolder.Length == 0 ? string.Empty
-                : Path.Combine(options.CaptureFolder, string.Create(CultureInfo.InvariantCulture, $"{options.Vm.Name}-nic{nic}"));
+                : Path.Combine(
+                    options.CaptureFolder, string.Create(CultureInfo.InvariantCulture, $"{options.Vm.Name}-nic{nic}"));
             try
             {
                 cards.Add(new QemuCompareCard(
                     QemuRelay.Connect(options.Folder.Channel(QemuNames.FromGuest(nic))),
-                    QemuRelay.Connect(options.Folder.Channel(QemuNames.ToLan(nic))), header, options.Comparer, capture, options.Time, Want)
+                    QemuRelay.Connect(options.Folder.Channel(QemuNames.ToLan(nic))), header, options.Comparer, capture,
+                    options.Time, Want)
                 {
                     Comparing = comparing,
                 });
@@ -67,8 +69,8 @@ internal sealed class QemuComparer : IDisposable
         cards.ForEach(card => card.BeginCheckpoint());
     }
 
-    /// <summary>QEMU has reported that the guest stands. It is asked whether it still does: if so, whatever the guest had
-    /// said when it was asked belongs to the state that is being taken.</summary>
+    /// <summary>QEMU has reported that the guest stands. It is asked whether it still does: if so, whatever the guest
+    /// had said when it was asked belongs to the state that is being taken.</summary>
     public void Stopped(Func<Task<JsonElement>> queryStatus)
     {
         long[] said = [.. cards.Select(card => card.CountSaid())];

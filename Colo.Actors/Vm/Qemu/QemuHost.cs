@@ -33,7 +33,8 @@ internal sealed class QemuHost : IAsyncDisposable
     private long pausedAt;
 
     public QemuHost(
-        QemuVmOptions options, QemuTap[] taps, Action<Message> report, Action<ReplicationChannel> linkLost, Action replicaResumed)
+        QemuVmOptions options, QemuTap[] taps, Action<Message> report, Action<ReplicationChannel> linkLost,
+        Action replicaResumed)
     {
         this.options = options;
         this.taps = taps;
@@ -226,13 +227,14 @@ internal sealed class QemuHost : IAsyncDisposable
     {
         inPair = false;
         QemuGuest alone = Guest;
-        string? problem = await RunAsync(QemuPlans.GoAlone(options.Guest, attempt, holdsInNode: Comparer is not null), CancellationToken.None)
-            .ConfigureAwait(false)
+        QemuPlan plan = QemuPlans.GoAlone(options.Guest, attempt, holdsInNode: Comparer is not null);
+        string? problem = await RunAsync(plan, CancellationToken.None).ConfigureAwait(false)
             ?? await alone.MakeRunningAsync(RunningTimeout).ConfigureAwait(false);
         if (problem is null && Comparer is { } own)
         {
             await own.GoSoloAsync().ConfigureAwait(false);
-            problem = await RunAsync(QemuNetPlans.RemoveWayOut(options.Guest), CancellationToken.None).ConfigureAwait(false);
+            problem = await RunAsync(QemuNetPlans.RemoveWayOut(options.Guest), CancellationToken.None)
+                .ConfigureAwait(false);
         }
 
         RemoveComparer();

@@ -231,7 +231,8 @@ internal sealed class QemuSession : IDisposable
         try
         {
             int length;
-            while (reader.Error is null && (length = await link.Stream.ReadAsync(reader.FillMemory, Ending).ConfigureAwait(false)) > 0)
+            while (reader.Error is null
+                && (length = await link.Stream.ReadAsync(reader.FillMemory, Ending).ConfigureAwait(false)) > 0)
             {
                 reader.Advance(length);
                 while (reader.TryRead(out ReadOnlySpan<byte> payload, out int header) == FrameReadResult.Frame)
@@ -240,7 +241,8 @@ internal sealed class QemuSession : IDisposable
                 }
             }
         }
-        catch (Exception problem) when (problem is IOException or ObjectDisposedException or SocketException or OperationCanceledException)
+        catch (Exception problem) when (problem is IOException or ObjectDisposedException or SocketException
+            or OperationCanceledException)
         {
             // Its end is told below.
         }

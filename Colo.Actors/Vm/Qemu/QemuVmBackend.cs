@@ -264,7 +264,8 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
         QemuDefinition guest = options.Guest;
         CancellationToken ending = starting.Ending;
         string? problem = await host.RunAsync(QemuPlans.AttachDisks(guest, starting.Attempt), ending).ConfigureAwait(false)
-            ?? await host.RunAsync(QemuNetPlans.AddChannels(guest, options.Folder, host.Settings), ending).ConfigureAwait(false);
+            ?? await host.RunAsync(QemuNetPlans.AddChannels(guest, options.Folder, host.Settings), ending)
+                .ConfigureAwait(false);
         if (problem is not null)
         {
             return problem;
@@ -279,7 +280,8 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
                 await starting.BridgeAsync(options.Folder.Channel(QemuNames.Mirror(nic)), LinkKind.Mirror, nic, header).ConfigureAwait(false);
                 if (!host.Settings.OwnComparer)
                 {
-                    await starting.BridgeAsync(options.Folder.Channel(QemuNames.CompareInput(nic)), LinkKind.Compare, nic, header).ConfigureAwait(false);
+                    string input = options.Folder.Channel(QemuNames.CompareInput(nic));
+                    await starting.BridgeAsync(input, LinkKind.Compare, nic, header).ConfigureAwait(false);
                 }
             }
 
@@ -324,8 +326,8 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
     private Task BeginCheckpointAsync() => host.Comparer?.BeginCheckpointAsync() ?? Task.CompletedTask;
 
     /// <summary>
-    /// In periodic mode, and with Colo's comparer, nobody but this node asks for checkpoints, because each begins at the
-    /// buffers or at the comparer. A checkpoint that takes longer than the period delays the next.
+    /// In periodic mode, and with Colo's comparer, nobody but this node asks for checkpoints, because each begins at
+    /// the buffers or at the comparer. A checkpoint that takes longer than the period delays the next.
     /// </summary>
     private async Task DrivePeriodsAsync(QemuSession driven)
     {

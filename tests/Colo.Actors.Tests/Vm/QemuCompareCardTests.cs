@@ -5,8 +5,8 @@ using Colo.Vmm.Net;
 
 namespace Colo.Actors.Tests.Vm;
 
-/// <summary>Colo's comparer between the redirectors of a QEMU: which frame counts as said before a checkpoint, and which
-/// answer of the secondary matches.</summary>
+/// <summary>Colo's comparer between the redirectors of a QEMU: which frame counts as said before a checkpoint, and
+/// which answer of the secondary matches.</summary>
 public sealed class QemuCompareCardTests : IDisposable
 {
     private static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);
@@ -21,7 +21,8 @@ public sealed class QemuCompareCardTests : IDisposable
         (_guest, Socket own) = Pair("own");
         (_lan, Socket free) = Pair("free");
         _card = new QemuCompareCard(
-            own, free, hasHeader: false, new ComparerOptions { CompareTimeout = TimeSpan.FromHours(1) }, string.Empty, TimeProvider.System, _wanted.Add);
+            own, free, hasHeader: false, new ComparerOptions { CompareTimeout = TimeSpan.FromHours(1) }, string.Empty,
+            TimeProvider.System, _wanted.Add);
         _card.BeginCheckpoint();
         _card.EndCheckpoint();
     }
@@ -49,7 +50,7 @@ public sealed class QemuCompareCardTests : IDisposable
     }
 
     [Fact]
-    public void What_was_said_while_a_checkpoint_was_asked_for_waits_for_the_next_one_unless_the_guest_is_known_to_stand()
+    public void What_was_said_around_a_checkpoint_waits_for_the_next_unless_the_guest_is_known_to_stand()
     {
         Say(1);
         Until(() => Counted.FramesHeld == 1);
@@ -94,7 +95,8 @@ public sealed class QemuCompareCardTests : IDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    private static void Until(Func<bool> reached) => Assert.True(SpinWait.SpinUntil(reached, Hang), "it did not happen");
+    private static void Until(Func<bool> reached) =>
+        Assert.True(SpinWait.SpinUntil(reached, Hang), "it did not happen");
 
     /// <summary>A frame of a protocol that nobody knows, with a number in it.</summary>
     private static byte[] Frame(byte number)

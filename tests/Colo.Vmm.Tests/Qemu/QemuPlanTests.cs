@@ -35,7 +35,8 @@ public sealed class QemuPlanTests
         ["copy"] = QemuPlans.CopyDisks(Guest, Folder, Settings, 3, incremental: false),
         ["attach"] = QemuPlans.AttachDisks(Guest, 3),
         ["own channels"] = QemuNetPlans.AddChannels(Guest, Folder, Settings with { OwnComparer = true }),
-        ["own colo"] = QemuPlans.StartColo(Guest, Folder, V7, Settings with { OwnComparer = true }, 3, hasRewriter: true),
+        ["own colo"] = QemuPlans.StartColo(
+            Guest, Folder, V7, Settings with { OwnComparer = true }, 3, hasRewriter: true),
         ["own checkpoint"] = QemuNetPlans.Checkpoint(Guest, Settings with { OwnComparer = true }),
         ["channels"] = QemuNetPlans.AddChannels(Guest, Folder, Settings),
         ["periodic"] = QemuPlans.StartColo(Guest, Folder, V7, Settings with { Compare = false }, 3, hasRewriter: false),
@@ -135,14 +136,18 @@ public sealed class QemuPlanTests
 
         Assert.Equal(
             ["free0", "mir0", "own0", "free1", "mir1", "own1"],
-            plan.Steps.Where(step => step.Command == "object-add").Select(step => step.Arguments!["id"]!.GetValue<string>()));
-        Assert.DoesNotContain(QemuNetPlans.AddChannels(Guest, Folder, own).Steps, step => step.Arguments!["id"]!.GetValue<string>().EndsWith("-out", StringComparison.Ordinal));
+            plan.Steps.Where(step => step.Command == "object-add").Select(IdOf));
+        Assert.DoesNotContain(
+            QemuNetPlans.AddChannels(Guest, Folder, own).Steps,
+            step => IdOf(step)!.EndsWith("-out", StringComparison.Ordinal));
         Assert.Equal(uint.MaxValue, own.OwnPeriodMilliseconds);
         Assert.NotNull(Assert.Single(QemuNetPlans.Checkpoint(Guest, own).Steps).Until);
 
         // What the node holds can leave after the guest's frames go past it, and only then is its way out taken away.
-        Assert.DoesNotContain(QemuPlans.GoAlone(Guest, 1, holdsInNode: true).Steps, step => step.Arguments?["id"]?.GetValue<string>() == "free0");
-        Assert.Contains(QemuNetPlans.RemoveWayOut(Guest).Steps, step => step.Arguments?["id"]?.GetValue<string>() == "free0");
+        Assert.DoesNotContain(QemuPlans.GoAlone(Guest, 1, holdsInNode: true).Steps, step => IdOf(step) == "free0");
+        Assert.Contains(QemuNetPlans.RemoveWayOut(Guest).Steps, step => IdOf(step) == "free0");
+
+        static string? IdOf(QemuStep step) => step.Arguments?["id"]?.GetValue<string>();
     }
 
     [Theory]
@@ -249,7 +254,8 @@ public sealed class QemuPlanTests
             (List<string> sent, QemuMove end) = Drive(plan, silent, Failing.Silent);
 
             Assert.Equal(plan.Steps[silent].Command, Assert.IsType<QemuMove.RolledBack>(end).Step);
-            string[] undone = [.. plan.Steps.Take(silent + 1).Reverse().SelectMany(step => step.Undo).Where(step => step.Late is null).Select(step => step.Command)];
+            string[] undone = [.. plan.Steps.Take(silent + 1).Reverse().SelectMany(step => step.Undo)
+                .Where(step => step.Late is null).Select(step => step.Command)];
             Assert.Equal(undone, sent[(silent + 1)..]);
         }
     }

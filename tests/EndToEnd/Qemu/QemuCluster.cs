@@ -257,11 +257,15 @@ internal sealed class QemuCluster : IDisposable
               nics = [{{(_hasCard ? $"{{ model = \"rtl8139,romfile=\", bridge = br0, tap = tap-{node}, mac = \"{GuestMac}\" }}" : "")}}]
               checkpoint { period = 400ms }
               qemu { cpu = qemu64, hang-timeout = 30s }
-              {{keys.Replace("NODE", node.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal).Replace("FOLDER", Folder, StringComparison.Ordinal)}}
+              {{OfNode(keys, node)}}
             }
           }
         }
         """;
+
+    private string OfNode(string keys, int node) => keys
+        .Replace("NODE", node.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
+        .Replace("FOLDER", Folder, StringComparison.Ordinal);
 
     private static string Program()
     {

@@ -9,9 +9,11 @@ public sealed class QemuEchoTests
     [InlineData("colo", "periodic", "qemu")]
     [InlineData("periodic", "colo", "qemu")]
     [InlineData("colo", "periodic", "colo")]
-    public void A_client_sees_a_pause_and_nothing_else_when_the_primary_is_lost(string mode, string other, string comparer)
+    public void A_client_sees_a_pause_and_nothing_else_when_the_primary_is_lost(
+        string mode, string other, string comparer)
     {
-        using var cluster = new QemuCluster("echo", $"mode = {mode}, checkpoint {{ periodic = 200ms }}, qemu {{ comparer = {comparer} }}");
+        using var cluster = new QemuCluster(
+            "echo", $"mode = {mode}, checkpoint {{ periodic = 200ms }}, qemu {{ comparer = {comparer} }}");
         using var client = new EchoClient(cluster);
         cluster.Start(0);
         client.Ask(2); // alone
@@ -50,9 +52,9 @@ public sealed class QemuEchoTests
     }
 
     /// <summary>
-    /// QEMU's rewriter loses a TCP connection in two cases that are its own: a checkpoint in the middle of the handshake
-    /// leaves it with a wrong distance until the next one, and the distance of a connection that outlived a takeover is
-    /// known to no later secondary. Both are past for a connection that has seen two checkpoints.
+    /// QEMU's rewriter loses a TCP connection in two cases that are its own: a checkpoint in the middle of the
+    /// handshake leaves it with a wrong distance until the next one, and the distance of a connection that outlived a
+    /// takeover is known to no later secondary. Both are past for a connection that has seen two checkpoints.
     /// </summary>
     private static void AwaitYoungConnections(QemuCluster cluster, int primary) => cluster.AwaitCheckpoints(primary, 2);
 

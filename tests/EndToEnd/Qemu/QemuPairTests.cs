@@ -126,13 +126,16 @@ public sealed class QemuPairTests
     [KvmFact]
     public async Task A_pair_whose_COLO_has_ended_by_itself_is_made_anew()
     {
-        using QemuCluster cluster = Started("counter", "qemu { arguments = [\"-qmp\", \"unix:FOLDER/NODE.sock,server=on,wait=off\"] }");
+        using QemuCluster cluster = Started(
+            "counter", "qemu { arguments = [\"-qmp\", \"unix:FOLDER/NODE.sock,server=on,wait=off\"] }");
         await using QemuMonitor beside = await QemuMonitor.ConnectAsync(
-            Path.Combine(cluster.Folder, "0.sock"), _ => { }, TimeProvider.System, TimeSpan.FromMinutes(1), CancellationToken.None);
+            Path.Combine(cluster.Folder, "0.sock"), _ => { }, TimeProvider.System, TimeSpan.FromMinutes(1),
+            CancellationToken.None);
         long term = cluster.When(0, "any", _ => true).GetProperty("term").GetInt64();
 
         // Behind the node's back, QEMU's stream of checkpoints is cut: both QEMUs live on and send COLO_EXIT.
-        await beside.AskAsync("yank", TimeSpan.FromMinutes(1), new JsonObject { ["instances"] = new JsonArray(new JsonObject { ["type"] = "migration" }) });
+        var migration = new JsonObject { ["instances"] = new JsonArray(new JsonObject { ["type"] = "migration" }) };
+        await beside.AskAsync("yank", TimeSpan.FromMinutes(1), migration);
 
         cluster.Until("a pair of a later term", () => Enumerable.Range(0, 2).Any(node => IsPrimaryAfter(node)));
         AssertCountsOn(cluster, Enumerable.Range(0, 2).First(node => IsPrimaryAfter(node)));
