@@ -46,7 +46,7 @@ public static partial class Isolation
         }
         finally
         {
-            Directory.Delete(temporary, recursive: true);
+            TryDelete(temporary);
         }
     }
 
@@ -167,7 +167,7 @@ public static partial class Isolation
         }
         catch (IOException)
         {
-            // A process that is being ended wrote once more.
+            // Gone already, or a process that is being ended wrote once more.
         }
     }
 
