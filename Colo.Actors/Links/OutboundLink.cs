@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Net;
 using Colo.Actors.Heartbeat;
 using Colo.Vmm.Links;
@@ -26,7 +25,7 @@ internal sealed class OutboundLink : IAsyncDisposable
     private readonly CancellationTokenSource stopping = new();
     private readonly Lock gate = new();
     private readonly Task running;
-    private BlockingCollection<byte[]>? queue;
+    private QuietQueue<byte[]>? queue;
 
     /// <param name="changed">Told each time the link comes up, breaks, or cannot be opened.</param>
     public OutboundLink(
@@ -58,7 +57,7 @@ internal sealed class OutboundLink : IAsyncDisposable
             }
 
             // The peer does not read. A gap in the order must not happen, so the link ends.
-            queue.CompleteAdding();
+            queue.Complete();
             queue = null;
             return false;
         }
@@ -101,7 +100,7 @@ internal sealed class OutboundLink : IAsyncDisposable
             link = await LinkConnector.ConnectAsync(
                 address, new LinkOpen(LinkKind.Control, network, string.Empty, 0, self), security, limit.Token)
                     .ConfigureAwait(false);
-            var frames = new BlockingCollection<byte[]>(QueueMax);
+            var frames = new QuietQueue<byte[]>(QueueMax);
             lock (gate)
             {
                 queue = frames;
@@ -126,7 +125,7 @@ internal sealed class OutboundLink : IAsyncDisposable
         {
             lock (gate)
             {
-                queue?.CompleteAdding();
+                queue?.Complete();
                 queue = null;
             }
 
@@ -137,19 +136,19 @@ internal sealed class OutboundLink : IAsyncDisposable
     }
 
     /// <summary>Completes when the link can no longer be written to, or the queue has ended.</summary>
-    private Task SendAsync(DataLink link, BlockingCollection<byte[]> frames)
+    private Task SendAsync(DataLink link, QuietQueue<byte[]> frames)
     {
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         new Thread(() => Send(link, frames, ended)) { IsBackground = true, Name = $"colo tells {address}" }.Start();
         return ended.Task;
     }
 
-    private static void Send(DataLink link, BlockingCollection<byte[]> frames, TaskCompletionSource ended)
+    private static void Send(DataLink link, QuietQueue<byte[]> frames, TaskCompletionSource ended)
     {
         UrgentThread.Raise();
         try
         {
-            foreach (byte[] frame in frames.GetConsumingEnumerable())
+            while (frames.TryTake(out byte[]? frame, wait: null))
             {
                 link.Stream.Write(frame);
                 if (frames.Count == 0)
