@@ -166,6 +166,9 @@ public sealed class HeartbeatLoop : IDisposable
                 up.Remove(link);
                 Judge(new HeartbeatConnectionRefused(change.Peer));
                 break;
+            case LinkCondition.Silent:
+                up.Remove(link);
+                break;
             default:
                 if (up.Remove(link))
                 {

@@ -93,6 +93,7 @@ internal sealed class OutboundLink : IAsyncDisposable
         bool up = false;
         LinkCondition end = LinkCondition.Down;
         DataLink? link = null;
+        Task[] work = [];
         try
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
@@ -108,7 +109,8 @@ internal sealed class OutboundLink : IAsyncDisposable
 
             up = true;
             changed(LinkCondition.Up);
-            await Task.WhenAny(SendAsync(link, frames), WatchAsync(link)).Unwrap().ConfigureAwait(false);
+            work = [SendAsync(link, frames), WatchAsync(link)];
+            await Task.WhenAny(work).Unwrap().ConfigureAwait(false);
         }
         catch (Exception problem) when (problem is IOException or OperationCanceledException
             or System.Net.Sockets.SocketException or ObjectDisposedException)
@@ -132,7 +134,22 @@ internal sealed class OutboundLink : IAsyncDisposable
             link?.Dispose();
         }
 
-        return (up, end);
+        // The system tells only one of the two that nothing was acknowledged, the other merely that the link is over.
+        await Task.WhenAll(work).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return (up, Array.Exists(work, IsSilence) ? LinkCondition.Silent : end);
+    }
+
+    private static bool IsSilence(Task ended)
+    {
+        for (Exception? problem = ended.Exception?.InnerException; problem is not null; problem = problem.InnerException)
+        {
+            if (problem is System.Net.Sockets.SocketException { SocketErrorCode: System.Net.Sockets.SocketError.TimedOut })
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>Completes when the link can no longer be written to, or the queue has ended.</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 
 namespace Colo.Host.Demo;
 
@@ -43,6 +44,12 @@ public static class Isolation
         // The terminal sends Ctrl-C to the whole group: the inner process ends and says so, this one only waits.
         ConsoleCancelEventHandler wait = (_, pressed) => pressed.Cancel = true;
         Console.CancelKeyPress += wait;
+        // Nobody else would tell the processes inside; the kernel ends them all with the one that made the namespaces.
+        using PosixSignalRegistration terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal =>
+        {
+            signal.Cancel = true;
+            process.Kill();
+        });
         try
         {
             process.WaitForExit();
