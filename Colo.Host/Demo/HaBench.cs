@@ -169,6 +169,7 @@ internal sealed partial class HaBench : IDisposable
             await When(survivor, EventCode.TookOver, at).ConfigureAwait(false);
             await Task.Delay(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
             found.Add(client.LongestGap(at.ToUnixTimeMilliseconds() - 200, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()));
+            Say($"{fault} {round + 1}: the download stood {found[^1]:0} ms");
             DateTimeOffset back = DateTimeOffset.UtcNow;
             LabFault.Restore(primary, fault);
             await When(survivor, EventCode.PairEstablished, back).ConfigureAwait(false);
