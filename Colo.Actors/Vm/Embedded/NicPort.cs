@@ -28,6 +28,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
     private long solo;
     private long held;
     private long mismatches;
+    private long late;
 
     public NicPort(GuestNetwork network, int index, LanPort lan, ComparerOptions options)
     {
@@ -97,12 +98,21 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
         }
     }
 
+    /// <summary>Frames of the mirror that an image had brought already; they were not delivered (S12).</summary>
+    public long LateFrames => late;
+
     public void FromMirror(long tag, long loaded, ReadOnlySpan<byte> frame)
     {
         unacknowledged.FromClient(frame, network.Now);
-        if (tag <= loaded)
+
+        // A frame of an epoch before the loaded one comes late: the image has it, in the guest or waiting in its card.
+        if (tag == loaded)
         {
             ToGuest(frame);
+        }
+        else if (tag < loaded)
+        {
+            late++;
         }
         else if (early.Count < EarlyFramesMax)
         {
@@ -136,7 +146,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
             while (early.TryPeek(out (long Epoch, byte[] Frame) next) && next.Epoch <= network.Epoch.Number)
             {
                 early.Dequeue();
-                ToGuest(next.Frame);
+                FromMirror(next.Epoch, network.Epoch.Number, next.Frame);
             }
         }
         else if (joining)
