@@ -38,8 +38,9 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     private readonly Stack<int> _free = new();
     private readonly Dictionary<int, List<int>> _regionsOfPage = [];
     private readonly Dictionary<(int Page, int Offset), int> _entries = [];
+    private readonly Dictionary<int, int> _slotOfRegion = [];
     private readonly ConcurrentQueue<(RegionRequest Request, CompiledRegion? Made, bool WasKnown)> _finished = new();
-    private RegionDelegate?[] _codes = new RegionDelegate?[64];
+    private nint[] _codes = new nint[64];
     private Slot[] _slots = new Slot[64];
     private int _slotCount = 1;
     private int _hand = 1;
@@ -102,11 +103,13 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     }
 
     /// <inheritdoc/>
-    public bool Enter(int region, HartContext* context)
+    public bool Enter(CodeBlock* block, HartContext* context)
     {
+        int region = block->Region;
         int index = region >> EntryBits;
         int entry = region & ((1 << EntryBits) - 1);
         long before = context->Remaining;
+        _code.Chain(context->Pc ^ context->ModeKey, block, _codes[index], entry);
         _slots[index].Used = true;
         if (--_untilSample == 0)
         {
@@ -114,15 +117,16 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         }
         else
         {
-            _codes[index]!(context, entry);
+            ((delegate*<HartContext*, int, void>)_codes[index])(context, entry);
         }
 
         long retired = before - context->Remaining;
         Counters.InstructionsRetired += retired;
         Counters.Exits[context->RegionExit & 7]++;
+        Counters.Chained = context->Chained;
         if (context->RegionExit == (int)RegionExit.Straddle)
         {
-            CountStraddle(index);
+            CountStraddle(context->StraddleRegion);
         }
 
         return retired != 0;
@@ -157,7 +161,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     {
         for (int index = 1; index < _slotCount; index++)
         {
-            if (_codes[index] is not null)
+            if (_codes[index] != 0)
             {
                 Clear(index);
                 Counters.Dropped++;
@@ -197,13 +201,18 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     {
         _untilSample = SampleEvery;
         long start = Stopwatch.GetTimestamp();
-        _codes[index]!(context, entry);
+        ((delegate*<HartContext*, int, void>)_codes[index])(context, entry);
         Counters.CompiledTicks += (Stopwatch.GetTimestamp() - start) * SampleEvery;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void CountStraddle(int index)
+    private void CountStraddle(int number)
     {
+        if (!_slotOfRegion.TryGetValue(number, out int index))
+        {
+            return;
+        }
+
         ref Slot slot = ref _slots[index];
         if (++slot.Straddles == StraddlesMax)
         {
@@ -233,8 +242,9 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         }
 
         int index = TakeSlot();
-        _codes[index] = made.Code;
+        _codes[index] = made.Entry;
         _slots[index] = new Slot { Made = made, Used = true };
+        _slotOfRegion[made.Number] = index;
         _instructions += region.InstructionCount;
         if (!_regionsOfPage.TryGetValue(region.Page, out List<int>? regions))
         {
@@ -308,7 +318,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         for (int step = 0; step < 2 * _slotCount && _instructions > target; step++)
         {
             _hand = _hand + 1 < _slotCount ? _hand + 1 : 1;
-            if (_slotCount > 1 && _codes[_hand] is not null)
+            if (_slotCount > 1 && _codes[_hand] != 0)
             {
                 if (_slots[_hand].Used)
                 {
@@ -332,12 +342,16 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         }
 
         Clear(index);
+        // Other regions may have gone on in it by themselves.
+        _code.FlushJumps();
     }
 
     /// <summary>Forgets a region and every way into it.</summary>
     private void Clear(int index)
     {
-        Region region = _slots[index].Made!.Region;
+        CompiledRegion made = _slots[index].Made!;
+        Region region = made.Region;
+        _slotOfRegion.Remove(made.Number);
         foreach (int offset in region.Entries)
         {
             if (_entries.TryGetValue((region.Page, offset), out int number) && number >> EntryBits == index)
@@ -347,7 +361,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         }
 
         _instructions -= region.InstructionCount;
-        _codes[index] = null;
+        _codes[index] = 0;
         _slots[index] = default;
         _free.Push(index);
     }

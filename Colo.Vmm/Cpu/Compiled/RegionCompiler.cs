@@ -1,6 +1,8 @@
+using System.Reflection;
 using System.Reflection.Emit;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Colo.Vmm.Cpu.Decode;
 using OpCode = Colo.Vmm.Cpu.Decode.OpCode;
 
 namespace Colo.Vmm.Cpu.Compiled;
@@ -33,6 +35,14 @@ internal sealed class RegionCompiler
     private static readonly int PendingOffset = Offset(nameof(HartContext.Pending));
     private static readonly int RemainingOffset = Offset(nameof(HartContext.Remaining));
     private static readonly int ExitOffset = Offset(nameof(HartContext.RegionExit));
+    private static readonly int StraddleOffset = Offset(nameof(HartContext.StraddleRegion));
+    private static readonly int ModeKeyOffset = Offset(nameof(HartContext.ModeKey));
+    private static readonly int JumpsOffset = Offset(nameof(HartContext.Jumps));
+    private static readonly int ChainedOffset = Offset(nameof(HartContext.Chained));
+    private static readonly int EntryCodeOffset = (int)Marshal.OffsetOf<JumpEntry>(nameof(JumpEntry.Code));
+    private static readonly int EntryNumberOffset = (int)Marshal.OffsetOf<JumpEntry>(nameof(JumpEntry.Entry));
+
+    private static readonly Type[] Parameters = [typeof(HartContext).MakePointerType(), typeof(int)];
 
     private readonly Region _region;
     private readonly ILGenerator _il;
@@ -42,6 +52,8 @@ internal sealed class RegionCompiler
     private readonly Dictionary<(int Offset, int NotExecuted, RegionExit Why), Label> _exits = [];
     private readonly Dictionary<int, Label> _renewals = [];
     private readonly Label _leave;
+    private readonly Label _chain;
+    private readonly int _number;
 
     private RegionCompiler(Region region, ILGenerator il, CompileChoices choices)
     {
@@ -50,6 +62,8 @@ internal sealed class RegionCompiler
         _locals = new RegionLocals(il, region);
         _ops = new OpCompiler(il, _locals, choices);
         _leave = il.DefineLabel();
+        _chain = il.DefineLabel();
+        _number = choices.Number;
         foreach (RegionBlock block in region.Blocks)
         {
             _labels[block.Offset] = il.DefineLabel();
@@ -58,20 +72,24 @@ internal sealed class RegionCompiler
 
     /// <summary>Compiles to machine code at once, on the caller's thread: 20 to 40 microseconds an
     /// instruction.</summary>
-    public static RegionDelegate Compile(Region region, CompileChoices choices)
+    public static (RegionDelegate Code, nint Entry) Compile(Region region, CompileChoices choices)
     {
         DynamicMethod method = new(
-            "Region", typeof(void), [typeof(object), typeof(HartContext).MakePointerType(), typeof(int)], typeof(RegionCompiler).Module, true)
+            "Region", typeof(void), Parameters, typeof(RegionCompiler).Module, true)
         {
             InitLocals = false,
         };
         new RegionCompiler(region, method.GetILGenerator(), choices).Emit();
-        // Closed over an object that the code ignores: such a delegate is called without a shuffle thunk.
-        RegionDelegate code = method.CreateDelegate<RegionDelegate>(region);
+        RegionDelegate code = method.CreateDelegate<RegionDelegate>();
         // Otherwise the first call compiles, and that is the hart's.
         RuntimeHelpers.PrepareDelegate(code);
-        return code;
+        return (code, MethodHandle(method).GetFunctionPointer());
     }
+
+    /// <summary>The public way to a dynamic method is its delegate; a jump from region to region needs the code's
+    /// address.</summary>
+    [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "GetMethodDescriptor")]
+    private static extern RuntimeMethodHandle MethodHandle(DynamicMethod method);
 
     private static int Offset(string field) => (int)Marshal.OffsetOf<HartContext>(field);
 
@@ -113,10 +131,11 @@ internal sealed class RegionCompiler
 
             _ops.LoadAddress(offset);
             _il.Emit(OpCodes.Stloc, _locals.Pc);
-            _il.Emit(OpCodes.Br, _leave);
+            _il.Emit(OpCodes.Br, Chains(why) ? _chain : _leave);
         }
 
         EmitLeave();
+        EmitChain();
     }
 
     private void EmitEntry()
@@ -137,6 +156,8 @@ internal sealed class RegionCompiler
         Label noFloat = _il.DefineLabel();
         Label enter = _il.DefineLabel();
         _il.Emit(OpCodes.Blt, noBudget);
+        LoadPending();
+        _il.Emit(OpCodes.Brtrue, noBudget);
         EmitShare();
         _locals.EmitFloatGuard(noFloat);
         _il.Emit(OpCodes.Br, enter);
@@ -149,7 +170,7 @@ internal sealed class RegionCompiler
         _il.MarkLabel(enter);
         if (_region.Entries.Count > 1)
         {
-            _il.Emit(OpCodes.Ldarg_2);
+            _il.Emit(OpCodes.Ldarg_1);
             _il.Emit(OpCodes.Switch, [.. _region.Entries.Select(e => _labels[e])]);
         }
 
@@ -185,9 +206,7 @@ internal sealed class RegionCompiler
     /// <summary>The share is used up at a backward jump.</summary>
     private void EmitRenewal(int target)
     {
-        LoadField(PendingOffset);
-        _il.Emit(OpCodes.Volatile);
-        _il.Emit(OpCodes.Ldind_I4);
+        LoadPending();
         _il.Emit(OpCodes.Brtrue, Exit(target, 0, RegionExit.Attention));
         // The rest of the old share is either given back or less than the region needs, and stays where it is.
         _il.Emit(OpCodes.Ldloc, _locals.Outer);
@@ -385,7 +404,7 @@ internal sealed class RegionCompiler
         }
 
         EmitReason(RegionExit.Indirect);
-        _il.Emit(OpCodes.Br, _leave);
+        _il.Emit(OpCodes.Br, _chain);
     }
 
     private static RegionExit WhyOutside(int target) =>
@@ -412,6 +431,9 @@ internal sealed class RegionCompiler
         _il.Emit(OpCodes.Ldc_I4, (int)RegionExit.Memory);
         _il.Emit(OpCodes.Add);
         _il.Emit(OpCodes.Stind_I4);
+        LoadField(StraddleOffset);
+        _il.Emit(OpCodes.Ldc_I4, _number);
+        _il.Emit(OpCodes.Stind_I4);
     }
 
     private IEnumerable<int> ReturnSites() => _region.Blocks
@@ -430,9 +452,94 @@ internal sealed class RegionCompiler
         return label;
     }
 
+    private static bool Chains(RegionExit why) => why is RegionExit.Jump or RegionExit.Indirect or RegionExit.Uncompiled;
+
     private void EmitLeave()
     {
         _il.MarkLabel(_leave);
+        EmitStoreState();
+        _il.Emit(OpCodes.Ret);
+    }
+
+    /// <summary>
+    /// Leaves for another place in guest code: if the jump cache knows it, its code is jumped to, with all state in the
+    /// context as for any exit. What the cache forgets can thus not be reached any more; a region that is entered looks
+    /// at the budget and at what is pending before anything else.
+    /// </summary>
+    private void EmitChain()
+    {
+        LocalBuilder key = _locals.Scratch();
+        LocalBuilder entry = _locals.ScratchPointer();
+        Label miss = _il.DefineLabel();
+        _il.MarkLabel(_chain);
+        EmitStoreState();
+        _il.Emit(OpCodes.Ldloc, _locals.Pc);
+        LoadField(ModeKeyOffset);
+        _il.Emit(OpCodes.Ldind_I8);
+        _il.Emit(OpCodes.Xor);
+        _il.Emit(OpCodes.Stloc, key);
+        LoadField(JumpsOffset);
+        _il.Emit(OpCodes.Ldind_I);
+        EmitJumpIndex(key);
+        _il.Emit(OpCodes.Add);
+        _il.Emit(OpCodes.Stloc, entry);
+        _il.Emit(OpCodes.Ldloc, entry);
+        _il.Emit(OpCodes.Ldind_I8);
+        _il.Emit(OpCodes.Ldloc, key);
+        _il.Emit(OpCodes.Bne_Un, miss);
+        LoadField(ChainedOffset);
+        LoadField(ChainedOffset);
+        _il.Emit(OpCodes.Ldind_I8);
+        _il.Emit(OpCodes.Ldc_I8, 1L);
+        _il.Emit(OpCodes.Add);
+        _il.Emit(OpCodes.Stind_I8);
+        _il.Emit(OpCodes.Ldarg_0);
+        LoadFrom(entry, EntryNumberOffset);
+        _il.Emit(OpCodes.Ldind_I4);
+        LoadFrom(entry, EntryCodeOffset);
+        _il.Emit(OpCodes.Ldind_I);
+        _il.Emit(OpCodes.Tailcall);
+        _il.EmitCalli(OpCodes.Calli, CallingConventions.Standard, typeof(void), Parameters, null);
+        _il.Emit(OpCodes.Ret);
+        _il.MarkLabel(miss);
+        _il.Emit(OpCodes.Ret);
+    }
+
+    /// <summary>Pushes the distance of a key's entry from the start of the jump cache: as
+    /// <see cref="CodeCache"/> computes it.</summary>
+    private void EmitJumpIndex(LocalBuilder key)
+    {
+        _il.Emit(OpCodes.Ldloc, key);
+        _il.Emit(OpCodes.Ldc_I4_1);
+        _il.Emit(OpCodes.Shr_Un);
+        _il.Emit(OpCodes.Ldloc, key);
+        _il.Emit(OpCodes.Ldc_I4, 12);
+        _il.Emit(OpCodes.Shr_Un);
+        _il.Emit(OpCodes.Xor);
+        _il.Emit(OpCodes.Ldc_I8, JumpEntry.Count - 1L);
+        _il.Emit(OpCodes.And);
+        _il.Emit(OpCodes.Ldc_I4, 5);
+        _il.Emit(OpCodes.Shl);
+        _il.Emit(OpCodes.Conv_I);
+    }
+
+    private void LoadFrom(LocalBuilder pointer, int offset)
+    {
+        _il.Emit(OpCodes.Ldloc, pointer);
+        _il.Emit(OpCodes.Ldc_I4, offset);
+        _il.Emit(OpCodes.Add);
+    }
+
+    /// <summary>Pushes the pending word, which other threads set.</summary>
+    private void LoadPending()
+    {
+        LoadField(PendingOffset);
+        _il.Emit(OpCodes.Volatile);
+        _il.Emit(OpCodes.Ldind_I4);
+    }
+
+    private void EmitStoreState()
+    {
         _locals.EmitStoreAll();
         LoadField(RemainingOffset);
         EmitRest();
@@ -440,12 +547,11 @@ internal sealed class RegionCompiler
         LoadField(PcOffset);
         _il.Emit(OpCodes.Ldloc, _locals.Pc);
         _il.Emit(OpCodes.Stind_I8);
-        _il.Emit(OpCodes.Ret);
     }
 
     private void LoadField(int offset)
     {
-        _il.Emit(OpCodes.Ldarg_1);
+        _il.Emit(OpCodes.Ldarg_0);
         _il.Emit(OpCodes.Ldc_I4, offset);
         _il.Emit(OpCodes.Add);
     }

@@ -23,6 +23,7 @@ internal sealed unsafe class RegionLibrary : IDisposable
     private readonly ulong _hostDelta;
     private readonly Dictionary<int, List<CompiledRegion>> _recent = [];
     private Thread? _worker;
+    private int _started;
     private int _made;
     private int _instructions;
     private bool _ended;
@@ -72,11 +73,14 @@ internal sealed unsafe class RegionLibrary : IDisposable
             return null;
         }
 
-        RegionDelegate code = RegionCompiler.Compile(region, new CompileChoices(_hostDelta, request.ShareProbes));
+        int number = Interlocked.Increment(ref _started);
+        (RegionDelegate code, nint entry) =
+            RegionCompiler.Compile(region, new CompileChoices(_hostDelta, request.ShareProbes, number));
         lock (_lock)
         {
+            _made = Math.Max(_made, number);
             CompiledRegion made = new(
-                region, CompiledRegion.Used(region, request.Code), code, request.ShareProbes, ++_made);
+                region, CompiledRegion.Used(region, request.Code), code, entry, request.ShareProbes, number);
             Remember(key, made);
             return made;
         }

@@ -32,6 +32,12 @@ public sealed class MixedTierTests
         Assert.Equal(0UL, RunMixed(BareMetal.Build("baremetal", "churn.S", $"-DSEED={seed}"), seed, 60_000, 20_000_000));
 
     [Theory]
+    [InlineData(15)]
+    [InlineData(16)]
+    public void Random_programs_whose_pages_come_and_go_give_the_same_trace_in_every_tier(int seed) =>
+        Assert.Equal(0UL, RunMixed(WanderProgram.Build(seed, 200), seed, 6_000, 20_000_000));
+
+    [Theory]
     [InlineData(CodeTierMode.Compiled, 2000)]
     [InlineData(CodeTierMode.Auto, 3)]
     [InlineData(CodeTierMode.Auto, 200)]
