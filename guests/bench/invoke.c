@@ -3,7 +3,7 @@
 typedef unsigned long u64;
 
 #ifndef ROUNDS
-#define ROUNDS 60000
+#define ROUNDS 300000
 #endif
 
 #define PAGE __attribute__((noinline, aligned(4096)))

@@ -42,6 +42,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     private readonly ConcurrentQueue<(RegionRequest Request, CompiledRegion? Made, bool WasKnown)> _finished = new();
     private nint[] _codes = new nint[64];
     private Slot[] _slots = new Slot[64];
+    private readonly HashSet<(int, int)> _labSeen = [];
     private int _slotCount = 1;
     private int _hand = 1;
     private int _instructions;
@@ -183,8 +184,12 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
 
     private void Wish(int page, int offset, Dictionary<int, int>? warm, bool shareProbes, int replaces)
     {
+        CompiledRegion[] installed = replaces == 0 && _regionsOfPage.TryGetValue(page, out List<int>? regions)
+            ? [.. regions.Select(index => _slots[index].Made!)]
+            : [];
+        byte[] code = _ram.ReadPage(page).ToArray();
         RegionRequest request = new(
-            this, page, offset, _code.Generation(page), _ram.ReadPage(page).ToArray(), warm, shareProbes, replaces, _library.Made);
+            this, page, offset, _code.Generation(page), code, warm, shareProbes, replaces, installed, _library.Made);
         if (!_synchronous)
         {
             _library.Wish(request);
@@ -254,6 +259,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         regions.Add(index);
         Counters.Compiled++;
         Counters.InstructionsCompiled += region.InstructionCount;
+        foreach (RegionBlock b in region.Blocks) foreach (RegionInstruction i in b.Instructions) if (!_labSeen.Add((region.Page, i.Offset))) Counters.Contained++;
         for (int entry = 0; entry < region.Entries.Count; entry++)
         {
             int offset = region.Entries[entry];

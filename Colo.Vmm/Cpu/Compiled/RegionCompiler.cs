@@ -1,8 +1,7 @@
-using System.Reflection;
+using System.Diagnostics;
 using System.Reflection.Emit;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using Colo.Vmm.Cpu.Decode;
 using OpCode = Colo.Vmm.Cpu.Decode.OpCode;
 
 namespace Colo.Vmm.Cpu.Compiled;
@@ -35,25 +34,14 @@ internal sealed class RegionCompiler
     private static readonly int PendingOffset = Offset(nameof(HartContext.Pending));
     private static readonly int RemainingOffset = Offset(nameof(HartContext.Remaining));
     private static readonly int ExitOffset = Offset(nameof(HartContext.RegionExit));
-    private static readonly int StraddleOffset = Offset(nameof(HartContext.StraddleRegion));
-    private static readonly int ModeKeyOffset = Offset(nameof(HartContext.ModeKey));
-    private static readonly int JumpsOffset = Offset(nameof(HartContext.Jumps));
-    private static readonly int ChainedOffset = Offset(nameof(HartContext.Chained));
-    private static readonly int EntryCodeOffset = (int)Marshal.OffsetOf<JumpEntry>(nameof(JumpEntry.Code));
-    private static readonly int EntryNumberOffset = (int)Marshal.OffsetOf<JumpEntry>(nameof(JumpEntry.Entry));
-
-    private static readonly Type[] Parameters = [typeof(HartContext).MakePointerType(), typeof(int)];
 
     private readonly Region _region;
     private readonly ILGenerator _il;
     private readonly RegionLocals _locals;
     private readonly OpCompiler _ops;
     private readonly Dictionary<int, Label> _labels = [];
-    private readonly Dictionary<(int Offset, int NotExecuted, RegionExit Why), Label> _exits = [];
+    private readonly ExitCompiler _exits;
     private readonly Dictionary<int, Label> _renewals = [];
-    private readonly Label _leave;
-    private readonly Label _chain;
-    private readonly int _number;
 
     private RegionCompiler(Region region, ILGenerator il, CompileChoices choices)
     {
@@ -61,9 +49,7 @@ internal sealed class RegionCompiler
         _il = il;
         _locals = new RegionLocals(il, region);
         _ops = new OpCompiler(il, _locals, choices);
-        _leave = il.DefineLabel();
-        _chain = il.DefineLabel();
-        _number = choices.Number;
+        _exits = new ExitCompiler(il, _locals, choices.Number);
         foreach (RegionBlock block in region.Blocks)
         {
             _labels[block.Offset] = il.DefineLabel();
@@ -75,7 +61,7 @@ internal sealed class RegionCompiler
     public static (RegionDelegate Code, nint Entry) Compile(Region region, CompileChoices choices)
     {
         DynamicMethod method = new(
-            "Region", typeof(void), Parameters, typeof(RegionCompiler).Module, true)
+            "Region", typeof(void), ExitCompiler.Parameters, typeof(RegionCompiler).Module, true)
         {
             InitLocals = false,
         };
@@ -109,33 +95,7 @@ internal sealed class RegionCompiler
             EmitRenewal(target);
         }
 
-        foreach (((int offset, int notExecuted, RegionExit why), Label label) in _exits)
-        {
-            _il.MarkLabel(label);
-            if (why == RegionExit.Straddle)
-            {
-                EmitStraddleTest();
-            }
-            else
-            {
-                EmitReason(why);
-            }
-
-            if (notExecuted != 0)
-            {
-                _il.Emit(OpCodes.Ldloc, _locals.Remaining);
-                _il.Emit(OpCodes.Ldc_I8, (long)notExecuted);
-                _il.Emit(OpCodes.Add);
-                _il.Emit(OpCodes.Stloc, _locals.Remaining);
-            }
-
-            _ops.LoadAddress(offset);
-            _il.Emit(OpCodes.Stloc, _locals.Pc);
-            _il.Emit(OpCodes.Br, Chains(why) ? _chain : _leave);
-        }
-
-        EmitLeave();
-        EmitChain();
+        _exits.Emit(EmitRest);
     }
 
     private void EmitEntry()
@@ -207,11 +167,11 @@ internal sealed class RegionCompiler
     private void EmitRenewal(int target)
     {
         LoadPending();
-        _il.Emit(OpCodes.Brtrue, Exit(target, 0, RegionExit.Attention));
+        _il.Emit(OpCodes.Brtrue, _exits.At(target, 0, RegionExit.Attention));
         // The rest of the old share is either given back or less than the region needs, and stays where it is.
         _il.Emit(OpCodes.Ldloc, _locals.Outer);
         _il.Emit(OpCodes.Ldc_I8, (long)_region.InstructionCount);
-        _il.Emit(OpCodes.Blt, Exit(target, 0, RegionExit.Attention));
+        _il.Emit(OpCodes.Blt, _exits.At(target, 0, RegionExit.Attention));
         EmitRest();
         _il.Emit(OpCodes.Stloc, _locals.Outer);
         EmitShare();
@@ -246,7 +206,7 @@ internal sealed class RegionCompiler
             }
 
             int notExecuted = block.Instructions.Length - i;
-            _ops.Emit(i, instruction, why => Exit(instruction.Offset, notExecuted, why));
+            _ops.Emit(i, instruction, why => _exits.At(instruction.Offset, notExecuted, why));
         }
 
         Continue(block.Offset, block.End, following);
@@ -289,7 +249,7 @@ internal sealed class RegionCompiler
         }
         else if (!inside)
         {
-            _ops.EmitCondition(branch.Op, negate: false, Exit(branch.Target, 0, WhyOutside(branch.Target)));
+            _ops.EmitCondition(branch.Op, negate: false, _exits.At(branch.Target, 0, WhyOutside(branch.Target)));
         }
         else
         {
@@ -307,7 +267,7 @@ internal sealed class RegionCompiler
     {
         if (!_labels.TryGetValue(to, out Label label))
         {
-            _il.Emit(OpCodes.Br, Exit(to, 0, WhyOutside(to)));
+            _il.Emit(OpCodes.Br, _exits.At(to, 0, WhyOutside(to)));
         }
         else if (to <= from)
         {
@@ -344,7 +304,7 @@ internal sealed class RegionCompiler
         _locals.BeginOverlay();
         for (int i = 0; i < skipped.Instructions.Length; i++)
         {
-            _ops.Emit(i, skipped.Instructions[i], _ => _leave);
+            _ops.Emit(i, skipped.Instructions[i], _ => throw new UnreachableException());
         }
 
         _locals.EndOverlay(mask);
@@ -404,7 +364,7 @@ internal sealed class RegionCompiler
         }
 
         EmitReason(RegionExit.Indirect);
-        _il.Emit(OpCodes.Br, _chain);
+        _il.Emit(OpCodes.Br, _exits.Onward);
     }
 
     private static RegionExit WhyOutside(int target) =>
@@ -417,118 +377,10 @@ internal sealed class RegionCompiler
         _il.Emit(OpCodes.Stind_I4);
     }
 
-    /// <summary>A shared probe has failed: because its accesses lie in two pages, or because the page is not
-    /// there.</summary>
-    private void EmitStraddleTest()
-    {
-        LoadField(ExitOffset);
-        _il.Emit(OpCodes.Ldloc, _locals.Straddle);
-        _il.Emit(OpCodes.Ldc_I4, 12);
-        _il.Emit(OpCodes.Shr_Un);
-        _il.Emit(OpCodes.Ldc_I4_0);
-        _il.Emit(OpCodes.Conv_U8);
-        _il.Emit(OpCodes.Cgt_Un);
-        _il.Emit(OpCodes.Ldc_I4, (int)RegionExit.Memory);
-        _il.Emit(OpCodes.Add);
-        _il.Emit(OpCodes.Stind_I4);
-        LoadField(StraddleOffset);
-        _il.Emit(OpCodes.Ldc_I4, _number);
-        _il.Emit(OpCodes.Stind_I4);
-    }
-
     private IEnumerable<int> ReturnSites() => _region.Blocks
         .Select(b => b.Instructions[^1])
         .Where(i => i.Op.Code == OpCode.Jal && _labels.ContainsKey(i.Target) && _labels.ContainsKey(i.Next))
         .Select(i => i.Next);
-
-    private Label Exit(int offset, int notExecuted, RegionExit why)
-    {
-        if (!_exits.TryGetValue((offset, notExecuted, why), out Label label))
-        {
-            label = _il.DefineLabel();
-            _exits.Add((offset, notExecuted, why), label);
-        }
-
-        return label;
-    }
-
-    private static bool Chains(RegionExit why) => why is RegionExit.Jump or RegionExit.Indirect or RegionExit.Uncompiled;
-
-    private void EmitLeave()
-    {
-        _il.MarkLabel(_leave);
-        EmitStoreState();
-        _il.Emit(OpCodes.Ret);
-    }
-
-    /// <summary>
-    /// Leaves for another place in guest code: if the jump cache knows it, its code is jumped to, with all state in the
-    /// context as for any exit. What the cache forgets can thus not be reached any more; a region that is entered looks
-    /// at the budget and at what is pending before anything else.
-    /// </summary>
-    private void EmitChain()
-    {
-        LocalBuilder key = _locals.Scratch();
-        LocalBuilder entry = _locals.ScratchPointer();
-        Label miss = _il.DefineLabel();
-        _il.MarkLabel(_chain);
-        EmitStoreState();
-        _il.Emit(OpCodes.Ldloc, _locals.Pc);
-        LoadField(ModeKeyOffset);
-        _il.Emit(OpCodes.Ldind_I8);
-        _il.Emit(OpCodes.Xor);
-        _il.Emit(OpCodes.Stloc, key);
-        LoadField(JumpsOffset);
-        _il.Emit(OpCodes.Ldind_I);
-        EmitJumpIndex(key);
-        _il.Emit(OpCodes.Add);
-        _il.Emit(OpCodes.Stloc, entry);
-        _il.Emit(OpCodes.Ldloc, entry);
-        _il.Emit(OpCodes.Ldind_I8);
-        _il.Emit(OpCodes.Ldloc, key);
-        _il.Emit(OpCodes.Bne_Un, miss);
-        LoadField(ChainedOffset);
-        LoadField(ChainedOffset);
-        _il.Emit(OpCodes.Ldind_I8);
-        _il.Emit(OpCodes.Ldc_I8, 1L);
-        _il.Emit(OpCodes.Add);
-        _il.Emit(OpCodes.Stind_I8);
-        _il.Emit(OpCodes.Ldarg_0);
-        LoadFrom(entry, EntryNumberOffset);
-        _il.Emit(OpCodes.Ldind_I4);
-        LoadFrom(entry, EntryCodeOffset);
-        _il.Emit(OpCodes.Ldind_I);
-        _il.Emit(OpCodes.Tailcall);
-        _il.EmitCalli(OpCodes.Calli, CallingConventions.Standard, typeof(void), Parameters, null);
-        _il.Emit(OpCodes.Ret);
-        _il.MarkLabel(miss);
-        _il.Emit(OpCodes.Ret);
-    }
-
-    /// <summary>Pushes the distance of a key's entry from the start of the jump cache: as
-    /// <see cref="CodeCache"/> computes it.</summary>
-    private void EmitJumpIndex(LocalBuilder key)
-    {
-        _il.Emit(OpCodes.Ldloc, key);
-        _il.Emit(OpCodes.Ldc_I4_1);
-        _il.Emit(OpCodes.Shr_Un);
-        _il.Emit(OpCodes.Ldloc, key);
-        _il.Emit(OpCodes.Ldc_I4, 12);
-        _il.Emit(OpCodes.Shr_Un);
-        _il.Emit(OpCodes.Xor);
-        _il.Emit(OpCodes.Ldc_I8, JumpEntry.Count - 1L);
-        _il.Emit(OpCodes.And);
-        _il.Emit(OpCodes.Ldc_I4, 5);
-        _il.Emit(OpCodes.Shl);
-        _il.Emit(OpCodes.Conv_I);
-    }
-
-    private void LoadFrom(LocalBuilder pointer, int offset)
-    {
-        _il.Emit(OpCodes.Ldloc, pointer);
-        _il.Emit(OpCodes.Ldc_I4, offset);
-        _il.Emit(OpCodes.Add);
-    }
 
     /// <summary>Pushes the pending word, which other threads set.</summary>
     private void LoadPending()
@@ -536,17 +388,6 @@ internal sealed class RegionCompiler
         LoadField(PendingOffset);
         _il.Emit(OpCodes.Volatile);
         _il.Emit(OpCodes.Ldind_I4);
-    }
-
-    private void EmitStoreState()
-    {
-        _locals.EmitStoreAll();
-        LoadField(RemainingOffset);
-        EmitRest();
-        _il.Emit(OpCodes.Stind_I8);
-        LoadField(PcOffset);
-        _il.Emit(OpCodes.Ldloc, _locals.Pc);
-        _il.Emit(OpCodes.Stind_I8);
     }
 
     private void LoadField(int offset)

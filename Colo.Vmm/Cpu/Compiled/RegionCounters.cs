@@ -27,6 +27,8 @@ internal sealed class RegionCounters
     /// <summary>Instructions retired inside regions.</summary>
     public long InstructionsRetired { get; set; }
 
+    public long Contained { get; set; }
+
     /// <summary>Times that a region went on in another one by itself.</summary>
     public long Chained { get; set; }
 

@@ -22,6 +22,7 @@ internal sealed unsafe class RegionLibrary : IDisposable
     private readonly Queue<(int Page, int Offset, bool Shares)> _order = new();
     private readonly ulong _hostDelta;
     private readonly Dictionary<int, List<CompiledRegion>> _recent = [];
+    public static long LabPushed, LabDepth, LabMax;
     private Thread? _worker;
     private int _started;
     private int _made;
@@ -49,6 +50,7 @@ internal sealed unsafe class RegionLibrary : IDisposable
 
             _worker ??= StartWorker();
             _wishes.Push(request);
+            LabPushed++; LabDepth += _wishes.Count; LabMax = Math.Max(LabMax, _wishes.Count);
             Monitor.Pulse(_lock);
         }
     }
@@ -68,7 +70,7 @@ internal sealed unsafe class RegionLibrary : IDisposable
             }
         }
 
-        if (RegionFinder.Find(request.Code, request.Page, request.Offset, request.Warm) is not { } region)
+        if (RegionFinder.Find(request.Code, request.Page, request.Offset, request.Warm, request.Closed()) is not { } region)
         {
             return null;
         }
