@@ -26,6 +26,9 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     /// <summary>One entry in so many is timed.</summary>
     private const int SampleEvery = 256;
 
+    /// <summary>Pages whose dropped regions are remembered.</summary>
+    private const int LostPagesMax = 2048;
+
     private const int EntryBits = 5;
 
     private readonly GuestRam _ram;
@@ -37,12 +40,12 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     private readonly int _instructionsMax;
     private readonly Stack<int> _free = new();
     private readonly Dictionary<int, List<int>> _regionsOfPage = [];
+    private readonly Dictionary<int, List<CompiledRegion>> _lost = [];
     private readonly Dictionary<(int Page, int Offset), int> _entries = [];
     private readonly Dictionary<int, int> _slotOfRegion = [];
     private readonly ConcurrentQueue<(RegionRequest Request, CompiledRegion? Made, bool WasKnown)> _finished = new();
     private nint[] _codes = new nint[64];
     private Slot[] _slots = new Slot[64];
-    private readonly HashSet<(int, int)> _labSeen = [];
     private int _slotCount = 1;
     private int _hand = 1;
     private int _instructions;
@@ -94,7 +97,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
                 && result.Made.Matches(_ram.ReadPage(region.Page)))
             {
                 Counters.Shared += result.WasKnown ? 1 : 0;
-                Install(result.Request, result.Made);
+                Install(result.Made, result.Request.Replaces);
             }
             else
             {
@@ -136,6 +139,11 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     /// <inheritdoc/>
     public void BlockDecoded(CodeBlock* block)
     {
+        if (_lost.Count != 0 && _lost.Remove(block->Page, out List<CompiledRegion>? lost))
+        {
+            Regain(block->Page, lost);
+        }
+
         if (block->Linkable != 0 && _entries.TryGetValue((block->Page, block->Offset), out int region))
         {
             block->Region = region;
@@ -150,23 +158,15 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
             return;
         }
 
-        foreach (int index in regions)
-        {
-            Clear(index);
-            Counters.Dropped++;
-        }
+        Lose(page, regions);
     }
 
     /// <inheritdoc/>
     public void AllDropped()
     {
-        for (int index = 1; index < _slotCount; index++)
+        foreach ((int page, List<int> regions) in _regionsOfPage)
         {
-            if (_codes[index] != 0)
-            {
-                Clear(index);
-                Counters.Dropped++;
-            }
+            Lose(page, regions);
         }
 
         _regionsOfPage.Clear();
@@ -197,7 +197,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         else if (_library.Compile(request, out bool wasKnown, out _) is { } made)
         {
             Counters.Shared += wasKnown ? 1 : 0;
-            Install(request, made);
+            Install(made, replaces);
         }
     }
 
@@ -228,12 +228,12 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         }
     }
 
-    private void Install(RegionRequest request, CompiledRegion made)
+    private void Install(CompiledRegion made, int replaces)
     {
         Region region = made.Region;
-        if (request.Replaces != 0 && _slots[request.Replaces].Made?.Region.Page == region.Page)
+        if (replaces != 0 && _slots[replaces].Made?.Region.Page == region.Page)
         {
-            Evict(request.Replaces);
+            Evict(replaces);
         }
 
         if (_instructions + region.InstructionCount > _instructionsMax)
@@ -259,7 +259,6 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         regions.Add(index);
         Counters.Compiled++;
         Counters.InstructionsCompiled += region.InstructionCount;
-        foreach (RegionBlock b in region.Blocks) foreach (RegionInstruction i in b.Instructions) if (!_labSeen.Add((region.Page, i.Offset))) Counters.Contained++;
         for (int entry = 0; entry < region.Entries.Count; entry++)
         {
             int offset = region.Entries[entry];
@@ -267,6 +266,44 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
             if (entry == 0 || !_entries.ContainsKey((region.Page, offset)))
             {
                 SetEntry(region.Page, offset, index << EntryBits | entry);
+            }
+        }
+    }
+
+    /// <summary>Clears the regions of a page whose code was dropped, and remembers them.</summary>
+    private void Lose(int page, List<int> regions)
+    {
+        if (_lost.Count == LostPagesMax)
+        {
+            _lost.Clear();
+        }
+
+        _lost[page] = [.. regions.Select(index => _slots[index].Made!)];
+        foreach (int index in regions)
+        {
+            Clear(index);
+            Counters.Dropped++;
+        }
+    }
+
+    /// <summary>
+    /// Code of the page is executed again, and stores to it are noticed from now on: regions whose bytes are what they
+    /// were come back at once. A kernel patches some bytes of a page of code and leaves all others.
+    /// </summary>
+    private void Regain(int page, List<CompiledRegion> lost)
+    {
+        if (_code.Drops(page) > DropsMax)
+        {
+            return;
+        }
+
+        ReadOnlySpan<byte> bytes = _ram.ReadPage(page);
+        foreach (CompiledRegion made in lost)
+        {
+            if (made.Matches(bytes))
+            {
+                Install(made, replaces: 0);
+                Counters.Regained++;
             }
         }
     }

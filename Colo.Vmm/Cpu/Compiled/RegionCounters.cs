@@ -27,7 +27,8 @@ internal sealed class RegionCounters
     /// <summary>Instructions retired inside regions.</summary>
     public long InstructionsRetired { get; set; }
 
-    public long Contained { get; set; }
+    /// <summary>Regions that were dropped with their page and came back.</summary>
+    public long Regained { get; set; }
 
     /// <summary>Times that a region went on in another one by itself.</summary>
     public long Chained { get; set; }

@@ -17,7 +17,8 @@ internal sealed unsafe class RegionLibrary : IDisposable
     private const int RecentMax = 8;
 
     private readonly object _lock = new();
-    private readonly Stack<RegionRequest> _wishes = new();
+    private readonly LinkedList<RegionRequest> _wishes = new();
+    private static readonly bool Fifo = Environment.GetEnvironmentVariable("LABFIFO") != null;
     private readonly Dictionary<(int Page, int Offset, bool Shares), CompiledRegion> _known = [];
     private readonly Queue<(int Page, int Offset, bool Shares)> _order = new();
     private readonly ulong _hostDelta;
@@ -49,7 +50,7 @@ internal sealed unsafe class RegionLibrary : IDisposable
             }
 
             _worker ??= StartWorker();
-            _wishes.Push(request);
+            _wishes.AddLast(request);
             LabPushed++; LabDepth += _wishes.Count; LabMax = Math.Max(LabMax, _wishes.Count);
             Monitor.Pulse(_lock);
         }
@@ -60,17 +61,20 @@ internal sealed unsafe class RegionLibrary : IDisposable
     public CompiledRegion? Compile(RegionRequest request, out bool wasKnown, out bool isCovered)
     {
         (int Page, int Offset, bool Shares) key = (request.Page, request.Offset, request.ShareProbes);
+        CompiledRegion[] since;
         lock (_lock)
         {
             wasKnown = _known.TryGetValue(key, out CompiledRegion? known) && known.Matches(request.Code);
-            isCovered = !wasKnown && IsCovered(request);
+            since = MadeSince(request);
+            isCovered = !wasKnown && request.Replaces == 0 && since.Any(made => made.Holds(request.Offset));
             if (wasKnown || isCovered)
             {
                 return known;
             }
         }
 
-        if (RegionFinder.Find(request.Code, request.Page, request.Offset, request.Warm, request.Closed()) is not { } region)
+        HashSet<int> closed = request.Closed(since);
+        if (RegionFinder.Find(request.Code, request.Page, request.Offset, request.Warm, closed) is not { } region)
         {
             return null;
         }
@@ -93,11 +97,11 @@ internal sealed unsafe class RegionLibrary : IDisposable
     {
         lock (_lock)
         {
-            RegionRequest[] others = [.. _wishes.Where(w => w.Tier != tier).Reverse()];
+            RegionRequest[] others = [.. _wishes.Where(w => w.Tier != tier)];
             _wishes.Clear();
             foreach (RegionRequest other in others)
             {
-                _wishes.Push(other);
+                _wishes.AddLast(other);
             }
         }
     }
@@ -116,10 +120,10 @@ internal sealed unsafe class RegionLibrary : IDisposable
 
     /// <summary>While a region is compiled, its blocks go on being interpreted and become hot one after the
     /// other.</summary>
-    private bool IsCovered(RegionRequest request) =>
-        request.Replaces == 0
-        && _recent.TryGetValue(request.Page, out List<CompiledRegion>? made)
-        && made.Exists(r => r.Number > request.MadeBefore && r.Holds(request.Offset) && r.Matches(request.Code));
+    private CompiledRegion[] MadeSince(RegionRequest request) =>
+        _recent.TryGetValue(request.Page, out List<CompiledRegion>? made)
+            ? [.. made.Where(r => r.Number > request.MadeBefore && r.Matches(request.Code))]
+            : [];
 
     private Thread StartWorker()
     {
@@ -149,7 +153,14 @@ internal sealed unsafe class RegionLibrary : IDisposable
                 Monitor.Wait(_lock);
             }
 
-            return _ended ? null : _wishes.Pop();
+            if (_ended)
+            {
+                return null;
+            }
+
+            RegionRequest next = Fifo ? _wishes.First!.Value : _wishes.Last!.Value;
+            _wishes.Remove(next);
+            return next;
         }
     }
 

@@ -33,12 +33,14 @@ internal sealed record RegionRequest(
     /// enough: it goes on in that one. Without this, every path that becomes hot late is compiled with all that it
     /// leads to.
     /// </summary>
-    public HashSet<int> Closed()
+    /// <param name="since">Regions of the page that were made since the wish.</param>
+    public HashSet<int> Closed(IEnumerable<CompiledRegion> since)
     {
         HashSet<int> closed = [];
-        foreach (int entry in Installed.SelectMany(made => made.Region.Entries))
+        CompiledRegion[] all = [.. Installed, .. since];
+        foreach (int entry in all.SelectMany(made => made.Region.Entries))
         {
-            if (entry != Offset && !closed.Contains(entry) && Installed.Count(made => made.Holds(entry)) >= CopiesMax)
+            if (entry != Offset && !closed.Contains(entry) && all.Count(made => made.Holds(entry)) >= CopiesMax)
             {
                 closed.Add(entry);
             }
