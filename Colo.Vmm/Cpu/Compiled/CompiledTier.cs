@@ -26,8 +26,8 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     /// <summary>One entry in so many is timed.</summary>
     private const int SampleEvery = 256;
 
-    /// <summary>Pages whose dropped regions are remembered.</summary>
-    private const int LostPagesMax = 2048;
+    /// <summary>Instructions in dropped regions that are remembered; beyond it all are forgotten.</summary>
+    private const int LostInstructionsMax = 100_000;
 
     private const int EntryBits = 5;
 
@@ -49,6 +49,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     private int _slotCount = 1;
     private int _hand = 1;
     private int _instructions;
+    private int _lostInstructions;
     private int _untilSample = SampleEvery;
 
     public CompiledTier(GuestRam ram, CodeCache code, HartContext* context, HartOptions options, RegionLibrary library)
@@ -139,9 +140,9 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     /// <inheritdoc/>
     public void BlockDecoded(CodeBlock* block)
     {
-        if (_lost.Count != 0 && _lost.Remove(block->Page, out List<CompiledRegion>? lost))
+        if (_lost.ContainsKey(block->Page))
         {
-            Regain(block->Page, lost);
+            Regain(block->Page, Recall(block->Page));
         }
 
         if (block->Linkable != 0 && _entries.TryGetValue((block->Page, block->Offset), out int region))
@@ -273,17 +274,36 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     /// <summary>Clears the regions of a page whose code was dropped, and remembers them.</summary>
     private void Lose(int page, List<int> regions)
     {
-        if (_lost.Count == LostPagesMax)
-        {
-            _lost.Clear();
-        }
-
-        _lost[page] = [.. regions.Select(index => _slots[index].Made!)];
+        List<CompiledRegion> lost = [.. regions.Select(index => _slots[index].Made!)];
         foreach (int index in regions)
         {
             Clear(index);
             Counters.Dropped++;
         }
+
+        Recall(page);
+        _lostInstructions += lost.Sum(made => made.Region.InstructionCount);
+        if (_lostInstructions > LostInstructionsMax)
+        {
+            _lost.Clear();
+            _lostInstructions = 0;
+        }
+        else
+        {
+            _lost[page] = lost;
+        }
+    }
+
+    /// <summary>Takes out what is remembered of a page.</summary>
+    private List<CompiledRegion> Recall(int page)
+    {
+        if (!_lost.Remove(page, out List<CompiledRegion>? lost))
+        {
+            return [];
+        }
+
+        _lostInstructions -= lost.Sum(made => made.Region.InstructionCount);
+        return lost;
     }
 
     /// <summary>

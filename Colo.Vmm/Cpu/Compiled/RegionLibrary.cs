@@ -3,9 +3,10 @@ using Colo.Vmm.Memory;
 namespace Colo.Vmm.Cpu.Compiled;
 
 /// <summary>
-/// Compiles regions for all harts of a machine on one background thread, newest wish first, and remembers what it made:
-/// code that another hart, or an earlier owner of the page, has wished for before is given out again as long as the
-/// bytes are the same. Nothing is compiled twice at the same time.
+/// Compiles regions for all harts of a machine on one background thread, oldest wish first: what is executed most becomes
+/// hot first, and waited longest when the newest came first. Remembers what it made: code that another hart, or an
+/// earlier owner of the page, has wished for before is given out again as long as the bytes are the same. Nothing is
+/// compiled twice at the same time.
 /// </summary>
 internal sealed unsafe class RegionLibrary : IDisposable
 {
@@ -17,13 +18,11 @@ internal sealed unsafe class RegionLibrary : IDisposable
     private const int RecentMax = 8;
 
     private readonly object _lock = new();
-    private readonly LinkedList<RegionRequest> _wishes = new();
-    private static readonly bool Fifo = Environment.GetEnvironmentVariable("LABFIFO") != null;
+    private readonly Queue<RegionRequest> _wishes = new();
     private readonly Dictionary<(int Page, int Offset, bool Shares), CompiledRegion> _known = [];
     private readonly Queue<(int Page, int Offset, bool Shares)> _order = new();
     private readonly ulong _hostDelta;
     private readonly Dictionary<int, List<CompiledRegion>> _recent = [];
-    public static long LabPushed, LabDepth, LabMax;
     private Thread? _worker;
     private int _started;
     private int _made;
@@ -50,8 +49,7 @@ internal sealed unsafe class RegionLibrary : IDisposable
             }
 
             _worker ??= StartWorker();
-            _wishes.AddLast(request);
-            LabPushed++; LabDepth += _wishes.Count; LabMax = Math.Max(LabMax, _wishes.Count);
+            _wishes.Enqueue(request);
             Monitor.Pulse(_lock);
         }
     }
@@ -101,7 +99,7 @@ internal sealed unsafe class RegionLibrary : IDisposable
             _wishes.Clear();
             foreach (RegionRequest other in others)
             {
-                _wishes.AddLast(other);
+                _wishes.Enqueue(other);
             }
         }
     }
@@ -153,14 +151,7 @@ internal sealed unsafe class RegionLibrary : IDisposable
                 Monitor.Wait(_lock);
             }
 
-            if (_ended)
-            {
-                return null;
-            }
-
-            RegionRequest next = Fifo ? _wishes.First!.Value : _wishes.Last!.Value;
-            _wishes.Remove(next);
-            return next;
+            return _ended ? null : _wishes.Dequeue();
         }
     }
 

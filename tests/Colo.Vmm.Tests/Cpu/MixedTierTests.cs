@@ -49,6 +49,26 @@ public sealed class MixedTierTests
         Assert.Equal((expected, retired), Run(elf, HartOptions.Default with { Tier = tier, CompileThreshold = threshold }));
     }
 
+    [Theory]
+    [InlineData(17)]
+    public void Calls_from_page_to_page_give_the_same_trace_in_every_tier(int seed) =>
+        Assert.Equal(0UL, RunMixed(BareMetal.Build("bench", "start.S invoke.c", "-DROUNDS=1500"), seed, 60_000, 20_000_000));
+
+    [Fact]
+    public void Calls_from_page_to_page_do_not_leave_compiled_code()
+    {
+        HartOptions options = HartOptions.Default with { Tier = CodeTierMode.Compiled, CompileThresholdAtOnce = 5 };
+        (GuestRam ram, Hart hart, ulong toHost) = BareMetal.Load(BareMetal.Build("bench", "start.S invoke.c", "-DROUNDS=1500"), options);
+        using (ram)
+        using (hart)
+        {
+            Assert.Equal(0UL, BareMetal.Run(ram, hart, toHost));
+            RegionCounters counters = hart.TierCounters!;
+            long exits = counters.Exits.Sum();
+            Assert.True(counters.Chained > 20 * exits, $"{counters.Chained} jumps from region to region, {exits} exits");
+        }
+    }
+
     [Fact]
     public void Compiled_code_stays_within_its_bound()
     {
