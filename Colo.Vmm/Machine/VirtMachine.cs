@@ -203,8 +203,8 @@ public sealed class VirtMachine : IDisposable
 
     /// <summary>
     /// Takes what <see cref="SaveDevices"/> of an equally built machine wrote. Only while paused. Everything is checked
-    /// before anything changes; then every device is reset and takes its state. Frames that waited in the cards are
-    /// dropped.
+    /// before anything changes; then every device is reset and takes its state. The frames that waited in the cards
+    /// are those of the state.
     /// </summary>
     public RestoreResult RestoreDevices(ReadOnlySpan<byte> state)
     {

@@ -112,7 +112,21 @@ public sealed class SequenceRewriter
         {
             return RewriteResult.Unchanged;
         }
+        if (entry.GuestSyn is null && (flags & (TcpFlags.Syn | TcpFlags.Rst | TcpFlags.Ack)) == TcpFlags.Ack)
+        {
+            // The guest has this connection from its image: the client's SYN came late or twice and is not answered.
+            entry.PendingClientSyn = null;
+        }
         var result = RewriteResult.Unchanged;
+        if (!entry.IsOffsetKnown && entry.HasGuestAnswered && (flags & (TcpFlags.Syn | TcpFlags.Rst)) == 0
+            && (view.PayloadLength > 0 || (flags & TcpFlags.Fin) != 0))
+        {
+            // The guest is past its handshake though nothing was translated for it: its numbers are the primary's. It
+            // repeated the image's answer after an acknowledgement had passed here, and the next one would teach too much.
+            entry.IsOffsetKnown = true;
+            entry.ForgetAt = null;
+            table.Place(entry);
+        }
         if (!entry.IsOffsetKnown)
         {
             NoteGuestTimestamp(entry, view);
@@ -225,9 +239,7 @@ public sealed class SequenceRewriter
         var answered = view.Acknowledgement + -1;
         if (entry is null)
         {
-            // An answer to a SYN that never passed here comes from a loaded image; a SYN may, and then learning
-            // gives the offset 0.
-            if (isPromoted || isAnswer)
+            if (isPromoted)
             {
                 return null;
             }
@@ -243,8 +255,13 @@ public sealed class SequenceRewriter
             entry.HasGuestAnswered |= isAnswer;
             return entry;
         }
-        var isNew = !isAnswer || (entry.PendingClientSyn == answered && entry.ClientSyn != answered);
-        if (isNew)
+        // A SYN may have passed here before the load of the image that has received it and not answered it yet: both
+        // guests answer it after the capture, each with a number of its own. An answer that the image had given before
+        // is repeated with the primary's number, and learning gives the offset 0. Only an offset that came with the
+        // image is known without learning.
+        var cameWithImage = isAnswer && entry.GuestSyn is null && entry.Offset != 0
+            && entry.PendingClientSyn != answered;
+        if (!cameWithImage)
         {
             entry.BeginHandshake(view.Sequence);
             entry.ForgetAt = now + options.TimeWait;
@@ -261,9 +278,10 @@ public sealed class SequenceRewriter
     {
         if (entry.IsOffsetKnown)
         {
-            // The client acknowledges the primary's answer to a SYN that this guest has not answered yet.
-            var isEarly = entry.PendingClientSyn is { } pending && entry.Offset == 0 && entry.GuestSyn is null
-                && (view.TcpFlags & TcpFlags.Syn) == 0 && (view.Sequence - pending) is >= 1 and <= HandshakeBytesMax;
+            // The client acknowledges the primary's answer to a SYN that this guest has not answered yet. Once the guest
+            // is the only one, there is no other answer: then the SYN was a late one of a live connection.
+            var isEarly = !isPromoted && entry.PendingClientSyn is { } pending && entry.Offset == 0
+                && entry.GuestSyn is null && (view.TcpFlags & TcpFlags.Syn) == 0 && (view.Sequence - pending) is >= 1 and <= HandshakeBytesMax;
             return !isEarly;
         }
         var isSyn = (view.TcpFlags & TcpFlags.Syn) != 0;

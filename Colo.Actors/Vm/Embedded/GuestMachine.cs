@@ -10,13 +10,25 @@ namespace Colo.Actors.Vm.Embedded;
 /// The embedded machine as checkpoints see it. Whether the guest may run is the protocol's decision, not the
 /// mechanism's: a checkpoint pauses it and lets it go on only if <see cref="MayRun"/> says so.
 /// </summary>
-internal sealed class GuestMachine(VirtMachine machine, GuestNetwork network) : ICheckpointMachine, IDisposable
+internal sealed class GuestMachine : ICheckpointMachine, IDisposable
 {
     private const string TooShort = "the device state is too short";
 
+    private readonly VirtMachine machine;
+    private readonly GuestNetwork network;
     private readonly Lock gate = new();
     private readonly ArrayBufferWriter<byte> machineState = new(256 << 10);
+    private readonly Action<IBufferWriter<byte>> saveMachine;
+    private readonly MachineLoad loadMachine;
     private bool mayRun;
+
+    public GuestMachine(VirtMachine machine, GuestNetwork network)
+    {
+        this.machine = machine;
+        this.network = network;
+        saveMachine = SaveMachine;
+        loadMachine = state => machine.RestoreDevices(state).Error;
+    }
 
     public VirtMachine Machine => machine;
 
@@ -81,15 +93,7 @@ internal sealed class GuestMachine(VirtMachine machine, GuestNetwork network) : 
     }
 
     /// <summary>u32 big-endian length of the machine's part, that part, then the network's.</summary>
-    public void SaveDevices(IBufferWriter<byte> destination)
-    {
-        machineState.ResetWrittenCount();
-        machine.SaveDevices(machineState);
-        BinaryPrimitives.WriteInt32BigEndian(destination.GetSpan(4), machineState.WrittenCount);
-        destination.Advance(4);
-        destination.Write(machineState.WrittenSpan);
-        network.SaveState(destination);
-    }
+    public void SaveDevices(IBufferWriter<byte> destination) => network.Capture(destination, saveMachine);
 
     public string? CheckDevices(ReadOnlySpan<byte> state) =>
         TrySplit(state, out ReadOnlySpan<byte> own, out _) ? machine.CheckDevices(own) : TooShort;
@@ -101,8 +105,7 @@ internal sealed class GuestMachine(VirtMachine machine, GuestNetwork network) : 
             return TooShort;
         }
 
-        RestoreResult result = machine.RestoreDevices(own);
-        return result.IsOk ? network.LoadState(cards) : result.Error;
+        return network.Load(own, cards, loadMachine);
     }
 
     public void AdvanceClock(TimeSpan elapsed) => machine.AdvanceClock(elapsed);
@@ -141,6 +144,15 @@ internal sealed class GuestMachine(VirtMachine machine, GuestNetwork network) : 
         own = fits ? state.Slice(4, length) : default;
         cards = fits ? state[(4 + length)..] : default;
         return fits;
+    }
+
+    private void SaveMachine(IBufferWriter<byte> destination)
+    {
+        machineState.ResetWrittenCount();
+        machine.SaveDevices(machineState);
+        BinaryPrimitives.WriteInt32BigEndian(destination.GetSpan(4), machineState.WrittenCount);
+        destination.Advance(4);
+        destination.Write(machineState.WrittenSpan);
     }
 
     private void Run()

@@ -30,11 +30,12 @@ internal sealed class GuestNetwork : IDisposable
     private readonly Action<Message> report;
     private readonly TimeProvider time;
     private readonly Timer ticker;
-    private TaggedFrameWriter? mirror;
-    private TaggedFrameWriter? compare;
+    private volatile TaggedFrameWriter? mirror;
+    private volatile TaggedFrameWriter? compare;
     private object? primaryOwner;
     private object? secondaryOwner;
     private long epoch;
+    private long? expected;
     private bool joining;
     private bool comparing = true;
     private Term term = Term.Zero;
@@ -121,12 +122,59 @@ internal sealed class GuestNetwork : IDisposable
         }
     }
 
+    /// <summary>
+    /// The number of the image that is about to be taken or loaded, or null when it was given up. With it,
+    /// <see cref="Capture"/> and <see cref="Load"/> begin the epoch in the same moment in which the cards' waiting
+    /// frames become a part of the image or are replaced by those of it: a frame between the two would be given to the
+    /// secondary's guest twice or not at all (S12).
+    /// </summary>
+    public void Expect(long? image)
+    {
+        lock (gate)
+        {
+            expected = image;
+        }
+    }
+
+    /// <summary>Takes the state of a machine that stands with <paramref name="save"/>, and what belongs to it
+    /// here.</summary>
+    public void Capture(IBufferWriter<byte> target, Action<IBufferWriter<byte>> save)
+    {
+        lock (gate)
+        {
+            save(target);
+            SaveState(target);
+            BeginExpected();
+        }
+    }
+
+    /// <summary>Brings an image into force; <paramref name="load"/> does the machine's part of it.</summary>
+    /// <returns>Null, or what is wrong with the bytes.</returns>
+    public string? Load(ReadOnlySpan<byte> own, ReadOnlySpan<byte> cards, MachineLoad load)
+    {
+        lock (gate)
+        {
+            string? error = load(own) ?? LoadState(cards);
+            if (error is null)
+            {
+                BeginExpected();
+            }
+
+            return error;
+        }
+    }
+
     /// <summary>Everything from now on carries <paramref name="next"/>: a capture on the primary, a load on the
     /// secondary.</summary>
     public void Tag(long next)
     {
         lock (gate)
         {
+            if (epoch == next && !joining)
+            {
+                return;
+            }
+
             epoch = next;
             foreach (NicPort port in ports)
             {
@@ -203,7 +251,10 @@ internal sealed class GuestNetwork : IDisposable
             port.Attach();
             if (announce)
             {
-                port.Announce();
+                lock (gate)
+                {
+                    port.Announce();
+                }
             }
         }
     }
@@ -218,15 +269,17 @@ internal sealed class GuestNetwork : IDisposable
             output.Close("no guest");
             Array.ForEach(ports, port => port.Forget());
             epoch = 0;
+            expected = null;
         }
     }
 
-    public void StartPrimary(object owner, Stream mirrorLink, Stream compareLink, Action lost)
+    /// <param name="hasRoom"><see cref="DataLink.HasRoom"/> of the mirror's link; null: never.</param>
+    public void StartPrimary(object owner, Stream mirrorLink, Stream compareLink, Action lost, Func<bool>? hasRoom = null)
     {
         lock (gate)
         {
             primaryOwner = owner;
-            mirror = new TaggedFrameWriter(mirrorLink, MirrorBacklogMax, _ => lost());
+            mirror = new TaggedFrameWriter(mirrorLink, MirrorBacklogMax, _ => lost(), hasRoom);
         }
 
         _ = new TaggedFrameReader(compareLink, FromReplica, _ => lost());
@@ -249,12 +302,13 @@ internal sealed class GuestNetwork : IDisposable
         }
     }
 
-    public void StartSecondary(object owner, Stream mirrorLink, Stream compareLink, Action lost)
+    /// <param name="hasRoom"><see cref="DataLink.HasRoom"/> of the compare link; null: never.</param>
+    public void StartSecondary(object owner, Stream mirrorLink, Stream compareLink, Action lost, Func<bool>? hasRoom = null)
     {
         lock (gate)
         {
             secondaryOwner = owner;
-            compare = new TaggedFrameWriter(compareLink, MirrorBacklogMax, _ => lost());
+            compare = new TaggedFrameWriter(compareLink, MirrorBacklogMax, _ => lost(), hasRoom);
         }
 
         _ = new TaggedFrameReader(mirrorLink, FromMirror, _ => lost());
@@ -287,9 +341,23 @@ internal sealed class GuestNetwork : IDisposable
         Array.ForEach(ports, port => port.Dispose());
     }
 
+    private void BeginExpected()
+    {
+        if (expected is { } image)
+        {
+            expected = null;
+            Tag(image);
+        }
+    }
+
     internal void Mirror(int nic, ReadOnlySpan<byte> frame) => mirror?.TryWrite(nic, (ulong)epoch, frame);
 
     internal void ShowToPrimary(int nic, ReadOnlySpan<byte> frame) => compare?.TryWrite(nic, (ulong)epoch, frame);
+
+    // Neither is called under the lock: a frame that is being written must not hold up the guest.
+    internal void FlushMirror() => mirror?.Flush();
+
+    internal void FlushCompare() => compare?.Flush();
 
     internal void RequestCheckpoint(Colo.Vmm.Net.CheckpointReason reason) => report(new CheckpointTrigger(reason switch
     {

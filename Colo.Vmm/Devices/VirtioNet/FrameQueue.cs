@@ -70,6 +70,47 @@ internal sealed class FrameQueue(int capacityBytes)
         }
     }
 
+    /// <summary>All frames, oldest first, each behind its length (u32, little-endian).</summary>
+    public byte[] Save()
+    {
+        lock (_lock)
+        {
+            var bytes = new byte[_used];
+            Copy(_start, bytes);
+            return bytes;
+        }
+    }
+
+    /// <summary>Takes the place of what waits; <paramref name="saved"/> has passed
+    /// <see cref="IsWellFormed"/>.</summary>
+    public void Restore(ReadOnlySpan<byte> saved)
+    {
+        lock (_lock)
+        {
+            _start = 0;
+            _used = 0;
+            Append(saved);
+        }
+    }
+
+    /// <summary>Whether the bytes are frames with lengths from 1 to <paramref name="frameSizeMax"/>, and nothing
+    /// else.</summary>
+    public static bool IsWellFormed(ReadOnlySpan<byte> saved, int frameSizeMax)
+    {
+        while (saved.Length > 4)
+        {
+            uint length = BinaryPrimitives.ReadUInt32LittleEndian(saved);
+            if (length == 0 || length > (uint)frameSizeMax || length > (uint)saved.Length - 4)
+            {
+                return false;
+            }
+
+            saved = saved[(4 + (int)length)..];
+        }
+
+        return saved.IsEmpty;
+    }
+
     private int FirstLength()
     {
         Span<byte> length = stackalloc byte[4];

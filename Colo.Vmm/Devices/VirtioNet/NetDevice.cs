@@ -60,7 +60,7 @@ internal sealed class NetDevice : IVirtioFunction
 
     public int RequestsInFlight => 0;
 
-    public ushort StateVersion => 1;
+    public ushort StateVersion => 2;
 
     public void Attach(IVirtioTransport transport)
     {
@@ -115,13 +115,20 @@ internal sealed class NetDevice : IVirtioFunction
     {
         writer.Raw(_config.AsSpan(0, 6));
         writer.UInt16(BinaryPrimitives.ReadUInt16LittleEndian(_config.AsSpan(6)));
+        writer.Bytes(_arrived.Save());
     }
 
     public DeviceState? Decode(ref StateReader reader, ushort version)
     {
         byte[] mac = reader.Raw(6, "net.mac").ToArray();
         ushort status = reader.UInt16("net.status");
-        return reader.Failed ? null : new NetState(mac, status);
+        byte[] waiting = version < 2 ? [] : reader.Bytes("net.waiting", QueueBytes).ToArray();
+        if (!FrameQueue.IsWellFormed(waiting, FrameSizeMax))
+        {
+            reader.Fail($"net.waiting is no sequence of frames of 1 to {FrameSizeMax} bytes");
+        }
+
+        return reader.Failed ? null : new NetState(mac, status, waiting);
     }
 
     public void Restore(DeviceState state)
@@ -129,6 +136,8 @@ internal sealed class NetDevice : IVirtioFunction
         var saved = (NetState)state;
         saved.MacAddress.CopyTo(_config, 0);
         BinaryPrimitives.WriteUInt16LittleEndian(_config.AsSpan(6), saved.LinkStatus);
+        _arrived.Restore(saved.Waiting);
+        _transport.Waker.Wake();
     }
 
     /// <summary>A frame from the world. Called on the back end's thread.</summary>
@@ -217,6 +226,7 @@ internal sealed class NetDevice : IVirtioFunction
             queue.Push(_chain.Head, 0);
         }
 
+        _backend.Flush();
         if (result == PopResult.Broken)
         {
             _transport.Break(queue.Fault);

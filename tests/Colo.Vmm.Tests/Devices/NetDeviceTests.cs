@@ -1,3 +1,5 @@
+using System.Buffers;
+using Colo.Vmm.Devices;
 using Colo.Vmm.Devices.VirtioNet;
 using static Colo.Vmm.Tests.Devices.RingSegment;
 
@@ -129,5 +131,67 @@ public class NetDeviceTests
         }
 
         Assert.True(device.Metrics.FramesDropped > 0);
+    }
+
+    [Fact]
+    public void Frames_that_wait_for_the_guest_are_a_part_of_its_state()
+    {
+        using var backend = new RecordingBackend();
+        var device = new NetDevice(backend, Mac, 1500, offerChecksum: false);
+        using var driver = new MockDriver(device).Start();
+        backend.Deliver([1, 2, 3]);
+        backend.Deliver([4, 5, 6, 7]);
+        byte[] state = Save(device);
+        using var otherBackend = new RecordingBackend();
+        var other = new NetDevice(otherBackend, Mac, 1500, offerChecksum: false);
+        using var otherDriver = new MockDriver(other).Start();
+        otherBackend.Deliver([9, 9]);
+        Restore(other, state, 2);
+        ulong first = otherDriver.Allocate(64);
+        ulong second = otherDriver.Allocate(64);
+        otherDriver.Add(0, In(first, 64));
+        otherDriver.Add(0, In(second, 64));
+        otherDriver.Device.Service();
+        Assert.Equal(HeaderSize + 3u, otherDriver.TakeUsed(0)!.Value.Written);
+        Assert.Equal(HeaderSize + 4u, otherDriver.TakeUsed(0)!.Value.Written);
+        Assert.Equal([1, 2, 3], otherDriver.Fetch(first + HeaderSize, 3));
+        Assert.Equal([4, 5, 6, 7], otherDriver.Fetch(second + HeaderSize, 4));
+    }
+
+    [Fact]
+    public void A_state_without_waiting_frames_is_taken_and_one_with_wrong_lengths_is_not()
+    {
+        using var backend = new RecordingBackend();
+        var device = new NetDevice(backend, Mac, 1500, offerChecksum: false);
+        using var driver = new MockDriver(device).Start();
+        byte[] old = [.. Mac, 1, 0];
+        Assert.Null(Restore(device, old, 1));
+        Assert.Null(Restore(device, [.. old, 5, 0, 0, 0, 1, 0, 0, 0, 7], 2));
+        foreach (byte[] bad in (byte[][])[[4, 0, 0, 0, 0, 0, 0, 0], [5, 0, 0, 0, 2, 0, 0, 0, 7], [1, 0, 0, 0, 7],
+            [6, 0, 0, 0, 1, 0, 0, 0, 7, 7], [5, 0, 0, 0, 255, 255, 255, 255, 7], [0, 0, 16, 1]])
+        {
+            Assert.NotNull(Restore(device, [.. old, .. bad], 2));
+        }
+    }
+
+    private static byte[] Save(NetDevice device)
+    {
+        var bytes = new ArrayBufferWriter<byte>();
+        device.Save(new StateWriter(bytes));
+        return bytes.WrittenSpan.ToArray();
+    }
+
+    /// <summary>Null, or why the state was not taken.</summary>
+    private static string? Restore(NetDevice device, byte[] state, ushort version)
+    {
+        var reader = new StateReader(state);
+        if (device.Decode(ref reader, version) is not { } decoded)
+        {
+            return reader.Error;
+        }
+
+        device.Reset();
+        device.Restore(decoded);
+        return null;
     }
 }

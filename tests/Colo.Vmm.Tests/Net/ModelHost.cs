@@ -11,6 +11,9 @@ internal sealed class ModelHost(bool isGuest, int seed, bool hasFreeBytes, bool 
 {
     private Dictionary<(int Local, int Remote), ModelConnection> connections = [];
 
+    // What the card has put into the guest's memory and its stack has not looked at yet: a part of every image.
+    private Queue<byte[]> ring = [];
+
     public Random Random { get; } = new(seed);
 
     public IEnumerable<ModelConnection> Connections => connections.Values;
@@ -25,7 +28,11 @@ internal sealed class ModelHost(bool isGuest, int seed, bool hasFreeBytes, bool 
     public void Load(ModelHost image)
     {
         connections = image.connections.ToDictionary(p => p.Key, p => p.Value.Clone());
+        ring = new Queue<byte[]>(image.ring.Select(frame => (byte[])[.. frame]));
     }
+
+    /// <summary>A frame reaches the guest's memory; its stack takes it up some time later.</summary>
+    public void Arrive(byte[] frame) => ring.Enqueue([.. frame]);
 
     public ModelConnection Open(int localPort, int remotePort)
     {
@@ -59,6 +66,10 @@ internal sealed class ModelHost(bool isGuest, int seed, bool hasFreeBytes, bool 
 
     public void Run(int now, Action<byte[]> send)
     {
+        while (ring.Count > 0 && Random.Next(3) != 0)
+        {
+            Receive(ring.Dequeue(), now);
+        }
         foreach (var connection in connections.Values.ToArray())
         {
             RunApplication(connection);

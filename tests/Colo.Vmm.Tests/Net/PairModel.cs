@@ -155,7 +155,7 @@ internal sealed class PairModel : IReleaseSink
     {
         if (!isTakenOver && random.NextDouble() >= options.GuestLoss)
         {
-            primary.Receive(frame, now);
+            primary.Arrive(frame);
         }
         toSecondary.Enqueue((now + random.Next(4), [.. frame], primaryEpoch));
     }
@@ -165,7 +165,7 @@ internal sealed class PairModel : IReleaseSink
         var result = rewriter.ToGuest(frame, Time);
         if (result != RewriteResult.Withhold && random.NextDouble() >= options.GuestLoss)
         {
-            secondary.Receive(frame, now);
+            secondary.Arrive(frame);
         }
     }
 

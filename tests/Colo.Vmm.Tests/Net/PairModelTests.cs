@@ -36,10 +36,27 @@ public sealed class PairModelTests(ITestOutputHelper output)
         random.Next(1, 12000), null, 0));
 
     [Fact]
-    public void Streams_survive_a_takeover_at_any_moment() => RunMany(3000, (seed, random) => new PairOptions(
+    public void Streams_survive_a_takeover_at_any_moment() => RunMany(3000, DrawTakeover);
+
+    /// <summary>Seeds that once failed.</summary>
+    [Theory]
+    [InlineData(3131)] // A SYN that the image had received and not answered: its offset was not learnt.
+    public void Streams_survive_the_takeovers_that_once_broke_one(int seed) => RunSeed(seed, DrawTakeover, out _, out _);
+
+    private static PairOptions DrawTakeover(int seed, Random random) => new(
         seed, random.NextDouble() * 0.03, random.Next(2) * random.NextDouble() * 0.01, random.Next(2) == 0, random.Next(2) == 0,
         random.Next(1, 5), random.Next(1, 12000), random.Next(3) == 0 ? random.Next(60) : random.Next(2000),
-        random.Next(2) * random.NextDouble() * 0.01));
+        random.Next(2) * random.NextDouble() * 0.01);
+
+    private static void RunSeed(int seed, Func<int, Random, PairOptions> draw, out int checkpoints, out int released)
+    {
+        var options = draw(seed, new Random(seed));
+        var model = new PairModel(options);
+        var failure = model.Run(120_000);
+        Assert.True(failure is null, $"{options}: {failure}");
+        checkpoints = model.Checkpoints;
+        released = model.Released;
+    }
 
     private void RunMany(int firstSeed, Func<int, Random, PairOptions> draw)
     {
@@ -47,12 +64,9 @@ public sealed class PairModelTests(ITestOutputHelper output)
         long released = 0;
         for (var seed = firstSeed; seed < firstSeed + Seeds; seed++)
         {
-            var options = draw(seed, new Random(seed));
-            var model = new PairModel(options);
-            var failure = model.Run(120_000);
-            Assert.True(failure is null, $"{options}: {failure}");
-            checkpoints += model.Checkpoints;
-            released += model.Released;
+            RunSeed(seed, draw, out var taken, out var passed);
+            checkpoints += taken;
+            released += passed;
         }
         output.WriteLine($"{Seeds} seeds from {firstSeed}: {released} frames released, {checkpoints} checkpoints");
     }

@@ -153,6 +153,85 @@ public sealed class SequenceRewriterTests
         Assert.Equal(2001u, Out(rewriter, 2001, Ack));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_syn_that_the_image_has_received_and_not_answered_is_answered_with_a_number_to_be_learnt(bool passedHere)
+    {
+        // The capture fell between the card's delivery and the guest's stack: both guests answer the SYN of the image
+        // afterwards, each with its own number, and the client is given the primary's.
+        var rewriter = new SequenceRewriter();
+        if (passedHere)
+        {
+            In(rewriter, 100, 0, Syn);
+        }
+        rewriter.CheckpointLoaded();
+        Out(rewriter, 7000, Syn | Ack, ack: 101);
+        Assert.Equal(7001u, In(rewriter, 101, 2001, Ack));
+        rewriter.Promote();
+        Assert.Equal(2001u, Out(rewriter, 7001, Ack));
+        Assert.Equal(7001u, In(rewriter, 101, 2001, Ack));
+    }
+
+    [Fact]
+    public void An_answer_that_an_image_repeats_keeps_the_offset_that_came_with_the_image()
+    {
+        var promoted = new SequenceRewriter();
+        Handshake(promoted, 1000, 5000);
+        var blob = new ArrayBufferWriter<byte>();
+        promoted.Save(blob);
+        var next = new SequenceRewriter();
+        Assert.True(next.TryCheckpointLoaded(blob.WrittenSpan, now));
+        Assert.Equal(1000u, Out(next, 5000, Syn | Ack, ack: 101));
+        Assert.Equal(5001u, In(next, 101, 1001, Ack));
+    }
+
+    [Fact]
+    public void An_answer_that_is_repeated_behind_its_acknowledgement_does_not_teach_a_later_one()
+    {
+        var rewriter = new SequenceRewriter();
+        rewriter.CheckpointLoaded();
+        Assert.Equal(2001u, In(rewriter, 101, 2001, Ack));
+        Out(rewriter, 2000, Syn | Ack, ack: 101);
+        var banner = TestFrames.Tcp(2001, 101, Ack, [1, 2, 3], 80, 4000);
+        rewriter.FromGuest(banner, now);
+        Assert.Equal(2004u, In(rewriter, 101, 2004, Ack));
+        Assert.Equal(2004u, Out(rewriter, 2004, Ack));
+    }
+
+    [Fact]
+    public void A_guest_that_forgot_its_answer_and_gives_another_is_learnt_anew()
+    {
+        var rewriter = new SequenceRewriter();
+        In(rewriter, 100, 0, Syn);
+        Out(rewriter, 7000, Syn | Ack, ack: 101);
+        In(rewriter, 100, 0, Syn);
+        Out(rewriter, 8000, Syn | Ack, ack: 101);
+        Assert.Equal(8001u, In(rewriter, 101, 2001, Ack));
+        Assert.Equal(2001u, Out(rewriter, 8001, Ack));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_late_syn_of_a_live_connection_does_not_cut_the_client_off(bool takenOver)
+    {
+        // The image has the connection, its SYN comes once more; the guest answers with a challenge (RFC 5961), or is
+        // the owner by then.
+        var rewriter = new SequenceRewriter();
+        rewriter.CheckpointLoaded();
+        In(rewriter, 100, 0, Syn);
+        if (takenOver)
+        {
+            rewriter.Promote();
+        }
+        else
+        {
+            Out(rewriter, 2001, Ack);
+        }
+        Assert.Equal(2001u, In(rewriter, 101, 2001, Ack));
+    }
+
     [Fact]
     public void A_stray_syn_does_not_disturb_a_live_connection_and_a_new_one_starts_anew()
     {

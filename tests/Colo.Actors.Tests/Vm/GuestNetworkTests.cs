@@ -1,0 +1,145 @@
+using System.Buffers;
+using System.Collections.Concurrent;
+using System.IO.Pipes;
+using Colo.Actors.Protocol;
+using Colo.Actors.Vm.Embedded;
+using Colo.Vmm.Links;
+using Colo.Vmm.Net;
+
+namespace Colo.Actors.Tests.Vm;
+
+/// <summary>
+/// What a guest gets of the client's frames around an image: each frame once (S12), in the image or behind it, and
+/// never both or neither.
+/// </summary>
+public sealed class GuestNetworkTests : IDisposable
+{
+    private static readonly TimeSpan HangBound = TimeSpan.FromSeconds(60);
+
+    private readonly LanPort lan = new("", "", [2, 0, 0, 0, 0, 1], _ => { });
+    private readonly GuestNetwork network;
+    private readonly BlockingCollection<byte> delivered = [];
+    private readonly AnonymousPipeServerStream pipeIn = new(PipeDirection.Out);
+    private readonly AnonymousPipeClientStream pipeOut;
+    private readonly TaggedFrameWriter mirror;
+    private readonly object owner = new();
+
+    public GuestNetworkTests()
+    {
+        network = new GuestNetwork(
+            new HostIdentity(new HostId("a"), new Incarnation(1)), [lan], new ComparerOptions(), _ => { }, TimeProvider.System);
+        network.Ports[0].Received = frame => delivered.Add(frame[0]);
+        pipeOut = new AnonymousPipeClientStream(PipeDirection.In, pipeIn.ClientSafePipeHandle);
+        mirror = new TaggedFrameWriter(pipeIn, 1 << 20, _ => { });
+    }
+
+    public void Dispose()
+    {
+        mirror.Dispose();
+        pipeIn.Dispose();
+        network.Dispose();
+        delivered.Dispose();
+    }
+
+    [Fact]
+    public void A_frame_that_comes_after_the_load_of_an_image_taken_after_it_is_not_given_to_the_guest_again()
+    {
+        BeReplica(1);
+        Mirror(1, 'a');
+        Assert.Equal('a', Next());
+        Load(2);
+        Mirror(1, 'x');
+        Mirror(2, 'b');
+        Assert.Equal('b', Next());
+        Assert.Equal(1, network.Ports[0].LateFrames);
+    }
+
+    [Fact]
+    public void A_frame_of_an_image_that_was_given_up_is_in_the_next_image_and_not_given_to_the_guest_behind_it()
+    {
+        BeReplica(1);
+        Mirror(2, 'x');
+        Mirror(3, 'b');
+        Mirror(1, 'a');
+        Assert.Equal('a', Next());
+        Load(3);
+        Assert.Equal('b', Next());
+        Assert.Empty(delivered);
+    }
+
+    [Fact]
+    public void A_takeover_gives_the_guest_what_the_primary_had_received_for_an_image_that_never_came()
+    {
+        BeReplica(1);
+        Mirror(2, 'b');
+        Mirror(3, 'c');
+        Mirror(1, 'a');
+        Assert.Equal('a', Next());
+        network.StopSecondary(owner);
+        Assert.Equal('b', Next());
+        Assert.Equal('c', Next());
+    }
+
+    [Fact]
+    public void A_frame_between_the_loading_of_the_card_and_that_of_the_network_waits_for_both()
+    {
+        BeReplica(1);
+        Load(2, () =>
+        {
+            Mirror(1, 'x');
+            Mirror(2, 'b');
+        });
+        Assert.Equal('b', Next());
+        Assert.Equal(1, network.Ports[0].LateFrames);
+    }
+
+    [Fact]
+    public void A_frame_that_arrives_while_the_state_is_taken_belongs_to_the_next_epoch()
+    {
+        var seen = new BlockingCollection<(ulong Tag, byte Frame)>();
+        network.StartPrimary(owner, pipeIn, Stream.Null, () => { });
+        _ = new TaggedFrameReader(pipeOut, (_, tag, frame) => seen.Add((tag, frame[0])), _ => { });
+        network.Tag(6);
+        network.Expect(7);
+        var arrival = new Thread(() => { lan.Received!([(byte)'f']); lan.Drained!(); }) { IsBackground = true };
+        network.Capture(new ArrayBufferWriter<byte>(), _ =>
+        {
+            arrival.Start();
+            Assert.True(SpinWait.SpinUntil(
+                () => !arrival.IsAlive || (arrival.ThreadState & ThreadState.WaitSleepJoin) != 0, HangBound));
+        });
+        Assert.True(seen.TryTake(out (ulong Tag, byte Frame) only, HangBound));
+        Assert.Equal((7ul, (byte)'f'), only);
+        network.StopPrimary(owner)!.Dispose();
+    }
+
+    private void BeReplica(long epoch)
+    {
+        network.Tag(epoch);
+        network.StartSecondary(owner, pipeOut, Stream.Null, () => { });
+    }
+
+    private void Mirror(ulong epoch, char frame)
+    {
+        Assert.True(mirror.TryWrite(0, epoch, [(byte)frame]));
+        mirror.Flush();
+    }
+
+    private void Load(long image, Action? meanwhile = null)
+    {
+        var cards = new ArrayBufferWriter<byte>();
+        network.SaveState(cards);
+        network.Expect(image);
+        Assert.Null(network.Load([], cards.WrittenSpan, _ =>
+        {
+            meanwhile?.Invoke();
+            return null;
+        }));
+    }
+
+    private char Next()
+    {
+        Assert.True(delivered.TryTake(out byte frame, HangBound), "no frame reached the guest");
+        return (char)frame;
+    }
+}
