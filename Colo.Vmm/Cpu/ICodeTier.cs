@@ -19,9 +19,10 @@ internal unsafe interface ICodeTier
     void InstallFinished();
 
     /// <summary>
-    /// Runs the block's region, and those that it leads to, until one leaves. On return the pc is exact, <see cref="HartContext.Remaining"/> is reduced by what
-    /// was retired, and <see cref="HartContext.ExitOp"/> is null; the instruction at pc may need the interpreter. False
-    /// when nothing was retired: the interpreter has to do this block.
+    /// Runs the block's region, and those that it leads to, until one leaves. On return the pc is exact,
+    /// <see cref="HartContext.Remaining"/> is reduced by what was retired, and <see cref="HartContext.ExitOp"/> is
+    /// null; the instruction at pc may need the interpreter. False when nothing was retired: the interpreter has to do
+    /// this block.
     /// </summary>
     bool Enter(CodeBlock* block, HartContext* context);
 

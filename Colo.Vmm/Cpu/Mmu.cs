@@ -26,8 +26,8 @@ internal sealed unsafe class Mmu : IDisposable
     private readonly ISystemBus _bus;
     private readonly PageWalker _walker;
 
-    /// <summary>For each set the indices of entries that were filled since it was flushed: most flushes come after a few
-    /// dozen. More than there is room for means all.</summary>
+    /// <summary>For each set the indices of entries that were filled since it was flushed: most flushes come after a
+    /// few dozen. More than there is room for means all.</summary>
     private readonly ushort[][] _fills = new ushort[SetCount][];
     private readonly int[] _fillCounts = new int[SetCount];
     private HartContext* _context;

@@ -3,9 +3,9 @@ using Colo.Vmm.Memory;
 namespace Colo.Vmm.Cpu.Compiled;
 
 /// <summary>
-/// Compiles regions for all harts of a machine on one background thread, oldest wish first: what is executed most becomes
-/// hot first, and waited longest when the newest came first. Remembers what it made: code that another hart, or an
-/// earlier owner of the page, has wished for before is given out again as long as the bytes are the same. Nothing is
+/// Compiles regions for all harts of a machine on one background thread, oldest wish first: what is executed most
+/// becomes hot first, and waited longest when the newest came first. Remembers what it made: code that another hart, or
+/// an earlier owner of the page, has wished for before is given out again as long as the bytes are the same. Nothing is
 /// compiled twice at the same time.
 /// </summary>
 internal sealed unsafe class RegionLibrary : IDisposable

@@ -71,8 +71,8 @@ internal sealed class RandomProgram
 
     /// <summary>
     /// Makes the image of guests/baremetal/wander.S: the address to go on at in each round, the code, and data that lie
-    /// on both sides of a page's end. Apart from what other programs do it rewrites instructions and has its pages taken
-    /// away. LR and SC are left out: whether a fault between them ends the reservation is nobody's promise.
+    /// on both sides of a page's end. Apart from what other programs do it rewrites instructions and has its pages
+    /// taken away. LR and SC are left out: whether a fault between them ends the reservation is nobody's promise.
     /// </summary>
     public static byte[] GenerateWandering(int seed, int items)
     {

@@ -24,7 +24,8 @@ public sealed class WanderOracleTests
     {
         byte[] elf = WanderProgram.Build(seed, Rounds);
         byte[] expected = RunOnQemu(WanderProgram.Build(seed, Rounds, "-DORACLE_QEMU_7"), seed);
-        Assert.True(BitConverter.ToUInt64(expected) == 0, $"seed {seed}: QEMU took trap {BitConverter.ToUInt64(expected)}");
+        ulong trap = BitConverter.ToUInt64(expected);
+        Assert.True(trap == 0, $"seed {seed}: QEMU took trap {trap}");
         foreach (HartOptions options in (HartOptions[])
             [
                 new() { Tier = CodeTierMode.Interpreter },
@@ -36,7 +37,7 @@ public sealed class WanderOracleTests
             int at = expected.AsSpan().CommonPrefixLength(actual);
             Assert.True(
                 at == expected.Length && at == actual.Length,
-                $"seed {seed}, tier {options.Tier}: the first of {expected.Length} bytes that differs is {at} ({Place(at)})");
+                $"seed {seed}, tier {options.Tier}: {Place(at)} differ, byte {at} of {expected.Length}");
         }
     }
 
@@ -68,7 +69,8 @@ public sealed class WanderOracleTests
             File.WriteAllBytes(path, elf);
             string arguments = "-M virt -cpu rv64,h=off -m 64M -display none -monitor none -bios none "
                 + $"-serial file:{output} -kernel {path}";
-            using Process process = Process.Start(new ProcessStartInfo(Emulator, arguments) { RedirectStandardError = true })!;
+            ProcessStartInfo start = new(Emulator, arguments) { RedirectStandardError = true };
+            using Process process = Process.Start(start)!;
             Task<string> errors = process.StandardError.ReadToEndAsync();
             bool ended = process.WaitForExit(TimeSpan.FromMinutes(2));
             if (!ended)
