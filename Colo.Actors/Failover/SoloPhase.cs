@@ -237,14 +237,8 @@ internal sealed class SoloPhase(FailoverContext context)
                 context.Learn(current, effects);
                 FailJoin(now, context.Peer!.Value, "the arbiter refused the pair", effects);
                 break;
-            case ArbiterAnswer.Refused { Current: { } current }:
-                context.Evicted(current, effects);
-                break;
-            case ArbiterAnswer.Unknown unknown:
-                context.RetryLater(unknown.Reason, effects);
-                break;
             default:
-                context.RetryLater("an answer that fits no question", effects);
+                context.OnOtherAnswer(answered.Answer, effects);
                 break;
         }
     }

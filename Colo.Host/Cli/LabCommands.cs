@@ -21,13 +21,22 @@ internal static class LabCommands
         DefaultValueFactory = _ => 20,
     };
 
+    private static readonly Option<string[]> Only = new("--only")
+    {
+        Description = "Leave out the other parts",
+        AllowMultipleArgumentsPerToken = true,
+        DefaultValueFactory = _ => HaBench.Parts,
+    };
+
+    static LabCommands() => Only.AcceptOnlyFromAmong(HaBench.Parts);
+
     public static Command BuildBench()
     {
-        var bench = new Command("bench-ha", "Measure what protection costs, and how long a takeover takes") { Json, Keep, Seconds, Faults };
+        var bench = new Command("bench-ha", "Measure what protection costs, and how long a takeover takes") { Json, Keep, Seconds, Faults, Only };
         bench.SetAction((parsed, _) => IsolatedAsync("bench-ha", async () =>
         {
             using var measure = new HaBench(
-                parsed.GetValue(Seconds), parsed.GetValue(Faults), parsed.GetValue(Json), parsed.GetValue(Keep));
+                parsed.GetValue(Seconds), parsed.GetValue(Faults), parsed.GetValue(Only)!, parsed.GetValue(Json), parsed.GetValue(Keep));
             return await measure.RunAsync().ConfigureAwait(false);
         }));
         return bench;

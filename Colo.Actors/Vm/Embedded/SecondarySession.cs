@@ -216,7 +216,8 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
             setup.Log($"{problem}; staged pages stay in memory");
         }
 
-        network.StartSecondary(this, mirror!.Stream, compare!.Stream, () => LinkLost(ReplicationChannel.Mirror));
+        network.StartSecondary(
+            this, mirror!.Stream, compare!.Stream, () => LinkLost(ReplicationChannel.Mirror), compare.HasRoom);
         receiver.Start(isReplica: false);
     }
 

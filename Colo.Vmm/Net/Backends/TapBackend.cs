@@ -19,11 +19,20 @@ public sealed unsafe partial class TapBackend : INetworkBackend
     private const short FlagNoPacketInformation = 0x1000;
     private const short PollIn = 1;
     private const int FrameSizeMax = 65550;
+    private const int InterfaceRequestBytes = 40;
+    private const nuint GetFlags = 0x8913;
+    private const nuint SetFlags = 0x8914;
+    private const short FlagUp = 1;
+    private const int InternetFamily = 2;
+    private const int DatagramCloseOnExec = 2 | 0x80000;
+
+    private readonly string _name;
 
     private readonly Descriptor _tap;
     private readonly Descriptor _stop;
     private readonly Thread _reader;
     private volatile FrameHandler? _received;
+    private volatile Action? _drained;
     private volatile bool _disposed;
 
     /// <exception cref="IOException">The interface cannot be attached; the message says why.</exception>
@@ -35,6 +44,7 @@ public sealed unsafe partial class TapBackend : INetworkBackend
             throw new IOException($"TAP interface '{name}': expected a name of 1 to {NameLengthMax} characters");
         }
 
+        _name = name;
         _tap = Open("/dev/net/tun", ReadWriteNonBlockingCloseOnExec);
         // An int of C: what stands above its 32 bits is not part of it.
         if ((int)_tap.DangerousGetHandle() < 0)
@@ -42,11 +52,8 @@ public sealed unsafe partial class TapBackend : INetworkBackend
             throw new IOException($"TAP interface '{name}': /dev/net/tun: {LastError()}");
         }
 
-        // struct ifreq: 16 bytes of name, then the flags in a union of 24 bytes.
-        Span<byte> request = stackalloc byte[40];
-        request.Clear();
-        Encoding.ASCII.GetBytes(name, request);
-        MemoryMarshal.Write(request[16..], (short)(FlagTap | FlagNoPacketInformation));
+        Span<byte> request = stackalloc byte[InterfaceRequestBytes];
+        WriteRequest(request, name, FlagTap | FlagNoPacketInformation);
         fixed (byte* pointer = request)
         {
             if (Control(_tap, SetInterface, pointer) < 0)
@@ -69,6 +76,12 @@ public sealed unsafe partial class TapBackend : INetworkBackend
         set => _received = value;
     }
 
+    /// <summary>Called on the interface's own thread when all frames that were there have been handed over.</summary>
+    public Action? Drained
+    {
+        set => _drained = value;
+    }
+
     public void Send(ReadOnlySpan<byte> frame)
     {
         if (TryWrite(_tap, frame))
@@ -79,6 +92,28 @@ public sealed unsafe partial class TapBackend : INetworkBackend
         {
             Metrics.CountDropped();
         }
+    }
+
+    /// <summary>Sets the interface up or down, in microseconds where the program <c>ip</c> would need
+    /// milliseconds.</summary>
+    /// <returns>Null, or what went wrong.</returns>
+    public string? TrySetUp(bool isUp)
+    {
+        using Descriptor control = OpenSocket(InternetFamily, DatagramCloseOnExec, 0);
+        Span<byte> request = stackalloc byte[InterfaceRequestBytes];
+        WriteRequest(request, _name, 0);
+        bool done = false;
+        fixed (byte* pointer = request)
+        {
+            if (!control.IsInvalid && Control(control, GetFlags, pointer) == 0)
+            {
+                short flags = MemoryMarshal.Read<short>(request[16..]);
+                MemoryMarshal.Write(request[16..], (short)(isUp ? flags | FlagUp : flags & ~FlagUp));
+                done = Control(control, SetFlags, pointer) == 0;
+            }
+        }
+
+        return done ? null : $"TAP interface '{_name}' cannot be set {(isUp ? "up" : "down")}: {LastError()}";
     }
 
     public void Dispose()
@@ -109,6 +144,14 @@ public sealed unsafe partial class TapBackend : INetworkBackend
             descriptor.Release();
             return isTaken;
         }
+    }
+
+    /// <summary>struct ifreq: 16 bytes of name, then the flags in a union of 24 bytes.</summary>
+    private static void WriteRequest(Span<byte> request, string name, int flags)
+    {
+        request.Clear();
+        Encoding.ASCII.GetBytes(name, request);
+        MemoryMarshal.Write(request[16..], (short)flags);
     }
 
     private void ReadLoop()
@@ -142,6 +185,8 @@ public sealed unsafe partial class TapBackend : INetworkBackend
                 Metrics.CountReceived();
                 _received?.Invoke(buffer.AsSpan(0, length));
             }
+
+            _drained?.Invoke();
         }
     }
 
@@ -160,6 +205,9 @@ public sealed unsafe partial class TapBackend : INetworkBackend
 
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     private static partial int Control(Descriptor descriptor, nuint request, byte* argument);
+
+    [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
+    private static partial Descriptor OpenSocket(int family, int type, int protocol);
 
     [LibraryImport("libc", EntryPoint = "eventfd")]
     private static partial Descriptor CreateEvent(uint initial, int flags);
