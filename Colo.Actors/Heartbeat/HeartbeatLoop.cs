@@ -103,7 +103,9 @@ public sealed class HeartbeatLoop : IDisposable
                     continue;
                 }
 
-                for (int waiting = inbox.Count; waiting > 0 && inbox.TryTake(out object? message, TimeSpan.Zero); waiting--)
+                for (int waiting = inbox.Count;
+                    waiting > 0 && inbox.TryTake(out object? message, TimeSpan.Zero);
+                    waiting--)
                 {
                     Hear(message);
                 }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Colo.Actors.Heartbeat;
 using Colo.Vmm.Links;
 
@@ -113,12 +114,12 @@ internal sealed class OutboundLink : IAsyncDisposable
             await Task.WhenAny(work).Unwrap().ConfigureAwait(false);
         }
         catch (Exception problem) when (problem is IOException or OperationCanceledException
-            or System.Net.Sockets.SocketException or ObjectDisposedException)
+            or SocketException or ObjectDisposedException)
         {
             // The caller tries again, and the heartbeat monitor judges what it means.
-            if ((problem as System.Net.Sockets.SocketException
-                ?? problem.InnerException as System.Net.Sockets.SocketException)
-                is { SocketErrorCode: System.Net.Sockets.SocketError.ConnectionRefused })
+            if ((problem as SocketException
+                ?? problem.InnerException as SocketException)
+                is { SocketErrorCode: SocketError.ConnectionRefused })
             {
                 end = LinkCondition.Refused;
             }
@@ -141,9 +142,9 @@ internal sealed class OutboundLink : IAsyncDisposable
 
     private static bool IsSilence(Task ended)
     {
-        for (Exception? problem = ended.Exception?.InnerException; problem is not null; problem = problem.InnerException)
+        for (Exception? cause = ended.Exception?.InnerException; cause is not null; cause = cause.InnerException)
         {
-            if (problem is System.Net.Sockets.SocketException { SocketErrorCode: System.Net.Sockets.SocketError.TimedOut })
+            if (cause is SocketException { SocketErrorCode: SocketError.TimedOut })
             {
                 return true;
             }

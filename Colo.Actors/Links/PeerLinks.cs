@@ -87,7 +87,8 @@ public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
         lock (inbound)
         {
             // A peer that opens a link anew has given the former up; nothing else would tell when a cable had been cut.
-            former = inbound.Find(other => other.Open.Host == link.Open.Host && other.Open.Channel == link.Open.Channel);
+            former = inbound.Find(other =>
+                other.Open.Host == link.Open.Host && other.Open.Channel == link.Open.Channel);
             inbound.Add(link);
         }
 

@@ -75,7 +75,9 @@ internal sealed class QuietQueue<T>(int bound = int.MaxValue)
     /// <param name="wait">Rounded up to milliseconds; null waits without an end.</param>
     public bool TryTake([System.Diagnostics.CodeAnalysis.MaybeNullWhen(false)] out T item, TimeSpan? wait)
     {
-        long? deadline = wait is { } limit ? Environment.TickCount64 + (long)Math.Ceiling(limit.TotalMilliseconds) : null;
+        long? deadline = wait is { } limit
+            ? Environment.TickCount64 + (long)Math.Ceiling(limit.TotalMilliseconds)
+            : null;
         lock (gate)
         {
             while (items.Count == 0 && !completed)

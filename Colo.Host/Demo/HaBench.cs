@@ -190,8 +190,12 @@ internal sealed partial class HaBench : IDisposable
         double Share(Func<ModeFigures, double> figure, string peer) =>
             Of("colo") is { } colo && Of(peer) is { } other ? figure(colo) / figure(other) : 0;
         var report = new HaBenchReport(
-            modes, Share(mode => mode.Http.PerSecond, "unprotected"), Share(mode => mode.Redis.PerSecond, "unprotected"),
-            Share(mode => mode.BulkMegabytesPerSecond, "unprotected"), Share(mode => mode.Redis.PerSecond, "periodic-100"), gaps);
+            modes,
+            Share(mode => mode.Http.PerSecond, "unprotected"),
+            Share(mode => mode.Redis.PerSecond, "unprotected"),
+            Share(mode => mode.BulkMegabytesPerSecond, "unprotected"),
+            Share(mode => mode.Redis.PerSecond, "periodic-100"),
+            gaps);
         var table = new Table().AddColumns("mode", "http/s", "median", "p99", "redis/s", "median", "p99", "bulk MB/s", "checkpoints/s", "pause");
         foreach (ModeFigures mode in modes)
         {
