@@ -12,7 +12,6 @@ namespace Colo.Vmm.Cpu.Decode;
 /// </summary>
 internal sealed unsafe class CodeCache : IDisposable
 {
-    private const int JumpEntryCount = 8192;
     private const int BucketCount = 1 << 17;
     private const int JumpPageCount = 4096;
 
@@ -25,6 +24,8 @@ internal sealed unsafe class CodeCache : IDisposable
     /// <summary>A drop that comes later than this after the one before it, in instructions, starts a new
     /// count.</summary>
     private const ulong DropMemory = 100_000_000;
+
+    private static readonly nint NothingCompiled = (nint)(delegate*<HartContext*, int, void>)&Leave;
 
     private readonly GuestRam _ram;
     private readonly Mmu _mmu;
@@ -45,9 +46,10 @@ internal sealed unsafe class CodeCache : IDisposable
         _ram = ram;
         _mmu = mmu;
         _builder = new BlockBuilder(ram);
-        _jumps = (JumpEntry*)NativeMemory.AlignedAlloc(JumpEntryCount * (nuint)sizeof(JumpEntry), 64);
+        _jumps = (JumpEntry*)NativeMemory.AlignedAlloc(JumpEntry.Count * (nuint)sizeof(JumpEntry), 64);
         _buckets = (CodeBlock**)NativeMemory.AllocZeroed(BucketCount, (nuint)sizeof(nint));
         _pages = (CodePage**)NativeMemory.AllocZeroed((nuint)ram.PageCount, (nuint)sizeof(nint));
+        _mmu.Context->Jumps = _jumps;
         ClearJumps();
     }
 
@@ -76,6 +78,18 @@ internal sealed unsafe class CodeCache : IDisposable
         return entry->Key == key ? entry->Block : null;
     }
 
+    /// <summary>Lets compiled code that jumps to where the hart stands go on in the region that starts there.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Chain(ulong key, CodeBlock* block, nint compiled, int entryNumber)
+    {
+        JumpEntry* entry = Jump(key);
+        if (entry->Key == key && entry->Block == block)
+        {
+            entry->Code = compiled;
+            entry->Entry = entryNumber;
+        }
+    }
+
     /// <summary>Finds or decodes the block at pc. Null when the fetch faults: cause and value are in the MMU.</summary>
     public CodeBlock* Find(ulong pc)
     {
@@ -93,6 +107,7 @@ internal sealed unsafe class CodeCache : IDisposable
                     JumpEntry* entry = Jump(key);
                     entry->Key = key;
                     entry->Block = block;
+                    entry->Code = NothingCompiled;
                     ulong jumpPage = JumpPage(pc);
                     _jumpPages[jumpPage >> 6] |= 1UL << (int)(jumpPage & 63);
                 }
@@ -168,7 +183,7 @@ internal sealed unsafe class CodeCache : IDisposable
         }
 
         _jumpPages[jumpPage >> 6] &= ~(1UL << (int)(jumpPage & 63));
-        for (int i = 0; i < JumpEntryCount; i++)
+        for (int i = 0; i < JumpEntry.Count; i++)
         {
             if (JumpPage(_jumps[i].Key) == jumpPage)
             {
@@ -287,19 +302,25 @@ internal sealed unsafe class CodeCache : IDisposable
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private JumpEntry* Jump(ulong key) => _jumps + ((key >> 1 ^ key >> 12) & (JumpEntryCount - 1));
+    private JumpEntry* Jump(ulong key) => _jumps + ((key >> 1 ^ key >> 12) & (JumpEntry.Count - 1));
 
     /// <summary>Low bits of the virtual page number: what <see cref="_jumpPages"/> has a bit for.</summary>
     private static ulong JumpPage(ulong address) => address >> 12 & (JumpPageCount - 1);
 
     private void ClearJumps()
     {
-        for (int i = 0; i < JumpEntryCount; i++)
+        for (int i = 0; i < JumpEntry.Count; i++)
         {
-            _jumps[i].Key = ulong.MaxValue;
+            _jumps[i] = new JumpEntry { Key = ulong.MaxValue, Code = NothingCompiled };
         }
 
         Array.Clear(_jumpPages);
+    }
+
+    /// <summary>What compiled code jumps to where no region starts: back to the dispatch loop.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+    private static void Leave(HartContext* context, int entry)
+    {
     }
 
     private static int Bucket(int page, int offset) =>

@@ -46,7 +46,8 @@ public sealed unsafe partial class TapBackend : INetworkBackend
 
         _name = name;
         _tap = Open("/dev/net/tun", ReadWriteNonBlockingCloseOnExec);
-        if (_tap.IsInvalid)
+        // An int of C: what stands above its 32 bits is not part of it.
+        if ((int)_tap.DangerousGetHandle() < 0)
         {
             throw new IOException($"TAP interface '{name}': /dev/net/tun: {LastError()}");
         }

@@ -24,8 +24,8 @@ internal static class BenchFiles
         Run("make", "-B", "-C", Path.Combine(SourceRoot(), "guests", "bench"), $"OUT={output}",
             "EXTRA=-DROUNDS=24", $"{output}/copy.elf");
         Run("make", "-B", "-C", Path.Combine(SourceRoot(), "guests", "bench"), $"OUT={output}",
-            $"{output}/dhry.elf", $"{output}/float.elf", $"{output}/calls.elf", $"{output}/switch.elf",
-            $"{output}/share1.elf", $"{output}/share2.elf");
+            $"{output}/dhry.elf", $"{output}/invoke.elf", $"{output}/float.elf", $"{output}/calls.elf",
+            $"{output}/switch.elf", $"{output}/share1.elf", $"{output}/share2.elf");
         string small = Path.Combine(output, "short");
         Run("make", "-B", "-C", Path.Combine(SourceRoot(), "guests", "bench"), $"OUT={small}",
             "EXTRA=-DROUNDS=150", $"{small}/kernels.elf");

@@ -50,8 +50,9 @@ internal static class MachineSuite
         PauseToResume(report, "idle guest", [0x1050_0073, 0xffdf_f06f]);
         PauseToResume(report, "busy guest", [0x0000_006f]);
         PauseToResume(report, "two busy harts", StartOther, harts: 2);
-        foreach ((string name, string file, double target) in ((string, string, double)[])
-            [("integer kernel", "kernels", 1.5), ("records and strings", "dhry", 1.5), ("memory copy", "copy", 3),
+        foreach ((string name, string file, double? target) in ((string, string, double?)[])
+            [("integer kernel", "kernels", 1.5), ("records and strings", "dhry", 1.5),
+                ("calls between pages", "invoke", null), ("memory copy", "copy", 3),
                 ("floating point", "float", 1), ("system calls", "calls", 1), ("context switches", "switch", 1)])
         {
             string elf = Path.Combine(programs, file + ".elf");
@@ -107,7 +108,7 @@ internal static class MachineSuite
 
     /// <summary>Rounds of both in turn, so that a busy host disturbs both alike.</summary>
     private static void Compare(
-        Report report, string name, double target, Func<double> ours, Func<double> peer, int rounds = 0)
+        Report report, string name, double? target, Func<double> ours, Func<double> peer, int rounds = 0)
     {
         var oursSeconds = new List<double>();
         var peerSeconds = new List<double>();
@@ -119,7 +120,15 @@ internal static class MachineSuite
 
         report.Add(Summarise($"{name}, Colo", "s", oursSeconds));
         report.Add(Summarise($"{name}, qemu-system-riscv64", "s", peerSeconds));
-        report.AtLeast($"{name}, speed against QEMU", Math.Round(target, 3), [.. oursSeconds.Zip(peerSeconds, (a, b) => b / a)]);
+        List<double> ratios = [.. oursSeconds.Zip(peerSeconds, (a, b) => b / a)];
+        if (target is { } least)
+        {
+            report.AtLeast($"{name}, speed against QEMU", Math.Round(least, 3), [.. ratios]);
+        }
+        else
+        {
+            report.Add(Summarise($"{name}, speed against QEMU", "ratio", ratios));
+        }
     }
 
     private static Figure Summarise(string name, string unit, List<double> values)
