@@ -26,16 +26,49 @@ internal sealed class CommandPhase(
             .On<StartCommand>(OnStart, all)
             .On<StopCommand>(OnStop, all)
             .On<SetModeCommand>(OnSetMode, all)
-            .On<SetCandidatesCommand>(OnSetCandidates, all);
+            .On<SetCandidatesCommand>(OnSetCandidates, all)
+            .On<JoinersRanked>((_, ranked, _) => context.JoinerOrder = ranked.Order, all);
     }
 
     private void OnProtect(Instant now, ProtectCommand command, EffectList effects)
     {
+        if (command.On is { } wanted && WhyNot(wanted) is { } reason)
+        {
+            Refuse(command, reason, effects);
+            return;
+        }
+
         context.ProtectionWanted = true;
         context.Draining = false;
+        context.WantedJoiner = command.On ?? context.WantedJoiner;
         solo.ForgetFailures();
-        Done(command, "wanted; the next offer of a host is taken", effects);
+        HostIdentity? other = command.On is { } host && context.Peer is { } peer && peer.Host != host ? peer : null;
+        switch (context.State)
+        {
+            case FailoverState.Primary when other is not null:
+                primary.LoseSecondary(other.Value, LossEvidence.Operator, effects);
+                Done(command, $"{other.Value.Host} is given up, {command.On} is filled next", effects);
+                break;
+            case FailoverState.SoloFilling or FailoverState.Joining when other is not null:
+                solo.AbortJoin(other.Value, $"{command.On} is wanted", effects);
+                Done(command, $"{command.On} is filled next", effects);
+                break;
+            default:
+                Done(
+                    command, command.On is null ? "wanted; the next offer of a host is taken" : $"on {command.On}", effects);
+                break;
+        }
     }
+
+    /// <summary>Why a host cannot have the second copy; null when it can.</summary>
+    private string? WhyNot(HostId wanted) =>
+        !context.Candidates.Contains(wanted)
+            ? $"the VM may be on {string.Join(", ", context.Candidates)}, not on {wanted}; `colo vm place` changes that"
+        : wanted == context.Self.Host ? $"{wanted} has the first copy: a pair is never on one host"
+        : context.State is FailoverState.Secondary ? "this host has the second copy; ask the owner"
+        : context.Peer?.Host != wanted && context.JoinerOrder.Count > 0 && !context.JoinerOrder.Contains(wanted)
+            ? $"{wanted} is not heard, is drained or has not the memory"
+        : null;
 
     private void OnUnprotect(Instant now, UnprotectCommand command, EffectList effects)
     {

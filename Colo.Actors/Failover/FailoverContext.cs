@@ -51,6 +51,12 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
 
     public bool Draining { get; set; }
 
+    /// <summary>Fit joiners, the best one first; empty when nobody has said.</summary>
+    public IReadOnlyList<HostId> JoinerOrder { get; set; } = [];
+
+    /// <summary>The operator's choice of a joiner, as long as it offers itself.</summary>
+    public HostId? WantedJoiner { get; set; }
+
     public bool GatewayReachable { get; set; } = true;
 
     public bool PeerReachesGateway { get; set; } = true;
@@ -104,7 +110,25 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
         _retry = _retry * 2 < options.ArbiterRetryMax ? _retry * 2 : options.ArbiterRetryMax;
     }
 
-    public void AskAgain(EffectList effects) => AskAgainNumbered(effects);
+    public void AskAgain(EffectList effects) => AskNumbered(Proposal, effects);
+
+    /// <summary>What any proposal may be answered with, beside yes and the refusals that mean something to one of
+    /// them.</summary>
+    public void OnOtherAnswer(ArbiterAnswer answer, EffectList effects)
+    {
+        switch (answer)
+        {
+            case ArbiterAnswer.Refused { Current: { } current }:
+                Evicted(current, effects);
+                break;
+            case ArbiterAnswer.Unknown unknown:
+                RetryLater(unknown.Reason, effects);
+                break;
+            default:
+                RetryLater("an answer that fits no question", effects);
+                break;
+        }
+    }
 
     public void Learn(ArbiterRecord record, EffectList effects)
     {
@@ -257,6 +281,4 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
         Proposal = proposal;
         effects.Add(new Effect.AskArbiter(++_request, proposal));
     }
-
-    private void AskAgainNumbered(EffectList effects) => AskNumbered(Proposal, effects);
 }

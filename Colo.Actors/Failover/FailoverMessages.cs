@@ -40,6 +40,10 @@ public sealed record GuestEnded(GuestEnd End) : Message, IFailoverInput;
 /// <summary>The machine or another part that cannot be repaired failed here: let the peer have it.</summary>
 public sealed record MachineFailed(string Reason) : Message, IFailoverInput;
 
+/// <summary>Which other hosts are fit to hold the second copy, the best one first. Comes about once a second from who
+/// knows the hosts' memory; a host that is not named can still join when there is no other.</summary>
+public sealed record JoinersRanked(IReadOnlyList<HostId> Order) : Message, IFailoverInput;
+
 /// <summary>The disk buffer is merged into the disk; the survivor's disk stands alone.</summary>
 public sealed record DiskMerged : Message, IFailoverInput;
 

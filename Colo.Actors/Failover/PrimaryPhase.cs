@@ -143,14 +143,8 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
                 context.Learn(current, effects); // a yes that had been lost on the way; the next term is still free
                 AskSolo(ArbiterClaim.InSync, effects);
                 break;
-            case ArbiterAnswer.Refused { Current: { } current }:
-                context.Evicted(current, effects);
-                break;
-            case ArbiterAnswer.Unknown unknown:
-                context.RetryLater(unknown.Reason, effects);
-                break;
             default:
-                context.RetryLater("an answer that fits no question", effects);
+                context.OnOtherAnswer(answered.Answer, effects);
                 break;
         }
     }
@@ -175,14 +169,8 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
             case ArbiterAnswer.Refused { Current: { } current } when current == context.Record:
                 CancelSwitchover("the arbiter refused", effects);
                 break;
-            case ArbiterAnswer.Refused { Current: { } current }:
-                context.Evicted(current, effects);
-                break;
-            case ArbiterAnswer.Unknown unknown:
-                context.RetryLater(unknown.Reason, effects);
-                break;
             default:
-                context.RetryLater("an answer that fits no question", effects);
+                context.OnOtherAnswer(answered.Answer, effects);
                 break;
         }
     }
@@ -275,14 +263,8 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
                 context.Learn(current, effects);
                 context.AskSolo(ArbiterClaim.InSync, effects, poweredOff: true);
                 break;
-            case ArbiterAnswer.Refused { Current: { } current }:
-                context.Evicted(current, effects);
-                break;
-            case ArbiterAnswer.Unknown unknown:
-                context.RetryLater(unknown.Reason, effects);
-                break;
             default:
-                context.RetryLater("an answer that fits no question", effects);
+                context.OnOtherAnswer(answered.Answer, effects);
                 break;
         }
     }

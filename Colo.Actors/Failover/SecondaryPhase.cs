@@ -235,11 +235,8 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
                 context.Emit(EventCode.TermRefused, $"{current}", effects);
                 context.Evicted(current, effects);
                 break;
-            case ArbiterAnswer.Unknown unknown:
-                context.RetryLater(unknown.Reason, effects);
-                break;
             default:
-                context.RetryLater("an answer that fits no question", effects);
+                context.OnOtherAnswer(answered.Answer, effects);
                 break;
         }
     }

@@ -19,6 +19,9 @@ internal sealed class SoloPhase(FailoverContext context)
     private Epoch _joinEpoch;
     private bool _merging;
     private Term _bitmapSince = Term.Zero;
+    private readonly List<HostId> _offered = [];
+    private JoinOffer? _best;
+    private Instant _chooseBy;
 
     public void Register(TransitionTable<FailoverState> table)
     {
@@ -44,7 +47,7 @@ internal sealed class SoloPhase(FailoverContext context)
                 FailoverState.AskingPair)
             .On<PeerSeen>((_, seen, effects) => LoseIfRestarted(seen, effects), FailoverState.AskingPair)
             .On<LeaveNotice>((_, leave, effects) => LoseWhileAsking(leave.From, leave.Reason, effects), FailoverState.AskingPair)
-            .On<TimerFired>(OnTimer, FailoverState.SoloFilling, FailoverState.AskingPair)
+            .On<TimerFired>(OnTimer, FailoverState.Solo, FailoverState.SoloFilling, FailoverState.AskingPair)
             .On<GuestEnded>(OnGuestEnded, FailoverState.Solo, FailoverState.SoloFilling, FailoverState.Joining)
             .On<MachineFailed>(OnMachineFailed, FailoverState.Solo, FailoverState.SoloFilling, FailoverState.Joining,
                 FailoverState.AskingPair)
@@ -101,13 +104,65 @@ internal sealed class SoloPhase(FailoverContext context)
             return;
         }
 
-        bool welcome = context.ProtectionWanted && !context.ProtectionPaused && !context.Draining && !_merging
-            && context.Candidates.Contains(offer.From.Host) && _backoff.Allows(now, offer.From);
-        if (!welcome)
+        if (!IsWelcome(now, offer))
         {
             return;
         }
 
+        if (context.Candidates.Count <= 2)
+        {
+            Begin(offer, effects);
+            return;
+        }
+
+        // Each host that is fit gets the time to say so.
+        IReadOnlyList<HostId> order = context.JoinerOrder;
+        if (_best is null || now > _chooseBy)
+        {
+            TimeSpan wait = context.Options.OfferInterval * (order.Count > 0 ? 4 : 1.25);
+            _best = null;
+            _offered.Clear();
+            _chooseBy = now + wait;
+            context.StartTimer(TimerName.JoinChoice, wait, effects);
+        }
+
+        _offered.Add(offer.From.Host);
+        _best = _best is null || Rank(offer) < Rank(_best) ? offer : _best;
+        if (_best.From.Host == context.WantedJoiner || (order.Count > 0 && order.All(_offered.Contains)))
+        {
+            context.StopTimer(TimerName.JoinChoice, effects);
+            Begin(_best, effects);
+        }
+    }
+
+    private bool IsWelcome(Instant now, JoinOffer offer) =>
+        context.ProtectionWanted && !context.ProtectionPaused && !context.Draining && !_merging
+        && context.Candidates.Contains(offer.From.Host) && _backoff.Allows(now, offer.From);
+
+    /// <summary>Lowest first: the operator's choice, then a host whose disk needs no full copy, then the order that was
+    /// told.</summary>
+    private int Rank(JoinOffer offer)
+    {
+        if (offer.From.Host == context.WantedJoiner)
+        {
+            return -1;
+        }
+
+        IReadOnlyList<HostId> order = context.JoinerOrder;
+        int place = 0;
+        while (place < order.Count && order[place] != offer.From.Host)
+        {
+            place++;
+        }
+
+        bool full = context.Options.DiskSizeBytes > 0
+            && ResyncWorkerCore.Plan(offer.Disk, _bitmapSince, context.Options.DiskSizeBytes) != DiskCopyPlan.Bitmaps;
+        return place + (full ? order.Count + 1 : 0);
+    }
+
+    private void Begin(JoinOffer offer, EffectList effects)
+    {
+        _best = null;
         _attempt++;
         _joinerDisk = offer.Disk;
         context.Peer = offer.From;
@@ -182,14 +237,8 @@ internal sealed class SoloPhase(FailoverContext context)
                 context.Learn(current, effects);
                 FailJoin(now, context.Peer!.Value, "the arbiter refused the pair", effects);
                 break;
-            case ArbiterAnswer.Refused { Current: { } current }:
-                context.Evicted(current, effects);
-                break;
-            case ArbiterAnswer.Unknown unknown:
-                context.RetryLater(unknown.Reason, effects);
-                break;
             default:
-                context.RetryLater("an answer that fits no question", effects);
+                context.OnOtherAnswer(answered.Answer, effects);
                 break;
         }
     }
@@ -255,6 +304,15 @@ internal sealed class SoloPhase(FailoverContext context)
         if (fired.Name == TimerName.ArbiterRetry && context.State == FailoverState.AskingPair)
         {
             context.AskAgain(effects);
+        }
+        else if (fired.Name == TimerName.JoinChoice && context.State == FailoverState.Solo)
+        {
+            JoinOffer? chosen = _best;
+            _best = null;
+            if (chosen is not null && chosen.Term <= context.Term && IsWelcome(now, chosen))
+            {
+                Begin(chosen, effects);
+            }
         }
         else if (fired.Name == TimerName.PeerStep && context.State == FailoverState.SoloFilling)
         {

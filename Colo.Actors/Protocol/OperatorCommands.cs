@@ -1,7 +1,9 @@
 namespace Colo.Actors.Protocol;
 
 /// <summary>Let a secondary join (the default) and keep the VM protected.</summary>
-public sealed record ProtectCommand(CommandId Id) : OperatorCommand(Id);
+/// <param name="On">The host that shall have the second copy: another one is given up for it. Null: whichever is
+/// best.</param>
+public sealed record ProtectCommand(CommandId Id, HostId? On = null) : OperatorCommand(Id);
 
 /// <summary>Give the secondary up and run alone until <see cref="ProtectCommand"/>.</summary>
 public sealed record UnprotectCommand(CommandId Id) : OperatorCommand(Id);

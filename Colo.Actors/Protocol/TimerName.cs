@@ -16,6 +16,10 @@ public enum TimerName
     /// <summary>Failover: wait before asking for solo because this host looks cut off itself.</summary>
     IsolationHandicap = 4,
 
+    /// <summary>Failover, solo: every host that can join has had the time to say so; the best of them is
+    /// taken.</summary>
+    JoinChoice = 5,
+
     /// <summary>Primary checkpoint: the period is over.</summary>
     Period = 10,
 

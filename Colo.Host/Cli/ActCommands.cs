@@ -22,11 +22,17 @@ internal static class ActCommands
         Description = "Also from a disk that is not known to be current: writes may be lost",
     };
 
+    private static readonly Option<string?> On = new("--on")
+    {
+        Description = "The host that shall have the second copy; another one is given up for it",
+    };
+
     private static readonly Argument<string> Mode = new("MODE") { Description = "colo, periodic or auto" };
 
     public static IEnumerable<Command> Build() =>
     [
-        Plain("protect", "protect", "Keep a second copy of the VM from now on"),
+        ClientCommand.Online(
+            "protect", "Keep a second copy of the VM from now on", ProtectAsync, Vm, On, Yes, DryRun, CommandId),
         Asking("unprotect", "unprotect", "Give the second copy up", "the VM then stops with its host"),
         Plain("switchover", "switchover", "Exchange the roles of the two hosts without loss; refused unless protected"),
         ClientCommand.Online(
@@ -79,6 +85,16 @@ internal static class ActCommands
         ClientCommand.Online(
         name, description, (parsed, context, cancellation) =>
             RunAsync(parsed, context, verb, string.Empty, consequence, cancellation), Vm, Yes, DryRun, CommandId);
+
+    private static Task<int> ProtectAsync(ParseResult parsed, ClientContext context, CancellationToken cancellation)
+    {
+        string? on = parsed.GetValue(On);
+        return on is null
+            ? RunAsync(parsed, context, "protect", string.Empty, null, cancellation)
+            : RunAsync(
+                parsed, context, "protect", $"&on={Uri.EscapeDataString(on)}",
+                $"a second copy elsewhere is given up, and the VM is not protected until {on} is filled", cancellation);
+    }
 
     private static Task<int> FailoverAsync(ParseResult parsed, ClientContext context, CancellationToken cancellation)
     {

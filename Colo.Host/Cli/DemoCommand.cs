@@ -15,26 +15,13 @@ internal static class DemoCommand
     public static Command Build()
     {
         var demo = new Command("demo", "Show a guest that survives the loss of either host") { Mode, Fault, Workload, Json, Keep };
-        demo.SetAction(async (parsed, _) =>
+        demo.SetAction((parsed, _) => LabCommands.IsolatedAsync("demo", async () =>
         {
-            if (!Isolation.IsInside)
-            {
-                return Isolation.RunSelf(Environment.GetCommandLineArgs().Skip(1));
-            }
-
             var options = new DemoOptions(
                 parsed.GetValue(Mode)!, parsed.GetValue(Fault)!, parsed.GetValue(Workload)!, parsed.GetValue(Json), parsed.GetValue(Keep));
-            try
-            {
-                using var script = new DemoScript(options);
-                return await script.RunAsync().ConfigureAwait(false);
-            }
-            catch (Exception problem) when (problem is TimeoutException or InvalidOperationException or IOException)
-            {
-                await Console.Error.WriteLineAsync($"colo demo: {problem.Message}").ConfigureAwait(false);
-                return 1;
-            }
-        });
+            using var script = new DemoScript(options);
+            return await script.RunAsync().ConfigureAwait(false);
+        }));
         return demo;
     }
 

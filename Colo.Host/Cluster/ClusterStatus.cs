@@ -10,13 +10,17 @@ namespace Colo.Host.Cluster;
 /// </summary>
 internal static class ClusterStatus
 {
+    /// <summary>How the detail of a VM begins whose guest does not answer.</summary>
+    private const string SilentGuest = "the guest does not answer";
+
     public static ClusterStatusView Of(NodeRuntime node, DateTimeOffset now)
     {
         IReadOnlyList<MemberView> members = node.Members();
         IEnumerable<string> names = node.Vms.Select(vm => vm.Definition.Name).Concat(node.Cluster.Names()).Distinct()
             .Order(StringComparer.Ordinal);
         List<VmStatusView> vms = [.. names.Select(name => VmOf(node, name, members))];
-        bool degraded = vms.Exists(vm => vm.Word != "PROTECTED")
+        bool degraded = vms.Exists(
+            vm => vm.Word != "PROTECTED" || vm.Detail.StartsWith(SilentGuest, StringComparison.Ordinal))
             || members.Any(member => member.Status == "Unreachable");
         string arbiter = node.Options.Arbiter.Kind.ToString().ToLowerInvariant();
         return new ClusterStatusView(
@@ -77,6 +81,7 @@ internal static class ClusterStatus
         { Protection: "Protecting" } => $"re-protecting: {view.WaitsFor}",
         { Protection: "Holding" } => $"answers are held; waits for {view.WaitsFor}",
         { Protection: "Parked", WaitsFor.Length: > 0 } => view.WaitsFor,
+        { GuestSilent.Length: > 0 } => $"{SilentGuest}: {view.GuestSilent}",
         _ => string.Empty,
     };
 

@@ -33,6 +33,23 @@ public static class Placement
             .. fit.Where(facts => facts != primary && facts != secondary).Select(facts => facts.Name)];
     }
 
+    /// <summary>
+    /// Which of the hosts that may hold a VM are fit to take its second copy: heard, not drained, with memory left
+    /// beyond what is promised there already. Another failure domain than the owner's first, then by free memory, most first.
+    /// </summary>
+    public static IReadOnlyList<string> RankJoiners(
+        NodeFacts owner, IReadOnlyList<string> nodes, IReadOnlyList<MemberView> members) =>
+    [
+        .. members.Where(
+            member =>
+            member is { Status: "Up", Facts: { IsWitness: false, IsDraining: false, FreeMemoryBytes: > 0 } facts }
+            && facts.Name != owner.Name && nodes.Contains(facts.Name))
+            .Select(member => member.Facts!)
+            .OrderByDescending(facts => facts.FailureDomain != owner.FailureDomain)
+            .ThenByDescending(facts => facts.FreeMemoryBytes).ThenBy(facts => facts.Name, StringComparer.Ordinal)
+            .Select(facts => facts.Name),
+    ];
+
     /// <summary>Why each node that was not chosen was not, for the operator.</summary>
     public static IEnumerable<string> Reasons(long memoryBytes, IReadOnlyList<MemberView> members) =>
         members.Select(member => member switch

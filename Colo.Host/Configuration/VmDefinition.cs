@@ -93,9 +93,34 @@ public sealed record VmDisk(string Path, VmDiskMode Mode, bool ReadOnly, string 
     public string Device { get; init; } = "virtio-blk-pci";
 }
 
-/// <summary>An ICMP echo to the guest every <paramref name="Interval"/>; so many without answer count as
+/// <summary>A question to the guest every <paramref name="Interval"/>; so many without answer count as
 /// silence.</summary>
-public sealed record VmCheck(System.Net.IPAddress Address, TimeSpan Interval, int Misses);
+public sealed record VmCheck(System.Net.IPAddress Address, TimeSpan Interval, int Misses)
+{
+    public VmCheckQuestion By { get; init; } = VmCheckQuestion.Icmp;
+
+    public VmCheckAction Then { get; init; } = VmCheckAction.Report;
+}
+
+/// <summary>How a guest is asked.</summary>
+public enum VmCheckQuestion
+{
+    /// <summary>ICMP echo: from an address of the host that can reach it.</summary>
+    Icmp,
+
+    /// <summary>ARP on the bridge of the first card: needs no address of the host, and no guest refuses it.</summary>
+    Arp,
+}
+
+/// <summary>What follows from a guest that has fallen silent while its host is well.</summary>
+public enum VmCheckAction
+{
+    /// <summary>The event, a warning in status and health, the hook.</summary>
+    Report,
+
+    /// <summary>That, and the roles are exchanged: what is wrong may be this host's way to the LAN.</summary>
+    Switchover,
+}
 
 /// <summary>A NIC of a VM.</summary>
 /// <param name="Bridge">Bridge of the host that the TAP joins; empty: none.</param>

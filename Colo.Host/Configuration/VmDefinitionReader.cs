@@ -86,11 +86,30 @@ internal static partial class VmDefinitionReader
         return options;
     }
 
-    private static VmCheck? ReadCheck(KeyReader keys, string prefix) =>
-        keys.Address($"{prefix}.check.address") is { } address
-            ? new VmCheck(
-                address, keys.Duration($"{prefix}.check.interval"), (int)keys.Number($"{prefix}.check.misses", 1, 1000))
-            : null;
+    private static VmCheck? ReadCheck(KeyReader keys, string prefix)
+    {
+        if (keys.Address($"{prefix}.check.address") is not { } address)
+        {
+            return null;
+        }
+
+        var check = new VmCheck(
+            address, keys.Duration($"{prefix}.check.interval"), (int)keys.Number($"{prefix}.check.misses", 1, 1000))
+        {
+            By = keys.Choice<VmCheckQuestion>($"{prefix}.check.by"),
+            Then = keys.Choice<VmCheckAction>($"{prefix}.check.then"),
+        };
+        bool hasBridge = keys.Objects($"{prefix}.nics").Take(1)
+            .Any(nic => KeyReader.Member(nic.Item2, "bridge").Length > 0);
+        if (check.By == VmCheckQuestion.Arp
+            && (!hasBridge || address.AddressFamily != System.Net.Sockets.AddressFamily.InterNetwork))
+        {
+            keys.Wrong(
+                $"{prefix}.check.by", "is arp; expected an IPv4 address, and a bridge of the first nic to ask on");
+        }
+
+        return check;
+    }
 
     private static IReadOnlyList<string> ReadNodes(
         KeyReader keys, string prefix, string node, IReadOnlyList<string> peers)
@@ -130,9 +149,9 @@ internal static partial class VmDefinitionReader
                 keys.Wrong(key, $"has mode '{mode}', expected replicated, shared or local");
             }
 
-            if (kind == VmDiskMode.Shared)
+            if (kind == VmDiskMode.Shared && readOnly is "on" or "true")
             {
-                keys.Wrong(key, "has mode shared, which this version cannot run yet; expected replicated or local");
+                keys.Wrong(key, "is shared and read-only; expected mode local for a disk that nobody changes");
             }
 
             if (readOnly is not ("on" or "off" or "true" or "false"))

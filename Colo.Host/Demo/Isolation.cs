@@ -1,73 +1,176 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 
 namespace Colo.Host.Demo;
 
 /// <summary>
 /// Runs this program again inside network, mount and PID namespaces of its own; without root inside a user namespace
-/// too, where the system permits it. When the outer process ends, for whatever reason, the kernel ends all inside.
+/// too, where the system permits it.
+/// <code>
+/// outer process -- unshare -- inner process (process 1 of its namespace) -- nodes, clients, ip, mount, ...
+/// </code>
+/// When the inner process ends, for whatever reason, the kernel ends all that it has started and removes their network.
+/// The inner one ends by itself when the outer is gone: its standard input is a pipe from there. The outer one removes
+/// the temporary files; only if it was killed the inner one does.
 /// </summary>
-public static class Isolation
+public static partial class Isolation
 {
     private const string Marker = "COLO_ISOLATED";
+    private const string TemporaryFolder = "TMPDIR";
+    private const int KillSignal = 9;
+
+    /// <summary>How long an interrupted run may take to end.</summary>
+    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(30);
 
     /// <summary>Whether this process already is the inner one.</summary>
     public static bool IsInside => Environment.GetEnvironmentVariable(Marker) == "1";
 
-    /// <summary>The command that runs <paramref name="program"/> with <paramref name="arguments"/> isolated.</summary>
-    public static ProcessStartInfo Command(string program, IEnumerable<string> arguments)
-    {
-        var start = new ProcessStartInfo("unshare") { UseShellExecute = false };
-        foreach (string option in Options())
-        {
-            start.ArgumentList.Add(option);
-        }
-
-        start.ArgumentList.Add("--");
-        start.ArgumentList.Add(program);
-        foreach (string argument in arguments)
-        {
-            start.ArgumentList.Add(argument);
-        }
-
-        start.Environment[Marker] = "1";
-        return start;
-    }
-
     /// <summary>Runs this same program isolated and waits for it.</summary>
-    /// <returns>Its exit code.</returns>
+    /// <returns>Its exit code, or 128 and the number of the signal that ended this process's wait.</returns>
+    /// <exception cref="InvalidOperationException">The system permits no such namespaces.</exception>
     public static int RunSelf(IEnumerable<string> arguments)
     {
-        string self = Environment.ProcessPath ?? throw new InvalidOperationException("the path of this program is unknown");
-        using Process process = Process.Start(Command(self, arguments))
-            ?? throw new InvalidOperationException("unshare could not be started");
-        // The terminal sends Ctrl-C to the whole group: the inner process ends and says so, this one only waits.
-        ConsoleCancelEventHandler wait = (_, pressed) => pressed.Cancel = true;
-        Console.CancelKeyPress += wait;
+        string self = Environment.ProcessPath
+            ?? throw new InvalidOperationException("the path of this program is unknown");
+        string[] options = FindOptions();
+        string temporary = Directory.CreateTempSubdirectory("colo-run-").FullName;
         try
         {
-            process.WaitForExit();
+            ProcessStartInfo start = Command(options, self, arguments);
+            start.Environment[Marker] = "1";
+            start.Environment[TemporaryFolder] = temporary;
+            start.RedirectStandardInput = true;
+            using Process process = Process.Start(start)
+                ?? throw new InvalidOperationException("unshare could not be started");
+            return Wait(process);
         }
         finally
         {
-            Console.CancelKeyPress -= wait;
+            Directory.Delete(temporary, recursive: true);
         }
-
-        return process.ExitCode;
     }
 
-    private static IEnumerable<string> Options()
+    /// <summary>
+    /// Inner process: does the work, unless a signal comes or the outer process ends; then ends at once, and everything
+    /// that it has started with it.
+    /// </summary>
+    public static async Task<int> GuardAsync(Func<Task<int>> work)
     {
-        if (!Environment.IsPrivilegedProcess)
+        var asked = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT);
+        using PosixSignalRegistration terminate = On(PosixSignal.SIGTERM);
+        using PosixSignalRegistration hangUp = On(PosixSignal.SIGHUP);
+        new Thread(() =>
         {
-            yield return "--user";
-            yield return "--map-root-user";
+            using Stream outer = Console.OpenStandardInput();
+            while (outer.ReadByte() >= 0)
+            {
+                // Nobody writes there.
+            }
+
+            asked.TrySetResult(0);
+        })
+        { IsBackground = true, Name = "colo outer" }.Start();
+
+        Task<int> working = Task.Run(work);
+        if (await Task.WhenAny(working, asked.Task).ConfigureAwait(false) == working)
+        {
+            return await working.ConfigureAwait(false);
         }
 
-        yield return "--net";
-        yield return "--mount";
-        yield return "--pid";
-        yield return "--fork";
-        yield return "--kill-child=SIGKILL";
-        yield return "--mount-proc";
+        // Nothing is ended in order: all other processes of this namespace are ended now, and this one next.
+        _ = Kill(-1, KillSignal);
+        int signal = await asked.Task.ConfigureAwait(false);
+        if (signal == 0 && Environment.GetEnvironmentVariable(TemporaryFolder) is { Length: > 0 } folder)
+        {
+            TryDelete(folder);
+        }
+
+        Environment.Exit(128 + signal);
+        return 0;
+
+        PosixSignalRegistration On(PosixSignal wanted) => PosixSignalRegistration.Create(wanted, context =>
+        {
+            context.Cancel = true;
+            asked.TrySetResult(NumberOf(wanted));
+        });
     }
+
+    private static int Wait(Process process)
+    {
+        int signal = 0;
+        using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT);
+        using PosixSignalRegistration terminate = On(PosixSignal.SIGTERM);
+        using PosixSignalRegistration hangUp = On(PosixSignal.SIGHUP);
+        process.WaitForExit();
+        return signal == 0 ? process.ExitCode : 128 + signal;
+
+        PosixSignalRegistration On(PosixSignal wanted) => PosixSignalRegistration.Create(wanted, context =>
+        {
+            context.Cancel = true;
+            if (Interlocked.CompareExchange(ref signal, NumberOf(wanted), 0) == 0)
+            {
+                Console.Error.WriteLine("colo: interrupted; ending what runs, removing what was made");
+                process.StandardInput.Close();
+                _ = Task.Delay(EndLimit).ContinueWith(_ => process.Kill(), TaskScheduler.Default);
+            }
+            else
+            {
+                process.Kill(); // asked twice; unshare takes the inner process with it
+            }
+        });
+    }
+
+    private static int NumberOf(PosixSignal signal) => signal switch
+    {
+        PosixSignal.SIGHUP => 1,
+        PosixSignal.SIGINT => 2,
+        _ => 15,
+    };
+
+    private static ProcessStartInfo Command(
+        IEnumerable<string> options, string program, IEnumerable<string> arguments) =>
+        new("unshare", [.. options, "--", program, .. arguments]) { UseShellExecute = false };
+
+    /// <summary>The options of unshare that this system permits: as root without a user namespace if
+    /// possible.</summary>
+    private static string[] FindOptions()
+    {
+        string[] plain = ["--net", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"];
+        string[] asUser = ["--user", "--map-root-user", .. plain];
+        string said = string.Empty;
+        foreach (string[] options in (string[][])(Environment.IsPrivilegedProcess ? [plain, asUser] : [asUser]))
+        {
+            ProcessStartInfo start = Command(options, "ip", ["link", "set", "lo", "up"]);
+            start.RedirectStandardError = true;
+            using Process process = Process.Start(start)
+                ?? throw new InvalidOperationException("unshare could not be started");
+            said = process.StandardError.ReadToEnd().Trim();
+            process.WaitForExit();
+            if (process.ExitCode == 0)
+            {
+                return options;
+            }
+        }
+
+        throw new InvalidOperationException(
+            $"this needs network namespaces, and the system permits none to this user ({said}): run it as root, or "
+            + "permit user namespaces (sysctl user.max_user_namespaces above 0, kernel.unprivileged_userns_clone=1 on Debian, "
+            + "kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu)");
+    }
+
+    private static void TryDelete(string folder)
+    {
+        try
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+        catch (IOException)
+        {
+            // A process that is being ended wrote once more.
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
 }

@@ -6,7 +6,7 @@ namespace Colo.Host.Demo;
 /// for.</summary>
 internal static class LabScenarios
 {
-    public static readonly string[] Names = ["faults", "checkpoints", "redis", "disk"];
+    public static readonly string[] Names = ["faults", "checkpoints", "redis", "disk", "shared-disk"];
 
     private const int CheckpointKills = 10;
 
@@ -22,8 +22,10 @@ internal static class LabScenarios
         {
             Gateway = name == "faults",
             Channels = name == "checkpoints" ? 4 : 1,
-            FileSystem = name == "disk",
-            DiskBytes = name == "disk" ? LabDiskScenario.DiskBytes : 0,
+            FileSystem = name is "disk" or "shared-disk",
+            DiskBytes = name is "disk" or "shared-disk" ? LabDiskScenario.DiskBytes : 0,
+            SharedDisk = name == "shared-disk",
+            Check = name == "disk",
             Guest = name == "redis" ? "debian-redis" : "debian",
         };
         using var scenario = new LabScenario(vm, keep);
@@ -31,7 +33,8 @@ internal static class LabScenarios
         {
             "checkpoints" => CheckpointsAsync(scenario),
             "redis" => RedisAsync(scenario),
-            "disk" => new LabDiskScenario(scenario).RunAsync(),
+            "disk" => new LabDiskScenario(scenario, vm).RunAsync(),
+            "shared-disk" => new LabDiskScenario(scenario, vm).RunSharedAsync(),
             _ => FaultsAsync(scenario),
         }).ConfigureAwait(false);
         return scenario.Conclude(json);

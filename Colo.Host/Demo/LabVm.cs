@@ -22,8 +22,11 @@ public sealed record LabVm
     /// <summary>Connections that carry a checkpoint's pages.</summary>
     public int Channels { get; init; } = 1;
 
-    /// <summary>Size of one replicated disk, each host with an image of its own; 0: no disk.</summary>
+    /// <summary>Size of one disk, each host with an image of its own unless it is shared; 0: no disk.</summary>
     public long DiskBytes { get; init; }
+
+    /// <summary>Whether both hosts open one image.</summary>
+    public bool SharedDisk { get; init; }
 
     /// <summary>Whether the disk of the first host has an ext4 file system, which the guest mounts.</summary>
     public bool FileSystem { get; init; }
@@ -31,8 +34,11 @@ public sealed record LabVm
     /// <summary>Whether the hosts watch their way to the clients.</summary>
     public bool Gateway { get; init; }
 
+    /// <summary>Whether the hosts ask the guest by ARP.</summary>
+    public bool Check { get; init; }
+
     /// <summary>The image of the disk on a host.</summary>
-    public static string DiskPath(string folder, string host) => Path.Combine(folder, host + ".img");
+    public string DiskPath(string folder, string host) => Path.Combine(folder, (SharedDisk ? "shared" : host) + ".img");
 
     internal string Render(string folder, string host, IReadOnlyList<string> hosts)
     {
@@ -47,8 +53,13 @@ public sealed record LabVm
             }
         }
 
-        string disks = DiskBytes > 0 ? $"disks = [{{ path = \"{DiskPath(folder, host)}\", mode = replicated }}]" : string.Empty;
+        string disks = DiskBytes > 0
+            ? $"disks = [{{ path = \"{DiskPath(folder, host)}\", mode = {(SharedDisk ? "shared" : "replicated")} }}]"
+            : string.Empty;
         string mount = FileSystem ? "colo.mount=vda " : string.Empty;
+        string check = Check
+            ? $"check {{ address = \"{NetworkLab.GuestAddress}\", by = arp, interval = 250ms, misses = 4 }}"
+            : string.Empty;
         string heartbeat = Gateway ? $"heartbeat {{ gateway {{ address = \"{NetworkLab.ClientAddress}\" }} }}" : string.Empty;
         return string.Create(CultureInfo.InvariantCulture, $$"""
             {{heartbeat}}
@@ -59,6 +70,7 @@ public sealed record LabVm
                 nodes = [{{string.Join(", ", hosts)}}]
                 nics = [{ bridge = br0 }]
                 {{disks}}
+                {{check}}
                 mode = {{Mode}}
                 checkpoint { periodic = {{(int)Period.TotalMilliseconds}}ms, channels = {{Channels}} }
               }

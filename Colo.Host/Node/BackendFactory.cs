@@ -34,8 +34,15 @@ internal static class BackendFactory
                 Self = node.Self,
                 Nics = [.. vm.Nics.Select((nic, index) => new EmbeddedNic(TapName(vm, nic, index), nic.Bridge, nic.Mac))],
                 OpenLocalDisks = () =>
-                    [.. vm.Disks.Select(disk => disk.Mode == VmDiskMode.Replicated ? null : (IBlockDevice)new RawFileDevice(disk.Path, disk.ReadOnly))],
-                ReplicatedDisks = [.. vm.Disks.Where(disk => disk.Mode == VmDiskMode.Replicated).Select((disk, index) => ReplicatedOf(node, vm, disk, index))],
+                [
+                    .. vm.Disks.Select(disk => disk.Mode != VmDiskMode.Local
+                        ? null : (IBlockDevice)new RawFileDevice(disk.Path, disk.ReadOnly)),
+                ],
+                PairedDisks =
+                [
+                    .. vm.Disks.Where(disk => disk.Mode != VmDiskMode.Local)
+                        .Select((disk, index) => PairedOf(node, vm, disk, index)),
+                ],
                 DiskSerials = [.. vm.Disks.Select((disk, index) => disk.Serial.Length > 0 ? disk.Serial : $"{vm.Name}-{index}")],
                 BuildMachine = (nics, disks) => new MachineOptions
                 {
@@ -77,13 +84,16 @@ internal static class BackendFactory
         };
     }
 
-    private static ReplicatedDiskOptions ReplicatedOf(NodeRuntime node, VmDefinition vm, VmDisk disk, int index)
+    private static ReplicatedDiskOptions PairedOf(NodeRuntime node, VmDefinition vm, VmDisk disk, int index)
     {
         string state = Path.Combine(node.Options.StateDirectory, $"{vm.Name}-{index}");
         return new ReplicatedDiskOptions(
             disk.Path, state + ".bitmap", state + ".buffer", vm.DiskBufferMemoryBytes,
             new DiskLinkOptions { LagBytes = (int)Math.Min(int.MaxValue, vm.DiskLagLimitBytes), StallTimeout = vm.DiskLagTimeout },
-            vm.ResyncBytesPerSecond);
+            vm.ResyncBytesPerSecond)
+        {
+            Shared = disk.Mode == VmDiskMode.Shared,
+        };
     }
 
     internal static string TapName(VmDefinition vm, VmNic nic, int index)

@@ -180,7 +180,8 @@ internal static class CommandApi
 
     private static OperatorCommand? OrderOf(string verb, CommandId id, HttpRequest request) => verb switch
     {
-        "protect" => new ProtectCommand(id),
+        "protect" => new ProtectCommand(
+            id, request.Query["on"].FirstOrDefault() is { Length: > 0 } on ? new HostId(on) : null),
         "unprotect" => new UnprotectCommand(id),
         "failover" => new FailoverCommand(
             id, request.Query["reason"].FirstOrDefault() ?? "operator", request.Query["accept-data-loss"] == "true"),

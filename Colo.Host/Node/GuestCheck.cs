@@ -4,9 +4,9 @@ using Colo.Host.Configuration;
 namespace Colo.Host.Node;
 
 /// <summary>
-/// Asks a guest by ICMP echo while this host answers for it, and says when it has fallen silent and when it answers
-/// again. It decides nothing: a guest that hangs hangs on both hosts. The hook <c>on-guest-silent</c> is the
-/// operator's.
+/// Asks a guest by ICMP echo or ARP while this host answers for it, and says when it has fallen silent and when it
+/// answers again. What follows is the operator's word: the hook <c>on-guest-silent</c>, and a switchover if the
+/// definition says so.
 /// </summary>
 internal sealed class GuestCheck : IDisposable
 {
@@ -14,18 +14,29 @@ internal sealed class GuestCheck : IDisposable
     private readonly VmCheck check;
     private readonly Action<HostEvent> happened;
     private readonly Action<string> hook;
-    private readonly IcmpProbe probe;
+    private readonly Action exchange;
+    private readonly IDisposable probe;
     private int misses;
     private bool heard;
     private bool silent;
 
-    public GuestCheck(VmRecord vm, VmCheck check, Action<HostEvent> happened, Action<string> hook)
+    /// <param name="vm">Learns since when the guest is silent.</param>
+    /// <param name="check">What the definition asks for.</param>
+    /// <param name="device">The bridge of the guest's first card.</param>
+    /// <param name="happened">Takes the events.</param>
+    /// <param name="hook">Runs the operator's script.</param>
+    /// <param name="exchange">Begins a switchover.</param>
+    public GuestCheck(
+        VmRecord vm, VmCheck check, string device, Action<HostEvent> happened, Action<string> hook, Action exchange)
     {
         this.vm = vm;
         this.check = check;
         this.happened = happened;
         this.hook = hook;
-        probe = new IcmpProbe(check.Address, check.Interval, check.Interval, IsHere, Take);
+        this.exchange = exchange;
+        probe = check.By == VmCheckQuestion.Arp
+            ? new GuestProbe(check, device, IsHere, Take)
+            : new IcmpProbe(check.Address, check.Interval, check.Interval, IsHere, Take);
     }
 
     public void Dispose() => probe.Dispose();
@@ -33,7 +44,12 @@ internal sealed class GuestCheck : IDisposable
     private bool IsHere()
     {
         bool here = vm.Status?.Role is VmRole.Primary or VmRole.Solo;
-        (misses, heard) = here ? (misses, heard) : (0, false);
+        if (!here)
+        {
+            (misses, heard, silent) = (0, false, false);
+            vm.GuestSilent = string.Empty;
+        }
+
         return here;
     }
 
@@ -45,6 +61,7 @@ internal sealed class GuestCheck : IDisposable
         if (answered && silent)
         {
             silent = false;
+            vm.GuestSilent = string.Empty;
             Emit(EventCode.GuestAnswers, $"{check.Address}");
         }
         else if (heard && !silent && misses >= check.Misses)
@@ -52,7 +69,12 @@ internal sealed class GuestCheck : IDisposable
             silent = true;
             string text = $"{check.Address}: {misses} questions without an answer";
             Emit(EventCode.GuestSilent, text);
+            vm.GuestSilent = text;
             hook(text);
+            if (check.Then == VmCheckAction.Switchover && vm.Status?.Role == VmRole.Primary)
+            {
+                exchange();
+            }
         }
     }
 

@@ -64,7 +64,7 @@ internal sealed class GuestFarewell(NodeRuntime node, TimeProvider time, Action<
         {
             bool hope = vm.Status?.Role is VmRole.Solo or VmRole.Primary && vm.Status.Protection != ProtectionState.Off
                 && node.Members().Any(member => member.Status == "Up" && member.Node != node.Self.Host.Name
-                    && vm.Definition.Nodes.Contains(member.Node) && member.Facts is { IsDraining: false });
+                    && vm.Definition.Nodes.Contains(member.Node) && member.Facts is not { IsDraining: true });
             if (!hope)
             {
                 return false;

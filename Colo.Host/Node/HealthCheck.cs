@@ -78,6 +78,14 @@ public sealed record HealthCheck(string Group, string Name, string Status, strin
             status.Word switch { "PROTECTED" => "ok", "HOLDING" or "UNKNOWN" => "failed", _ => "warning" },
             status.Detail.Length > 0 ? $"{status.Word}: {status.Detail}" : status.Word, status.Word == "PROTECTED"
                 ? string.Empty : status.Next);
+        if (vm.Definition.Check is not null && vm.IsOwner)
+        {
+            yield return vm.GuestSilent.Length > 0
+                ? new(
+                    name, "guest answers", "warning", vm.GuestSilent, $"`colo console {name}`: look at the guest itself")
+                : new(name, "guest answers", "ok", "nothing against it", string.Empty);
+        }
+
         if (vm.Status?.Role == VmRole.None && node.Facts().TotalMemoryBytes > 0)
         {
             long free = HostMemory.Read().Available;

@@ -49,11 +49,15 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     private readonly ReportSender reports;
     private readonly IcmpProbe? gateway;
     private readonly RememberedTerms terms;
+    private readonly Func<(long Available, long Total)> memory;
 
     /// <param name="open">Opens backends; null: as the definitions say.</param>
+    /// <param name="memory">Available and total bytes of this host; null: as the kernel says.</param>
     public NodeRuntime(
-        NodeOptions options, Config config, TimeProvider time, Action<string> log, BackendOpener? open = null)
+        NodeOptions options, Config config, TimeProvider time, Action<string> log, BackendOpener? open = null,
+        Func<(long Available, long Total)>? memory = null)
     {
+        this.memory = memory ?? HostMemory.Read;
         this.options = options;
         this.time = time;
         this.log = line =>
@@ -150,7 +154,7 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     /// <summary>What this node says of itself.</summary>
     public NodeFacts Facts()
     {
-        (long available, long total) = HostMemory.Read();
+        (long available, long total) = memory();
         // What is defined here and not yet running will take its memory sooner or later.
         long promised = vms.Values.Where(vm => vm.Status?.Role is null or VmRole.None)
             .Sum(vm => vm.Definition.MemoryBytes);
@@ -160,6 +164,24 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
             vms.Values.Count(vm => vm.IsOwner), IsDraining, ReachesGateway,
             options.Arbiter.Kind.ToString().ToLowerInvariant(),
             typeof(NodeRuntime).Assembly.GetName().Version?.ToString(3) ?? "?");
+    }
+
+    /// <summary>Tells the VMs of this host whom to take when several hosts offer themselves.</summary>
+    internal void RankJoiners()
+    {
+        if (vms.IsEmpty)
+        {
+            return;
+        }
+
+        NodeFacts own = Facts();
+        IReadOnlyList<MemberView> members = Cluster.Members(own);
+        foreach (VmRecord vm in Vms.Where(vm => vm.Definition.Nodes.Count > 2))
+        {
+            IReadOnlyList<string> order = Placement.RankJoiners(own, vm.Definition.Nodes, members);
+            node.Tell(new ForVm(
+                new VmId(vm.Definition.Name), new JoinersRanked([.. order.Select(name => new HostId(name))])));
+        }
     }
 
     /// <summary>Completes when the node cannot go on.</summary>
@@ -177,6 +199,11 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
             {
                 return new Effect.CompleteCommand(command.Id, CommandResult.Refused, string.Join("; ", problems));
             }
+        }
+
+        if (command is ProtectCommand { On: not null })
+        {
+            RankJoiners(); // judged by what is known now
         }
 
         try
@@ -235,11 +262,12 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         if (definition.Check is { } check)
         {
             checks[definition.Name] = new GuestCheck(
-                record, check, happened => Events.Add(definition.Name, happened),
-                detail =>
-                    HookProcess.Start(
-                    options.Hooks, "on-guest-silent", definition.Name, record.Status?.Term.Value
-                    ?? 0, detail, time, log));
+                record, check, definition.Nics.Count > 0 ? definition.Nics[0].Bridge : string.Empty,
+                happened => Events.Add(definition.Name, happened),
+                detail => HookProcess.Start(
+                    options.Hooks, "on-guest-silent", definition.Name, record.Status?.Term.Value ?? 0, detail, time,
+                    log),
+                () => _ = CommandAsync(definition.Name, new SwitchoverCommand(NewCommandId())));
         }
 
         node.Tell(new AddVm(runtime));
@@ -331,7 +359,11 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
 
     void IPeerLinkEvents.ArbiterReplied(WireArbiterReply reply) => (arbiter as WitnessArbiter)?.Take(reply);
 
-    void IPeerLinkEvents.ReportReceived(HostId from, WireNodeReport report) => Cluster.Take(from, report);
+    void IPeerLinkEvents.ReportReceived(HostId from, WireNodeReport report)
+    {
+        Cluster.Take(from, report);
+        RankJoiners();
+    }
 
     void IPeerLinkEvents.NodeAsked(HostId from, WireNodeRequest request) => orders.Asked(from, request);
 

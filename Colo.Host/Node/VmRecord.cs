@@ -32,6 +32,9 @@ public sealed class VmRecord(VmDefinition definition, TimeProvider time)
     /// <summary>The event that best says why the VM is not protected; empty while it is.</summary>
     public string Why { get; set; } = string.Empty;
 
+    /// <summary>What is known of a guest that has fallen silent; empty while it answers or is not asked.</summary>
+    public string GuestSilent { get; set; } = string.Empty;
+
     /// <summary>Last reading of a copy under way: bytes done, and since when.</summary>
     public CopyRate Copy { get; } = new(time);
 

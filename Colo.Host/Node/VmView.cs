@@ -37,6 +37,10 @@ public sealed record VmView(
     /// <summary>Seconds that it will still take at the speed so far; null when that is not known.</summary>
     public double? ResyncSecondsLeft { get; init; }
 
+    /// <summary>What is known of a guest that no longer answers while its host is well; empty while it does, and when
+    /// nobody asks it.</summary>
+    public string GuestSilent { get; init; } = string.Empty;
+
     /// <summary>Why it is not protected, in words; empty while it is.</summary>
     public string Why { get; init; } = string.Empty;
 }

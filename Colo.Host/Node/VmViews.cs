@@ -29,6 +29,7 @@ internal static class VmViews
                 ? 100.0 * gauges.ResyncDoneBytes / gauges.ResyncTotalBytes : null,
             ResyncSecondsLeft = gauges is null
                 ? null : vm.Copy.SecondsLeft(gauges.ResyncDoneBytes, gauges.ResyncTotalBytes),
+            GuestSilent = vm.GuestSilent,
             Why = status?.Protection == ProtectionState.Protected ? string.Empty : vm.Why,
         };
     }

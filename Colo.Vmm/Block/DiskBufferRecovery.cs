@@ -22,6 +22,13 @@ public static class DiskBufferRecovery
             ? (header with { State = DiskBufferState.Stopped, Sequence = header.Sequence + 1 }).Store(bufferFile)
             : BlockStatus.Ok;
 
+    /// <summary>Shared storage, and the other host owns the VM: a merge that this host began and did not finish must
+    /// never be finished, because the disk has gone on without it. Durable on Ok.</summary>
+    public static BlockStatus Abandon(IStorageFile bufferFile) =>
+        DiskBufferHeader.Load(bufferFile) is { State: DiskBufferState.Merging } header
+            ? (header with { State = DiskBufferState.Stopped, Sequence = header.Sequence + 1 }).Store(bufferFile)
+            : BlockStatus.Ok;
+
     /// <summary>The disk is stale, and says so until it has been filled again.</summary>
     public static BlockStatus MarkStale(IStorageFile disk, IStorageFile bufferFile) => new DiskBufferHeader(
         DiskBufferState.Running, (DiskBufferHeader.Load(bufferFile)?.Sequence ?? 0) + 1,

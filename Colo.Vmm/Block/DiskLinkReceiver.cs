@@ -57,6 +57,10 @@ public sealed class DiskLinkReceiver
     /// <summary>Called on the link's thread when a barrier's epoch is open: all earlier writes are applied.</summary>
     public Action<ulong>? BarrierArrived { get; set; }
 
+    /// <summary>Shared disk: what this host reads as the disk's identity, at most 16 bytes, for the primary to compare;
+    /// it stands in the answer about the state where a session would.</summary>
+    public Func<byte[]>? Identity { get; set; }
+
     /// <summary>Why the link ended; empty while it runs.</summary>
     public string Failure { get; private set; } = "";
 
@@ -224,6 +228,10 @@ public sealed class DiskLinkReceiver
             BinaryPrimitives.WriteUInt64LittleEndian(state, _bitmap.Session.Term);
             BinaryPrimitives.WriteUInt64LittleEndian(state[8..], _bitmap.Session.Number);
             _bitmap.CopyNamed((int)(frame.Offset / DirtyBitmap.Granularity), state[16..]);
+        }
+        else if (_shared && Identity?.Invoke() is { Length: <= 16 } identity)
+        {
+            identity.CopyTo(state);
         }
 
         return SendAnswer(DiskLinkType.State, in frame, state.Length);

@@ -11,6 +11,7 @@ public sealed partial class OsFile : IStorageFile
     private const int ZeroRangeMode = 0x10;
     private const int SeekData = 3;
     private const int SeekHole = 4;
+    private const int DoNotNeed = 4;
     private const int ErrorInterrupted = 4;
     private const int ErrorNoSpace = 28;
     private const int ErrorNotSupported = 95;
@@ -18,12 +19,14 @@ public sealed partial class OsFile : IStorageFile
 
     private readonly SafeFileHandle _handle;
 
-    /// <summary>Opens a file or a block device. Throws the framework's exceptions when that fails.</summary>
-    public OsFile(string path, FileMode mode = FileMode.Open, bool readOnly = false)
+    /// <summary>Opens a file or a block device. Throws the framework's exceptions when that fails. With
+    /// <paramref name="writeThrough"/> a write is on the storage, for every host to see, when it returns.</summary>
+    public OsFile(string path, FileMode mode = FileMode.Open, bool readOnly = false, bool writeThrough = false)
     {
         Path = path;
         _handle = File.OpenHandle(
-            path, mode, readOnly ? FileAccess.Read : FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+            path, mode, readOnly ? FileAccess.Read : FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete,
+            writeThrough ? FileOptions.WriteThrough : FileOptions.None);
         var length = RandomAccess.GetLength(_handle);
         if (length == 0 && !readOnly && mode == FileMode.Open)
         {
@@ -128,6 +131,20 @@ public sealed partial class OsFile : IStorageFile
         }
     }
 
+    /// <summary>What this host has kept of the range is not answered from memory: another host may have changed
+    /// it.</summary>
+    public void ForgetCached(long offset, long length)
+    {
+        try
+        {
+            _ = Advise(_handle, offset, length, DoNotNeed);
+        }
+        catch (ObjectDisposedException)
+        {
+            // Nothing of it is read any more.
+        }
+    }
+
     /// <summary>Allocates the space of the range now, so that a later write can't fail for want of it.</summary>
     public BlockStatus Preallocate(long length) => Allocate(0, 0, length);
 
@@ -229,6 +246,9 @@ public sealed partial class OsFile : IStorageFile
 
     [LibraryImport("libc", EntryPoint = "fdatasync", SetLastError = true)]
     private static partial int DataSync(SafeFileHandle file);
+
+    [LibraryImport("libc", EntryPoint = "posix_fadvise")]
+    private static partial int Advise(SafeFileHandle file, long offset, long length, int advice);
 
     [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
     private static partial int FileAllocate(SafeFileHandle file, int mode, long offset, long length);

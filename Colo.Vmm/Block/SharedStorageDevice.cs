@@ -4,20 +4,41 @@ namespace Colo.Vmm.Block;
 /// The disk of a primary's guest when both hosts open one disk. Only the primary writes it; before a 64-KiB part is
 /// changed for the first time in an epoch, its content goes to the secondary's buffer and the change waits until it
 /// is there. After a lost link nothing is written until <see cref="ResumeSolo"/>: the secondary may be about to
-/// take the disk over, and only the arbiter knows. (A write that the kernel holds when the host is paused for long
-/// can still arrive late: that takes fencing in the storage.)
+/// take the disk over, and only the arbiter knows.
+/// <code>
+/// alone --Attach--> attached --first barrier--> pair --lost--> held --ResumeSolo--> alone
+/// alone --Expect--> held --Attach(paired)--> pair                    \--Fence--> refused --Reset--> alone
+/// </code>
+/// In a pair the right to write is a lease: it holds for <see cref="Lease"/> from the moment at which a question was
+/// sent that the secondary answered, and is asked for anew when it is over. A survivor leaves the disk alone for
+/// <see cref="TakeOverDelay"/> after it has stopped answering. So a host that was frozen, and does not know yet that it
+/// was given up, does not write. (A write that has passed the check and is held by the kernel for longer than the
+/// difference of the two can still arrive late: that takes fencing in the storage.)
 /// </summary>
 public sealed class SharedStorageDevice : IBlockDevice
 {
+    /// <summary>How long an answer of the secondary allows the primary to write.</summary>
+    public static readonly TimeSpan Lease = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>How long a survivor waits before it changes the disk.</summary>
+    public static readonly TimeSpan TakeOverDelay = TimeSpan.FromMilliseconds(300);
+
     private readonly IBlockDevice _disk;
+    private readonly TimeProvider _time;
     private readonly RangeLocks _ranges = new();
     private readonly HashSet<long> _kept = [];
     private readonly Lock _lock = new();
     private DiskLinkSender? _link;
     private TaskCompletionSource<bool>? _held;
+    private bool _paired;
+    private long _confirmedAt;
 
     /// <summary>Starts without a secondary. The disk is not owned.</summary>
-    public SharedStorageDevice(IBlockDevice disk) => _disk = disk;
+    public SharedStorageDevice(IBlockDevice disk, TimeProvider? time = null)
+    {
+        _disk = disk;
+        _time = time ?? TimeProvider.System;
+    }
 
     /// <inheritdoc/>
     public long SizeBytes => _disk.SizeBytes;
@@ -25,18 +46,25 @@ public sealed class SharedStorageDevice : IBlockDevice
     /// <inheritdoc/>
     public bool IsReadOnly => _disk.IsReadOnly;
 
-    /// <summary>Called once when the link is lost; changes are held from then on.</summary>
+    /// <summary>Called once when the link is lost; in a pair changes are held from then on.</summary>
     public Action<string>? PeerLost { get; set; }
 
-    /// <summary>From now on originals are sent.</summary>
-    public void Attach(DiskLinkSender link)
+    /// <summary>Originals go over this link: from its first barrier on, or at once when the secondary's buffer has
+    /// begun already (<paramref name="paired"/>).</summary>
+    public void Attach(DiskLinkSender link, bool paired)
     {
+        TaskCompletionSource<bool>? expected;
         lock (_lock)
         {
             _link = link;
+            _paired = paired;
+            _confirmedAt = long.MinValue;
             _kept.Clear();
+            expected = _held;
+            _held = null;
         }
 
+        expected?.TrySetResult(true);
         link.Lost = reason => Hold(link, reason);
         if (link.IsLost)
         {
@@ -44,11 +72,67 @@ public sealed class SharedStorageDevice : IBlockDevice
         }
     }
 
-    /// <summary>This host owns the VM alone: held changes go on.</summary>
-    public void ResumeSolo() => Release(true);
+    /// <summary>The roles were exchanged: changes wait for the new link.</summary>
+    public void Expect()
+    {
+        lock (_lock)
+        {
+            _held ??= new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+    }
 
-    /// <summary>The other host owns the VM: held changes fail, the disk is not touched any more.</summary>
-    public void Fence() => Release(false);
+    /// <summary>Uses the link no more, but leaves it open; the guest stands and becomes the secondary's.</summary>
+    public void LetGo()
+    {
+        lock (_lock)
+        {
+            if (_link is { } link)
+            {
+                link.Lost = null;
+            }
+
+            _link = null;
+            _paired = false;
+        }
+    }
+
+    /// <summary>This host owns the VM alone: held changes go on.</summary>
+    public void ResumeSolo()
+    {
+        DiskLinkSender? link;
+        lock (_lock)
+        {
+            link = _link;
+            _link = null;
+            _paired = false;
+        }
+
+        Release(true);
+        if (link is not null)
+        {
+            link.Lost = null;
+            link.Abort("solo");
+        }
+    }
+
+    /// <summary>The other host owns the VM: changes fail, the disk is not touched any more. Until
+    /// <see cref="Reset"/>.</summary>
+    public void Fence()
+    {
+        Expect();
+        Release(false);
+    }
+
+    /// <summary>No guest uses the device; the next one begins alone.</summary>
+    public void Reset()
+    {
+        lock (_lock)
+        {
+            _link = null;
+            _paired = false;
+            _held = null;
+        }
+    }
 
     /// <summary>The capture of an epoch, with the guest stopped: true when the secondary has opened its
     /// generation.</summary>
@@ -58,6 +142,7 @@ public sealed class SharedStorageDevice : IBlockDevice
         lock (_lock)
         {
             link = _link;
+            _paired = link is not null;
             _kept.Clear();
         }
 
@@ -141,20 +226,19 @@ public sealed class SharedStorageDevice : IBlockDevice
         return (BlockStatus.Ok, from, end - from);
     }
 
+    /// <summary>Ok when the range may be changed now.</summary>
     private async ValueTask<BlockStatus> KeepAsync(long from, long length)
     {
-        for (var at = from; at < from + length; at += DirtyBitmap.Granularity)
+        for (var at = from; at < from + length;)
         {
             DiskLinkSender? link;
             Task<bool>? held;
+            bool paired, kept, leased;
             lock (_lock)
             {
-                link = _link;
-                held = _held?.Task;
-                if (held is null && (link is null || _kept.Contains(at)))
-                {
-                    continue;
-                }
+                (link, held, paired) = (_link, _held?.Task, _paired);
+                kept = _kept.Contains(at);
+                leased = _confirmedAt != long.MinValue && _time.GetElapsedTime(_confirmedAt) < Lease;
             }
 
             if (held is not null)
@@ -163,33 +247,76 @@ public sealed class SharedStorageDevice : IBlockDevice
                 {
                     return BlockStatus.PeerLost;
                 }
-
-                continue;
             }
-
-            var part = new byte[(int)Math.Min(DirtyBitmap.Granularity, SizeBytes - at)];
-            var status = await _disk.ReadAsync(at, part).ConfigureAwait(false);
-            if (status != BlockStatus.Ok)
+            else if (link is null || !paired)
             {
-                return status;
+                return BlockStatus.Ok;
             }
-
-            if (await link!.KeepOriginalAsync(at, part).ConfigureAwait(false))
+            else if (!kept)
             {
-                lock (_lock)
+                var status = await SendOriginalAsync(link, at).ConfigureAwait(false);
+                if (status != BlockStatus.Ok)
                 {
-                    _kept.Add(at);
+                    return status;
                 }
+            }
+            else if (at + DirtyBitmap.Granularity < from + length)
+            {
+                at += DirtyBitmap.Granularity;
+            }
+            else if (leased)
+            {
+                return BlockStatus.Ok;
             }
             else
             {
-                // Lost: the hold is in place or about to be; look again.
-                Hold(link, link.LossReason);
-                at -= DirtyBitmap.Granularity;
+                var asked = _time.GetTimestamp();
+                Confirm(link, asked, await link.FlushAsync().ConfigureAwait(false));
             }
         }
 
         return BlockStatus.Ok;
+    }
+
+    private async ValueTask<BlockStatus> SendOriginalAsync(DiskLinkSender link, long at)
+    {
+        var part = new byte[(int)Math.Min(DirtyBitmap.Granularity, SizeBytes - at)];
+        var status = await _disk.ReadAsync(at, part).ConfigureAwait(false);
+        if (status != BlockStatus.Ok)
+        {
+            return status;
+        }
+
+        var asked = _time.GetTimestamp();
+        var arrived = await link.KeepOriginalAsync(at, part).ConfigureAwait(false);
+        if (arrived)
+        {
+            lock (_lock)
+            {
+                _ = ReferenceEquals(_link, link) && _kept.Add(at);
+            }
+        }
+
+        Confirm(link, asked, arrived);
+        return BlockStatus.Ok;
+    }
+
+    /// <summary>An answer extends the lease; without one the hold is in place or about to be.</summary>
+    private void Confirm(DiskLinkSender link, long askedAt, bool answered)
+    {
+        if (!answered)
+        {
+            Hold(link, link.LossReason);
+            return;
+        }
+
+        lock (_lock)
+        {
+            if (ReferenceEquals(_link, link))
+            {
+                _confirmedAt = Math.Max(_confirmedAt, askedAt);
+            }
+        }
     }
 
     private void Hold(DiskLinkSender link, string reason)
@@ -202,7 +329,10 @@ public sealed class SharedStorageDevice : IBlockDevice
             }
 
             _link = null;
-            _held = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (_paired)
+            {
+                _held ??= new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+            }
         }
 
         PeerLost?.Invoke(reason);

@@ -1,12 +1,17 @@
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
+using Colo.Vmm.Net;
 
 namespace Colo.Vmm.Links;
 
 /// <summary>An open data link: a duplex byte stream to the peer, and a way to end it at once from any thread.</summary>
 public sealed class DataLink : IDisposable
 {
+    // Frames leave in small pieces, each of which the kernel counts at several times its bytes.
+    private const int FramesBufferBytes = 1 << 20;
+    private const int RoomBytes = 64 << 10;
+
     private readonly Socket socket;
 
     internal DataLink(LinkOpen open, Socket socket, Stream stream)
@@ -14,6 +19,10 @@ public sealed class DataLink : IDisposable
         Open = open;
         this.socket = socket;
         Stream = stream;
+        if (open.Kind is LinkKind.Mirror or LinkKind.Compare)
+        {
+            socket.SendBufferSize = FramesBufferBytes; // the system may give less, a fifth of it is enough
+        }
     }
 
     /// <summary>What the opener asked for.</summary>
@@ -27,6 +36,10 @@ public sealed class DataLink : IDisposable
         (Stream as SslStream)?.RemoteCertificate is X509Certificate2 certificate
             ? certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false)
             : null;
+
+    /// <summary>Whether <see cref="TaggedFrameWriter.DirectBytesMax"/> can be written without waiting for the peer. For
+    /// mirror and compare links.</summary>
+    public bool HasRoom() => SocketQueue.UndeliveredBytes(socket) <= RoomBytes;
 
     /// <summary>Cuts the connection now: pending reads and writes on both ends fail instead of waiting for a
     /// time-out.</summary>

@@ -75,7 +75,9 @@ public sealed class LinkListener : IAsyncDisposable
             {
                 await handshakes.WaitAsync(stopping.Token).ConfigureAwait(false);
                 Socket peer = await socket.AcceptAsync(stopping.Token).ConfigureAwait(false);
-                _ = HandshakeAsync(peer);
+                // Blocking calls, for the reason that LinkConnector gives.
+                _ = Task.Factory.StartNew(
+                    () => Handshake(peer), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
             }
             catch (Exception problem) when (problem is OperationCanceledException or ObjectDisposedException)
             {
@@ -89,7 +91,7 @@ public sealed class LinkListener : IAsyncDisposable
         }
     }
 
-    private async Task HandshakeAsync(Socket peer)
+    private void Handshake(Socket peer)
     {
         string from = peer.RemoteEndPoint?.ToString() ?? "?";
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
@@ -97,16 +99,21 @@ public sealed class LinkListener : IAsyncDisposable
         DataLink? link = null;
         try
         {
+            using CancellationTokenRegistration giveUp = limit.Token.Register(peer.Dispose);
             peer.NoDelay = true;
             Stream stream = new NetworkStream(peer, ownsSocket: false);
             if (security is not null)
             {
                 var tls = new SslStream(stream);
-                await tls.AuthenticateAsServerAsync(security.ServerOptions, limit.Token).ConfigureAwait(false);
+                tls.AuthenticateAsServer(security.ServerOptions);
                 stream = tls;
             }
 
-            link = await OpenAsync(peer, stream, from, limit.Token).ConfigureAwait(false);
+            link = Open(peer, stream, from);
+            if (!giveUp.Unregister())
+            {
+                link = null; // its time was over
+            }
         }
         catch (Exception problem) when (problem is IOException or SocketException or OperationCanceledException
             or ObjectDisposedException or System.Security.Authentication.AuthenticationException)
@@ -128,10 +135,10 @@ public sealed class LinkListener : IAsyncDisposable
         }
     }
 
-    private async Task<DataLink?> OpenAsync(Socket peer, Stream stream, string from, CancellationToken cancellation)
+    private DataLink? Open(Socket peer, Stream stream, string from)
     {
         byte[] head = new byte[LinkOpen.FixedLength];
-        await stream.ReadExactlyAsync(head, cancellation).ConfigureAwait(false);
+        stream.ReadExactly(head);
         if (!LinkOpen.TryReadFixed(head, out int vmLength, out int hostLength, out string? error))
         {
             Refuse($"connection from {from}: {error}");
@@ -140,11 +147,11 @@ public sealed class LinkListener : IAsyncDisposable
 
         byte[] whole = new byte[head.Length + vmLength + hostLength];
         head.CopyTo(whole, 0);
-        await stream.ReadExactlyAsync(whole.AsMemory(head.Length), cancellation).ConfigureAwait(false);
+        stream.ReadExactly(whole.AsSpan(head.Length));
         if (LinkOpen.ReadVersion(whole) != LinkOpen.Version)
         {
             Refuse($"connection from {from}: version {LinkOpen.ReadVersion(whole)}, this node speaks {LinkOpen.Version}");
-            await AnswerAsync(stream, LinkAnswer.WrongVersion, 0, cancellation).ConfigureAwait(false);
+            Answer(stream, LinkAnswer.WrongVersion, 0);
             return null;
         }
 
@@ -156,7 +163,7 @@ public sealed class LinkListener : IAsyncDisposable
 
         var link = new DataLink(open, peer, stream);
         (LinkAnswer answer, ulong term) = decide(open, link.PeerSubject);
-        await AnswerAsync(stream, answer, term, cancellation).ConfigureAwait(false);
+        Answer(stream, answer, term);
         if (answer != LinkAnswer.Accepted)
         {
             Refuse($"{open.Kind} link from {open.Host} ({from}) for VM '{open.Vm}', term {open.Term}: {answer}, term here {term}");
@@ -166,10 +173,10 @@ public sealed class LinkListener : IAsyncDisposable
         return link;
     }
 
-    private static async Task AnswerAsync(Stream stream, LinkAnswer answer, ulong term, CancellationToken cancellation)
+    private static void Answer(Stream stream, LinkAnswer answer, ulong term)
     {
-        await stream.WriteAsync(LinkOpen.AnswerBytes(answer, term), cancellation).ConfigureAwait(false);
-        await stream.FlushAsync(cancellation).ConfigureAwait(false);
+        stream.Write(LinkOpen.AnswerBytes(answer, term));
+        stream.Flush();
     }
 
     private void Refuse(string sentence)

@@ -4,8 +4,9 @@ namespace Colo.Vmm.Links;
 
 /// <summary>
 /// Writes Ethernet frames with their epoch on a mirror or compare link. Producers never wait for the network:
-/// frames are copied into one of two buffers, and a thread of its own sends what has gathered while the last batch
-/// was under way. A frame on the wire, big endian:
+/// <see cref="TryWrite"/> copies into one of two buffers, and <see cref="Flush"/> sends what has gathered. While the
+/// link has room the caller of <see cref="Flush"/> writes to it, which is a thread switch less for each frame; when it
+/// has none, or somebody is at it, a thread of the writer's own does. A frame on the wire, big endian:
 /// <code>
 /// 0   4  length n of the frame, 1 to 65550
 /// 4   2  NIC, from 0
@@ -21,7 +22,12 @@ public sealed class TaggedFrameWriter : IDisposable
     public const int HeadLength = 16;
     public const int FrameLengthMax = 65550;
 
+    /// <summary>What is written by a caller of <see cref="Flush"/> at most; a socket's buffer has room for several of
+    /// these (<see cref="DataLink.HasRoom"/>).</summary>
+    public const int DirectBytesMax = 32 << 10;
+
     private readonly Stream stream;
+    private readonly Func<bool> hasRoom;
     private readonly Action<string> failed;
     private readonly int bound;
     private readonly object gate = new();
@@ -29,15 +35,19 @@ public sealed class TaggedFrameWriter : IDisposable
     private byte[] filling;
     private byte[] sending;
     private int filled;
+    private bool writing;
     private bool ended;
 
     /// <param name="stream">The link; not disposed here.</param>
     /// <param name="boundBytes">Most bytes that wait.</param>
-    /// <param name="failed">Called once, with a sentence, when the link cannot be written any more.</param>
-    public TaggedFrameWriter(Stream stream, int boundBytes, Action<string> failed)
+    /// <param name="failed">Called once, with a sentence, when the link cannot be written any more; not on the thread
+    /// of a producer.</param>
+    /// <param name="hasRoom">Whether <see cref="DirectBytesMax"/> can be written without waiting; null: never.</param>
+    public TaggedFrameWriter(Stream stream, int boundBytes, Action<string> failed, Func<bool>? hasRoom = null)
     {
         this.stream = stream;
         this.failed = failed;
+        this.hasRoom = hasRoom ?? (() => false);
         bound = boundBytes;
         filling = new byte[Math.Min(boundBytes, 1 << 20)];
         sending = new byte[filling.Length];
@@ -45,7 +55,7 @@ public sealed class TaggedFrameWriter : IDisposable
         sender.Start();
     }
 
-    /// <summary>Queues a frame; false when the link has failed. Any thread.</summary>
+    /// <summary>Queues a frame for the next <see cref="Flush"/>; false when the link has failed. Any thread.</summary>
     public bool TryWrite(int nic, ulong epoch, ReadOnlySpan<byte> frame)
     {
         int length = HeadLength + frame.Length;
@@ -63,8 +73,47 @@ public sealed class TaggedFrameWriter : IDisposable
             BinaryPrimitives.WriteUInt64BigEndian(target[8..], epoch);
             frame.CopyTo(target[HeadLength..]);
             filled += length;
-            System.Threading.Monitor.Pulse(gate);
             return true;
+        }
+    }
+
+    /// <summary>Sends what is queued. Any thread; never waits for the peer.</summary>
+    public void Flush()
+    {
+        int length;
+        lock (gate)
+        {
+            if (filled == 0 || writing || ended)
+            {
+                return; // whoever is writing looks again afterwards
+            }
+
+            if (filled > DirectBytesMax || !hasRoom())
+            {
+                System.Threading.Monitor.Pulse(gate);
+                return;
+            }
+
+            length = Take();
+        }
+
+        string? problem = TrySend(length);
+        lock (gate)
+        {
+            writing = false;
+            if (problem is null)
+            {
+                if (filled > 0 || ended)
+                {
+                    System.Threading.Monitor.Pulse(gate);
+                }
+            }
+            else if (!ended)
+            {
+                ended = true;
+                System.Threading.Monitor.Pulse(gate);
+                ThreadPool.UnsafeQueueUserWorkItem(_ => failed(problem), null);
+            }
         }
     }
 
@@ -87,12 +136,37 @@ public sealed class TaggedFrameWriter : IDisposable
         if (filled + length > bound)
         {
             ended = true;
+            System.Threading.Monitor.Pulse(gate);
             ThreadPool.UnsafeQueueUserWorkItem(_ => failed($"the peer does not read: {filled} bytes wait"), null);
             return false;
         }
 
         Array.Resize(ref filling, Math.Min(bound, Math.Max(filling.Length * 2, filled + length)));
         return true;
+    }
+
+    /// <summary>Under the gate: what is queued becomes what is being sent, by the caller.</summary>
+    private int Take()
+    {
+        (filling, sending) = (sending, filling);
+        int length = filled;
+        filled = 0;
+        writing = true;
+        return length;
+    }
+
+    private string? TrySend(int length)
+    {
+        try
+        {
+            stream.Write(sending, 0, length);
+            stream.Flush();
+            return null;
+        }
+        catch (Exception problem) when (problem is IOException or ObjectDisposedException)
+        {
+            return problem.Message;
+        }
     }
 
     private void SendLoop()
@@ -103,7 +177,7 @@ public sealed class TaggedFrameWriter : IDisposable
             int length;
             lock (gate)
             {
-                while (filled == 0 && !ended)
+                while ((filled == 0 || writing) && !ended)
                 {
                     System.Threading.Monitor.Wait(gate);
                 }
@@ -113,30 +187,21 @@ public sealed class TaggedFrameWriter : IDisposable
                     return;
                 }
 
-                (filling, sending) = (sending, filling);
-                length = filled;
-                filled = 0;
+                length = Take();
             }
 
-            try
+            string? problem = TrySend(length);
+            bool report;
+            lock (gate)
             {
-                stream.Write(sending, 0, length);
-                stream.Flush();
+                writing = false;
+                report = problem is not null && !ended;
+                ended |= report;
             }
-            catch (Exception problem) when (problem is IOException or ObjectDisposedException)
+
+            if (report)
             {
-                bool report;
-                lock (gate)
-                {
-                    report = !ended;
-                    ended = true;
-                }
-
-                if (report)
-                {
-                    failed(problem.Message);
-                }
-
+                failed(problem!);
                 return;
             }
         }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Colo.Vmm.Links;
 
 namespace Colo.Vmm.Machine;
 
@@ -11,28 +12,38 @@ internal sealed partial class HostEvent : IDisposable
     private const int CloseOnExec = 0x80000;
     private const int NonBlocking = 0x800;
     private const short PollIn = 1;
-    private readonly int _descriptor;
+    private readonly Descriptor _descriptor;
 
     public HostEvent()
     {
         _descriptor = CreateEvent(0, CloseOnExec | NonBlocking);
-        if (_descriptor < 0)
+        if (_descriptor.IsInvalid)
         {
             throw new InvalidOperationException($"eventfd failed with error {Marshal.GetLastPInvokeError()}");
         }
     }
 
-    /// <summary>Any thread.</summary>
+    /// <summary>Any thread; nothing happens once it is disposed, as a guest's last interrupt may find it.</summary>
     public void Set()
     {
-        ulong one = 1;
-        _ = Write(_descriptor, in one, sizeof(ulong));
+        if (_descriptor.TryHold(out int number))
+        {
+            ulong one = 1;
+            _ = Write(number, in one, sizeof(ulong));
+            _descriptor.Release();
+        }
     }
 
-    /// <summary>Returns when the event was set, or after the given time; null waits for ever.</summary>
+    /// <summary>Returns when the event was set, or after the given time; null waits for ever. At once when it is
+    /// disposed.</summary>
     public void Wait(TimeSpan? limit)
     {
-        var poll = new PollDescriptor { Descriptor = _descriptor, Events = PollIn };
+        if (!_descriptor.TryHold(out int number))
+        {
+            return;
+        }
+
+        var poll = new PollDescriptor { Descriptor = number, Events = PollIn };
         TimeSpec time = default;
         if (limit is { } span)
         {
@@ -41,22 +52,20 @@ internal sealed partial class HostEvent : IDisposable
 
         // An interrupted wait is a short wait; the caller looks again anyway.
         _ = limit is null ? PollForEver(ref poll, 1, 0, 0) : Poll(ref poll, 1, in time, 0);
-        _ = Read(_descriptor, out _, sizeof(ulong));
+        _ = Read(number, out _, sizeof(ulong));
+        _descriptor.Release();
     }
 
-    public void Dispose() => _ = Close(_descriptor);
+    public void Dispose() => _descriptor.Dispose();
 
     [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
-    private static partial int CreateEvent(uint initial, int flags);
+    private static partial Descriptor CreateEvent(uint initial, int flags);
 
     [LibraryImport("libc", EntryPoint = "write")]
     private static partial nint Write(int descriptor, in ulong value, nint count);
 
     [LibraryImport("libc", EntryPoint = "read")]
     private static partial nint Read(int descriptor, out ulong value, nint count);
-
-    [LibraryImport("libc", EntryPoint = "close")]
-    private static partial int Close(int descriptor);
 
     [LibraryImport("libc", EntryPoint = "ppoll")]
     private static partial int Poll(ref PollDescriptor descriptors, nuint count, in TimeSpec limit, nint signals);

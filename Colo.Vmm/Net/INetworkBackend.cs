@@ -10,6 +10,11 @@ public interface INetworkBackend : IDisposable
     /// other side is gone.</summary>
     void Send(ReadOnlySpan<byte> frame);
 
+    /// <summary>The guest has sent all that it had: what <see cref="Send"/> gathered may leave together.</summary>
+    void Flush()
+    {
+    }
+
     /// <summary>World to guest; called on the back end's own thread. Null: frames are dropped.</summary>
     FrameHandler? Received { set; }
 }

@@ -88,7 +88,10 @@ public static class QemuCommandLine
         .. Machine(guest),
         "-chardev", $"socket,id=console,path={folder.Console},server=on,wait=off,logfile={folder.ConsoleLog},logappend=on",
         "-serial", "chardev:console",
-        "-qmp", $"unix:{folder.Monitor},server=on,wait=off",
+
+        // It waits for its first client: a listener that is watched by the main loop and then handed to the monitor's
+        // own thread has been seen accepting one client in both (QEMU 7.2), and one of them then waits for ever.
+        "-qmp", $"unix:{folder.Monitor},server=on,wait=on",
     ];
 
     private static List<string> Machine(QemuDefinition guest)

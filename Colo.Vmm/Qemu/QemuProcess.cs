@@ -54,8 +54,11 @@ public sealed class QemuProcess : IDisposable
 
     public int Id => process.Id;
 
-    /// <summary>The process is there and no zombie.</summary>
-    public bool Lives => TicksOf(Id) == startTicks;
+    /// <summary>
+    /// The process is there, and has not begun to end. The kernel says that it ends before it closes its first socket, so
+    /// who has seen a socket close and asks this gets the right answer, however long the rest of the end takes.
+    /// </summary>
+    public bool Lives => StatOf(Id) is { IsEnding: false } stat && stat.StartTicks == startTicks;
 
     /// <summary>Starts a QEMU; its messages are appended to the folder's log.</summary>
     /// <exception cref="IOException">The program cannot be started.</exception>
@@ -149,14 +152,20 @@ public sealed class QemuProcess : IDisposable
 
     public void Dispose() => process.Dispose();
 
-    private static long? TicksOf(int processId)
+    private static long? TicksOf(int processId) => StatOf(processId)?.StartTicks;
+
+    /// <summary>Null when there is no such process, or a zombie of one.</summary>
+    private static (long StartTicks, bool IsEnding)? StatOf(int processId)
     {
+        const long isExiting = 4; // PF_EXITING, which a task gets before it lets go of its files
         try
         {
-            // Field 22, counted after the command's name, which may hold anything but ends with the last parenthesis.
+            // Fields 9 and 22, counted after the command's name, which may hold anything but ends with the last
+            // parenthesis.
             string stat = File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{processId}/stat"));
             string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-            return fields[0] is "Z" or "X" ? null : long.Parse(fields[19], CultureInfo.InvariantCulture);
+            return fields[0] is "Z" or "X" ? null
+                : (long.Parse(fields[19], CultureInfo.InvariantCulture), (long.Parse(fields[6], CultureInfo.InvariantCulture) & isExiting) != 0);
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {

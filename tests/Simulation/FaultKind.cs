@@ -65,4 +65,10 @@ public enum FaultKind
 
     /// <summary>F24: the disk buffer of the secondary reports to be nearly full.</summary>
     BufferHigh,
+
+    /// <summary>F19, F20: the disk of a host fails a request; the host learns of it.</summary>
+    DiskFails,
+
+    /// <summary>F21: a host's disk takes long for all that the other host sends to it, and for a merge.</summary>
+    DiskSlow,
 }

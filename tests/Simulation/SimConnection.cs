@@ -5,12 +5,14 @@ namespace Colo.Simulation;
 /// <summary>The data links of a pair (image, disk, mirror, compare): one set, which breaks as a whole.</summary>
 public sealed class SimConnection
 {
+    private readonly SimNetwork _network;
     private readonly SimNetwork.Lane[,] _lanes = new SimNetwork.Lane[2, 5];
     private readonly List<Action>?[] _early = [[], []];
     private readonly SimVm?[] _ends = new SimVm?[2];
 
     public SimConnection(SimNetwork network, SimScheduler scheduler, Place first, Place second)
     {
+        _network = network;
         First = first;
         Second = second;
         for (int channel = 0; channel < 5; channel++)
@@ -41,6 +43,7 @@ public sealed class SimConnection
     public void Send(Place from, ReplicationChannel channel, Action<SimVm> deliver, long transferMicros = 0)
     {
         int target = from == First ? 1 : 0;
+        transferMicros += channel == ReplicationChannel.Disk ? _network.DiskDelayOf(target == 0 ? First : Second) : 0;
         _lanes[1 - target, (int)channel - 1].Send(() =>
         {
             if (_early[target] is { } early)

@@ -21,6 +21,7 @@ public sealed class SimNetwork(SimScheduler scheduler, SeededRandom random, Swar
     private readonly int[,] _cuts = new int[Places, Places];
     private bool _lossless;
     private readonly long[,] _extraDelay = new long[Places, Places];
+    private readonly long[] _diskDelay = new long[Places];
 
     /// <summary>A cut of one direction; cuts nest.</summary>
     public void Cut(Place from, Place to) => _cuts[(int)from, (int)to]++;
@@ -37,8 +38,14 @@ public sealed class SimNetwork(SimScheduler scheduler, SeededRandom random, Swar
 
     public void SetExtraDelay(Place from, Place to, long micros) => _extraDelay[(int)from, (int)to] = micros;
 
+    /// <summary>How much longer a host's disk takes than usual.</summary>
+    public long DiskDelayOf(Place host) => _diskDelay[(int)host];
+
+    public void SetDiskDelay(Place host, long micros) => _diskDelay[(int)host] = micros;
+
     public void HealAll()
     {
+        Array.Clear(_diskDelay);
         _lossless = true;
         Array.Clear(_cuts);
         Array.Clear(_extraDelay);

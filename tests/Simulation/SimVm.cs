@@ -571,7 +571,7 @@ public sealed class SimVm : IGuestHost
         }
     }
 
-    private void Merge() => After(_noise.LogBetween(50, 500), () =>
+    private void Merge() => After(_noise.LogBetween(50, 500) + _world.Network.DiskDelayOf(Place), () =>
     {
         if (_host.Disk.MergeOne())
         {

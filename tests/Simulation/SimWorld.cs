@@ -425,6 +425,11 @@ public sealed class SimWorld
                 During(duration, () => Network.SetExtraDelay(fault.Target, other, duration / 50),
                     () => Network.SetExtraDelay(fault.Target, other, 0));
                 break;
+            case FaultKind.DiskSlow:
+                During(
+                    duration, () => Network.SetDiskDelay(fault.Target, duration / 1000),
+                    () => Network.SetDiskDelay(fault.Target, 0));
+                break;
             case FaultKind.WitnessDown:
                 During(duration, () => Witness.Down = true, () => Witness.Down = false);
                 break;
@@ -488,6 +493,9 @@ public sealed class SimWorld
             case FaultKind.ChangeMode:
                 ReplicationMode mode = (ReplicationMode)(1 + (fault.DurationMicros % 3));
                 vm.Post(() => vm.Deliver(new SetModeCommand(id, mode)));
+                break;
+            case FaultKind.DiskFails:
+                vm.Post(() => vm.Deliver(new Colo.Actors.Disk.LocalDiskError(IsWrite: fault.DurationMicros % 2 == 0)));
                 break;
             case FaultKind.BufferHigh:
                 vm.Post(() => vm.Deliver(new Colo.Actors.Disk.DiskBufferLevel(60)));

@@ -51,7 +51,9 @@ public sealed record SwarmOptions
         List<FaultKind> kinds = [];
         foreach (FaultKind kind in Enum.GetValues<FaultKind>())
         {
-            if (random.Chance(500))
+            // Kinds that came later have a stream of their own: the seeds before them stay the worlds that they were.
+            SeededRandom source = kind > FaultKind.BufferHigh ? random.Stream($"kind {kind}") : random;
+            if (source.Chance(500))
             {
                 kinds.Add(kind);
             }

@@ -10,7 +10,7 @@ namespace Colo.Actors.Vm.Embedded;
 internal sealed class DiskSet : IDisposable
 {
     private readonly IReadOnlyList<IBlockDevice> devices;
-    private readonly ReplicatedDisk[] replicated;
+    private readonly IPairedDisk[] paired;
     private readonly Action<Message> report;
     private readonly Lock gate = new();
     private readonly SortedDictionary<ulong, int> barriers = [];
@@ -18,25 +18,27 @@ internal sealed class DiskSet : IDisposable
     private long copyDone;
     private long copyTotal;
 
-    /// <param name="local">Disks that are not replicated, null where a replicated one stands; in the guest's
+    /// <param name="local">Disks of this host alone, null where one with a link stands; in the guest's
     /// order.</param>
-    /// <param name="replicatedOptions">The replicated ones, in the same order.</param>
+    /// <param name="pairedOptions">Those with a link, in the same order.</param>
     public DiskSet(
-        IReadOnlyList<IBlockDevice?> local, IReadOnlyList<ReplicatedDiskOptions> replicatedOptions,
-        Action<Message> report, Action<string> log)
+        IReadOnlyList<IBlockDevice?> local, IReadOnlyList<ReplicatedDiskOptions> pairedOptions,
+        Action<Message> report, Action<string> log, TimeProvider time)
     {
         this.report = report;
-        replicated =
-        [
-            .. replicatedOptions.Select(options => new ReplicatedDisk(
-                options, () => report(new DiskBufferLevel(70)), log)),
-        ];
+        paired = [.. pairedOptions.Select(Open)];
         int next = 0;
-        devices = [.. local.Select(device => device ?? replicated[next++].Device)];
+        devices = [.. local.Select(device => device ?? paired[next++].Device)];
+
+        IPairedDisk Open(ReplicatedDiskOptions options) => options.Shared
+            ? new SharedDisk(options, Pressed, log, time)
+            : new ReplicatedDisk(options, Pressed, log);
+
+        void Pressed() => report(new DiskBufferLevel(70));
     }
 
-    /// <summary>Disks replicated over links of their own, one each.</summary>
-    public int ReplicatedCount => replicated.Length;
+    /// <summary>Disks with links of their own, one each: replicated and shared ones.</summary>
+    public int PairedCount => paired.Length;
 
     /// <summary>The devices for the machine.</summary>
     public IReadOnlyList<IBlockDevice> Devices => devices;
@@ -45,21 +47,21 @@ internal sealed class DiskSet : IDisposable
     /// <returns>Null, or why one of them is not worth it.</returns>
     public string? Own() => FirstProblem(disk => disk.Own());
 
-    /// <summary>Owner: the links to the secondary, one for each replicated disk.</summary>
+    /// <summary>Owner: the links to the secondary, one for each disk that has one.</summary>
     /// <returns>False when one is lost already.</returns>
     public bool Connect(IReadOnlyList<Stream> links, Term term, ulong epoch, Action lost)
     {
         bool whole = true;
-        for (int index = 0; index < replicated.Length; index++)
+        for (int index = 0; index < paired.Length; index++)
         {
-            whole &= replicated[index].Connect(links[index], (ulong)term.Value, epoch, lost);
+            whole &= paired[index].Connect(links[index], (ulong)term.Value, epoch, lost);
         }
 
         return whole;
     }
 
     /// <summary>Owner: links that are not there yet do not come.</summary>
-    public void StopExpecting() => Array.ForEach(replicated, disk => disk.StopExpecting());
+    public void StopExpecting() => Array.ForEach(paired, disk => disk.StopExpecting());
 
     /// <summary>Secondary to primary, both guests stopped at one image.</summary>
     /// <returns>Null, or what went wrong.</returns>
@@ -72,12 +74,12 @@ internal sealed class DiskSet : IDisposable
     /// <summary>Owner: brings the joiner's disks into step; reports progress and the end.</summary>
     public async Task CopyAsync(DiskCopyPlan plan, CancellationToken cancellation)
     {
-        long total = replicated.Sum(disk => disk.SizeBytes);
+        long total = paired.Sum(disk => disk.CopyBytes);
         long before = 0;
-        foreach (ReplicatedDisk disk in replicated)
+        foreach (IPairedDisk disk in paired)
         {
             BlockStatus status = plan == DiskCopyPlan.Nothing ? BlockStatus.Ok : await disk.CopyAsync(
-                plan, progress => Copied(before + disk.SizeBytes - progress.LeftBytes, total), cancellation)
+                plan, progress => Copied(before + disk.CopyBytes - progress.LeftBytes, total), cancellation)
                 .ConfigureAwait(false);
             if (status != BlockStatus.Ok)
             {
@@ -85,37 +87,37 @@ internal sealed class DiskSet : IDisposable
                 return;
             }
 
-            before += disk.SizeBytes;
+            before += disk.CopyBytes;
         }
 
         Copied(total, total);
-        long compared = replicated.Sum(disk => disk.Copied.ComparedBytes);
-        report(new DiskCopyDone(compared, replicated.Sum(disk => disk.Copied.SentBytes), total));
+        long compared = paired.Sum(disk => disk.Copied.ComparedBytes);
+        report(new DiskCopyDone(compared, paired.Sum(disk => disk.Copied.SentBytes), total));
     }
 
     /// <summary>Owner: the pair is in force.</summary>
     public void CompletePair()
     {
         ForgetCopy();
-        Array.ForEach(replicated, disk => disk.CompletePair());
+        Array.ForEach(paired, disk => disk.CompletePair());
     }
 
     /// <summary>Owner: alone from now on.</summary>
     public void Detach(string reason)
     {
         ForgetCopy();
-        Array.ForEach(replicated, disk => disk.Detach(reason));
+        Array.ForEach(paired, disk => disk.Detach(reason));
     }
 
     /// <summary>A capture, the guest stopped: writes from now on belong to <paramref name="epoch"/>.</summary>
-    public void Barrier(ulong epoch) => Array.ForEach(replicated, disk => disk.Barrier(epoch));
+    public void Barrier(ulong epoch) => Array.ForEach(paired, disk => disk.Barrier(epoch));
 
     /// <summary>Secondary: the primary has opened the link of one disk.</summary>
     public void Receive(int index, Stream link, Term term, Action lost)
     {
-        if (index < replicated.Length)
+        if (index < paired.Length)
         {
-            replicated[index].Receive(link, (ulong)term.Value, OnBarrier, lost);
+            paired[index].Receive(link, (ulong)term.Value, OnBarrier, lost);
         }
     }
 
@@ -136,7 +138,7 @@ internal sealed class DiskSet : IDisposable
     /// <summary>Survivor: the disks stand alone when this has reported.</summary>
     public void TakeOver() => new Thread(() =>
     {
-        foreach (ReplicatedDisk disk in replicated)
+        foreach (IPairedDisk disk in paired)
         {
             BlockStatus status = disk.TakeOver();
             if (status != BlockStatus.Ok)
@@ -150,13 +152,16 @@ internal sealed class DiskSet : IDisposable
     })
     { IsBackground = true, Name = "colo disk merge" }.Start();
 
+    /// <summary>The guest is about to be thrown away.</summary>
+    public void Abandon() => Array.ForEach(paired, disk => disk.Abandon());
+
     /// <summary>No guest here any more.</summary>
-    public void Idle() => Array.ForEach(replicated, disk => disk.Idle());
+    public void Idle() => Array.ForEach(paired, disk => disk.Idle());
 
     public VmGauges AddTo(VmGauges gauges) => gauges with
     {
-        DiskLagBytes = replicated.Sum(disk => disk.LagBytes),
-        DiskBufferBytes = replicated.Sum(disk => disk.BufferBytes),
+        DiskLagBytes = paired.Sum(disk => disk.LagBytes),
+        DiskBufferBytes = paired.Sum(disk => disk.BufferBytes),
         ResyncDoneBytes = Interlocked.Read(ref copyDone),
         ResyncTotalBytes = Interlocked.Read(ref copyTotal),
     };
@@ -168,11 +173,11 @@ internal sealed class DiskSet : IDisposable
             device.Dispose();
         }
 
-        Array.ForEach(replicated, disk => disk.Dispose());
+        Array.ForEach(paired, disk => disk.Dispose());
     }
 
-    private string? FirstProblem(Func<ReplicatedDisk, string?> step) =>
-        replicated.Select(step).FirstOrDefault(problem => problem is not null);
+    private string? FirstProblem(Func<IPairedDisk, string?> step) =>
+        paired.Select(step).FirstOrDefault(problem => problem is not null);
 
     /// <summary>No copy runs any more.</summary>
     private void ForgetCopy()
@@ -202,7 +207,7 @@ internal sealed class DiskSet : IDisposable
     {
         lock (gate)
         {
-            if (epoch != awaited || barriers.GetValueOrDefault(epoch) < replicated.Length)
+            if (epoch != awaited || barriers.GetValueOrDefault(epoch) < paired.Length)
             {
                 return;
             }

@@ -31,7 +31,7 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
             options.Self,
             [.. options.Nics.Select(nic => new LanPort(nic.Tap, nic.Bridge, nic.Mac, options.Log))],
             options.Comparer, report, options.Time);
-        disks = new DiskSet(options.OpenLocalDisks(), options.ReplicatedDisks, report, options.Log);
+        disks = new DiskSet(options.OpenLocalDisks(), options.PairedDisks, report, options.Log, options.Time);
         options.Links.Register(options.Vm, this);
     }
 
@@ -214,6 +214,7 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
     {
         Disconnect();
         network.Forget();
+        disks.Abandon();
         Replace(null);
     }
 

@@ -22,11 +22,12 @@ public sealed record EmbeddedVmOptions
 
     public required IReadOnlyList<EmbeddedNic> Nics { get; init; }
 
-    /// <summary>Opens the disks of this host that are not replicated; null where a replicated one stands, in the
+    /// <summary>Opens the disks of this host alone; null where one of <see cref="PairedDisks"/> stands, in the
     /// guest's order.</summary>
     public required Func<IReadOnlyList<IBlockDevice?>> OpenLocalDisks { get; init; }
 
-    public required IReadOnlyList<ReplicatedDiskOptions> ReplicatedDisks { get; init; }
+    /// <summary>Replicated and shared disks.</summary>
+    public required IReadOnlyList<ReplicatedDiskOptions> PairedDisks { get; init; }
 
     public required IReadOnlyList<string> DiskSerials { get; init; }
 

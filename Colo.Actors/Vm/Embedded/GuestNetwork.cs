@@ -30,8 +30,8 @@ internal sealed class GuestNetwork : IDisposable
     private readonly Action<Message> report;
     private readonly TimeProvider time;
     private readonly Timer ticker;
-    private TaggedFrameWriter? mirror;
-    private TaggedFrameWriter? compare;
+    private volatile TaggedFrameWriter? mirror;
+    private volatile TaggedFrameWriter? compare;
     private object? primaryOwner;
     private object? secondaryOwner;
     private long epoch;
@@ -251,7 +251,10 @@ internal sealed class GuestNetwork : IDisposable
             port.Attach();
             if (announce)
             {
-                port.Announce();
+                lock (gate)
+                {
+                    port.Announce();
+                }
             }
         }
     }
@@ -270,12 +273,13 @@ internal sealed class GuestNetwork : IDisposable
         }
     }
 
-    public void StartPrimary(object owner, Stream mirrorLink, Stream compareLink, Action lost)
+    /// <param name="hasRoom"><see cref="DataLink.HasRoom"/> of the mirror's link; null: never.</param>
+    public void StartPrimary(object owner, Stream mirrorLink, Stream compareLink, Action lost, Func<bool>? hasRoom = null)
     {
         lock (gate)
         {
             primaryOwner = owner;
-            mirror = new TaggedFrameWriter(mirrorLink, MirrorBacklogMax, _ => lost());
+            mirror = new TaggedFrameWriter(mirrorLink, MirrorBacklogMax, _ => lost(), hasRoom);
         }
 
         _ = new TaggedFrameReader(compareLink, FromReplica, _ => lost());
@@ -298,12 +302,13 @@ internal sealed class GuestNetwork : IDisposable
         }
     }
 
-    public void StartSecondary(object owner, Stream mirrorLink, Stream compareLink, Action lost)
+    /// <param name="hasRoom"><see cref="DataLink.HasRoom"/> of the compare link; null: never.</param>
+    public void StartSecondary(object owner, Stream mirrorLink, Stream compareLink, Action lost, Func<bool>? hasRoom = null)
     {
         lock (gate)
         {
             secondaryOwner = owner;
-            compare = new TaggedFrameWriter(compareLink, MirrorBacklogMax, _ => lost());
+            compare = new TaggedFrameWriter(compareLink, MirrorBacklogMax, _ => lost(), hasRoom);
         }
 
         _ = new TaggedFrameReader(mirrorLink, FromMirror, _ => lost());
@@ -348,6 +353,11 @@ internal sealed class GuestNetwork : IDisposable
     internal void Mirror(int nic, ReadOnlySpan<byte> frame) => mirror?.TryWrite(nic, (ulong)epoch, frame);
 
     internal void ShowToPrimary(int nic, ReadOnlySpan<byte> frame) => compare?.TryWrite(nic, (ulong)epoch, frame);
+
+    // Neither is called under the lock: a frame that is being written must not hold up the guest.
+    internal void FlushMirror() => mirror?.Flush();
+
+    internal void FlushCompare() => compare?.Flush();
 
     internal void RequestCheckpoint(Colo.Vmm.Net.CheckpointReason reason) => report(new CheckpointTrigger(reason switch
     {

@@ -16,7 +16,7 @@ internal sealed class LanPort : IDisposable
     private readonly Lock gate = new();
     private readonly GuestAddresses addresses = new();
     private TapBackend? backend;
-    private bool up;
+    private volatile bool up;
 
     /// <param name="tap">Name of the interface; empty: the card is not connected.</param>
     /// <param name="bridge">Bridge that it joins; empty: none.</param>
@@ -35,6 +35,12 @@ internal sealed class LanPort : IDisposable
     /// <summary>Takes frames from the LAN, on the interface's own thread.</summary>
     public FrameHandler? Received { get; set; }
 
+    /// <summary>Called on the interface's own thread after frames were taken.</summary>
+    public Action? Drained { get; set; }
+
+    /// <summary>Whether frames go to the LAN and come from it.</summary>
+    public bool IsAttached => up;
+
     /// <summary>Notes the addresses that the guest uses, for the announcement after a takeover.</summary>
     public void Learn(ReadOnlySpan<byte> frame) => addresses.Learn(frame, Mac);
 
@@ -45,7 +51,17 @@ internal sealed class LanPort : IDisposable
         {
             if (backend is null && tap.Length > 0)
             {
-                backend = new TapBackend(tap) { Received = frame => { if (up) { Received?.Invoke(frame); } } };
+                backend = new TapBackend(tap)
+                {
+                    Received = frame =>
+                    {
+                        if (up)
+                        {
+                            Received?.Invoke(frame);
+                        }
+                    },
+                    Drained = () => Drained?.Invoke(),
+                };
                 if (bridge.Length > 0)
                 {
                     Ip("link", "set", tap, "master", bridge);
@@ -61,7 +77,7 @@ internal sealed class LanPort : IDisposable
         {
             if (!up && backend is not null)
             {
-                Ip("link", "set", tap, "up");
+                SetUp(backend, true);
                 up = true;
             }
         }
@@ -74,7 +90,7 @@ internal sealed class LanPort : IDisposable
             if (up)
             {
                 up = false;
-                Ip("link", "set", tap, "down");
+                SetUp(backend!, false);
             }
         }
     }
@@ -103,6 +119,14 @@ internal sealed class LanPort : IDisposable
             up = false;
             backend?.Dispose();
             backend = null;
+        }
+    }
+
+    private void SetUp(TapBackend interfaceOf, bool isUp)
+    {
+        if (interfaceOf.TrySetUp(isUp) is { } problem)
+        {
+            log(problem);
         }
     }
 

@@ -20,6 +20,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
     private readonly FramePool pool = new();
     private readonly byte[] scratch = new byte[65_550];
     private readonly Queue<(long Epoch, byte[] Frame)> early = new();
+    private readonly UnacknowledgedOutput unacknowledged = new();
     private PacketComparer comparer;
     private FrameHandler? toGuest;
     private long matched;
@@ -37,6 +38,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
         this.options = options;
         comparer = NewComparer();
         lan.Received = FromLan;
+        lan.Drained = network.FlushMirror;
     }
 
     public byte[] Mac => lan.Mac;
@@ -66,6 +68,12 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
                 Rewriter.FromGuest(own, network.Now);
             }
 
+            if (network.IsReplica || !lan.IsAttached)
+            {
+                // Nobody hears it from here; a takeover may come before the client has it from the primary.
+                unacknowledged.FromGuest(own, network.Now);
+            }
+
             if (network.IsReplica)
             {
                 network.ShowToPrimary(index, own);
@@ -80,6 +88,8 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
         }
     }
 
+    public void Flush() => network.FlushCompare();
+
     public void FromReplica(FrameEpoch tag, ReadOnlySpan<byte> frame)
     {
         if (pool.TryCopy(frame, FrameOwner.Reader, out PooledFrame? copy))
@@ -93,6 +103,8 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
 
     public void FromMirror(long tag, long loaded, ReadOnlySpan<byte> frame)
     {
+        unacknowledged.FromClient(frame, network.Now);
+
         // A frame of an epoch before the loaded one comes late: the image has it, in the guest or waiting in its card.
         if (tag == loaded)
         {
@@ -190,7 +202,13 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
 
     public void Attach() => lan.Attach();
 
-    public void Announce() => lan.Announce();
+    /// <summary>The card is in the LAN from here now: tells everybody, and clients what they may wait for.</summary>
+    public void Announce()
+    {
+        lan.Announce();
+        unacknowledged.Resend(network.Now, lan.Send);
+        unacknowledged.Forget();
+    }
 
     public void Detach() => lan.Detach();
 
@@ -201,6 +219,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
         comparer = NewComparer();
         Rewriter = new SequenceRewriter();
         early.Clear();
+        unacknowledged.Forget();
     }
 
     public void SaveRewriter(IBufferWriter<byte> target) => Rewriter.Save(target);
@@ -208,6 +227,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
     public bool LoadRewriter(ReadOnlySpan<byte> saved)
     {
         Rewriter.Demote();
+        unacknowledged.Forget();
         return Rewriter.TryCheckpointLoaded(saved, network.Now);
     }
 

@@ -254,7 +254,7 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
         DataLink mirror = Open(LinkKind.Mirror, 0, limit.Token);
         DataLink compare = Open(LinkKind.Compare, 0, limit.Token);
         var drives = new List<Stream>();
-        for (int disk = 0; disk < disks.ReplicatedCount; disk++)
+        for (int disk = 0; disk < disks.PairedCount; disk++)
         {
             drives.Add(Open(LinkKind.Disk, disk, limit.Token).Stream);
         }
@@ -274,7 +274,8 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
         }
 
         precopy = new BackgroundPrecopy(sender, setup.Precopy);
-        network.StartPrimary(this, mirror.Stream, compare.Stream, () => LinkLost(ReplicationChannel.Mirror));
+        network.StartPrimary(
+            this, mirror.Stream, compare.Stream, () => LinkLost(ReplicationChannel.Mirror), mirror.HasRoom);
         return disks.Connect(drives, setup.Term, lastEpoch, () => LinkLost(ReplicationChannel.Disk));
     }
 

@@ -6,7 +6,11 @@ namespace Colo.Actors.Vm.Embedded;
 /// <summary>Files and bounds of one replicated disk on this host.</summary>
 public sealed record ReplicatedDiskOptions(
     string ImagePath, string BitmapPath, string BufferPath, long BufferMemoryBytes, DiskLinkOptions Link,
-    long ResyncBytesPerSecond);
+    long ResyncBytesPerSecond)
+{
+    /// <summary>Both hosts open one disk: nothing is copied, and there is no bitmap.</summary>
+    public bool Shared { get; init; }
+}
 
 /// <summary>
 /// One replicated disk on this host, in each of its roles:
@@ -19,7 +23,7 @@ public sealed record ReplicatedDiskOptions(
 /// </code>
 /// A host that crashed in the middle of a merge completes it when this object is made, before anything else.
 /// </summary>
-internal sealed class ReplicatedDisk : IDisposable
+internal sealed class ReplicatedDisk : IPairedDisk
 {
     private readonly ReplicatedDiskOptions options;
     private readonly Action pressure;
@@ -28,6 +32,7 @@ internal sealed class ReplicatedDisk : IDisposable
     private readonly RawFileDevice local;
     private readonly DirtyBitmap bitmap;
     private readonly ForwardingDevice forwarding;
+    private readonly RoleDevice device;
     private volatile DiskBuffer? buffer;
     private DiskLinkSender? link;
     private DiskResyncProgress copied;
@@ -44,12 +49,12 @@ internal sealed class ReplicatedDisk : IDisposable
         bitmap = DirtyBitmap.Open(new OsFile(options.BitmapPath, FileMode.OpenOrCreate), local.SizeBytes);
         Recover();
         forwarding = new ForwardingDevice(local, bitmap);
-        Device = new RoleDevice(forwarding);
+        device = new RoleDevice(forwarding);
     }
 
-    public RoleDevice Device { get; }
+    public IBlockDevice Device => device;
 
-    public long SizeBytes => local.SizeBytes;
+    public long CopyBytes => local.SizeBytes;
 
     public long LagBytes => link is { IsLost: false } sender ? sender.LagBytes : 0;
 
@@ -182,7 +187,7 @@ internal sealed class ReplicatedDisk : IDisposable
         status = status == BlockStatus.Ok ? taken.Merge() : status;
         if (status == BlockStatus.Ok)
         {
-            Device.Current = forwarding;
+            device.Current = forwarding;
         }
 
         return status;
@@ -218,6 +223,11 @@ internal sealed class ReplicatedDisk : IDisposable
         return status == BlockStatus.Ok ? null : $"{options.ImagePath}: could not become the secondary's: {status}";
     }
 
+    public void Abandon()
+    {
+        // Changes never wait for an answer that only the arbiter can give.
+    }
+
     /// <summary>No guest here: the next one starts from the image.</summary>
     public void Idle()
     {
@@ -229,7 +239,7 @@ internal sealed class ReplicatedDisk : IDisposable
 
         continues = false;
         StopExpecting();
-        Device.Current = forwarding;
+        device.Current = forwarding;
     }
 
     public void Dispose()
@@ -253,7 +263,7 @@ internal sealed class ReplicatedDisk : IDisposable
         DiskBuffer? old = buffer;
         buffer = fresh;
         old?.Dispose();
-        Device.Current = new DiskBufferDevice(fresh);
+        device.Current = new DiskBufferDevice(fresh);
         return fresh;
     }
 

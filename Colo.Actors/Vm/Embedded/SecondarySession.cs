@@ -58,7 +58,7 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
                 LinkKind.CheckpointPages => open.Channel < pages.Length && pages[open.Channel] is null,
                 LinkKind.Mirror => mirror is null,
                 LinkKind.Compare => compare is null,
-                LinkKind.Disk => open.Channel < disks.ReplicatedCount,
+                LinkKind.Disk => open.Channel < disks.PairedCount,
                 _ => false,
             };
         }
@@ -216,7 +216,8 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
             setup.Log($"{problem}; staged pages stay in memory");
         }
 
-        network.StartSecondary(this, mirror!.Stream, compare!.Stream, () => LinkLost(ReplicationChannel.Mirror));
+        network.StartSecondary(
+            this, mirror!.Stream, compare!.Stream, () => LinkLost(ReplicationChannel.Mirror), compare.HasRoom);
         receiver.Start(isReplica: false);
     }
 

@@ -33,8 +33,9 @@ internal sealed class QemuGuest : IAsyncDisposable
 
     public int ProcessId => process.Id;
 
-    /// <summary>Asked of the kernel, which knows before the watch does.</summary>
-    public bool Lives => process.Lives;
+    /// <summary>Asked of the kernel, which knows before the watch does; and one whose monitor has ended is about to be
+    /// killed by the watch.</summary>
+    public bool Lives => process.Lives && !Monitor.Closed.IsCompleted;
 
     /// <summary>Its disks and cards are wired as a secondary's.</summary>
     public required bool WasSecondary { get; init; }

@@ -54,7 +54,8 @@ internal sealed class QemuHost : IAsyncDisposable
     /// QEMU.</summary>
     public bool HasGap { get; set; }
 
-    /// <summary>The process is there, as far as the kernel knows now; true when there is none to be asked.</summary>
+    /// <summary>The process is there, as far as the kernel knows now, and its monitor with it; true when there is none
+    /// to be asked.</summary>
     public bool GuestLives => guest is not { } asked || asked.Lives;
 
     /// <summary>The QEMU that runs here began as a secondary.</summary>

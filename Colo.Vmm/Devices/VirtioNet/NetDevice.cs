@@ -226,6 +226,7 @@ internal sealed class NetDevice : IVirtioFunction
             queue.Push(_chain.Head, 0);
         }
 
+        _backend.Flush();
         if (result == PopResult.Broken)
         {
             _transport.Break(queue.Fault);

@@ -49,6 +49,8 @@ public sealed class PcapDumpBackend : INetworkBackend
         }
     }
 
+    public void Flush() => _inner?.Flush();
+
     public void Send(ReadOnlySpan<byte> frame)
     {
         Record(frame);

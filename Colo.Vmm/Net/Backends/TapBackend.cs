@@ -19,11 +19,20 @@ public sealed unsafe partial class TapBackend : INetworkBackend
     private const short FlagNoPacketInformation = 0x1000;
     private const short PollIn = 1;
     private const int FrameSizeMax = 65550;
+    private const int InterfaceRequestBytes = 40;
+    private const nuint GetFlags = 0x8913;
+    private const nuint SetFlags = 0x8914;
+    private const short FlagUp = 1;
+    private const int InternetFamily = 2;
+    private const int DatagramCloseOnExec = 2 | 0x80000;
 
-    private readonly int _tap;
-    private readonly int _stop;
+    private readonly string _name;
+
+    private readonly Descriptor _tap;
+    private readonly Descriptor _stop;
     private readonly Thread _reader;
     private volatile FrameHandler? _received;
+    private volatile Action? _drained;
     private volatile bool _disposed;
 
     /// <exception cref="IOException">The interface cannot be attached; the message says why.</exception>
@@ -35,23 +44,21 @@ public sealed unsafe partial class TapBackend : INetworkBackend
             throw new IOException($"TAP interface '{name}': expected a name of 1 to {NameLengthMax} characters");
         }
 
+        _name = name;
         _tap = Open("/dev/net/tun", ReadWriteNonBlockingCloseOnExec);
-        if (_tap < 0)
+        if (_tap.IsInvalid)
         {
             throw new IOException($"TAP interface '{name}': /dev/net/tun: {LastError()}");
         }
 
-        // struct ifreq: 16 bytes of name, then the flags in a union of 24 bytes.
-        Span<byte> request = stackalloc byte[40];
-        request.Clear();
-        Encoding.ASCII.GetBytes(name, request);
-        MemoryMarshal.Write(request[16..], (short)(FlagTap | FlagNoPacketInformation));
+        Span<byte> request = stackalloc byte[InterfaceRequestBytes];
+        WriteRequest(request, name, FlagTap | FlagNoPacketInformation);
         fixed (byte* pointer = request)
         {
             if (Control(_tap, SetInterface, pointer) < 0)
             {
                 string error = LastError();
-                _ = Close(_tap);
+                _tap.Dispose();
                 throw new IOException($"TAP interface '{name}': {error} (create it with 'ip tuntap add {name} mode tap user $USER')");
             }
         }
@@ -68,19 +75,44 @@ public sealed unsafe partial class TapBackend : INetworkBackend
         set => _received = value;
     }
 
+    /// <summary>Called on the interface's own thread when all frames that were there have been handed over.</summary>
+    public Action? Drained
+    {
+        set => _drained = value;
+    }
+
     public void Send(ReadOnlySpan<byte> frame)
     {
-        fixed (byte* pointer = frame)
+        if (TryWrite(_tap, frame))
         {
-            if (Write(_tap, pointer, frame.Length) == frame.Length)
+            Metrics.CountSent();
+        }
+        else
+        {
+            Metrics.CountDropped();
+        }
+    }
+
+    /// <summary>Sets the interface up or down, in microseconds where the program <c>ip</c> would need
+    /// milliseconds.</summary>
+    /// <returns>Null, or what went wrong.</returns>
+    public string? TrySetUp(bool isUp)
+    {
+        using Descriptor control = OpenSocket(InternetFamily, DatagramCloseOnExec, 0);
+        Span<byte> request = stackalloc byte[InterfaceRequestBytes];
+        WriteRequest(request, _name, 0);
+        bool done = false;
+        fixed (byte* pointer = request)
+        {
+            if (!control.IsInvalid && Control(control, GetFlags, pointer) == 0)
             {
-                Metrics.CountSent();
-            }
-            else
-            {
-                Metrics.CountDropped();
+                short flags = MemoryMarshal.Read<short>(request[16..]);
+                MemoryMarshal.Write(request[16..], (short)(isUp ? flags | FlagUp : flags & ~FlagUp));
+                done = Control(control, SetFlags, pointer) == 0;
             }
         }
+
+        return done ? null : $"TAP interface '{_name}' cannot be set {(isUp ? "up" : "down")}: {LastError()}";
     }
 
     public void Dispose()
@@ -91,21 +123,54 @@ public sealed unsafe partial class TapBackend : INetworkBackend
         }
 
         _disposed = true;
-        ulong one = 1;
-        _ = Write(_stop, (byte*)&one, sizeof(ulong));
+        _ = TryWrite(_stop, BitConverter.GetBytes(1UL));
         _reader.Join();
-        _ = Close(_tap);
-        _ = Close(_stop);
+        _tap.Dispose();
+        _stop.Dispose();
+    }
+
+    /// <summary>Whether all of it was taken; not once the descriptor is closed.</summary>
+    private static bool TryWrite(Descriptor descriptor, ReadOnlySpan<byte> bytes)
+    {
+        if (!descriptor.TryHold(out int number))
+        {
+            return false;
+        }
+
+        fixed (byte* pointer = bytes)
+        {
+            bool isTaken = Write(number, pointer, bytes.Length) == bytes.Length;
+            descriptor.Release();
+            return isTaken;
+        }
+    }
+
+    /// <summary>struct ifreq: 16 bytes of name, then the flags in a union of 24 bytes.</summary>
+    private static void WriteRequest(Span<byte> request, string name, int flags)
+    {
+        request.Clear();
+        Encoding.ASCII.GetBytes(name, request);
+        MemoryMarshal.Write(request[16..], (short)flags);
     }
 
     private void ReadLoop()
     {
         HostThread.Hurry();
+        if (_tap.TryHold(out int tap) && _stop.TryHold(out int stop))
+        {
+            Read(tap, stop);
+            _stop.Release();
+            _tap.Release();
+        }
+    }
+
+    private void Read(int tap, int stop)
+    {
         var buffer = new byte[FrameSizeMax];
         Span<PollDescriptor> descriptors =
         [
-            new PollDescriptor { Descriptor = _tap, Events = PollIn },
-            new PollDescriptor { Descriptor = _stop, Events = PollIn },
+            new PollDescriptor { Descriptor = tap, Events = PollIn },
+            new PollDescriptor { Descriptor = stop, Events = PollIn },
         ];
         while (!_disposed)
         {
@@ -114,35 +179,37 @@ public sealed unsafe partial class TapBackend : INetworkBackend
                 _ = Poll(pointer, 2, -1);
             }
 
-            while (!_disposed && ReadFrame(buffer) is > 0 and var length)
+            while (!_disposed && ReadFrame(tap, buffer) is > 0 and var length)
             {
                 Metrics.CountReceived();
                 _received?.Invoke(buffer.AsSpan(0, length));
             }
+
+            _drained?.Invoke();
         }
     }
 
-    private int ReadFrame(byte[] buffer)
+    private static int ReadFrame(int tap, byte[] buffer)
     {
         fixed (byte* pointer = buffer)
         {
-            return (int)Read(_tap, pointer, buffer.Length);
+            return (int)Read(tap, pointer, buffer.Length);
         }
     }
 
     private static string LastError() => Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError());
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Open(string path, int flags);
+    private static partial Descriptor Open(string path, int flags);
 
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
-    private static partial int Control(int descriptor, nuint request, byte* argument);
+    private static partial int Control(Descriptor descriptor, nuint request, byte* argument);
 
-    [LibraryImport("libc", EntryPoint = "close")]
-    private static partial int Close(int descriptor);
+    [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
+    private static partial Descriptor OpenSocket(int family, int type, int protocol);
 
     [LibraryImport("libc", EntryPoint = "eventfd")]
-    private static partial int CreateEvent(uint initial, int flags);
+    private static partial Descriptor CreateEvent(uint initial, int flags);
 
     [LibraryImport("libc", EntryPoint = "read")]
     private static partial nint Read(int descriptor, byte* buffer, nint count);

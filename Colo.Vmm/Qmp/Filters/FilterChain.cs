@@ -52,6 +52,8 @@ internal sealed class FilterChain : INetworkBackend, IReplicationPart
         set => _guest = value;
     }
 
+    public void Flush() => _backend?.Flush();
+
     /// <summary>A frame of the guest.</summary>
     public void Send(ReadOnlySpan<byte> frame)
     {

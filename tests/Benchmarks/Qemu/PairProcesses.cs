@@ -20,6 +20,8 @@ internal sealed class PairProcesses : IDisposable
     private readonly Process?[] _nodes = new Process?[2];
     private readonly string _program;
     private readonly Queue<string> _last = new();
+    private readonly Lock _printing = new();
+    private TaskCompletionSource _nextLine = NewSource();
 
     /// <param name="root">The source tree.</param>
     /// <param name="vm">HOCON of the VM, by the node's number and a folder for its files.</param>
@@ -55,9 +57,22 @@ internal sealed class PairProcesses : IDisposable
     {
         get
         {
-            lock (_last)
+            lock (_printing)
             {
                 return string.Join('\n', _last);
+            }
+        }
+    }
+
+    /// <summary>Ends with the next line that one of the nodes prints; whatever changes is told by a line. To be taken before
+    /// the look that decides whether to wait.</summary>
+    public Task NextLine
+    {
+        get
+        {
+            lock (_printing)
+            {
+                return _nextLine.Task;
             }
         }
     }
@@ -116,6 +131,7 @@ internal sealed class PairProcesses : IDisposable
         var clock = Stopwatch.StartNew();
         while (true)
         {
+            Task line = NextLine;
             PairView?[] views = [Look(0), Look(1)];
             int primary = Array.FindIndex(views, view => view is { Role: "Primary", Protection: "Protected" });
             if (primary >= 0 && views[1 - primary] is { Role: "Secondary", Protection: "Protected" })
@@ -128,7 +144,7 @@ internal sealed class PairProcesses : IDisposable
                 throw new TimeoutException($"there was no pair within {Hang.TotalMinutes} minutes; the last of it:\n{LastLines}");
             }
 
-            Thread.Sleep(20);
+            line.Wait(Hang);
         }
     }
 
@@ -179,6 +195,8 @@ internal sealed class PairProcesses : IDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
+    private static TaskCompletionSource NewSource() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     private static int[] FreePorts(int count)
     {
         TcpListener[] listeners = [.. Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0))];
@@ -196,16 +214,23 @@ internal sealed class PairProcesses : IDisposable
     {
         if (line is not null)
         {
-            lock (_last)
+            Printed?.Invoke(node, line);
+            lock (_printing)
             {
-                _last.Enqueue($"{node}: {line}");
-                while (_last.Count > 40)
+                // Checkpoints come and go; what is of interest when something is missed lies before them.
+                if (!line.Contains(" E3", StringComparison.Ordinal))
+                {
+                    _last.Enqueue($"{node}: {line}");
+                }
+
+                while (_last.Count > 60)
                 {
                     _last.Dequeue();
                 }
-            }
 
-            Printed?.Invoke(node, line);
+                _nextLine.SetResult();
+                _nextLine = NewSource();
+            }
         }
     }
 }

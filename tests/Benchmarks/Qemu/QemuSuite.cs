@@ -63,6 +63,7 @@ internal static class QemuSuite
         var clock = Stopwatch.StartNew();
         while (seen.Count < Checkpoints + 12)
         {
+            Task line = pair.NextLine;
             if (pair.Look(node) is { } view)
             {
                 seen[view.Epoch] = view;
@@ -73,7 +74,7 @@ internal static class QemuSuite
                 throw new TimeoutException($"only {seen.Count} checkpoints within {s_hang.TotalMinutes} minutes");
             }
 
-            Thread.Sleep(10);
+            line.Wait(s_hang);
         }
 
         // Not the first ones, which warm up, nor the last, which may not be over.
@@ -90,7 +91,7 @@ internal static class QemuSuite
             int survivor = 1 - primary;
             gap.Begin(survivor);
             pair.FollowConsole(survivor, output => gap.GuestPrinted(survivor, output));
-            Thread.Sleep(PeriodMilliseconds * 3);
+            AwaitCheckpoints(pair, primary, 3);
             gap.Strike();
             kill(pair, primary);
             try
@@ -109,6 +110,21 @@ internal static class QemuSuite
         }
 
         return gaps;
+    }
+
+    private static void AwaitCheckpoints(PairProcesses pair, int node, int count)
+    {
+        long? first = null;
+        while (true)
+        {
+            Task line = pair.NextLine;
+            if (pair.Look(node) is { } view && view.Epoch - (first ??= view.Epoch) >= count)
+            {
+                return;
+            }
+
+            line.Wait(s_hang);
+        }
     }
 
     private static double AddTimes(Report report, string name, List<double> milliseconds)

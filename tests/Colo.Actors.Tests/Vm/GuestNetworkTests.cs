@@ -101,7 +101,7 @@ public sealed class GuestNetworkTests : IDisposable
         _ = new TaggedFrameReader(pipeOut, (_, tag, frame) => seen.Add((tag, frame[0])), _ => { });
         network.Tag(6);
         network.Expect(7);
-        var arrival = new Thread(() => lan.Received!([(byte)'f'])) { IsBackground = true };
+        var arrival = new Thread(() => { lan.Received!([(byte)'f']); lan.Drained!(); }) { IsBackground = true };
         network.Capture(new ArrayBufferWriter<byte>(), _ =>
         {
             arrival.Start();
@@ -119,7 +119,11 @@ public sealed class GuestNetworkTests : IDisposable
         network.StartSecondary(owner, pipeOut, Stream.Null, () => { });
     }
 
-    private void Mirror(ulong epoch, char frame) => Assert.True(mirror.TryWrite(0, epoch, [(byte)frame]));
+    private void Mirror(ulong epoch, char frame)
+    {
+        Assert.True(mirror.TryWrite(0, epoch, [(byte)frame]));
+        mirror.Flush();
+    }
 
     private void Load(long image, Action? meanwhile = null)
     {

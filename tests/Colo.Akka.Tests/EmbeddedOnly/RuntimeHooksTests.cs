@@ -132,55 +132,13 @@ public sealed class RuntimeHooksTests
 
         private void Add(TimeSpan delay, Action action) => _timers.Enqueue(action, (_now + delay, _order++));
 
-        private sealed class WorldScheduler(World world, ILoggingAdapter log) : SchedulerBase(Config.Empty, log)
+        private sealed class WorldScheduler(World world, ILoggingAdapter log) : CallbackScheduler(log)
         {
             public override TimeSpan MonotonicClock => world._now;
 
-            public override TimeSpan HighResMonotonicClock => world._now;
-
             protected override DateTimeOffset TimeNow => world.UtcNow;
 
-            protected override void InternalScheduleTellOnce(
-                TimeSpan delay, ICanTell receiver, object message, IActorRef sender, ICancelable cancelable) =>
-                Once(delay, () => receiver.Tell(message, sender), cancelable);
-
-            protected override void InternalScheduleTellRepeatedly(
-                TimeSpan initialDelay, TimeSpan interval, ICanTell receiver, object message, IActorRef sender,
-                ICancelable cancelable) =>
-                Repeatedly(initialDelay, interval, () => receiver.Tell(message, sender), cancelable);
-
-            protected override void InternalScheduleOnce(TimeSpan delay, Action action, ICancelable cancelable) =>
-                Once(delay, action, cancelable);
-
-            protected override void InternalScheduleOnce(TimeSpan delay, IRunnable action, ICancelable cancelable) =>
-                Once(delay, action.Run, cancelable);
-
-            protected override void InternalScheduleRepeatedly(
-                TimeSpan initialDelay, TimeSpan interval, Action action, ICancelable cancelable) =>
-                Repeatedly(initialDelay, interval, action, cancelable);
-
-            protected override void InternalScheduleRepeatedly(
-                TimeSpan initialDelay, TimeSpan interval, IRunnable action, ICancelable cancelable) =>
-                Repeatedly(initialDelay, interval, action.Run, cancelable);
-
-            private void Once(TimeSpan delay, Action action, ICancelable? cancelable) => world.Add(delay, () =>
-            {
-                if (cancelable is not { IsCancellationRequested: true })
-                {
-                    action();
-                }
-            });
-
-            private void Repeatedly(TimeSpan delay, TimeSpan interval, Action action, ICancelable? cancelable) => world.Add(
-                delay,
-                () =>
-                {
-                    if (cancelable is not { IsCancellationRequested: true })
-                    {
-                        action();
-                        Repeatedly(interval, interval, action, cancelable);
-                    }
-                });
+            protected override void After(TimeSpan delay, Action action) => world.Add(delay, action);
         }
     }
 }

@@ -26,6 +26,9 @@ internal sealed class LoopbackNode : IAsyncDisposable
 
     public string Name { get; }
 
+    /// <summary>What the host says of its memory; null: the kernel's word. To be set before the start.</summary>
+    public Func<(long Available, long Total)>? Memory { get; set; }
+
     public NodeRuntime Runtime { get; private set; } = null!;
 
     public HttpClient Http { get; private set; } = null!;
@@ -43,7 +46,7 @@ internal sealed class LoopbackNode : IAsyncDisposable
         Assert.True(options is not null, string.Join('\n', errors));
         Runtime = new NodeRuntime(
             options, loader.Config.WithFallback(NodeCommand.Engine), TimeProvider.System, Lines.Enqueue,
-            (vm, _, report) => Machines[vm.Name] = new ScriptedBackend(report))
+            (vm, _, report) => Machines[vm.Name] = new ScriptedBackend(report), Memory)
         {
             ConfigEntries = EffectiveKeys.Of(loader),
         };

@@ -90,18 +90,32 @@ public sealed class TransitionTests
     [Fact]
     public void A_guest_that_has_answered_and_no_longer_does_is_an_event_and_runs_the_hook_once()
     {
-        var options = new Colo.Host.Configuration.VmCheck(System.Net.IPAddress.Loopback, TimeSpan.FromHours(1), 2);
-        var record = new VmRecord(null!, TimeProvider.System);
+        var options = new Colo.Host.Configuration.VmCheck(System.Net.IPAddress.Loopback, TimeSpan.FromHours(1), 2)
+        {
+            Then = Colo.Host.Configuration.VmCheckAction.Switchover,
+        };
+        var record = new VmRecord(null!, TimeProvider.System)
+        {
+            Status = new VmStatus(
+                VmRole.Primary, ProtectionState.Protected, new Term(2), new Epoch(1), null, "Primary", string.Empty),
+        };
+        int exchanges = 0;
         var events = new List<EventCode>();
         var hooks = new List<string>();
-        using var check = new GuestCheck(record, options, happened => events.Add(happened.Code), hooks.Add);
-        foreach (bool answered in new[] { false, false, false, true, false, true, false, false, false, true })
+        using var check = new GuestCheck(
+            record, options, "br0", happened => events.Add(happened.Code), hooks.Add, () => exchanges++);
+        foreach (bool answered in new[] { false, false, false, true, false, true, false, false, false })
         {
             check.Take(answered);
         }
 
+        Assert.Equal("127.0.0.1: 2 questions without an answer", record.GuestSilent);
+        check.Take(answered: true);
+        Assert.Empty(record.GuestSilent);
+
         Assert.Equal([EventCode.GuestSilent, EventCode.GuestAnswers], events);
         Assert.Equal("127.0.0.1: 2 questions without an answer", Assert.Single(hooks));
+        Assert.Equal(1, exchanges);
     }
 
     private static async Task<string> WhenAsync(string folder, string hook)

@@ -237,7 +237,7 @@ public sealed class ForwardingTests
         pair.Receive(buffer, term: 1, shared: true);
         using var link = new DiskLinkSender(pair.Near, new DiskLinkOptions(), 1, 1, Size);
         using var device = new SharedStorageDevice(new RawFileDevice(disk));
-        device.Attach(link);
+        device.Attach(link, paired: true);
         var random = new Random(16);
         for (var i = 0; i < 30; i++)
         {

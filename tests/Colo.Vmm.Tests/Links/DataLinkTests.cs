@@ -121,6 +121,42 @@ public sealed class DataLinkTests
     }
 
     [Fact]
+    public async Task Abort_ends_a_read_that_blocks_on_its_own_side()
+    {
+        using X509Certificate2 authority = ClusterCertificates.CreateAuthority("test cluster", Now);
+        await using LinkListener listener = Listen(Security(authority, "node-b"), (_, _) => (LinkAnswer.Accepted, 1));
+        using DataLink near = await Connect(
+            listener, new LinkOpen(LinkKind.Mirror, 0, "web", 1, "node-a"), Security(authority, "node-a"));
+        using DataLink far = await Opened();
+        foreach (DataLink link in (DataLink[])[near, far])
+        {
+            var reading = new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously);
+            var thread = new Thread(() => reading.SetResult(Record.Exception(() => link.Stream.ReadExactly(new byte[1]))));
+            thread.Start();
+            SpinWait.SpinUntil(() => thread.ThreadState.HasFlag(ThreadState.WaitSleepJoin), TimeSpan.FromMilliseconds(100));
+
+            link.Abort();
+
+            Assert.IsAssignableFrom<Exception>(await reading.Task.WaitAsync(Hang));
+        }
+    }
+
+    [Fact]
+    public async Task An_attempt_to_connect_ends_when_it_is_cancelled()
+    {
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        using var cancellation = new CancellationTokenSource();
+        Task<DataLink> connecting = LinkConnector.ConnectAsync(
+            (IPEndPoint)silent.LocalEndpoint, new LinkOpen(LinkKind.Control, 0, "web", 1, "node-a"), null, cancellation.Token);
+        using TcpClient reached = await silent.AcceptTcpClientAsync().WaitAsync(Hang);
+
+        await cancellation.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => connecting.WaitAsync(Hang));
+    }
+
+    [Fact]
     public async Task Plain_links_are_refused_off_loopback()
     {
         await Assert.ThrowsAsync<LinkException>(() => LinkConnector.ConnectAsync(

@@ -26,6 +26,7 @@ public sealed class LinkGoldenTests
         using var stream = new GatheringStream(16 + 3);
         using var writer = new TaggedFrameWriter(stream, 1 << 16, _ => { });
         Assert.True(writer.TryWrite(1, 0x0102030405060708, [0xAA, 0xBB, 0xCC]));
+        writer.Flush();
         Assert.True(stream.Complete.Wait(TimeSpan.FromSeconds(60)));
         GoldenBytes.Equal("00000003 0001 0000 0102030405060708 AABBCC", stream.Bytes);
     }

@@ -61,6 +61,22 @@ public sealed class PacketAllocationTests
     }
 
     [Fact]
+    public void Remembering_what_is_not_acknowledged_allocates_nothing()
+    {
+        var output = new UnacknowledgedOutput();
+        var data = TestFrames.Tcp(0, 101, TcpFlags.Ack, new byte[64]);
+        var answer = TestFrames.Tcp(101, 0, TcpFlags.Ack, [], 4000, 80, fromGuest: false);
+        AssertAllocatesNothing(i =>
+        {
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(data.AsSpan(38), (uint)(64 * i));
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(answer.AsSpan(42), (uint)(64 * (i - 5)));
+            output.FromGuest(data, default);
+            output.FromClient(answer, default);
+        });
+        Assert.InRange(output.FrameCount, 1, 6);
+    }
+
+    [Fact]
     public void Framing_allocates_nothing()
     {
         var writer = new FrameStreamWriter();

@@ -22,7 +22,7 @@ internal sealed class QemuProcess : IDisposable
     public QemuProcess(Func<string, string> arguments)
     {
         var line = "-machine none -nodefaults -display none " + arguments(directory)
-            + $" -qmp unix:{directory}/qmp,server=on,wait=off";
+            + $" -qmp unix:{directory}/qmp,server=on,wait=on";
         try
         {
             process = Process.Start(new ProcessStartInfo(Program, line) { RedirectStandardError = true })!;

@@ -96,3 +96,21 @@ public sealed class ReplicatedDiskTests(ReplicatedDiskTests.Run run) : IClassFix
 
     public sealed class Run() : ScenarioRun("disk");
 }
+
+/// <summary>The same with one disk that both hosts open; a host that was frozen and wakes up must not write any
+/// more.</summary>
+[Trait("Category", "e2e")]
+[Trait("Group", "guest")]
+public sealed class SharedDiskTests(SharedDiskTests.Run run) : IClassFixture<SharedDiskTests.Run>
+{
+    [Theory]
+    [InlineData("the primary is killed under writes")]
+    [InlineData("the primary freezes under writes, and wakes up")]
+    [InlineData("the roles are exchanged under writes")]
+    [InlineData("the new primary is killed under writes")]
+    [InlineData("the guest is shut down on both")]
+    [InlineData("the file system is clean and has every record")]
+    public void Acknowledged_writes_are_on_the_disk(string step) => run.AssertStep(step);
+
+    public sealed class Run() : ScenarioRun("shared-disk");
+}

@@ -15,15 +15,17 @@ public sealed class LosingBothHostsTests
     private static readonly TimeSpan Hang = TimeSpan.FromMinutes(9);
 
     [Theory]
-    [InlineData("colo", "kill")]
-    [InlineData("periodic", "kill")]
-    public async Task A_download_survives_the_loss_of_either_host(string mode, string fault)
+    [InlineData("colo", "kill", "http")]
+    [InlineData("periodic", "kill", "http")]
+    [InlineData("auto", "power", "redis")]
+    public async Task A_download_survives_the_loss_of_either_host(string mode, string fault, string workload)
     {
         string folder = Directory.CreateTempSubdirectory("colo-e2e-").FullName;
         string json = Path.Combine(folder, "report.json");
         try
         {
-            (int code, string output) = await RunAsync("demo", "--mode", mode, "--fault", fault, "--json", json, "--keep", folder);
+            (int code, string output) = await RunAsync(
+                "demo", "--mode", mode, "--fault", fault, "--workload", workload, "--json", json, "--keep", folder);
 
             Assert.True(code == 0, $"exit code {code}\n{output}\n{Tails(folder)}");
             using JsonDocument report = JsonDocument.Parse(await File.ReadAllTextAsync(json));
@@ -33,6 +35,11 @@ public sealed class LosingBothHostsTests
             Assert.Equal(24L << 20, root.GetProperty("bytes").GetInt64());
             // The primary each time; on a busy machine that may have become the same host twice.
             Assert.Equal(2, root.GetProperty("faults").GetArrayLength());
+            Assert.Equal(2, root.GetProperty("gapMs").GetArrayLength());
+            Assert.All(
+                (string[])["detectMs", "takeoverMs", "reprotectMs"],
+                field => Assert.True(root.GetProperty(field).GetDouble() > 0));
+            Assert.True(root.GetProperty("checkpoints").GetInt64() >= root.GetProperty("mismatches").GetInt64());
         }
         finally
         {

@@ -7,8 +7,8 @@ using Colo.Vmm.Net;
 namespace Colo.EndToEnd.Qemu;
 
 /// <summary>
-/// Somebody in the LAN who asks the guest of guests/x86/echo.asm by UDP and by ICMP. Each question has a number and is
-/// asked again until it is answered; every answer must be, byte for byte, to something that was asked.
+/// Somebody in the LAN who asks the guest of guests/x86/echo.asm by UDP, by ICMP and by TCP. Each question has a number. By
+/// UDP and ICMP it is asked again until it is answered; every answer must be, byte for byte, to something that was asked.
 /// </summary>
 internal sealed class EchoClient : IDisposable
 {
@@ -20,6 +20,7 @@ internal sealed class EchoClient : IDisposable
     private readonly QemuCluster _cluster;
     private readonly Socket _udp;
     private readonly Socket _icmp;
+    private readonly TcpConnections _tcp;
     private readonly byte[] _answer = new byte[512];
     private uint _number;
 
@@ -30,15 +31,25 @@ internal sealed class EchoClient : IDisposable
         const int patience = 200;
         _udp = cluster.Network.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = patience });
         _icmp = cluster.Network.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Icmp) { ReceiveTimeout = patience });
+        _tcp = new TcpConnections(cluster, new IPEndPoint(IPAddress.Parse(QemuCluster.GuestAddress), EchoPort));
     }
 
-    /// <summary>So many questions of each kind, one after the other, all answered.</summary>
+    /// <summary>So many questions of each kind, one after the other, all answered. By TCP they are asked on one more
+    /// connection than before, and on all those that were opened earlier.</summary>
     public void Ask(int count)
     {
+        bool isOpened = false;
         for (int question = 0; question < count; question++)
         {
             Ask(_udp, "UDP", new IPEndPoint(IPAddress.Parse(QemuCluster.GuestAddress), EchoPort), Body(++_number), TakeUdp);
             Ask(_icmp, "ICMP", new IPEndPoint(IPAddress.Parse(QemuCluster.GuestAddress), 0), Echo(++_number), TakeIcmp);
+            if (!isOpened)
+            {
+                _tcp.Open(); // the guest is there: it has answered
+                isOpened = true;
+            }
+
+            _tcp.Ask();
         }
     }
 
@@ -46,6 +57,7 @@ internal sealed class EchoClient : IDisposable
     {
         _udp.Dispose();
         _icmp.Dispose();
+        _tcp.Dispose();
     }
 
     private void Ask(Socket socket, string kind, IPEndPoint guest, byte[] question, Func<int, uint> take)

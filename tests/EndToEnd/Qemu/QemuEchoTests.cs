@@ -22,6 +22,7 @@ public sealed class QemuEchoTests
         client.Ask(5);
         AssertOnlyInTheLan(cluster, 0);
 
+        // The connections that the last questions have opened are younger than the last checkpoint, perhaps; all are kept.
         cluster.Signal(0, "KILL");
         cluster.Until("the survivor tells the LAN where the guest is, unasked", () => LearnedAt(cluster, 1));
         client.Ask(5);

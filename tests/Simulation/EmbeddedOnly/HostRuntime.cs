@@ -1,6 +1,5 @@
 using Akka.Actor;
 using Akka.Actor.Internal;
-using Akka.Configuration;
 using Akka.Dispatch;
 using Akka.Event;
 
@@ -36,54 +35,13 @@ internal sealed class HostRuntime(SimWorld world, SimHost host, SimVm life) : Ru
     private void After(TimeSpan delay, Action action) =>
         world.Scheduler.After(host.ToWorld(delay), () => life.Post(action));
 
-    private sealed class HostScheduler(HostRuntime runtime, ILoggingAdapter log) : SchedulerBase(Config.Empty, log)
+    private sealed class HostScheduler(HostRuntime runtime, ILoggingAdapter log) : CallbackScheduler(log)
     {
         public override TimeSpan MonotonicClock => runtime.MonotonicNow;
 
-        public override TimeSpan HighResMonotonicClock => runtime.MonotonicNow;
-
         protected override DateTimeOffset TimeNow => runtime.UtcNow;
 
-        protected override void InternalScheduleTellOnce(
-            TimeSpan delay, ICanTell receiver, object message, IActorRef sender, ICancelable cancelable) =>
-            Once(delay, () => receiver.Tell(message, sender), cancelable);
-
-        protected override void InternalScheduleTellRepeatedly(
-            TimeSpan initialDelay, TimeSpan interval, ICanTell receiver, object message, IActorRef sender,
-            ICancelable cancelable) =>
-            Repeatedly(initialDelay, interval, () => receiver.Tell(message, sender), cancelable);
-
-        protected override void InternalScheduleOnce(TimeSpan delay, Action action, ICancelable cancelable) =>
-            Once(delay, action, cancelable);
-
-        protected override void InternalScheduleOnce(TimeSpan delay, IRunnable action, ICancelable cancelable) =>
-            Once(delay, action.Run, cancelable);
-
-        protected override void InternalScheduleRepeatedly(
-            TimeSpan initialDelay, TimeSpan interval, Action action, ICancelable cancelable) =>
-            Repeatedly(initialDelay, interval, action, cancelable);
-
-        protected override void InternalScheduleRepeatedly(
-            TimeSpan initialDelay, TimeSpan interval, IRunnable action, ICancelable cancelable) =>
-            Repeatedly(initialDelay, interval, action.Run, cancelable);
-
-        private void Once(TimeSpan delay, Action action, ICancelable? cancelable) => runtime.After(delay, () =>
-        {
-            if (cancelable is not { IsCancellationRequested: true })
-            {
-                action();
-            }
-        });
-
-        private void Repeatedly(TimeSpan delay, TimeSpan interval, Action action, ICancelable? cancelable) =>
-            runtime.After(delay, () =>
-            {
-                if (cancelable is not { IsCancellationRequested: true })
-                {
-                    Repeatedly(interval, interval, action, cancelable);
-                    action();
-                }
-            });
+        protected override void After(TimeSpan delay, Action action) => runtime.After(delay, action);
     }
 
     /// <summary>The host's clock as production code gets it.</summary>
