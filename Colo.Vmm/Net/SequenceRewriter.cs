@@ -122,7 +122,7 @@ public sealed class SequenceRewriter
             && (view.PayloadLength > 0 || (flags & TcpFlags.Fin) != 0))
         {
             // The guest is past its handshake though nothing was translated for it: its numbers are the primary's. It
-            // repeated the image's answer after an acknowledgement had passed here, and the next one would teach too much.
+            // repeated the image's answer after an acknowledgement had passed here; the next one would teach too much.
             entry.IsOffsetKnown = true;
             entry.ForgetAt = null;
             table.Place(entry);
@@ -278,10 +278,11 @@ public sealed class SequenceRewriter
     {
         if (entry.IsOffsetKnown)
         {
-            // The client acknowledges the primary's answer to a SYN that this guest has not answered yet. Once the guest
-            // is the only one, there is no other answer: then the SYN was a late one of a live connection.
+            // The client acknowledges the primary's answer to a SYN that this guest has not answered yet. Once the
+            // guest is the only one, there is no other answer: then the SYN was a late one of a live connection.
             var isEarly = !isPromoted && entry.PendingClientSyn is { } pending && entry.Offset == 0
-                && entry.GuestSyn is null && (view.TcpFlags & TcpFlags.Syn) == 0 && (view.Sequence - pending) is >= 1 and <= HandshakeBytesMax;
+                && entry.GuestSyn is null && (view.TcpFlags & TcpFlags.Syn) == 0
+                && (view.Sequence - pending) is >= 1 and <= HandshakeBytesMax;
             return !isEarly;
         }
         var isSyn = (view.TcpFlags & TcpFlags.Syn) != 0;

@@ -27,7 +27,8 @@ public sealed class GuestNetworkTests : IDisposable
     public GuestNetworkTests()
     {
         network = new GuestNetwork(
-            new HostIdentity(new HostId("a"), new Incarnation(1)), [lan], new ComparerOptions(), _ => { }, TimeProvider.System);
+            new HostIdentity(new HostId("a"), new Incarnation(1)), [lan], new ComparerOptions(), _ => { },
+            TimeProvider.System);
         network.Ports[0].Received = frame => delivered.Add(frame[0]);
         pipeOut = new AnonymousPipeClientStream(PipeDirection.In, pipeIn.ClientSafePipeHandle);
         mirror = new TaggedFrameWriter(pipeIn, 1 << 20, _ => { });
