@@ -33,17 +33,18 @@ public sealed class CheckpointBudgetChecker(SimWorld world)
                 continue;
             }
 
-            long oldest = vm.Held.Count == 0
-                ? world.Scheduler.Now : Math.Max(vm.Held[0].Since, _unpairedAt[(int)host.Place]);
-            if (world.Scheduler.Now - oldest > HoldMax)
+            if (vm.Held.Count > 0 && IsOverdue(vm.Held[0].Since, host))
             {
-                throw new InvariantFailureException("L3", $"{vm.Identity} holds {vm.Held[0].Frame} for {(world.Scheduler.Now - oldest) / 1000} ms");
+                throw new InvariantFailureException("L3", $"{vm.Identity} holds {vm.Held[0].Frame} for more than {HoldMax / 1000} ms");
             }
 
-            if (vm.Traffic.OldestSecondaryOnly != long.MaxValue && world.Scheduler.Now - vm.Traffic.OldestSecondaryOnly > HoldMax)
+            if (IsOverdue(vm.Traffic.OldestSecondaryOnly, host))
             {
                 throw new InvariantFailureException("L3", $"{vm.Identity}: what the secondary alone has answered is ignored for {HoldMax / 1000} ms");
             }
         }
     }
+
+    private bool IsOverdue(long since, SimHost host) =>
+        since != long.MaxValue && world.Scheduler.Now - Math.Max(since, _unpairedAt[(int)host.Place]) > HoldMax;
 }
