@@ -152,21 +152,6 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         }
     }
 
-    /// <inheritdoc/>
-    public void AllDropped()
-    {
-        for (int index = 1; index < _slotCount; index++)
-        {
-            if (_codes[index] is not null)
-            {
-                Clear(index);
-                Counters.Dropped++;
-            }
-        }
-
-        _regionsOfPage.Clear();
-    }
-
     /// <summary>A result for this hart, from the library's thread; null when what was made since the wish holds the
     /// block.</summary>
     public void Deliver(RegionRequest request, CompiledRegion? made, bool wasKnown)
