@@ -31,6 +31,4 @@ internal unsafe interface ICodeTier
 
     /// <summary>A page's blocks are gone; regions made of them must not be entered again.</summary>
     void PageDropped(int page);
-
-    void AllDropped();
 }

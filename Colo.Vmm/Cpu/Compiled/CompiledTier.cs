@@ -162,17 +162,6 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         Lose(page, regions);
     }
 
-    /// <inheritdoc/>
-    public void AllDropped()
-    {
-        foreach ((int page, List<int> regions) in _regionsOfPage)
-        {
-            Lose(page, regions);
-        }
-
-        _regionsOfPage.Clear();
-    }
-
     /// <summary>A result for this hart, from the library's thread; null when what was made since the wish holds the
     /// block.</summary>
     public void Deliver(RegionRequest request, CompiledRegion? made, bool wasKnown)

@@ -31,7 +31,7 @@ internal sealed unsafe class CodeCache : IDisposable
     private readonly Mmu _mmu;
     private readonly IRamClient _owner;
     private readonly BlockBuilder _builder;
-    private readonly CodeArena _arena = new();
+    private readonly CodeArena _arena;
     private readonly ConcurrentQueue<int> _written = new();
 
     /// <summary>Virtual pages, by some bits of their number, that may have an entry in the jump cache.</summary>
@@ -40,8 +40,9 @@ internal sealed unsafe class CodeCache : IDisposable
     private CodeBlock** _buckets;
     private CodePage** _pages;
 
-    public CodeCache(GuestRam ram, Mmu mmu, IRamClient owner)
+    public CodeCache(GuestRam ram, Mmu mmu, IRamClient owner, int bytesMax)
     {
+        _arena = new CodeArena(bytesMax);
         _owner = owner;
         _ram = ram;
         _mmu = mmu;
@@ -57,6 +58,9 @@ internal sealed unsafe class CodeCache : IDisposable
 
     /// <summary>Increased whenever blocks were freed: a block found before is not valid any more.</summary>
     public int DropCount { get; private set; }
+
+    /// <summary>How often the oldest blocks were given up to make room.</summary>
+    public int Evictions { get; private set; }
 
     /// <summary>Told before a page's blocks are freed; null when nothing is compiled.</summary>
     public ICodeTier? Tier { get; set; }
@@ -207,28 +211,6 @@ internal sealed unsafe class CodeCache : IDisposable
         }
     }
 
-    /// <summary>Drops everything, for a remote fence.i or when the arena is full.</summary>
-    public void DropAll()
-    {
-        for (int i = 0; i < BucketCount; i++)
-        {
-            for (CodeBlock* block = _buckets[i]; block != null; block = block->NextInBucket)
-            {
-                if (_pages[block->Page]->First != null)
-                {
-                    ClearPage(block->Page);
-                }
-            }
-
-            _buckets[i] = null;
-        }
-
-        _arena.Reset();
-        FlushJumps();
-        DropCount++;
-        Tier?.AllDropped();
-    }
-
     /// <summary>
     /// The hart is about to store to a page with decoded code. Drops the code or, on a page that was dropped often,
     /// only if decoded bytes are hit. True when the page keeps code and so must stay slow to write.
@@ -346,7 +328,7 @@ internal sealed unsafe class CodeCache : IDisposable
         byte* memory = _arena.Allocate(_builder.SizeBytes);
         if (memory == null)
         {
-            DropAll();
+            EvictOldest();
             memory = _arena.Allocate(_builder.SizeBytes);
         }
 
@@ -465,6 +447,29 @@ internal sealed unsafe class CodeCache : IDisposable
         FlushJumps();
         DropCount++;
         Tier?.PageDropped(page);
+    }
+
+    /// <summary>
+    /// Makes room in the arena. The pages whose blocks lose their place lose all of them, since those are linked with
+    /// each other; they stay marked as code, so that what was compiled of them is still valid, and are decoded again
+    /// when they are executed.
+    /// </summary>
+    private void EvictOldest()
+    {
+        for (byte* at = _arena.GiveUpOldest(out byte* end); at < end; at += ((CodeBlock*)at)->SizeBytes)
+        {
+            CodePage* info = _pages[((CodeBlock*)at)->Page];
+            for (CodeBlock* block = info->First; block != null; block = block->NextInPage)
+            {
+                Unlink(block);
+            }
+
+            info->First = null;
+        }
+
+        FlushJumps();
+        DropCount++;
+        Evictions++;
     }
 
     private void Unlink(CodeBlock* block)
