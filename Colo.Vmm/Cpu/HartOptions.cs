@@ -27,8 +27,8 @@ public sealed record HartOptions
     public int CompiledInstructionsMax { get; init; } = 400_000;
 
     /// <summary>
-    /// Bytes of decoded blocks that a hart keeps, at least 512 KiB; the oldest are given up beyond it. A machine of more
-    /// than two harts gives each of them less: see <see cref="Machine.Board"/>.
+    /// Bytes of decoded blocks that a hart keeps, at least 512 KiB; the oldest are given up beyond it. A machine of
+    /// more than two harts gives each of them less: see <see cref="Machine.Board"/>.
     /// </summary>
     public int DecodedBytesMax { get; init; } = 8 << 20;
 
