@@ -24,8 +24,8 @@ namespace Colo.Vmm.Machine;
 /// </summary>
 internal sealed class Board : IDisposable
 {
-    /// <summary>Decoded code of all harts: a quarter of what the process may hold beside the guest's RAM.</summary>
-    private const int DecodedBytesMax = 16 << 20;
+    /// <summary>Decoded code of all harts.</summary>
+    private const int DecodedBytesMax = 24 << 20;
 
     private readonly List<IStatefulDevice> _stateful = [];
     private readonly List<IDeadlineDevice> _deadlines = [];
