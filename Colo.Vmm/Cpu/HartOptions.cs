@@ -27,9 +27,8 @@ public sealed record HartOptions
     public int CompiledInstructionsMax { get; init; } = 400_000;
 
     /// <summary>
-    /// Bytes of decoded blocks that a hart keeps, at least 512 KiB; the oldest are given up beyond it. With 8 MiB, shells
-    /// and sorting in Debian take three times as long. The harts of a machine share this much:
-    /// see <see cref="Machine.Board"/>.
+    /// Bytes of decoded blocks that a hart keeps, at least 512 KiB; the oldest are given up beyond it. With 8 MiB,
+    /// shells and sorting in Debian take three times as long.
     /// </summary>
     public int DecodedBytesMax { get; init; } = 24 << 20;
 

@@ -13,8 +13,8 @@ public static class LinkConnector
     private const int UserTimeoutOption = 18;
 
     // A control link is told apart from a dead one by its heartbeats within half a second. TCP itself waits a quarter
-    // of an hour, and doubles its pauses meanwhile: behind a cable that is plugged in again, an answer that was sent long
-    // ago would wait for seconds, and so would what goes to a peer that another network still reaches.
+    // of an hour, and doubles its pauses meanwhile: behind a cable that is plugged in again, an answer that was sent
+    // long ago would wait for seconds, and so would what goes to a peer that another network still reaches.
     private static readonly TimeSpan ControlSilenceMax = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ControlConnectMax = TimeSpan.FromMilliseconds(500);
 

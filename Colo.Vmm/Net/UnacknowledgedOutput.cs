@@ -5,12 +5,12 @@ namespace Colo.Vmm.Net;
 /// <summary>
 /// Makes a takeover short for clients of TCP. While the primary is lost and nobody knows it yet, what both guests send
 /// is acknowledged by nobody and what clients acknowledge reaches nobody; the guest that goes on would find out with
-/// its next retransmission or window probe, and the time between those doubles each time (RFC 6298 section 5.5, RFC 9293
-/// section 3.8.6.1): after half a second of silence it is half a second or more until the next.
+/// its next retransmission or window probe, and the time between those doubles each time (RFC 6298 section 5.5, RFC
+/// 9293 section 3.8.6.1): after half a second of silence it is half a second or more until the next.
 /// <para>So the host of a replica keeps what its guest has sent and the client has not acknowledged, and at the
-/// takeover <see cref="Resend"/> sends it once more, as any retransmission: at most an initial window (RFC 6928), the rest
-/// follows from the acknowledgements. Behind it goes a segment without payload just below the window, as a keep-alive
-/// (RFC 9293 section 3.8.4), which every stack answers with its acknowledgement and window of now.</para>
+/// takeover <see cref="Resend"/> sends it once more, as any retransmission: at most an initial window (RFC 6928), the
+/// rest follows from the acknowledgements. Behind it goes a segment without payload just below the window, as a
+/// keep-alive (RFC 9293 section 3.8.4), which every stack answers with its acknowledgement and window of now.</para>
 /// <para>Output commit: nothing leaves before the host owns the VM alone, all of it was made by the guest that goes on,
 /// in the numbers that clients know (behind the rewriter), and it acknowledges no more than that guest has. When an
 /// image is loaded, it was another guest's: <see cref="Forget"/>. Bounded; when full, the guest's own timers have to

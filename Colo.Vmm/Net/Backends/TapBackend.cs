@@ -94,7 +94,7 @@ public sealed unsafe partial class TapBackend : INetworkBackend
         }
     }
 
-    /// <summary>Sets the interface up or down, in microseconds where the program <c>ip</c> would need
+    /// <summary>Brings the interface up or down, in microseconds where the program <c>ip</c> would need
     /// milliseconds.</summary>
     /// <returns>Null, or what went wrong.</returns>
     public string? TrySetUp(bool isUp)

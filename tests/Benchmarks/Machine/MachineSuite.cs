@@ -7,9 +7,9 @@ namespace Colo.Benchmarks.Machine;
 /// <summary>
 /// The embedded machine beside <c>qemu-system-riscv64</c> on the same files in the same run: boot of the Debian guest
 /// to init and loops of several kinds, some with the interpreter alone; then the machine by itself: two harts against
-/// one, a run too short to gain from compiling, pause to resume, and what a whole process of <c>colo vm run</c> holds beyond guest RAM.
-/// Ratios are what counts; a speed above 1 means that QEMU needs more time. <c>COLO_BENCH_TIER</c> chooses the tier
-/// (default: auto), <c>COLO_BENCH_ROUNDS</c> the rounds (default 3).
+/// one, a run too short to gain from compiling, pause to resume, and what a whole process of <c>colo vm run</c> holds
+/// beyond guest RAM. Ratios are what counts; a speed above 1 means that QEMU needs more time. <c>COLO_BENCH_TIER</c>
+/// chooses the tier (default: auto), <c>COLO_BENCH_ROUNDS</c> the rounds (default 3).
 /// </summary>
 internal static class MachineSuite
 {

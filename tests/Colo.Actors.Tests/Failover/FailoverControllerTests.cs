@@ -233,7 +233,8 @@ public sealed class FailoverControllerTests
         Say(new MachineFailed("no interface"));
         Assert.Equal(FailoverState.ColdStarting, _host.Failover.State);
         TimeSpan wait = TimeSpan.Zero;
-        if (_effects.OfType<Effect.StartTimer>().SingleOrDefault(timer => timer.Name == TimerName.MachineRetry) is { } timer)
+        if (_effects.OfType<Effect.StartTimer>()
+            .SingleOrDefault(timer => timer.Name == TimerName.MachineRetry) is { } timer)
         {
             Assert.DoesNotContain(_effects, effect => effect is Effect.AskArbiter);
             wait = timer.After;

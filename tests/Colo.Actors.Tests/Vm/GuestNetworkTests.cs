@@ -120,7 +120,8 @@ public sealed class GuestNetworkTests : IDisposable
     [Theory]
     [InlineData(false, 1)]
     [InlineData(true, 0)]
-    public void What_a_former_primary_holds_leaves_at_a_takeover_only_if_no_image_has_replaced_its_guest(bool replaced, long left)
+    public void What_a_former_primary_holds_leaves_at_a_takeover_only_if_no_image_has_replaced_its_guest(
+        bool replaced, long left)
     {
         network.Tag(5);
         network.Ports[0].Send(new byte[60]);

@@ -32,7 +32,8 @@ public sealed class VmOptionsTests : IDisposable
         await File.WriteAllTextAsync(edited, source.Replace(root, root + "colo,exit = <42>;\n"));
         _ = Dtc("dts", "dtb", edited, answer);
         await using (var vm = new VmProcess(
-            _folder, "second", "--bios", "none", "--kernel", elf, "--memory", "16M", "--dtb", answer, "--console", "none"))
+            _folder, "second", "--bios", "none", "--kernel", elf, "--memory", "16M", "--dtb", answer,
+            "--console", "none"))
         {
             Assert.Equal(42, await vm.ExitCodeAsync());
             Assert.Equal("", vm.Console.Text);

@@ -40,7 +40,8 @@ public sealed class VmRunTests : IDisposable
             _folder, "vm", "--guest", "debian", "--memory", $"{GuestMebibytes}M", "--bios", OpenSbi, "--append",
             "console=ttyS0 colo.dhcp",
             "--disk", $"nbd=nbd+unix:///?socket={nbdSocket}", "--disk",
-            $"file={image},readonly,serial=colo77", "--nic", $"stream=unix:{passtSocket},mac=52:54:00:77:00:02,mtu=1400");
+            $"file={image},readonly,serial=colo77",
+            "--nic", $"stream=unix:{passtSocket},mac=52:54:00:77:00:02,mtu=1400");
         vm.Console.WaitFor("OpenSBI v", DebianGuest.BootLimit);
         vm.Console.WaitFor(DebianGuest.ReadyText, DebianGuest.BootLimit);
         Assert.Contains("colo-guest: disk vda 16384 sectors", vm.Console.Text);
@@ -181,7 +182,8 @@ public sealed class VmRunTests : IDisposable
         vm.Console.WaitFor("filled", DebianGuest.BootLimit);
     }
 
-    /// <summary>What the process holds beyond the memory that the guest was promised, all of which it has touched.</summary>
+    /// <summary>What the process holds beyond the memory that the guest was promised, all of which it has
+    /// touched.</summary>
     private static void RequireMemory(int process)
     {
         string line = File.ReadLines($"/proc/{process}/status")
@@ -190,6 +192,7 @@ public sealed class VmRunTests : IDisposable
             System.Globalization.CultureInfo.InvariantCulture);
         Assert.True(
             kibibytes >> 10 is >= GuestMebibytes and <= GuestMebibytes + OverheadMebibytesMax,
-            $"the process holds {kibibytes >> 10} MiB, expected {GuestMebibytes} and at most {OverheadMebibytesMax} more");
+            $"the process holds {kibibytes >> 10} MiB, expected {GuestMebibytes} to "
+            + $"{GuestMebibytes + OverheadMebibytesMax}");
     }
 }
