@@ -28,8 +28,7 @@ public sealed record HartOptions
 
     /// <summary>
     /// Bytes of decoded blocks that a hart keeps, at least 512 KiB; the oldest are given up beyond it. With 8 MiB,
-    /// shells and sorting in Debian take three times as long. The harts of a machine share this much: see
-    /// <see cref="Machine.Board"/>.
+    /// shells and sorting in Debian take three times as long.
     /// </summary>
     public int DecodedBytesMax { get; init; } = 24 << 20;
 

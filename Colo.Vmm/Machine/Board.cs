@@ -24,9 +24,6 @@ namespace Colo.Vmm.Machine;
 /// </summary>
 internal sealed class Board : IDisposable
 {
-    /// <summary>Decoded code of all harts.</summary>
-    private const int DecodedBytesMax = 24 << 20;
-
     private readonly List<IStatefulDevice> _stateful = [];
     private readonly List<IDeadlineDevice> _deadlines = [];
     private readonly List<IServicedDevice> _serviced = [];
@@ -43,14 +40,10 @@ internal sealed class Board : IDisposable
         _library = new RegionLibrary(Ram);
         Bus = new MmioBus(DeviceLock);
         Harts = new HartSlot[options.HartCount];
-        HartOptions hart = options.Hart with
-        {
-            DecodedBytesMax = Math.Min(options.Hart.DecodedBytesMax, DecodedBytesMax / options.HartCount),
-        };
         for (int i = 0; i < Harts.Length; i++)
         {
             Harts[i] = new HartSlot();
-            Harts[i].Hart = new Hart(i, Ram, Bus, Clock, hart, _library);
+            Harts[i].Hart = new Hart(i, Ram, Bus, Clock, options.Hart, _library);
         }
 
         IHartInterrupts[] inputs = [.. Harts];

@@ -74,7 +74,8 @@ public sealed class MachineMonitor : IDisposable
             Status(machine, replication?.IsAwaitingIncoming ?? false)));
         commands.Add("query-block", () => new QmpReply.Success(Disks(machine)));
         commands.Add("query-commands", () => new QmpReply.Success(
-            new JsonArray([.. commands.Names.Prepend("qmp_capabilities").Select(n => new JsonObject { ["name"] = n })])));
+            new JsonArray([.. commands.Names.Prepend("qmp_capabilities")
+                .Select(n => new JsonObject { ["name"] = n })])));
         commands.Add("stop", () => Do(machine.Pause));
         commands.Add("cont", () => machine.Completion.IsCompleted
             ? QmpReply.Error("Resetting the Virtual Machine is required")

@@ -63,7 +63,8 @@ internal sealed class WholeProcess : IDisposable
         var buffer = new byte[4096];
         while (!_seen.ToString().Contains(text, StringComparison.Ordinal))
         {
-            int got = _process.StandardOutput.BaseStream.ReadAsync(buffer).AsTask().WaitAsync(Limit).GetAwaiter().GetResult();
+            int got = _process.StandardOutput.BaseStream.ReadAsync(buffer).AsTask().WaitAsync(Limit)
+                .GetAwaiter().GetResult();
             if (got == 0)
             {
                 throw new InvalidOperationException($"the guest ended before it printed '{text}'");
@@ -77,7 +78,8 @@ internal sealed class WholeProcess : IDisposable
 
     private double MebibytesBeyond()
     {
-        string line = File.ReadLines($"/proc/{_process.Id}/status").First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal));
+        string line = File.ReadLines($"/proc/{_process.Id}/status")
+            .First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal));
         string kibibytes = line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1];
         return (double.Parse(kibibytes, CultureInfo.InvariantCulture) / 1024) - GuestMebibytes;
     }

@@ -98,8 +98,8 @@ public sealed class MachineMonitorTests : IDisposable
         string[] names = [.. Say("query-commands").EnumerateArray().Select(c => c.GetProperty("name").GetString()!)];
         string[] expected =
         [
-            "qmp_capabilities", "query-version", "query-status", "stop", "cont", "system_reset", "system_powerdown", "quit",
-            "query-commands", "query-block", "x-own",
+            "qmp_capabilities", "query-version", "query-status", "stop", "cont", "system_reset", "system_powerdown",
+            "quit", "query-commands", "query-block", "x-own",
         ];
         Assert.Empty(expected.Except(names));
         Say("x-own");
