@@ -142,8 +142,6 @@ internal sealed partial class LabDiskScenario(LabScenario scenario, LabVm vm)
             await scenario.StartClientsAsync(("records", acknowledged, PauseMs)).ConfigureAwait(false);
             if (scenario.HasStayedPairSince(at, $"the guest's {order} was taken for a failure"))
             {
-                await scenario.AnyAsync(at, scenario.Primary, EventCode.GuestSilent).ConfigureAwait(false);
-                await scenario.AnyAsync(at, scenario.Primary, EventCode.GuestAnswers).ConfigureAwait(false);
                 return;
             }
 

@@ -59,9 +59,10 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
     /// <inheritdoc/>
     public void Wake()
     {
-        if (Interlocked.Exchange(ref _wakePending, 1) == 0)
+        // A card may have a frame before the machine is built: the first thread looks before it sleeps.
+        if (Interlocked.Exchange(ref _wakePending, 1) == 0 && _runners is [HartRunner first, ..])
         {
-            _runners[0].Interrupt();
+            first.Interrupt();
         }
     }
 
