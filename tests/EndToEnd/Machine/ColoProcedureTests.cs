@@ -122,7 +122,9 @@ public sealed class ColoProcedureTests : IDisposable
         var text = new StringBuilder(_network.Namespace.Run(() => NetworkNamespace.Execute("/usr/bin/ss", "-tino")));
         foreach (VmProcess machine in _machines.Where(machine => !machine.HasExited))
         {
-            text.Append($"\n{machine.Name}: {(await machine.ExecuteAsync("query-colo-status")).GetRawText()}");
+            string status = (await machine.ExecuteAsync("query-colo-status")).GetRawText();
+            text.Append($"\n{machine.Name}: {status}, COLO_EXIT {machine.CountEvents("COLO_EXIT")}; it said: {machine.Errors}");
+            text.Append($"\n  {(await machine.ExecuteAsync("query-status")).GetRawText()}");
             foreach ((string path, string name) in s_counters.Select(name => ("comp0", name))
                 .Concat([("rew0", "x-connections"), ("rew0", "x-rewritten"), ("m0", "x-lost"), ("f2", "x-lost")]))
             {
