@@ -15,7 +15,7 @@ namespace Colo.Actors.Vm.Qemu;
 /// </summary>
 internal sealed class QemuHost : IAsyncDisposable
 {
-    private static readonly TimeSpan MergePollInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan MergePollInterval = TimeSpan.FromMilliseconds(25);
 
     private readonly QemuVmOptions options;
     private readonly QemuTap[] taps;
