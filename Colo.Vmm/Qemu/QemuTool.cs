@@ -113,7 +113,8 @@ public static partial class QemuTool
             if (!process.WaitForExit(limit))
             {
                 process.Kill();
-                throw new IOException($"'{program} {string.Join(' ', arguments)}' did not end within {limit.TotalSeconds:0} s");
+                throw new IOException(
+                    $"'{program} {string.Join(' ', arguments)}' did not end within {limit.TotalSeconds:0} s");
             }
 
             return (process.ExitCode, output.GetAwaiter().GetResult(), errors.GetAwaiter().GetResult());

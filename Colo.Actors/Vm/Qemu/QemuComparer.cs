@@ -39,8 +39,10 @@ internal sealed class QemuComparer : IDisposable
         for (int nic = 0; nic < options.Guest.Nics.Count; nic++)
         {
             bool header = options.Guest.Nics[nic].HasVirtioHeader;
-            string name = string.Create(CultureInfo.InvariantCulture, $"{options.Vm.Name}-nic{nic}-t{session.Term.Value}");
-            string capture = options.CaptureFolder.Length == 0 ? string.Empty : Path.Combine(options.CaptureFolder, name);
+            string name = string.Create(
+                CultureInfo.InvariantCulture, $"{options.Vm.Name}-nic{nic}-t{session.Term.Value}");
+            string folder = options.CaptureFolder;
+            string capture = folder.Length == 0 ? string.Empty : Path.Combine(folder, name);
             try
             {
                 cards.Add(new QemuCompareCard(

@@ -71,8 +71,8 @@ internal sealed class QemuGuest : IAsyncDisposable
     /// <summary>Writes down what this QEMU is, for a node that starts again.</summary>
     public void Note() => process.Note(Replicating ? QemuRole.Replicating : QemuRole.Alone, WasSecondary, Unmerged);
 
-    /// <summary>Writes down that this secondary is about to take over: if node and QEMU end in the middle of it, what the
-    /// overlays hold still has to go into the image.</summary>
+    /// <summary>Writes down that this secondary is about to take over: if node and QEMU end in the middle of it, what
+    /// the overlays hold still has to go into the image.</summary>
     public void NoteTakeover(bool hasDisks)
     {
         Unmerged = hasDisks;
@@ -160,7 +160,8 @@ internal sealed class QemuGuest : IAsyncDisposable
         try
         {
             Monitor = await QemuMonitor.ConnectAsync(
-                options.Folder.Monitor, OnEvent, options.Time, options.StartTimeout, process.Ended).ConfigureAwait(false);
+                options.Folder.Monitor, OnEvent, options.Time, options.StartTimeout, process.Ended)
+                .ConfigureAwait(false);
 
             // One bound for all: who is not given up by the watch is not given up by a plan either.
             Monitor.Patience = options.HangTimeout;

@@ -390,7 +390,8 @@ internal sealed class QemuHost : IAsyncDisposable
     /// <summary>A survivor that died before its overlays were merged: what they hold belongs into the image.</summary>
     private void MergeLeftOverlays()
     {
-        if (QemuProcess.ReadState(options.Folder) is not { Role: QemuRole.Alone or QemuRole.TakingOver, Unmerged: true })
+        if (QemuProcess.ReadState(options.Folder)
+            is not { Role: QemuRole.Alone or QemuRole.TakingOver, Unmerged: true })
         {
             return;
         }

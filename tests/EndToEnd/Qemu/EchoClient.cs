@@ -33,7 +33,8 @@ internal sealed class EchoClient : IDisposable
         // How long to wait before the same is asked again; nothing is judged by it.
         const int patience = 200;
         _udp = cluster.Network.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = patience });
-        _time = cluster.Network.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = patience });
+        _time = cluster.Network.Run(() =>
+            new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = patience });
         _icmp = cluster.Network.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Icmp) { ReceiveTimeout = patience });
         _tcp = new TcpConnections(cluster, new IPEndPoint(IPAddress.Parse(QemuCluster.GuestAddress), EchoPort));
     }

@@ -128,12 +128,13 @@ internal sealed class QemuCluster : IDisposable
 
     /// <summary>Waits for a pair with this primary.</summary>
     /// <param name="primary">The node.</param>
-    /// <param name="after">The term of the pair is a later one than this: where the primary stays the same, its view may
-    /// still be that of the pair before.</param>
+    /// <param name="after">The term of the pair is a later one than this: where the primary stays the same, its view
+    /// may still be that of the pair before.</param>
     /// <returns>The pair's term.</returns>
     public long WhenProtected(int primary, long after = 0)
     {
-        JsonElement owner = When(primary, "protected as primary", view => IsPair(view, "Primary") && TermOf(view) > after);
+        JsonElement owner = When(
+            primary, "protected as primary", view => IsPair(view, "Primary") && TermOf(view) > after);
         long term = TermOf(owner);
         When(1 - primary, "protected as secondary", view => IsPair(view, "Secondary") && TermOf(view) >= term);
         return term;
@@ -144,8 +145,8 @@ internal sealed class QemuCluster : IDisposable
 
     public static long TermOf(JsonElement view) => view.GetProperty("term").GetInt64();
 
-    /// <summary>How often a guest of this node has become one that runs alone: from then on QEMU loads no state, so that
-    /// what it prints is the course of one guest.</summary>
+    /// <summary>How often a guest of this node has become one that runs alone: from then on QEMU loads no state, so
+    /// that what it prints is the course of one guest.</summary>
     public int TimesAlone(int node) =>
         File.ReadLines(LogOf(node)).Count(line => line.Contains("the guest runs alone here", StringComparison.Ordinal));
 

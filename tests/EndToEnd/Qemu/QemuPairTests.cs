@@ -230,7 +230,8 @@ public sealed class QemuPairTests
         string[] copies = [.. cluster.Events(node, "ResyncStarted", "ResyncDone").Where(line =>
             line.Contains(": disk by ", StringComparison.Ordinal) || line.EndsWith(" bytes", StringComparison.Ordinal))];
         int started = Array.FindLastIndex(copies, line => line.EndsWith($": disk by {plan}", StringComparison.Ordinal));
-        Assert.True(started >= 0 && started + 1 < copies.Length, $"no copy by {plan} has ended: {string.Join('\n', copies)}");
+        Assert.True(
+            started >= 0 && started + 1 < copies.Length, $"no copy by {plan} has ended: {string.Join('\n', copies)}");
         return long.Parse(copies[started + 1].Split(' ')[^2], CultureInfo.InvariantCulture);
     }
 
