@@ -26,6 +26,9 @@ public sealed class QemuMonitor : IAsyncDisposable
     /// <summary>What this QEMU's version can do.</summary>
     public QemuCapabilities Capabilities => new(client!.Version);
 
+    /// <summary>Every command of a plan has at least so long for its answer. Default: what its step says.</summary>
+    public TimeSpan Patience { get; set; }
+
     /// <summary>Ends, with a sentence, when the connection does.</summary>
     public Task<string> Closed => client!.Closed;
 
@@ -128,11 +131,12 @@ public sealed class QemuMonitor : IAsyncDisposable
 
     private async Task<QemuMove> SendAsync(QemuPlanRun run, QemuMove.Send send, ChannelReader<QmpEvent> happening)
     {
+        TimeSpan limit = send.Step.Timeout > Patience ? send.Step.Timeout : Patience;
         try
         {
             JsonElement value = send.Step.OutOfBand && client!.HasOutOfBand
-                ? await client.ExecuteOutOfBandAsync(send.Step.Command, send.Arguments, send.Step.Timeout).ConfigureAwait(false)
-                : await client!.ExecuteAsync(send.Step.Command, send.Arguments, send.Step.Timeout).ConfigureAwait(false);
+                ? await client.ExecuteOutOfBandAsync(send.Step.Command, send.Arguments, limit).ConfigureAwait(false)
+                : await client!.ExecuteAsync(send.Step.Command, send.Arguments, limit).ConfigureAwait(false);
             while (happening.TryRead(out QmpEvent? happened))
             {
                 run.OnEvent(happened);

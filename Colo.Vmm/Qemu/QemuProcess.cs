@@ -12,6 +12,10 @@ public enum QemuRole
 
     /// <summary>Runs the guest alone by the arbiter's word.</summary>
     Alone = 2,
+
+    /// <summary>A secondary that has the arbiter's word and is being told to take over: from the first command on its
+    /// overlays may be on their way into the image.</summary>
+    TakingOver = 3,
 }
 
 /// <summary>The state file's content.</summary>

@@ -10,6 +10,7 @@ namespace Colo.Vmm.Qemu;
 public static partial class QemuTool
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan MergeTimeout = TimeSpan.FromHours(24);
 
     /// <summary>The version that <c>--version</c> prints.</summary>
     /// <exception cref="IOException">The program cannot be started, or prints no version.</exception>
@@ -55,7 +56,7 @@ public static partial class QemuTool
     public static void Merge(string imageBinary, string overlay, string below, string format)
     {
         Run(imageBinary, "rebase", "-u", "-f", "qcow2", "-F", format, "-b", below, overlay);
-        Run(imageBinary, "commit", "-q", "-f", "qcow2", overlay);
+        Run(MergeTimeout, imageBinary, "commit", "-q", "-f", "qcow2", overlay);
     }
 
     /// <summary>Lets QEMU make the machine with nothing behind it and ends it at once.</summary>
@@ -69,15 +70,17 @@ public static partial class QemuTool
     [GeneratedRegex("name \"([^\"]+)\"")]
     private static partial Regex DeviceName();
 
-    private static string Run(string program, params string[] arguments)
+    private static string Run(string program, params string[] arguments) => Run(Timeout, program, arguments);
+
+    private static string Run(TimeSpan limit, string program, params string[] arguments)
     {
-        (int exitCode, string output, string errors) = Execute(program, string.Empty, arguments);
+        (int exitCode, string output, string errors) = Execute(program, string.Empty, arguments, limit);
         return exitCode == 0 ? output : throw new IOException($"'{program} {string.Join(' ', arguments)}': {errors.Trim()}");
     }
 
     private static void Feed(string program, string input, IReadOnlyList<string> arguments)
     {
-        (int exitCode, _, string errors) = Execute(program, input, arguments);
+        (int exitCode, _, string errors) = Execute(program, input, arguments, Timeout);
         if (exitCode != 0)
         {
             string line = errors.Split('\n', StringSplitOptions.RemoveEmptyEntries)
@@ -86,7 +89,8 @@ public static partial class QemuTool
         }
     }
 
-    private static (int ExitCode, string Output, string Errors) Execute(string program, string input, IReadOnlyList<string> arguments)
+    private static (int ExitCode, string Output, string Errors) Execute(
+        string program, string input, IReadOnlyList<string> arguments, TimeSpan limit)
     {
         var start = new ProcessStartInfo(program)
         {
@@ -106,10 +110,11 @@ public static partial class QemuTool
             Task<string> errors = process.StandardError.ReadToEndAsync();
             Task<string> output = process.StandardOutput.ReadToEndAsync();
             Write(process, input);
-            if (!process.WaitForExit(Timeout))
+            if (!process.WaitForExit(limit))
             {
                 process.Kill();
-                throw new IOException($"'{program} {string.Join(' ', arguments)}' did not end within {Timeout.TotalSeconds:0} s");
+                throw new IOException(
+                    $"'{program} {string.Join(' ', arguments)}' did not end within {limit.TotalSeconds:0} s");
             }
 
             return (process.ExitCode, output.GetAwaiter().GetResult(), errors.GetAwaiter().GetResult());

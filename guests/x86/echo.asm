@@ -1,7 +1,8 @@
 ; A guest of four kilobytes for QEMU pairs that answers on the network: ARP for its address, ICMP echo, and UDP and TCP
-; echo on any port. It drives the first RTL8139 (10ec:8139) of the machine without interrupts: it looks at the receive
-; ring at each tick of the BIOS's clock, which it sets to 250 a second, and halts between. It counts the frames that it
-; has answered and prints the count in hexadecimal with each 64th, so that a survivor's memory can be checked.
+; echo on any port; by UDP on port 13 it puts the processor's time stamp into the first four bytes. It drives the first RTL8139 (10ec:8139) or virtio card (1af4:1000, by the legacy registers) of the
+; machine without interrupts: it looks at what was received at each tick of the BIOS's clock, which it sets to 250 a
+; second, and halts between. It counts the frames that it has answered and prints the count in hexadecimal with each
+; 64th, so that a survivor's memory can be checked.
 ;
 ; TCP needs neither timers nor buffers here. What it sends is what it has received, so a connection is one number, the
 ; distance between the two sides' sequence numbers, taken from the processor's time stamp at the SYN: two replicas take
@@ -12,7 +13,11 @@
 %define ADDRESS 0x0a580002      ; 10.88.0.2
 %endif
 %define RING 0x20000            ; 8 KiB and room to run over
-%define SEND 0x24000
+%define SEND 0x24000            ; four frames of 2 KiB
+%define TAKEN 0x30000           ; virtio: the ring of what was received: descriptors, ours at 4 KiB, the card's at 8 KiB
+%define SENT 0x34000            ; and that of what is sent
+%define ROOM 0x38000            ; sixteen frames of 2 KiB, each after a header
+%define HEADER 10
 %define LINKS 0x9000            ; 64 connections, by the low bits of the client's port
 %define FIRST 0                 ; the client's first sequence number
 %define APART 4                 ; from the client's sequence numbers to ours
@@ -81,6 +86,8 @@ slot:   dw 0                    ; which of the four transmit descriptors is next
 length: dw 0
 frame_bytes: dw 0               ; of the answer
 data_bytes: dw 0                ; of a TCP segment
+taken:  dw 0                    ; virtio: frames that were looked at
+virtio: db 0
 mac:    times 6 db 0
         align 4
 count:  dd 0
@@ -93,6 +100,10 @@ find:   mov eax, ebx
         call config
         cmp eax, 0x813910ec
         je found
+        inc byte [virtio]
+        cmp eax, 0x10001af4
+        je found
+        dec byte [virtio]
         add ebx, 0x800
         cmp ebx, 0x80010000
         jb find
@@ -109,6 +120,8 @@ found:  mov eax, ebx
         call config
         or ax, 5                ; I/O space and bus master
         out dx, eax
+        cmp byte [virtio], 0
+        jne rings
 
         mov al, 0x10            ; reset
         mov cl, 0x37
@@ -136,7 +149,7 @@ found:  mov eax, ebx
         mov cl, 0x3c
         call writew
 
-        mov al, 0x34            ; the clock: 1193182 / 4772
+clock:  mov al, 0x34            ; the clock: 1193182 / 4772
         out 0x43, al
         mov al, 4772 & 255
         out 0x40, al
@@ -145,6 +158,8 @@ found:  mov eax, ebx
         mov si, ready
         call text
 
+        cmp byte [virtio], 0
+        jne watch
 loop:   mov cl, 0x37
         call readb
         test al, 1              ; the ring is empty
@@ -222,6 +237,11 @@ udp:    call copy
         mov eax, [gs:34]
         rol eax, 16             ; ports
         mov [gs:34], eax
+        cmp word [fs:si + 36], 13 << 8
+        jne turn
+        rdtsc                   ; the time: no two replicas say the same
+        mov [gs:42], eax
+        mov word [gs:40], 0     ; no checksum
 turn:   mov eax, [fs:si + 26]   ; the sums do not change when addresses change places
         mov [gs:30], eax
         mov dword [gs:26], own
@@ -235,6 +255,8 @@ send:   mov eax, [fs:si + 6]
         mov [gs:10], ax
         inc dword [count]
         mov bx, [slot]
+        cmp byte [virtio], 0
+        jne post
         mov eax, ebx
         and eax, 3
         shl ax, 11
@@ -249,7 +271,7 @@ send:   mov eax, [fs:si + 6]
 .sent:  call readl
         test eax, 0x8000
         jz .sent
-        inc bx
+gone:   inc bx
         and bx, 3
         mov [slot], bx
         test dword [count], 63
@@ -409,6 +431,145 @@ sum:    movzx edx, word [gs:di] ; cx words from gs:di on, added to eax
         add ax, dx
         not ax
         ret
+
+; The virtio card. A register file in I/O space: features at 0 and 4, the page of a queue at 8, its size at 12, which
+; queue at 14, notification at 16, status at 18, the address from 20 on. Queue 0 receives and queue 1 sends.
+rings:  mov ax, TAKEN >> 4      ; all empty
+        mov es, ax
+        xor di, di
+        mov cx, 0x8000 / 4
+        xor eax, eax
+        rep stosd
+        mov es, ax
+        mov al, 0               ; reset, and a driver is here
+        mov cl, 18
+        call writeb
+        mov al, 3
+        call writeb
+        mov eax, 1 << 5         ; of its features only that it has an address
+        mov cl, 4
+        call writel
+        mov cl, 20
+        mov di, mac
+.mac:   call readb
+        stosb
+        inc cl
+        cmp cl, 26
+        jb .mac
+        xor ax, ax
+        mov ebx, TAKEN >> 12
+        call queue
+        mov ax, 1
+        mov ebx, SENT >> 12
+        call queue
+
+        mov ax, TAKEN >> 4
+        mov fs, ax
+        xor di, di
+        xor bx, bx
+        mov eax, ROOM
+.room:  mov [fs:di], eax
+        mov dword [fs:di + 8], 2048
+        mov word [fs:di + 12], 2        ; for the card to write
+        mov si, bx
+        shl si, 1
+        mov [fs:si + 0x1004], bx
+        add eax, 2048
+        add di, 16
+        inc bx
+        cmp bx, 16
+        jb .room
+        mov dword [fs:0x1000], 0x100001 ; no interrupts, sixteen are there
+        mov ax, SENT >> 4
+        mov fs, ax
+        xor di, di
+        mov bx, 1
+        mov eax, SEND
+.send:  mov dword [fs:di], SENT + 0x3f00        ; an empty header
+        mov dword [fs:di + 8], HEADER
+        mov word [fs:di + 12], 1        ; and the frame after it
+        mov [fs:di + 14], bx
+        mov [fs:di + 16], eax
+        add eax, 2048
+        add di, 32
+        add bx, 2
+        cmp bx, 9
+        jb .send
+        mov word [fs:0x1000], 1
+        mov al, 7               ; the driver is ready
+        mov cl, 18
+        call writeb
+        jmp clock
+queue:  mov cl, 14
+        call writew
+        mov cl, 12
+        call readl
+        cmp ax, 256
+        jne .other
+        mov eax, ebx
+        mov cl, 8
+        jmp writel
+.other: mov si, nocard
+        call text
+        jmp halt
+
+watch:  mov ax, TAKEN >> 4
+        mov fs, ax
+        mov bx, [taken]
+        cmp [fs:0x2002], bx
+        jne .frame
+        hlt
+        jmp watch
+.frame: and bx, 255
+        shl bx, 3
+        mov ax, [fs:bx + 0x2008]
+        sub ax, HEADER - 4      ; as the other card counts, with a check sequence
+        mov [length], ax
+        mov ax, [fs:bx + 0x2004]
+        push ax                 ; which of the sixteen
+        shl ax, 7
+        add ax, ROOM >> 4
+        mov fs, ax
+        mov si, HEADER
+        call answer
+        pop ax
+        mov bx, TAKEN >> 4
+        mov fs, bx
+        inc word [taken]
+        mov bx, [fs:0x1002]
+        mov di, bx
+        and di, 255
+        shl di, 1
+        mov [fs:di + 0x1004], ax
+        inc bx
+        mov [fs:0x1002], bx
+        xor ax, ax
+        mov cl, 16
+        call writew
+        jmp watch
+
+post:   mov ax, SENT >> 4       ; the frame of slot bx
+        mov fs, ax
+        mov di, bx
+        shl di, 5
+        movzx eax, word [frame_bytes]
+        mov [fs:di + 24], eax
+        mov di, [fs:0x1002]
+        mov bp, di
+        inc bp
+        and di, 255
+        shl di, 1
+        mov ax, bx
+        shl ax, 1
+        mov [fs:di + 0x1004], ax
+        mov [fs:0x1002], bp
+        mov ax, 1
+        mov cl, 16
+        call writew
+.sent:  pause
+        cmp [fs:0x2002], bp
+        jne .sent
+        jmp gone
 config: push ax                 ; eax: address; comes back with the value, dx ready to write
         and al, 0xfc
         mov dx, 0xcf8

@@ -23,17 +23,16 @@ internal sealed class QemuCompareCard : IReleaseSink, IDisposable
     private static readonly TimeSpan DrainLimit = TimeSpan.FromSeconds(2);
 
     private readonly Lock gate = new();
-    private readonly bool hasHeader;
     private readonly Action<CheckpointReason> wanted;
     private readonly TimeProvider time;
     private readonly FramePool pool;
     private readonly PacketComparer comparer;
     private readonly PacketCapture? capture;
-    private readonly Socket own;
+    private readonly QemuFrameStream own;
     private readonly FrameStreamEndpoint output;
     private readonly Queue<(PooledFrame Frame, long End)> waiting = new();
+    private TaskCompletionSource? drained;
     private bool inCheckpoint;
-    private long read;
     private long covered;
     private long matched;
     private long committed;
@@ -52,8 +51,7 @@ internal sealed class QemuCompareCard : IReleaseSink, IDisposable
         Socket own, Socket free, bool hasHeader, ComparerOptions options, string captureFolder, TimeProvider time,
         Action<CheckpointReason> wanted)
     {
-        this.own = own;
-        this.hasHeader = hasHeader;
+        this.own = new QemuFrameStream(own, hasHeader, Await);
         this.time = time;
         this.wanted = wanted;
         pool = new FramePool(options.HeldBytesMax * 2);
@@ -61,7 +59,6 @@ internal sealed class QemuCompareCard : IReleaseSink, IDisposable
             : new PacketCapture(this, captureFolder, () => time.GetUtcNow() - DateTimeOffset.UnixEpoch);
         comparer = new PacketComparer(options, pool, capture ?? (IReleaseSink)this);
         output = new FrameStreamEndpoint(free, hasHeader, drained: Drained);
-        own.Blocking = false;
         _ = ReadOwnAsync();
     }
 
@@ -82,7 +79,7 @@ internal sealed class QemuCompareCard : IReleaseSink, IDisposable
             }
 
             inCheckpoint = true;
-            covered = read;
+            covered = own.Read;
             comparer.CheckpointCaptured(comparer.CapturedEpoch.Next);
         }
     }
@@ -92,7 +89,7 @@ internal sealed class QemuCompareCard : IReleaseSink, IDisposable
     {
         lock (gate)
         {
-            return read + Available();
+            return own.Read + own.Available;
         }
     }
 
@@ -154,6 +151,7 @@ internal sealed class QemuCompareCard : IReleaseSink, IDisposable
         lock (gate)
         {
             comparer.Tick(Now);
+            capture?.Flush();
         }
     }
 
@@ -162,11 +160,7 @@ internal sealed class QemuCompareCard : IReleaseSink, IDisposable
     {
         // The guest's frames go around the node by now; what is in the socket is the last of them.
         long began = time.GetTimestamp();
-        while (Available() > 0 && time.GetElapsedTime(began) < DrainLimit)
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(1), time).ConfigureAwait(false);
-        }
-
+        await DrainOwnAsync().ConfigureAwait(false);
         lock (gate)
         {
             inCheckpoint = false;
@@ -177,6 +171,7 @@ internal sealed class QemuCompareCard : IReleaseSink, IDisposable
         output.Flush();
         while (!output.HasArrived && time.GetElapsedTime(began) < DrainLimit)
         {
+            // What QEMU has read of a socket the kernel tells only to who asks.
             await Task.Delay(TimeSpan.FromMilliseconds(1), time).ConfigureAwait(false);
         }
     }
@@ -248,66 +243,58 @@ internal sealed class QemuCompareCard : IReleaseSink, IDisposable
         output.Flush();
     }
 
-    private int Available()
+    /// <summary>Until what is in the socket has been taken, or the stream is over.</summary>
+    private async Task DrainOwnAsync()
     {
-        try
+        Task empty;
+        lock (gate)
         {
-            return own.Available;
+            if (own.Available == 0)
+            {
+                return;
+            }
+
+            drained = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            empty = drained.Task;
         }
-        catch (Exception problem) when (problem is SocketException or ObjectDisposedException)
-        {
-            return 0;
-        }
+
+        await empty.WaitAsync(DrainLimit, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private async Task ReadOwnAsync()
     {
-        var reader = new FrameStreamReader(hasHeader);
         try
         {
             do
             {
-                await own.ReceiveAsync(Memory<byte>.Empty).ConfigureAwait(false);
+                await own.WaitAsync().ConfigureAwait(false);
             }
-            while (TakeOwn(reader));
+            while (TakeOwn());
         }
         catch (Exception problem) when (problem is SocketException or ObjectDisposedException)
         {
             // QEMU's end is told by its process.
         }
+
+        lock (gate)
+        {
+            drained?.TrySetResult();
+        }
     }
 
     /// <returns>False at the end of the stream.</returns>
-    private bool TakeOwn(FrameStreamReader reader)
+    private bool TakeOwn()
     {
         lock (gate)
         {
-            // Under the lock, so that what has been read and what is in the socket always add up.
-            int length = own.Receive(reader.FillSpan, SocketFlags.None, out SocketError problem);
-            if (problem == SocketError.WouldBlock)
-            {
-                return true;
-            }
-
-            if (length == 0)
-            {
-                return false;
-            }
-
-            reader.Advance(length);
-            read += length;
-            while (reader.TryRead(out ReadOnlySpan<byte> payload, out int header) == FrameReadResult.Frame)
-            {
-                // Where the pool has no room the cable is full for the guest; its own protocols repair that.
-                if (pool.TryCopy(payload, FrameOwner.Reader, out PooledFrame? frame))
-                {
-                    frame.VnetHeaderLength = header;
-                    waiting.Enqueue((frame, read - reader.BufferedBytes));
-                }
-            }
-
+            bool goesOn = own.Take();
             EnterWaiting(all: !inCheckpoint);
-            if (reader.Error is not null)
+            if (own.Available == 0)
+            {
+                drained?.TrySetResult();
+            }
+
+            if (!goesOn)
             {
                 return false;
             }
@@ -315,6 +302,16 @@ internal sealed class QemuCompareCard : IReleaseSink, IDisposable
 
         output.Flush();
         return true;
+    }
+
+    private void Await(ReadOnlySpan<byte> payload, int header, long end)
+    {
+        // Where the pool has no room the cable is full for the guest; its own protocols repair that.
+        if (pool.TryCopy(payload, FrameOwner.Reader, out PooledFrame? frame))
+        {
+            frame.VnetHeaderLength = header;
+            waiting.Enqueue((frame, end));
+        }
     }
 
     /// <summary>Gives frames to the comparer: those that the last checkpoint covers, or all.</summary>

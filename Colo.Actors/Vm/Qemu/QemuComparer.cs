@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Sockets;
 using System.Text.Json;
 using Colo.Actors.Protocol;
 using Colo.Vmm.Qemu;
@@ -38,9 +39,10 @@ internal sealed class QemuComparer : IDisposable
         for (int nic = 0; nic < options.Guest.Nics.Count; nic++)
         {
             bool header = options.Guest.Nics[nic].HasVirtioHeader;
-            string capture = options.CaptureFolder.Length == 0 ? string.Empty
-                : Path.Combine(
-                    options.CaptureFolder, string.Create(CultureInfo.InvariantCulture, $"{options.Vm.Name}-nic{nic}"));
+            string name = string.Create(
+                CultureInfo.InvariantCulture, $"{options.Vm.Name}-nic{nic}-t{session.Term.Value}");
+            string folder = options.CaptureFolder;
+            string capture = folder.Length == 0 ? string.Empty : Path.Combine(folder, name);
             try
             {
                 cards.Add(new QemuCompareCard(
@@ -51,9 +53,9 @@ internal sealed class QemuComparer : IDisposable
                     Comparing = comparing,
                 });
             }
-            catch (System.Net.Sockets.SocketException problem)
+            catch (Exception problem) when (problem is SocketException or UnauthorizedAccessException)
             {
-                throw new IOException($"the sockets of card {nic}: {problem.Message}", problem);
+                throw new IOException($"the sockets or captures of card {nic}: {problem.Message}", problem);
             }
 
             await session.HearAsync(nic, header, cards[nic]).ConfigureAwait(false);

@@ -12,12 +12,15 @@ namespace Colo.Actors.Vm.Qemu;
 internal sealed class QemuGuest : IAsyncDisposable
 {
     private static readonly TimeSpan WatchInterval = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan RunningTimeout = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan AskAgainInterval = TimeSpan.FromMilliseconds(20);
 
     private readonly QemuVmOptions options;
     private readonly QemuProcess process;
     private readonly Action<QemuGuest, QmpEvent> happened;
     private readonly Action<QemuGuest, string> lost;
     private readonly CancellationTokenSource ending = new();
+    private TaskCompletionSource resume = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Socket? console;
     private int over;
 
@@ -68,14 +71,24 @@ internal sealed class QemuGuest : IAsyncDisposable
     /// <summary>Writes down what this QEMU is, for a node that starts again.</summary>
     public void Note() => process.Note(Replicating ? QemuRole.Replicating : QemuRole.Alone, WasSecondary, Unmerged);
 
+    /// <summary>Writes down that this secondary is about to take over: if node and QEMU end in the middle of it, what
+    /// the overlays hold still has to go into the image.</summary>
+    public void NoteTakeover(bool hasDisks)
+    {
+        Unmerged = hasDisks;
+        process.Note(QemuRole.TakingOver, WasSecondary, Unmerged);
+    }
+
     /// <summary>The guest runs; if it stands although nobody wants that, it is told to go on.</summary>
     /// <returns>Null, or a sentence: what it does instead.</returns>
-    public async Task<string?> MakeRunningAsync(TimeSpan timeout)
+    public async Task<string?> MakeRunningAsync()
     {
+        TimeSpan timeout = options.HangTimeout > RunningTimeout ? options.HangTimeout : RunningTimeout;
         long began = options.Time.GetTimestamp();
         string status = "unknown";
         while (options.Time.GetElapsedTime(began) < timeout)
         {
+            Task resumed = Volatile.Read(ref resume).Task;
             try
             {
                 JsonElement answer = await Monitor.AskAsync("query-status", options.HangTimeout).ConfigureAwait(false);
@@ -99,7 +112,10 @@ internal sealed class QemuGuest : IAsyncDisposable
                 }
             }
 
-            await Task.Delay(TimeSpan.FromMilliseconds(5), options.Time).ConfigureAwait(false);
+            // RESUME tells of most ways to go on; a guest that stands by a state which no event ends is asked again.
+            using var over = CancellationTokenSource.CreateLinkedTokenSource(process.Ended);
+            await Task.WhenAny(resumed, Task.Delay(AskAgainInterval, options.Time, over.Token)).ConfigureAwait(false);
+            await over.CancelAsync().ConfigureAwait(false);
         }
 
         return $"the guest does not run: {status}";
@@ -144,7 +160,11 @@ internal sealed class QemuGuest : IAsyncDisposable
         try
         {
             Monitor = await QemuMonitor.ConnectAsync(
-                options.Folder.Monitor, observed => happened(this, observed), options.Time, options.StartTimeout, process.Ended).ConfigureAwait(false);
+                options.Folder.Monitor, OnEvent, options.Time, options.StartTimeout, process.Ended)
+                .ConfigureAwait(false);
+
+            // One bound for all: who is not given up by the watch is not given up by a plan either.
+            Monitor.Patience = options.HangTimeout;
             if (!Monitor.Capabilities.IsSupported)
             {
                 throw new IOException($"QEMU {Monitor.Capabilities.Version} is older than {QemuCapabilities.Oldest}, which Colo needs");
@@ -162,6 +182,15 @@ internal sealed class QemuGuest : IAsyncDisposable
         _ = ReadConsoleAsync();
         _ = WatchAsync();
         return this;
+    }
+
+    private void OnEvent(QmpEvent observed)
+    {
+        happened(this, observed);
+        if (observed.Name == "RESUME")
+        {
+            Interlocked.Exchange(ref resume, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+        }
     }
 
     private async Task ReadConsoleAsync()

@@ -15,7 +15,7 @@ namespace Colo.Actors.Vm.Qemu;
 /// </summary>
 internal sealed class QemuHost : IAsyncDisposable
 {
-    private static readonly TimeSpan RunningTimeout = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan MergePollInterval = TimeSpan.FromMilliseconds(25);
 
     private readonly QemuVmOptions options;
     private readonly QemuTap[] taps;
@@ -43,9 +43,10 @@ internal sealed class QemuHost : IAsyncDisposable
         this.replicaResumed = replicaResumed;
         Settings = options.Settings;
         leftover = QemuProcess.FindRunning(options.Folder, options.Time);
-        if (leftover is { State.Role: QemuRole.Replicating } useless)
+        if (leftover is { State.Role: QemuRole.Replicating or QemuRole.TakingOver } useless)
         {
-            // Its node's life is over, so the arbiter's set does not know it any more.
+            // Its node's life is over, so the arbiter's set does not know it any more, or nobody knows how far it was
+            // told to take over.
             useless.Process.Kill();
             leftover = null;
         }
@@ -229,7 +230,7 @@ internal sealed class QemuHost : IAsyncDisposable
         QemuGuest alone = Guest;
         QemuPlan plan = QemuPlans.GoAlone(options.Guest, attempt, holdsInNode: Comparer is not null);
         string? problem = await RunAsync(plan, CancellationToken.None).ConfigureAwait(false)
-            ?? await alone.MakeRunningAsync(RunningTimeout).ConfigureAwait(false);
+            ?? await alone.MakeRunningAsync().ConfigureAwait(false);
         if (problem is null && Comparer is { } own)
         {
             await own.GoSoloAsync().ConfigureAwait(false);
@@ -250,9 +251,9 @@ internal sealed class QemuHost : IAsyncDisposable
             return;
         }
 
-        survivor.Unmerged = options.Guest.Disks.Count > 0;
+        survivor.NoteTakeover(hasDisks: options.Guest.Disks.Count > 0);
         string? problem = await RunAsync(QemuPlans.TakeOver(options.Guest), CancellationToken.None).ConfigureAwait(false)
-            ?? await survivor.MakeRunningAsync(RunningTimeout).ConfigureAwait(false);
+            ?? await survivor.MakeRunningAsync().ConfigureAwait(false);
         Settle(survivor, problem);
     }
 
@@ -376,7 +377,7 @@ internal sealed class QemuHost : IAsyncDisposable
                 await AwaitMergeAsync().ConfigureAwait(false);
             }
 
-            return await Guest.MakeRunningAsync(RunningTimeout).ConfigureAwait(false) is null;
+            return await Guest.MakeRunningAsync().ConfigureAwait(false) is null;
         }
         catch (IOException problem)
         {
@@ -389,7 +390,8 @@ internal sealed class QemuHost : IAsyncDisposable
     /// <summary>A survivor that died before its overlays were merged: what they hold belongs into the image.</summary>
     private void MergeLeftOverlays()
     {
-        if (QemuProcess.ReadState(options.Folder) is not { Role: QemuRole.Alone, Unmerged: true })
+        if (QemuProcess.ReadState(options.Folder)
+            is not { Role: QemuRole.Alone or QemuRole.TakingOver, Unmerged: true })
         {
             return;
         }
@@ -402,6 +404,7 @@ internal sealed class QemuHost : IAsyncDisposable
                 if (File.Exists(overlay))
                 {
                     QemuTool.Merge(options.Guest.ImageBinary, overlay, image.Path, image.Format);
+                    File.Delete(overlay); // not a second time over what the guest writes from now on
                 }
             }
         }
@@ -483,7 +486,8 @@ internal sealed class QemuHost : IAsyncDisposable
                 options.Log($"{options.Vm}: {problem.Message}");
             }
 
-            await Task.Delay(TimeSpan.FromMilliseconds(100), options.Time).ConfigureAwait(false);
+            // The merge is a job of QEMU's own, which sends no event.
+            await Task.Delay(MergePollInterval, options.Time).ConfigureAwait(false);
         }
     }
 

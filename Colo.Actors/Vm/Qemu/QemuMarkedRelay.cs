@@ -12,12 +12,11 @@ namespace Colo.Actors.Vm.Qemu;
 internal sealed class QemuMarkedRelay : IDisposable
 {
     private readonly Lock gate = new();
-    private readonly Socket local;
+    private readonly QemuFrameStream local;
     private readonly DataLink link;
     private readonly bool hasHeader;
     private readonly Queue<long> marks = new();
     private readonly FrameStreamWriter writer;
-    private long read;
 
     /// <param name="local">Connected to the redirector that takes the guest's frames.</param>
     /// <param name="link">Connected to the primary's node.</param>
@@ -26,9 +25,9 @@ internal sealed class QemuMarkedRelay : IDisposable
     /// <param name="ended">Told once; true when it was the local QEMU that closed.</param>
     public QemuMarkedRelay(Socket local, DataLink link, bool hasHeader, int resumed, Action<bool> ended)
     {
-        (this.local, this.link, this.hasHeader) = (local, link, hasHeader);
+        (this.link, this.hasHeader) = (link, hasHeader);
+        this.local = new QemuFrameStream(local, hasHeader, Append);
         writer = new FrameStreamWriter(hasHeader, 1 << 20);
-        local.Blocking = false;
         for (int mark = 0; mark < resumed; mark++)
         {
             marks.Enqueue(0);
@@ -42,14 +41,7 @@ internal sealed class QemuMarkedRelay : IDisposable
     {
         lock (gate)
         {
-            try
-            {
-                marks.Enqueue(read + local.Available);
-            }
-            catch (Exception problem) when (problem is SocketException or ObjectDisposedException)
-            {
-                // It is over.
-            }
+            marks.Enqueue(local.Read + local.Available);
         }
     }
 
@@ -83,13 +75,12 @@ internal sealed class QemuMarkedRelay : IDisposable
     /// <returns>True when QEMU closed, false when the link did.</returns>
     private async Task<bool> SendAsync()
     {
-        var reader = new FrameStreamReader(hasHeader);
         while (true)
         {
             try
             {
-                await local.ReceiveAsync(Memory<byte>.Empty).ConfigureAwait(false);
-                if (!Take(reader))
+                await local.WaitAsync().ConfigureAwait(false);
+                if (!Take())
                 {
                     return true;
                 }
@@ -112,36 +103,23 @@ internal sealed class QemuMarkedRelay : IDisposable
         }
     }
 
-    private bool Take(FrameStreamReader reader)
+    private bool Take()
     {
         lock (gate)
         {
-            int length = local.Receive(reader.FillSpan, SocketFlags.None, out SocketError problem);
-            if (problem == SocketError.WouldBlock)
-            {
-                return true;
-            }
-
-            if (length == 0)
-            {
-                return false;
-            }
-
-            reader.Advance(length);
-            read += length;
-            while (reader.TryRead(out ReadOnlySpan<byte> payload, out int header) == FrameReadResult.Frame)
-            {
-                long start = read - reader.BufferedBytes - payload.Length - StreamFraming.PrefixBytes(hasHeader);
-                while (marks.TryPeek(out long mark) && mark <= start)
-                {
-                    marks.Dequeue();
-                    writer.TryAppendEmpty();
-                }
-
-                writer.TryAppend(payload, header);
-            }
-
-            return reader.Error is null;
+            return local.Take();
         }
+    }
+
+    private void Append(ReadOnlySpan<byte> payload, int header, long end)
+    {
+        long start = end - payload.Length - StreamFraming.PrefixBytes(hasHeader);
+        while (marks.TryPeek(out long mark) && mark <= start)
+        {
+            marks.Dequeue();
+            writer.TryAppendEmpty();
+        }
+
+        writer.TryAppend(payload, header);
     }
 }

@@ -14,12 +14,14 @@ namespace Colo.EndToEnd.Qemu;
 internal sealed class EchoClient : IDisposable
 {
     private const int EchoPort = 7;
+    private const int TimePort = 13;
     private const int IcmpEchoRequest = 8;
     private const int IpHeaderBytes = 20;
     private const int IcmpHeaderBytes = 8;
     private const ushort IcmpIdentifier = 0xc010;
     private readonly QemuCluster _cluster;
     private readonly Socket _udp;
+    private readonly Socket _time;
     private readonly Socket _icmp;
     private readonly TcpConnections _tcp;
     private readonly byte[] _answer = new byte[512];
@@ -31,6 +33,8 @@ internal sealed class EchoClient : IDisposable
         // How long to wait before the same is asked again; nothing is judged by it.
         const int patience = 200;
         _udp = cluster.Network.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = patience });
+        _time = cluster.Network.Run(() =>
+            new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = patience });
         _icmp = cluster.Network.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Icmp) { ReceiveTimeout = patience });
         _tcp = new TcpConnections(cluster, new IPEndPoint(IPAddress.Parse(QemuCluster.GuestAddress), EchoPort));
     }
@@ -54,9 +58,21 @@ internal sealed class EchoClient : IDisposable
         }
     }
 
+    /// <summary>One question whose answer is another each time; it is answered with any time.</summary>
+    public void AskTime()
+    {
+        byte[] question = Body(++_number);
+        Ask(_time, "time", new IPEndPoint(IPAddress.Parse(QemuCluster.GuestAddress), TimePort), question, length =>
+        {
+            byte[] answer = _answer[..length];
+            return answer.AsSpan(4).SequenceEqual(question.AsSpan(4)) ? _number : 0;
+        });
+    }
+
     public void Dispose()
     {
         _udp.Dispose();
+        _time.Dispose();
         _icmp.Dispose();
         _tcp.Dispose();
     }

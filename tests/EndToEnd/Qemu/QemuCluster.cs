@@ -25,17 +25,21 @@ internal sealed class QemuCluster : IDisposable
     private readonly NetworkNamespace _network = new();
     private readonly Process?[] _nodes = new Process?[2];
     private readonly bool _hasCard;
+    private readonly string _card;
 
     /// <param name="guest">counter or echo.</param>
     /// <param name="keys">HOCON for the VM, over the defaults of the tests; NODE in it stands for the node's
     /// number, FOLDER for the folder of the test.</param>
     /// <param name="firstBytes">Size of the image of node 0.</param>
     /// <param name="secondBytes">Size of the image of node 1.</param>
-    public QemuCluster(string guest, string keys = "", long firstBytes = 1 << 20, long secondBytes = 1 << 20)
+    /// <param name="card">Model of the card of echo.</param>
+    public QemuCluster(
+        string guest, string keys = "", long firstBytes = 1 << 20, long secondBytes = 1 << 20, string card = "rtl8139")
     {
         Folder = Directory.CreateTempSubdirectory("colo-q").FullName;
         QemuRemains.EndWithThisProcess(Folder);
         _hasCard = guest == "echo";
+        _card = card;
         Assemble(guest, ImageOf(0));
         Resize(ImageOf(0), firstBytes);
         Resize(ImageOf(1), secondBytes);
@@ -122,11 +126,29 @@ internal sealed class QemuCluster : IDisposable
         throw new TimeoutException($"node {node} did not reach '{what}' within {Hang.TotalMinutes} minutes, or ended; last: {last}\n{Logs()}");
     }
 
-    public void WhenProtected(int primary)
+    /// <summary>Waits for a pair with this primary.</summary>
+    /// <param name="primary">The node.</param>
+    /// <param name="after">The term of the pair is a later one than this: where the primary stays the same, its view
+    /// may still be that of the pair before.</param>
+    /// <returns>The pair's term.</returns>
+    public long WhenProtected(int primary, long after = 0)
     {
-        When(primary, "protected as primary", view => Text(view, "protection") == "Protected" && Text(view, "role") == "Primary");
-        When(1 - primary, "protected as secondary", view => Text(view, "protection") == "Protected" && Text(view, "role") == "Secondary");
+        JsonElement owner = When(
+            primary, "protected as primary", view => IsPair(view, "Primary") && TermOf(view) > after);
+        long term = TermOf(owner);
+        When(1 - primary, "protected as secondary", view => IsPair(view, "Secondary") && TermOf(view) >= term);
+        return term;
+
+        static bool IsPair(JsonElement view, string role) =>
+            Text(view, "protection") == "Protected" && Text(view, "role") == role;
     }
+
+    public static long TermOf(JsonElement view) => view.GetProperty("term").GetInt64();
+
+    /// <summary>How often a guest of this node has become one that runs alone: from then on QEMU loads no state, so
+    /// that what it prints is the course of one guest.</summary>
+    public int TimesAlone(int node) =>
+        File.ReadLines(LogOf(node)).Count(line => line.Contains("the guest runs alone here", StringComparison.Ordinal));
 
     /// <summary>So many checkpoints more than now.</summary>
     public void AwaitCheckpoints(int primary, int count)
@@ -163,8 +185,10 @@ internal sealed class QemuCluster : IDisposable
         return reader.ReadToEnd().Split('\n')[..^1];
     }
 
-    public IReadOnlyList<string> Events(int node, string name) =>
-        [.. File.ReadLines(LogOf(node)).Where(line => line.Contains($" {name} ", StringComparison.Ordinal))];
+    /// <summary>The events of these names, in order.</summary>
+    public IReadOnlyList<string> Events(int node, params string[] names) =>
+        [.. File.ReadLines(LogOf(node)).Where(line =>
+            names.Any(name => line.Contains($" {name} ", StringComparison.Ordinal)))];
 
     /// <summary>One request to the management HTTP of a node; null when it does not answer.</summary>
     public (int Status, string Body)? Request(int node, string method, string path) => _network.Run<(int, string)?>(() =>
@@ -254,7 +278,7 @@ internal sealed class QemuCluster : IDisposable
               memory = 16MiB
               nodes = [node-0, node-1]
               disks = [{ path = "{{ImageOf(node)}}", device = ide-hd }]
-              nics = [{{(_hasCard ? $"{{ model = \"rtl8139,romfile=\", bridge = br0, tap = tap-{node}, mac = \"{GuestMac}\" }}" : "")}}]
+              nics = [{{(_hasCard ? $"{{ model = \"{_card},romfile=\", bridge = br0, tap = tap-{node}, mac = \"{GuestMac}\" }}" : "")}}]
               checkpoint { period = 400ms }
               qemu { cpu = qemu64, hang-timeout = 30s }
               {{OfNode(keys, node)}}

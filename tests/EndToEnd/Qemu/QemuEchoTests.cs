@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Colo.EndToEnd.Qemu;
 
 /// <summary>A guest that answers on the network, protected by a pair of QEMUs; everything is judged from the client's
@@ -6,14 +8,17 @@ namespace Colo.EndToEnd.Qemu;
 public sealed class QemuEchoTests
 {
     [KvmTheory]
-    [InlineData("colo", "periodic", "qemu")]
-    [InlineData("periodic", "colo", "qemu")]
-    [InlineData("colo", "periodic", "colo")]
+    [InlineData("colo", "periodic", "qemu", "virtio-net-pci")]
+    [InlineData("periodic", "colo", "qemu", "rtl8139")]
+    [InlineData("colo", "periodic", "colo", "virtio-net-pci")]
     public void A_client_sees_a_pause_and_nothing_else_when_the_primary_is_lost(
-        string mode, string other, string comparer)
+        string mode, string other, string comparer, string card)
     {
         using var cluster = new QemuCluster(
-            "echo", $"mode = {mode}, checkpoint {{ periodic = 200ms }}, qemu {{ comparer = {comparer} }}");
+            "echo",
+            $"mode = {mode}, checkpoint {{ periodic = 200ms }}, "
+                + $"qemu {{ comparer = {comparer}, capture = \"FOLDER/captured-NODE\" }}",
+            card: card);
         using var client = new EchoClient(cluster);
         cluster.Start(0);
         client.Ask(2); // alone
@@ -24,6 +29,17 @@ public sealed class QemuEchoTests
         cluster.AwaitCheckpoints(0, 2);
         client.Ask(5);
         AssertOnlyInTheLan(cluster, 0);
+        client.AskTime(); // two replicas never agree on it: the answer leaves by a checkpoint
+        if (comparer == "colo")
+        {
+            // Unless a checkpoint comes before the other's answer.
+            string different = Path.Combine(CaptureOf(cluster, 0), "mismatch.txt");
+            cluster.Until("the replicas were seen to differ", () =>
+            {
+                client.AskTime();
+                return new FileInfo(different).Length > 0;
+            });
+        }
 
         AwaitYoungConnections(cluster, 0);
         cluster.Signal(0, "KILL");
@@ -32,6 +48,10 @@ public sealed class QemuEchoTests
         cluster.WhenProtected(primary: 1);
         AssertOnlyInTheLan(cluster, 1);
         client.Ask(5);
+        if (comparer == "colo")
+        {
+            AssertCaptured(cluster, 0);
+        }
 
         // A former secondary, whose filters stand before its rewriter, changes to the other mode and back.
         foreach (string next in (string[])[other, mode])
@@ -57,6 +77,30 @@ public sealed class QemuEchoTests
     /// takeover is known to no later secondary. Both are past for a connection that has seen two checkpoints.
     /// </summary>
     private static void AwaitYoungConnections(QemuCluster cluster, int primary) => cluster.AwaitCheckpoints(primary, 2);
+
+    /// <summary>What the comparer of a primary that is lost has decided is there to be read: the guest's answers, and
+    /// the time that two replicas did not agree on.</summary>
+    private static void AssertCaptured(QemuCluster cluster, int node)
+    {
+        string folder = CaptureOf(cluster, node);
+        Assert.NotEmpty(Frames("released.pcap", $"eth.src == {QemuCluster.GuestMac} && tcp.len > 0"));
+        Assert.NotEmpty(Frames("released.pcap", $"eth.src == {QemuCluster.GuestMac} && udp.srcport == 13"));
+        Assert.NotEmpty(Frames("held.pcap", "udp.srcport == 13"));
+        string[] different = Frames("mismatch.pcap", "udp.srcport == 13");
+        Assert.True(different.Length >= 2, $"{different.Length} frames that were different");
+        Assert.NotEqual(different[0], different[1]);
+        Assert.Contains("Datagram", File.ReadAllText(Path.Combine(folder, "mismatch.txt")), StringComparison.Ordinal);
+
+        string[] Frames(string file, string filter) => cluster.Tool(
+            "tshark", $"-n -r {Path.Combine(folder, file)} -Y \"{filter}\" -T fields -e udp.payload -e tcp.payload")
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries);
+    }
+
+    /// <summary>The folder of the pair of which this node was the primary last.</summary>
+    private static string CaptureOf(QemuCluster cluster, int node) =>
+        Directory.GetDirectories(Path.Combine(cluster.Folder, $"captured-{node}"), $"{QemuCluster.Vm}-nic0-t*")
+            .MaxBy(folder => int.Parse(folder[(folder.LastIndexOf('t') + 1)..], CultureInfo.InvariantCulture))
+            ?? throw new IOException("nothing was captured");
 
     private static void AssertOnlyInTheLan(QemuCluster cluster, int node)
     {

@@ -105,6 +105,7 @@ public sealed class QemuTcgTests : IAsyncLifetime
         QemuProcess process = QemuProcess.Start("qemu-system-x86_64", line, folder);
         _processes.Add(process);
         QemuMonitor monitor = await QemuMonitor.ConnectAsync(folder.Monitor, happened, TimeProvider.System, Hang, process.Ended);
+        monitor.Patience = Hang;
         _monitors.Add(monitor);
         return monitor;
     }
