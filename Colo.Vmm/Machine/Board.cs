@@ -48,9 +48,9 @@ internal sealed class Board : IDisposable
 
         IHartInterrupts[] inputs = [.. Harts];
         Plic = new PlicDevice(inputs);
-        var aclint = new AclintDevice(inputs, Clock);
+        var aclint = new AclintDevice(inputs, Clock, waker);
         Uart = new UartDevice(Plic.Line(MemoryMap.UartInterrupt), waker, options.Console);
-        var rtc = new RtcDevice(Plic.Line(MemoryMap.RtcInterrupt), Clock);
+        var rtc = new RtcDevice(Plic.Line(MemoryMap.RtcInterrupt), Clock, waker);
         Bus.Add(MemoryMap.Plic, PlicDevice.SizeBytes, Plic);
         Bus.Add(MemoryMap.Aclint, AclintDevice.SizeBytes, aclint);
         Bus.Add(MemoryMap.Uart, UartDevice.SizeBytes, Uart);

@@ -78,12 +78,12 @@ internal sealed class HartRunner : IDisposable
         }
     }
 
-    /// <summary>Sleeps until <see cref="RunLoop.Wake"/>; the machine stands.</summary>
+    /// <summary>Sleeps until <see cref="RunLoop.Wake"/>, or until the machine ends; it stands meanwhile.</summary>
     public void WaitForWake()
     {
         _sleeping = true;
         Interlocked.MemoryBarrier();
-        if (!_loop.TakeWake())
+        if (!_loop.TakeWake() && !_loop.IsEnding)
         {
             _event.Wait(null);
         }

@@ -47,6 +47,9 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
     /// <summary>Whether the first thread has something to do before it may sleep.</summary>
     public bool MustNotSleep => Volatile.Read(ref _wakePending) != 0 || _pauseRequested || _stopRequested || _othersHeld;
 
+    /// <summary>Whether the threads are to end. Set before the threads are woken.</summary>
+    public bool IsEnding => _stopRequested;
+
     public void Attach(Board board, Action<MachineEvent> report)
     {
         _board = board;
