@@ -43,7 +43,10 @@ internal sealed class Board : IDisposable
         for (int i = 0; i < Harts.Length; i++)
         {
             Harts[i] = new HartSlot();
-            Harts[i].Hart = new Hart(i, Ram, Bus, Clock, options.Hart, _library);
+            Harts[i].Hart = new Hart(i, Ram, Bus, Clock, options.Hart, _library)
+            {
+                StopsAtTimerChange = options.Clock == ClockMode.InstructionCount,
+            };
         }
 
         IHartInterrupts[] inputs = [.. Harts];
@@ -280,7 +283,8 @@ internal sealed class Board : IDisposable
     private void AddVirtio(IMachineWaker waker)
     {
         var functions = new List<IVirtioFunction>();
-        Disks = [.. Options.Disks.Select(d => new BlockDevice(d.Device, d.Serial, d.ReadOnly))];
+        bool atOnce = Options.Clock == ClockMode.InstructionCount;
+        Disks = [.. Options.Disks.Select(d => new BlockDevice(d.Device, d.Serial, d.ReadOnly, atOnce))];
         Nics = [.. Options.Nics.Select(n => new NetDevice(n.Backend, n.MacAddress, n.Mtu, n.OfferChecksum))];
         functions.AddRange(Disks);
         functions.AddRange(Nics);

@@ -39,14 +39,14 @@ internal sealed class MockDriver : IDisposable
     }
 
     /// <summary>The driver of a card or disk of a whole machine; its rings are in the second mebibyte, its data in the
-    /// third.</summary>
-    public MockDriver(VirtMachine machine, int slot, int queueCount)
+    /// third. The place keeps the drivers of one machine apart: they have two mebibytes each.</summary>
+    public MockDriver(VirtMachine machine, int slot, int queueCount, int place = 0)
     {
-        QueueSize = 64;
+        QueueSize = 256;
         Ram = machine.Ram;
         Device = machine.Board.Virtio[slot];
-        _ringBase = DataBase;
-        _nextData = DataBase + 0x10_0000;
+        _ringBase = DataBase + ((ulong)place * 0x20_0000);
+        _nextData = _ringBase + 0x10_0000;
         _ownsRam = false;
         _queueCount = queueCount;
         _nextDescriptor = new ushort[_queueCount];
@@ -195,6 +195,13 @@ internal sealed class MockDriver : IDisposable
         Ram.TryReadUInt32(slot + 4, out uint written);
         _used[queue]++;
         return (head, written);
+    }
+
+    /// <summary>How many elements the device has used since the start.</summary>
+    public int CountUsed(int queue)
+    {
+        Ram.TryReadUInt16(UsedRing(queue) + 2, out ushort index);
+        return index;
     }
 
     /// <summary>Acknowledges all interrupts.</summary>
