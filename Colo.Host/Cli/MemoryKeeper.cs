@@ -12,7 +12,7 @@ internal sealed class MemoryKeeper : IDisposable
 {
     /// <summary>A boot is over within some seconds.</summary>
     private static readonly TimeSpan s_first = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan s_period = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_period = TimeSpan.FromSeconds(10);
     private const long AllocatedMin = 4 << 20;
 
     private readonly Timer _timer;

@@ -158,13 +158,15 @@ internal sealed class HartRunner : IDisposable
     private void Run(HartSlot slot, ulong now)
     {
         long start = Stopwatch.GetTimestamp();
-        HartStop stop = _board.Run(slot, Budget(), out long retired);
+        long budget = Budget();
+        HartStop stop = _board.Run(slot, budget, out long retired);
         slot.RunningTicks += Stopwatch.GetTimestamp() - start;
         slot.FinishRun(stop);
         if (_inTurn)
         {
             _loop.SliceRemaining -= retired;
-            if (stop != HartStop.Interrupted || _loop.SliceRemaining <= 0)
+            // Whoever interrupts at the very end of the budget must not make a difference.
+            if (stop != HartStop.Interrupted || retired >= budget)
             {
                 NextHart();
             }
