@@ -125,7 +125,7 @@ internal sealed class HartRunner : IDisposable
 
     private void Serve(ulong now)
     {
-        // By instruction count the outside is looked at between slices only, wherever a pause may have stopped the harts.
+        // By instruction count the outside is looked at between slices only, wherever a pause may have stopped them.
         bool wake = (!_loop.CountsInstructions || _loop.SliceRemaining == RunLoop.SliceLength) && _loop.TakeWake();
         lock (_board.DeviceLock)
         {
