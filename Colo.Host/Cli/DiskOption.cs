@@ -24,6 +24,13 @@ internal sealed record DiskOption(string? File, string? Nbd, bool ReadOnly, stri
 
     private const int SerialLengthMax = 20;
 
+    /// <summary>A server that was started together with the machine may not listen yet.</summary>
+    private static readonly NbdClientOptions s_patient = new()
+    {
+        OpenTimeout = TimeSpan.FromSeconds(5),
+        RetryInterval = TimeSpan.FromMilliseconds(100),
+    };
+
     public static DiskOption Parse(string text)
     {
         var disk = new DiskOption(null, null, false, "");
@@ -78,7 +85,7 @@ internal sealed record DiskOption(string? File, string? Nbd, bool ReadOnly, stri
                 return new DiskOptions(parts!.AddSecondaryDisk(Id, Node, File!, Buffer!, BufferMemory), serial);
             }
 
-            IBlockDevice device = Nbd is not null ? NbdClient.Open(Nbd) : new RawFileDevice(File!, ReadOnly);
+            IBlockDevice device = Nbd is not null ? NbdClient.Open(Nbd, s_patient) : new RawFileDevice(File!, ReadOnly);
             device = parts?.AddDisk(Id, Node, device) ?? device;
             return new DiskOptions(device, serial) { ReadOnly = ReadOnly };
         }

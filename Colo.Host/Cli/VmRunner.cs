@@ -22,6 +22,7 @@ internal static class VmRunner
     public static int Run(VmRunOptions options)
     {
         HostHeap.KeepLittle();
+        using var keeper = new MemoryKeeper();
         VirtMachine? machine = null;
         try
         {

@@ -128,6 +128,10 @@ internal sealed unsafe class CsrFile(HartContext* context, Mmu mmu, IGuestClock 
     public ulong ReadForModify(int number, ulong visible) =>
         number == Csr.Mip ? Volatile.Read(ref context->Cold.Mip) & 0xffff : visible;
 
+    /// <summary>Whether the hart stops when its timer is set, so that its owner can end the next run at the
+    /// deadline.</summary>
+    public bool StopsAtTimerChange { get; set; }
+
     /// <summary>Brings mip.STIP to what stimecmp and the clock say.</summary>
     public void UpdateTimer()
     {
@@ -302,6 +306,11 @@ internal sealed unsafe class CsrFile(HartContext* context, Mmu mmu, IGuestClock 
     private bool WriteStimecmp(ulong value)
     {
         context->Cold.Stimecmp = value;
+        if (StopsAtTimerChange)
+        {
+            Interlocked.Or(ref context->Pending, HartContext.PendingStop);
+        }
+
         UpdateTimer();
         return options.Sstc;
     }

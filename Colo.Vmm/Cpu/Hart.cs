@@ -78,6 +78,13 @@ public sealed unsafe class Hart : IDisposable, IRamClient
     /// <summary>True when an interrupt is pending and enabled in mie: WFI would not wait. Any thread.</summary>
     public bool HasPendingInterrupt => (_csrs.Mip & Volatile.Read(ref _context->Cold.Mie)) != 0;
 
+    /// <summary>Whether <see cref="Run"/> returns behind a write of stimecmp. By instruction count the next run ends
+    /// at the new deadline.</summary>
+    internal bool StopsAtTimerChange
+    {
+        set => _csrs.StopsAtTimerChange = value;
+    }
+
     public ulong Pc
     {
         get => _context->Pc;

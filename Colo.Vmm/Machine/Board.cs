@@ -43,14 +43,17 @@ internal sealed class Board : IDisposable
         for (int i = 0; i < Harts.Length; i++)
         {
             Harts[i] = new HartSlot();
-            Harts[i].Hart = new Hart(i, Ram, Bus, Clock, options.Hart, _library);
+            Harts[i].Hart = new Hart(i, Ram, Bus, Clock, options.Hart, _library)
+            {
+                StopsAtTimerChange = options.Clock == ClockMode.InstructionCount,
+            };
         }
 
         IHartInterrupts[] inputs = [.. Harts];
         Plic = new PlicDevice(inputs);
-        var aclint = new AclintDevice(inputs, Clock);
+        var aclint = new AclintDevice(inputs, Clock, waker);
         Uart = new UartDevice(Plic.Line(MemoryMap.UartInterrupt), waker, options.Console);
-        var rtc = new RtcDevice(Plic.Line(MemoryMap.RtcInterrupt), Clock);
+        var rtc = new RtcDevice(Plic.Line(MemoryMap.RtcInterrupt), Clock, waker);
         Bus.Add(MemoryMap.Plic, PlicDevice.SizeBytes, Plic);
         Bus.Add(MemoryMap.Aclint, AclintDevice.SizeBytes, aclint);
         Bus.Add(MemoryMap.Uart, UartDevice.SizeBytes, Uart);
@@ -280,7 +283,8 @@ internal sealed class Board : IDisposable
     private void AddVirtio(IMachineWaker waker)
     {
         var functions = new List<IVirtioFunction>();
-        Disks = [.. Options.Disks.Select(d => new BlockDevice(d.Device, d.Serial, d.ReadOnly))];
+        bool atOnce = Options.Clock == ClockMode.InstructionCount;
+        Disks = [.. Options.Disks.Select(d => new BlockDevice(d.Device, d.Serial, d.ReadOnly, atOnce))];
         Nics = [.. Options.Nics.Select(n => new NetDevice(n.Backend, n.MacAddress, n.Mtu, n.OfferChecksum))];
         functions.AddRange(Disks);
         functions.AddRange(Nics);

@@ -46,6 +46,9 @@ internal sealed class HartRunner : IDisposable
         _thread.Start();
     }
 
+    /// <summary>Whether this is the thread that calls.</summary>
+    public bool IsCurrent => _thread == Thread.CurrentThread;
+
     public void Join()
     {
         if (_thread is { } thread && thread != Thread.CurrentThread)
@@ -78,12 +81,12 @@ internal sealed class HartRunner : IDisposable
         }
     }
 
-    /// <summary>Sleeps until <see cref="RunLoop.Wake"/>; the machine stands.</summary>
+    /// <summary>Sleeps until <see cref="RunLoop.Wake"/>, or until the machine ends; it stands meanwhile.</summary>
     public void WaitForWake()
     {
         _sleeping = true;
         Interlocked.MemoryBarrier();
-        if (!_loop.TakeWake())
+        if (!_loop.TakeWake() && !_loop.IsEnding)
         {
             _event.Wait(null);
         }
@@ -122,7 +125,8 @@ internal sealed class HartRunner : IDisposable
 
     private void Serve(ulong now)
     {
-        bool wake = _loop.TakeWake();
+        // By instruction count the outside is looked at between slices only, wherever a pause may have stopped them.
+        bool wake = (!_loop.CountsInstructions || _loop.SliceRemaining == RunLoop.SliceLength) && _loop.TakeWake();
         lock (_board.DeviceLock)
         {
             if (wake)
@@ -154,13 +158,15 @@ internal sealed class HartRunner : IDisposable
     private void Run(HartSlot slot, ulong now)
     {
         long start = Stopwatch.GetTimestamp();
-        HartStop stop = _board.Run(slot, Budget(now), out long retired);
+        long budget = Budget();
+        HartStop stop = _board.Run(slot, budget, out long retired);
         slot.RunningTicks += Stopwatch.GetTimestamp() - start;
         slot.FinishRun(stop);
         if (_inTurn)
         {
             _loop.SliceRemaining -= retired;
-            if (stop != HartStop.Interrupted || _loop.SliceRemaining <= 0)
+            // Whoever interrupts at the very end of the budget must not make a difference.
+            if (stop != HartStop.Interrupted || retired >= budget)
             {
                 NextHart();
             }
@@ -180,7 +186,7 @@ internal sealed class HartRunner : IDisposable
 
     /// <summary>By instruction count a slice ends with the next deadline, so that timers fire at an exact
     /// instruction.</summary>
-    private long Budget(ulong now)
+    private long Budget()
     {
         if (!_inTurn)
         {
@@ -192,11 +198,7 @@ internal sealed class HartRunner : IDisposable
             return _loop.SliceRemaining;
         }
 
-        ulong deadline = _board.NextDeadline();
-        ulong ticks = deadline > now ? deadline - now : 1;
-        return ticks > (ulong)_loop.SliceRemaining / MachineClock.InstructionsPerTick
-            ? _loop.SliceRemaining
-            : (long)(ticks * MachineClock.InstructionsPerTick);
+        return (long)Math.Min((ulong)_loop.SliceRemaining, _board.Clock.InstructionsUntil(_board.NextDeadline()));
     }
 
     private void AdaptSlice(ulong ticks)

@@ -109,6 +109,16 @@ internal sealed class MachineClock : ISettableClock, IStatefulDevice
         }
     }
 
+    /// <summary>By instruction count: instructions until the given time, at least one. The same whenever it is
+    /// asked.</summary>
+    public ulong InstructionsUntil(ulong ticks)
+    {
+        ulong now = ReadTime();
+        ulong beyond = (_retired() - _retiredAtBase) % InstructionsPerTick;
+        ulong ahead = ticks > now ? Math.Min(ticks - now, ulong.MaxValue / InstructionsPerTick) : 0;
+        return Math.Max(1, ahead * InstructionsPerTick - Math.Min(beyond, ahead * InstructionsPerTick));
+    }
+
     /// <summary>By instruction count: skips idle time.</summary>
     public void Warp(ulong ticks)
     {

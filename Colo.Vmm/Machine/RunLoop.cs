@@ -47,10 +47,21 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
     /// <summary>Whether the first thread has something to do before it may sleep.</summary>
     public bool MustNotSleep => Volatile.Read(ref _wakePending) != 0 || _pauseRequested || _stopRequested || _othersHeld;
 
+    /// <summary>Whether the threads are to end. Set before the threads are woken.</summary>
+    public bool IsEnding => _stopRequested;
+
+    /// <summary>
+    /// Guest time is a function of the instructions retired. Then what comes from outside must not stop the harts
+    /// wherever they are: it waits for the end of the slice, some 100 microseconds. What a hart itself causes, through a
+    /// device, stops it behind the access, the same in every run.
+    /// </summary>
+    public bool CountsInstructions { get; private set; }
+
     public void Attach(Board board, Action<MachineEvent> report)
     {
         _board = board;
         _report = report;
+        CountsInstructions = board.Clock.Mode == ClockMode.InstructionCount;
         _runners = board.Options.UsesHartThreads
             ? [.. board.Harts.Select((slot, i) => new HartRunner(this, board, [slot], i))]
             : [new HartRunner(this, board, board.Harts, 0)];
@@ -60,9 +71,26 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
     public void Wake()
     {
         // A card may have a frame before the machine is built: the first thread looks before it sleeps.
-        if (Interlocked.Exchange(ref _wakePending, 1) == 0 && _runners is [HartRunner first, ..])
+        bool isFirst = Interlocked.Exchange(ref _wakePending, 1) == 0;
+        if (_runners is not [HartRunner first, ..])
+        {
+            return;
+        }
+
+        if (!CountsInstructions)
+        {
+            if (isFirst)
+            {
+                first.Interrupt();
+            }
+        }
+        else if (first.IsCurrent)
         {
             first.Interrupt();
+        }
+        else
+        {
+            first.WakeIfSleeping();
         }
     }
 
@@ -316,8 +344,13 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
             _isParked = false;
         }
 
-        // Frames that arrived meanwhile are looked at first.
-        Volatile.Write(ref _wakePending, 1);
+        if (!CountsInstructions)
+        {
+            // Frames that arrived meanwhile are looked at first. By instruction count no disk is waited for above, so
+            // no notice of them was taken, and to look without need would make a difference.
+            Volatile.Write(ref _wakePending, 1);
+        }
+
         _board.Clock.Run();
         ReleaseOthers();
     }

@@ -83,6 +83,12 @@ internal sealed class SbiFirmware(Board board) : ISbiHandler
         HartSlot slot = board.Harts[hart.HartId];
         slot.SbiTimer = hart.GetX(10);
         slot.SetInterrupt(SupervisorTimer, board.Clock.ReadTime() >= slot.SbiTimer);
+        if (board.Clock.Mode == ClockMode.InstructionCount)
+        {
+            // The next run ends at the new deadline.
+            hart.RequestStop();
+        }
+
         return SbiResult.Success(0);
     }
 

@@ -29,6 +29,22 @@ public static partial class HostHeap
         }
     }
 
+    /// <summary>Gives free pages in the middle of the heaps back as well (malloc_trim(3)).</summary>
+    public static void GiveBackFree()
+    {
+        try
+        {
+            _ = Trim(0);
+        }
+        catch (EntryPointNotFoundException)
+        {
+            // As above.
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "malloc_trim")]
+    private static partial int Trim(nuint pad);
+
     [LibraryImport("libc", EntryPoint = "mallopt")]
     private static partial int Set(int parameter, int value);
 }

@@ -71,7 +71,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     public void BlockIsHot(CodeBlock* block)
     {
         block->Heat = int.MaxValue;
-        if (block->Region != 0 || block->Linkable == 0 || _code.Drops(block->Page) > DropsMax)
+        if (block->Region != 0 || !block->Linkable || _code.Drops(block->Page) > DropsMax)
         {
             return;
         }
@@ -145,7 +145,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
             Regain(block->Page, Recall(block->Page));
         }
 
-        if (block->Linkable != 0 && _entries.TryGetValue((block->Page, block->Offset), out int region))
+        if (block->Linkable && _entries.TryGetValue((block->Page, block->Offset), out int region))
         {
             block->Region = region;
         }
@@ -329,7 +329,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         }
 
         CodeBlock* block = _code.Lookup(page, offset);
-        if (block != null && block->Linkable != 0)
+        if (block != null && block->Linkable)
         {
             block->Region = number;
             block->Heat = number == 0 ? _code.HeatThreshold : block->Heat;

@@ -16,15 +16,14 @@ internal sealed unsafe class BlockBuilder(GuestRam ram) : IDisposable
     private readonly byte[] _halfOffsets = new byte[CodeBlock.CountMax + 1];
     private byte* _scratch = (byte*)NativeMemory.AlignedAlloc(ScratchBytes, 64);
     private int _count;
+    private int _records;
     private int _halves;
     private int _secondPage;
 
     ~BlockBuilder() => Dispose();
 
     /// <summary>Bytes that <see cref="Finish"/> needs for what was decoded last.</summary>
-    public int SizeBytes => AlignedHeader + (_count + 2) * sizeof(Op) + _count + 1;
-
-    private static int AlignedHeader => (sizeof(CodeBlock) + 15) / 16 * 16;
+    public int SizeBytes => sizeof(CodeBlock) + _records * sizeof(Op) + _count + 1;
 
     /// <summary>False when the first instruction crosses the end of the page: see
     /// <see cref="DecodeCrossing"/>.</summary>
@@ -85,16 +84,15 @@ internal sealed unsafe class BlockBuilder(GuestRam ram) : IDisposable
     {
         CodeBlock* block = (CodeBlock*)memory;
         *block = default;
-        block->Ops = (Op*)(memory + AlignedHeader);
-        block->HalfOffsets = (byte*)(block->Ops + _count + 2);
-        block->Count = _count;
-        block->Length = _halves * 2;
+        block->Count = (byte)_count;
+        block->RecordCount = (byte)_records;
+        block->Length = (ushort)(_halves * 2);
         block->Page = page;
-        block->Offset = offset;
+        block->Offset = (ushort)offset;
         block->SecondPage = _secondPage;
         block->Heat = int.MaxValue;
-        block->SizeBytes = CodeArena.AllocatedBytes(SizeBytes);
-        _ops.AsSpan(0, _count + 2).CopyTo(new Span<Op>(block->Ops, _count + 2));
+        block->SizeBytes = (ushort)CodeArena.AllocatedBytes(SizeBytes);
+        _ops.AsSpan(0, _records).CopyTo(new Span<Op>(block->Ops, _records));
         _halfOffsets.AsSpan(0, _count + 1).CopyTo(new Span<byte>(block->HalfOffsets, _count + 1));
         return block;
     }
@@ -154,15 +152,13 @@ internal sealed unsafe class BlockBuilder(GuestRam ram) : IDisposable
     {
         _halfOffsets[_count] = (byte)_halves;
         bool jump = ended && _ops[_count - 1].Code is >= OpCode.Jal and <= OpCode.Bgeu;
-        if (jump)
+        _records = _count;
+        if (!jump)
         {
-            _ops[_count] = default;
-        }
-        else
-        {
-            _ops[_count] = new Op { Code = OpCode.End, Rd = (byte)_halves, Handler = HandlerTable.Of(OpCode.End) };
+            _ops[_records++] = new Op { Code = OpCode.End, Rd = (byte)_halves, Handler = HandlerTable.Of(OpCode.End) };
         }
 
-        _ops[_count + 1] = default;
+        // The links, not known yet.
+        _ops[_records++] = default;
     }
 }

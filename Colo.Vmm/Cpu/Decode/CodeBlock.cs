@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Colo.Vmm.Cpu.Decode;
@@ -12,24 +13,14 @@ internal unsafe struct CodeBlock
 {
     public const int CountMax = 64;
 
-    public Op* Ops;
-
-    /// <summary>Number of instructions; the record at this index is the links or an <see cref="OpCode.End"/>.</summary>
-    public int Count;
-
-    /// <summary>Length in bytes.</summary>
-    public int Length;
-
     /// <summary>Counts down to the moment when a compiling tier is told that the block is hot.</summary>
     public int Heat;
 
     /// <summary>Index of the compiled region that starts here, or 0.</summary>
     public int Region;
 
-    /// <summary>Index of the physical page in RAM, and the offset of the first byte in it.</summary>
+    /// <summary>Index of the physical page in RAM.</summary>
     public int Page;
-
-    public int Offset;
 
     /// <summary>For a single instruction that crosses into another page: the index of that page; otherwise
     /// -1.</summary>
@@ -38,15 +29,37 @@ internal unsafe struct CodeBlock
     /// <summary>For a crossing instruction: the code cache's drop count when it was decoded.</summary>
     public int DropCount;
 
-    /// <summary>1 when other blocks of the page may link to this one.</summary>
-    public int Linkable;
+    /// <summary>Offset of the first byte in the page, and length in bytes.</summary>
+    public ushort Offset;
+
+    public ushort Length;
 
     /// <summary>Bytes that the block takes in the arena.</summary>
-    public int SizeBytes;
+    public ushort SizeBytes;
 
-    public byte* HalfOffsets;
+    /// <summary>Number of instructions; the record at this index is the links or an <see cref="OpCode.End"/>.</summary>
+    public byte Count;
+
+    /// <summary>Number of records, the links included.</summary>
+    public byte RecordCount;
+
+    /// <summary>Other blocks of the page may link to this one.</summary>
+    public bool Linkable;
+
     public CodeBlock* NextInPage;
     public CodeBlock* NextInBucket;
+
+    /// <summary>The first record. Blocks are unmanaged memory and do not move.</summary>
+    public readonly Op* Ops
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => (Op*)((CodeBlock*)Unsafe.AsPointer(in this) + 1);
+    }
+
+    public readonly byte* HalfOffsets => (byte*)(Ops + RecordCount);
+
+    /// <summary>The links that the last record follows; unused behind an indirect jump.</summary>
+    public readonly BlockLinks* Links => (BlockLinks*)(Ops + (RecordCount - 1));
 
     /// <summary>
     /// Remembers the block that follows this one through one of its links, if it lies in the same page at the distance
@@ -54,7 +67,7 @@ internal unsafe struct CodeBlock
     /// </summary>
     public void Link(CodeBlock** slot, CodeBlock* next)
     {
-        if (next->Linkable == 0 || next->Page != Page)
+        if (!next->Linkable || next->Page != Page)
         {
             return;
         }

@@ -12,7 +12,7 @@ namespace Colo.Vmm.Cpu.Decode;
 /// </summary>
 internal sealed unsafe class CodeCache : IDisposable
 {
-    private const int BucketCount = 1 << 17;
+    private const int BucketCount = 1 << 16;
     private const int JumpPageCount = 4096;
 
     /// <summary>
@@ -32,6 +32,7 @@ internal sealed unsafe class CodeCache : IDisposable
     private readonly IRamClient _owner;
     private readonly BlockBuilder _builder;
     private readonly CodeArena _arena;
+    private readonly BlockWarmth _warmth = new();
     private readonly ConcurrentQueue<int> _written = new();
 
     /// <summary>Virtual pages, by some bits of their number, that may have an entry in the jump cache.</summary>
@@ -105,7 +106,7 @@ internal sealed unsafe class CodeCache : IDisposable
             CodeBlock* block = FindOnce(pc);
             if (fences == _mmu.Context->FencesDone)
             {
-                if (block != null && block->SecondPage < 0 && block->Linkable != 0)
+                if (block != null && block->SecondPage < 0 && block->Linkable)
                 {
                     ulong key = pc ^ _mmu.Context->ModeKey;
                     JumpEntry* entry = Jump(key);
@@ -306,7 +307,7 @@ internal sealed unsafe class CodeCache : IDisposable
     }
 
     private static int Bucket(int page, int offset) =>
-        (int)((uint)page * 0x9e3779b1u >> 15 ^ (uint)offset >> 1) & (BucketCount - 1);
+        (int)((uint)page * 0x9e3779b1u >> 16 ^ (uint)offset >> 1) & (BucketCount - 1);
 
     private CodeBlock* Build(ulong pc, int page, int offset)
     {
@@ -333,9 +334,9 @@ internal sealed unsafe class CodeCache : IDisposable
         }
 
         CodeBlock* block = _builder.Finish(memory, page, offset);
-        block->Heat = HeatThreshold;
+        block->Heat = _warmth.Recall(page, offset, HeatThreshold);
         block->DropCount = DropCount;
-        block->Linkable = block->SecondPage < 0 ? 1 : 0;
+        block->Linkable = block->SecondPage < 0;
         Register(block);
         Tier?.BlockDecoded(block);
         return block;
@@ -450,26 +451,46 @@ internal sealed unsafe class CodeCache : IDisposable
     }
 
     /// <summary>
-    /// Makes room in the arena. The pages whose blocks lose their place lose all of them, since those are linked with
-    /// each other; they stay marked as code, so that what was compiled of them is still valid, and are decoded again
-    /// when they are executed.
+    /// Makes room in the arena. Other blocks of the pages concerned stay and forget their links to those given up. The
+    /// pages stay marked as code, so that what was compiled of them is still valid.
     /// </summary>
     private void EvictOldest()
     {
-        for (byte* at = _arena.GiveUpOldest(out byte* end); at < end; at += ((CodeBlock*)at)->SizeBytes)
+        Evictions++;
+        byte* piece = _arena.GiveUpOldest(out byte* end);
+        for (byte* at = piece; at < end; at += ((CodeBlock*)at)->SizeBytes)
         {
             CodePage* info = _pages[((CodeBlock*)at)->Page];
-            for (CodeBlock* block = info->First; block != null; block = block->NextInPage)
+            if (info->Eviction != Evictions)
             {
-                Unlink(block);
+                info->Eviction = Evictions;
+                EvictFrom(info, piece, end);
             }
-
-            info->First = null;
         }
 
         FlushJumps();
         DropCount++;
-        Evictions++;
+    }
+
+    private void EvictFrom(CodePage* page, byte* piece, byte* end)
+    {
+        CodeBlock** from = &page->First;
+        while (*from != null)
+        {
+            CodeBlock* block = *from;
+            if (block >= piece && block < end)
+            {
+                _warmth.Keep(block, HeatThreshold);
+                Unlink(block);
+                *from = block->NextInPage;
+                continue;
+            }
+
+            BlockLinks* links = block->Links;
+            links->Taken = links->Taken >= piece && links->Taken < end ? null : links->Taken;
+            links->NotTaken = links->NotTaken >= piece && links->NotTaken < end ? null : links->NotTaken;
+            from = &block->NextInPage;
+        }
     }
 
     private void Unlink(CodeBlock* block)

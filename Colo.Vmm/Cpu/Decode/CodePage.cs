@@ -16,6 +16,9 @@ internal unsafe struct CodePage
     /// time.</summary>
     public int Drops;
 
+    /// <summary>Number of the eviction that went through the page's blocks last.</summary>
+    public int Eviction;
+
     /// <summary>Instructions retired by the hart at the last drop.</summary>
     public ulong LastDrop;
 

@@ -17,14 +17,16 @@ internal sealed class AclintDevice : IMmioDevice, IDeadlineDevice, IStatefulDevi
 
     private readonly IHartInterrupts[] _harts;
     private readonly ISettableClock _clock;
+    private readonly IMachineWaker _waker;
     private readonly bool[] _software;
     private readonly ulong[] _compare;
     private readonly bool[] _fired;
 
-    public AclintDevice(IHartInterrupts[] harts, ISettableClock clock)
+    public AclintDevice(IHartInterrupts[] harts, ISettableClock clock, IMachineWaker waker)
     {
         _harts = harts;
         _clock = clock;
+        _waker = waker;
         _software = new bool[harts.Length];
         _compare = new ulong[harts.Length];
         _fired = new bool[harts.Length];
@@ -94,16 +96,16 @@ internal sealed class AclintDevice : IMmioDevice, IDeadlineDevice, IStatefulDevi
                 _software[hart] = (value & 1) != 0;
                 _harts[hart].SetInterrupt(SoftwareInterrupt, _software[hart]);
             }
+
+            return;
         }
-        else if (offset >= TimeOffset)
+
+        ulong before = NextDeadline;
+        WriteTimer(offset, size, value);
+        if (NextDeadline < before || offset >= TimeOffset)
         {
-            _clock.SetTime(Merge(_clock.ReadTime(), offset, size, value));
-            Expire(_clock.ReadTime());
-        }
-        else if ((int)((offset - CompareBase) / 8) is var hart && hart < _compare.Length)
-        {
-            _compare[hart] = Merge(_compare[hart], offset, size, value);
-            SetTimer(hart, _clock.ReadTime() >= _compare[hart]);
+            // The thread that serves the devices may sleep until the old deadline while another hart writes this.
+            _waker.Wake();
         }
     }
 
@@ -143,6 +145,20 @@ internal sealed class AclintDevice : IMmioDevice, IDeadlineDevice, IStatefulDevi
         }
 
         Expire(_clock.ReadTime());
+    }
+
+    private void WriteTimer(ulong offset, int size, ulong value)
+    {
+        if (offset >= TimeOffset)
+        {
+            _clock.SetTime(Merge(_clock.ReadTime(), offset, size, value));
+            Expire(_clock.ReadTime());
+        }
+        else if ((int)((offset - CompareBase) / 8) is var hart && hart < _compare.Length)
+        {
+            _compare[hart] = Merge(_compare[hart], offset, size, value);
+            SetTimer(hart, _clock.ReadTime() >= _compare[hart]);
+        }
     }
 
     private void SetTimer(int hart, bool level)

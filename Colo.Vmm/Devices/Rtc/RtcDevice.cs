@@ -11,6 +11,7 @@ internal sealed class RtcDevice : IMmioDevice, IDeadlineDevice, IStatefulDevice
 
     private readonly IInterruptLine _line;
     private readonly ISettableClock _clock;
+    private readonly IMachineWaker _waker;
     private uint _timeHigh;
     private uint _alarmHigh;
     private ulong _alarm;
@@ -19,10 +20,11 @@ internal sealed class RtcDevice : IMmioDevice, IDeadlineDevice, IStatefulDevice
     private bool _interruptPending;
     private long _offset;
 
-    public RtcDevice(IInterruptLine line, ISettableClock clock)
+    public RtcDevice(IInterruptLine line, ISettableClock clock, IMachineWaker waker)
     {
         _line = line;
         _clock = clock;
+        _waker = waker;
         Reset();
     }
 
@@ -99,6 +101,7 @@ internal sealed class RtcDevice : IMmioDevice, IDeadlineDevice, IStatefulDevice
                     _offset += (long)((((ulong)_timeHigh << 32) | (uint)value) - Now());
                 }
 
+                AnnounceDeadline();
                 break;
             case 0x04:
                 _timeHigh = (uint)value;
@@ -107,6 +110,7 @@ internal sealed class RtcDevice : IMmioDevice, IDeadlineDevice, IStatefulDevice
                 _alarm = ((ulong)_alarmHigh << 32) | (uint)value;
                 _alarmRunning = true;
                 Expire(_clock.ReadTime());
+                AnnounceDeadline();
                 break;
             case 0x0c:
                 _alarmHigh = (uint)value;
@@ -158,6 +162,16 @@ internal sealed class RtcDevice : IMmioDevice, IDeadlineDevice, IStatefulDevice
         _interruptPending = saved.InterruptPending;
         _offset = saved.OffsetNanoseconds;
         Update();
+    }
+
+    /// <summary>The thread that serves the devices may sleep until a later deadline while another hart sets
+    /// this one.</summary>
+    private void AnnounceDeadline()
+    {
+        if (_alarmRunning)
+        {
+            _waker.Wake();
+        }
     }
 
     private ulong Now() => unchecked(_clock.ReadWallClockNanoseconds() + (ulong)_offset);

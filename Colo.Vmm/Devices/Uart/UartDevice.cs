@@ -137,12 +137,14 @@ internal sealed class UartDevice : IMmioDevice, IServicedDevice, IStatefulDevice
                 break;
             case 2:
                 WriteFifoControl(b);
+                FillFifo();
                 break;
             case 3:
                 _lineControl = b;
                 break;
             case 4:
                 _modemControl = (byte)(b & 0x1f);
+                FillFifo();
                 break;
             case 7:
                 _scratch = b;

@@ -30,6 +30,7 @@ internal sealed class BlockRequest
     private byte[]? _buffer;
     private int _length;
     private ValueTaskAwaiter<BlockStatus> _awaiter;
+    private bool _waits;
 
     public BlockRequest(Action<BlockRequest> completed)
     {
@@ -54,10 +55,12 @@ internal sealed class BlockRequest
 
     /// <summary>
     /// Starts the request. True: it is over and <see cref="Result"/> is set. False: the completion call will come, on
-    /// any thread.
+    /// any thread, unless it is waited for.
     /// </summary>
-    public bool Execute(GuestRam ram, IBlockDevice disk, ReadOnlySpan<byte> serial, bool readOnly, bool writeThrough)
+    public bool Execute(
+        GuestRam ram, IBlockDevice disk, ReadOnlySpan<byte> serial, bool readOnly, bool writeThrough, bool waits)
     {
+        _waits = waits;
         Span<byte> header = stackalloc byte[HeaderSize];
         Chain.TryRead(ram, 0, header);
         Type = (BlockRequestType)BinaryPrimitives.ReadUInt32LittleEndian(header);
@@ -205,6 +208,12 @@ internal sealed class BlockRequest
 
     private bool Await(ValueTask<BlockStatus> task)
     {
+        if (_waits && !task.IsCompleted)
+        {
+            Result = task.AsTask().GetAwaiter().GetResult();
+            return true;
+        }
+
         ValueTaskAwaiter<BlockStatus> awaiter = task.GetAwaiter();
         if (awaiter.IsCompleted)
         {

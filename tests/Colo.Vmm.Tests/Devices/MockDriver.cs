@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Colo.Vmm.Devices.Virtio;
+using Colo.Vmm.Machine;
 using Colo.Vmm.Memory;
 
 namespace Colo.Vmm.Tests.Devices;
@@ -22,6 +23,8 @@ internal sealed class MockDriver : IDisposable
     private readonly ushort[] _available;
     private readonly ushort[] _used;
     private readonly int _queueCount;
+    private readonly ulong _ringBase = RamBase;
+    private readonly bool _ownsRam = true;
     private ulong _nextData = DataBase;
 
     public MockDriver(IVirtioFunction function, ushort queueSize = 64)
@@ -30,6 +33,22 @@ internal sealed class MockDriver : IDisposable
         Ram = new GuestRam(RamBase, 4 << 20);
         Device = new VirtioMmioDevice(0, function, Ram, Line, Waker);
         _queueCount = function.QueueCount;
+        _nextDescriptor = new ushort[_queueCount];
+        _available = new ushort[_queueCount];
+        _used = new ushort[_queueCount];
+    }
+
+    /// <summary>The driver of a card or disk of a whole machine; its rings are in the second mebibyte, its data in the
+    /// third. The place keeps the drivers of one machine apart: they have two mebibytes each.</summary>
+    public MockDriver(VirtMachine machine, int slot, int queueCount, int place = 0)
+    {
+        QueueSize = 256;
+        Ram = machine.Ram;
+        Device = machine.Board.Virtio[slot];
+        _ringBase = DataBase + ((ulong)place * 0x20_0000);
+        _nextData = _ringBase + 0x10_0000;
+        _ownsRam = false;
+        _queueCount = queueCount;
         _nextDescriptor = new ushort[_queueCount];
         _available = new ushort[_queueCount];
         _used = new ushort[_queueCount];
@@ -80,7 +99,7 @@ internal sealed class MockDriver : IDisposable
         return this;
     }
 
-    public ulong DescriptorTable(int queue) => RamBase + ((ulong)queue * QueueStride);
+    public ulong DescriptorTable(int queue) => _ringBase + ((ulong)queue * QueueStride);
 
     public ulong AvailableRing(int queue) => DescriptorTable(queue) + AvailableOffset;
 
@@ -178,10 +197,23 @@ internal sealed class MockDriver : IDisposable
         return (head, written);
     }
 
+    /// <summary>How many elements the device has used since the start.</summary>
+    public int CountUsed(int queue)
+    {
+        Ram.TryReadUInt16(UsedRing(queue) + 2, out ushort index);
+        return index;
+    }
+
     /// <summary>Acknowledges all interrupts.</summary>
     public void Acknowledge() => Write(0x64, Read(0x60));
 
-    public void Dispose() => Ram.Dispose();
+    public void Dispose()
+    {
+        if (_ownsRam)
+        {
+            Ram.Dispose();
+        }
+    }
 
     private void SetUp(int queue)
     {

@@ -51,9 +51,11 @@ public class SimpleDeviceTests
     {
         var hart = new RecordingHart();
         var clock = new ManualClock();
-        var aclint = new AclintDevice([hart], clock);
+        var waker = new CountingWaker();
+        var aclint = new AclintDevice([hart], clock, waker);
         aclint.Write(0x4000, 8, 100);
         Assert.Equal(100u, aclint.NextDeadline);
+        Assert.Equal(1, waker.Count);
         aclint.Expire(99);
         Assert.False(hart.Has(7));
         clock.Ticks = 100;
@@ -92,6 +94,23 @@ public class SimpleDeviceTests
     }
 
     [Fact]
+    public void Uart_goes_on_with_what_waits_at_the_host_after_its_fifo_was_cleared()
+    {
+        var line = new RecordingLine();
+        using var console = new RecordingConsole();
+        var uart = new UartDevice(line, new CountingWaker(), console);
+        uart.Write(2, 1, 1);
+        uart.Write(1, 1, 1);
+        console.Type("0123456789abcdefgh");
+        uart.Service();
+        uart.Write(2, 1, 3);
+        Assert.True(line.Level);
+        Assert.Equal((ulong)'g', uart.Read(0, 1));
+        Assert.Equal((ulong)'h', uart.Read(0, 1));
+        Assert.False(line.Level);
+    }
+
+    [Fact]
     public void Uart_transmitter_interrupt_is_raised_when_enabled_and_cleared_by_identification()
     {
         var line = new RecordingLine();
@@ -121,7 +140,8 @@ public class SimpleDeviceTests
     {
         var line = new RecordingLine();
         var clock = new ManualClock();
-        var rtc = new RtcDevice(line, clock);
+        var waker = new CountingWaker();
+        var rtc = new RtcDevice(line, clock, waker);
         ulong now = rtc.Read(0, 4) | (rtc.Read(4, 4) << 32);
         Assert.Equal(clock.WallNanoseconds, now);
         rtc.Write(0x10, 4, 1);
@@ -129,6 +149,7 @@ public class SimpleDeviceTests
         rtc.Write(0x0c, 4, alarm >> 32);
         rtc.Write(0x08, 4, (uint)alarm);
         Assert.Equal(11u, rtc.NextDeadline);
+        Assert.Equal(1, waker.Count);
         clock.Ticks = 11;
         rtc.Expire(11);
         Assert.True(line.Level);

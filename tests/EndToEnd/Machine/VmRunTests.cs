@@ -15,8 +15,7 @@ public sealed class VmRunTests : IDisposable
     private const string OpenSbi = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin";
     private const int GuestMebibytes = 256;
 
-    /// <summary>Asked for are 64; adr/0022 says where the rest goes.</summary>
-    private const int OverheadMebibytesMax = 112;
+    private const int OverheadMebibytesMax = 64;
     private readonly string _folder = Directory.CreateTempSubdirectory("colo-vm-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -57,7 +56,7 @@ public sealed class VmRunTests : IDisposable
         vm.Console.WaitFor("has: colo77 1 2048 1400", DebianGuest.BootLimit);
         await RequireIdleAsync(vm.Id);
         FillMemory(vm);
-        RequireMemory(vm.Id);
+        await RequireMemoryAsync(vm.Id);
         await vm.ExecuteAsync("system_powerdown");
         Assert.Equal(0, await vm.ExitCodeAsync());
         Assert.Contains("colo-guest: power button", vm.Console.Text);
@@ -183,17 +182,26 @@ public sealed class VmRunTests : IDisposable
         vm.Console.WaitFor("filled", DebianGuest.BootLimit);
     }
 
-    /// <summary>What the process holds beyond the memory that the guest was promised, all of which it has
-    /// touched.</summary>
-    private static void RequireMemory(int process)
+    /// <summary>What the process holds beyond the memory that the guest was promised, all of which it has touched. What
+    /// it needed for a while only is given back now and then.</summary>
+    private static async Task RequireMemoryAsync(int process)
+    {
+        var waited = Stopwatch.StartNew();
+        long mebibytes;
+        while ((mebibytes = Resident(process) - GuestMebibytes) > OverheadMebibytesMax && waited.Elapsed < VmProcess.Hang)
+        {
+            await Task.Delay(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.True(
+            mebibytes is >= 0 and <= OverheadMebibytesMax,
+            $"the process holds {mebibytes} MiB beside its guest's {GuestMebibytes}, expected 0 to {OverheadMebibytesMax}");
+    }
+
+    private static long Resident(int process)
     {
         string line = File.ReadLines($"/proc/{process}/status")
             .First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal));
-        long kibibytes = long.Parse(line["VmRSS:".Length..^"kB".Length],
-            System.Globalization.CultureInfo.InvariantCulture);
-        Assert.True(
-            kibibytes >> 10 is >= GuestMebibytes and <= GuestMebibytes + OverheadMebibytesMax,
-            $"the process holds {kibibytes >> 10} MiB, expected {GuestMebibytes} to "
-            + $"{GuestMebibytes + OverheadMebibytesMax}");
+        return long.Parse(line["VmRSS:".Length..^"kB".Length], System.Globalization.CultureInfo.InvariantCulture) >> 10;
     }
 }
