@@ -7,13 +7,14 @@ namespace Colo.Vmm.Memory;
 /// <summary>
 /// The pages of the runtime's and the program's own files that this process has mapped: about 33 MiB after a start,
 /// most of which only the start needed. They are clean copies of what the host's page cache holds, so they can be given
-/// back at any time; what is executed again comes back by a minor fault. So do the pages through which the runtime
-/// wrote host code that it executes from a second mapping of them. Linux, proc_pid_smaps(5).
+/// back at any time; what is executed again comes back by a minor fault. Linux, proc_pid_smaps(5).
 /// </summary>
 /// <remarks>
-/// SAFETY: only files that stay mapped as long as the process lives, and only mappings that have no page of their own
-/// (Anonymous: 0), as relocation makes them: those that cannot be written, and the shared ones of host code, whose
-/// content is the file's. Of such madvise(2) MADV_DONTNEED loses nothing.
+/// SAFETY: between reading where a file is mapped and giving its pages back another thread might unmap it and get
+/// memory of its own there, which would be lost. So only files count that stay mapped as long as the process lives: the
+/// assemblies that were loaded before the look, and the runtime's native libraries. Of those, only mappings that cannot
+/// be written and have no page of their own (Anonymous: 0), as relocation makes them; of such madvise(2) MADV_DONTNEED
+/// loses nothing.
 /// </remarks>
 public static unsafe partial class RuntimeFiles
 {
@@ -26,8 +27,9 @@ public static unsafe partial class RuntimeFiles
     {
         try
         {
+            byte[][] files = [.. StayingFiles().Select(Encoding.UTF8.GetBytes)];
             using var maps = new FileStream("/proc/self/smaps", FileMode.Open, FileAccess.Read, FileShare.Read, 0);
-            GiveBackPages(maps, [Folder(RuntimeEnvironment.GetRuntimeDirectory()), Folder(AppContext.BaseDirectory)]);
+            GiveBackPages(maps, files);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -35,10 +37,12 @@ public static unsafe partial class RuntimeFiles
         }
     }
 
-    private static byte[] Folder(string path) =>
-        Encoding.UTF8.GetBytes(path.EndsWith('/') ? path : path + "/");
+    private static IEnumerable<string> StayingFiles() =>
+        AppDomain.CurrentDomain.GetAssemblies().Where(assembly => !assembly.IsDynamic).Select(assembly => assembly.Location)
+            .Where(path => path.Length > 0)
+            .Concat(Directory.EnumerateFiles(RuntimeEnvironment.GetRuntimeDirectory(), "*.so"));
 
-    private static void GiveBackPages(Stream maps, byte[][] folders)
+    private static void GiveBackPages(Stream maps, byte[][] files)
     {
         var buffer = new byte[LineMax];
         int filled = 0;
@@ -65,7 +69,7 @@ public static unsafe partial class RuntimeFiles
                 }
                 else if (IsHeader(line))
                 {
-                    start = TryReadFile(line, folders, out ulong from, out end) ? from : 0;
+                    start = TryReadFile(line, files, out ulong from, out end) ? from : 0;
                 }
             }
 
@@ -79,7 +83,7 @@ public static unsafe partial class RuntimeFiles
         line.Length > 0 && line[0] is (>= (byte)'0' and <= (byte)'9') or (>= (byte)'a' and <= (byte)'f');
 
     /// <summary>"start-end perms offset device inode   path": whether its pages may be given back.</summary>
-    private static bool TryReadFile(ReadOnlySpan<byte> line, byte[][] folders, out ulong start, out ulong end)
+    private static bool TryReadFile(ReadOnlySpan<byte> line, byte[][] files, out ulong start, out ulong end)
     {
         end = 0;
         if (!Utf8Parser.TryParse(line, out start, out int digits, 'x')
@@ -97,12 +101,12 @@ public static unsafe partial class RuntimeFiles
 
         if (rights[1] == (byte)'w')
         {
-            return rights[3] == (byte)'s' && line[path..].StartsWith("/memfd:doublemapper"u8);
+            return false;
         }
 
-        foreach (byte[] folder in folders)
+        foreach (byte[] file in files)
         {
-            if (line[path..].StartsWith(folder))
+            if (line[path..].SequenceEqual(file))
             {
                 return true;
             }
