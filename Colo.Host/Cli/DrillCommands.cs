@@ -76,12 +76,12 @@ internal static class DrillCommands
         await TellAsync(context, vm, $"{kill} of {victim}", null, cancellation).ConfigureAwait(false);
         long before = (await HistoryAsync(context, vm, cancellation).ConfigureAwait(false)).Select(one => one.Id)
             .DefaultIfEmpty(0).Max();
-        string query = $"host={Uri.EscapeDataString(victim)}&for={parsed.GetValue(For)}"
-            + (fault == "F09" ? $"&peer={Uri.EscapeDataString(survivor)}" : string.Empty);
+        // A link has two ends: this one begins it on both, and still hears the other's answer.
+        string query = (fault == "F09" ? "peer=" : "host=") + Uri.EscapeDataString(victim)
+            + $"&for={parsed.GetValue(For)}";
         try
         {
-            Say(context, await context.Node.OrderAsync(HttpMethod.Post, $"faults/{fault}?{query}", null, cancellation)
-                .ConfigureAwait(false));
+            await StrikeAsync(context, $"faults/{fault}?{query}", cancellation).ConfigureAwait(false);
             report = await WatchAsync(context, report, before, limit, cancellation).ConfigureAwait(false);
         }
         catch (ClientException refused)
@@ -108,6 +108,20 @@ internal static class DrillCommands
         };
     }
 
+    /// <summary>Gives the order. What it does may take its answer along.</summary>
+    private static async Task StrikeAsync(ClientContext context, string path, CancellationToken cancellation)
+    {
+        try
+        {
+            Say(context, await context.Node.OrderAsync(HttpMethod.Post, path, null, cancellation)
+                .ConfigureAwait(false));
+        }
+        catch (ClientException lost) when (lost.ExitCode == ExitCode.Unknown)
+        {
+            Say(context, $"the order's answer was lost: {lost.Message}");
+        }
+    }
+
     /// <summary>Who fails and who is to go on; only from the latter's node can it be watched.</summary>
     private static async Task<(string Victim, string Survivor)> RolesAsync(
         ClientContext context, string vm, CancellationToken cancellation)
@@ -122,8 +136,8 @@ internal static class DrillCommands
             : here.Role != "Secondary"
                 ? throw new ClientException(
                     ExitCode.Refused,
-                    $"{vm} is {here.Role} on {status.Node}, expected Secondary: give --url of the node that is to go on; "
-                    + "nothing has changed")
+                    $"{vm} is {here.Role} on {status.Node}, expected Secondary: "
+                    + "give --url of the node that is to go on; nothing has changed")
             : (view.Owner, status.Node);
     }
 

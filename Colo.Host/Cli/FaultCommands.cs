@@ -77,7 +77,7 @@ internal static class FaultCommands
             ["FAULT", "HERE", "WHAT"],
             view.Catalogue.Select(kind => (IReadOnlyList<string>)
             [
-                kind.Id, kind.Needs switch { null => "simulation only", "" => "yes", var needs => $"needs {needs}" },
+                kind.Id, kind.Needs switch { null => "no", "" => "yes", var needs => $"needs {needs}" },
                 kind.Name,
             ]));
         return ExitCode.Done;

@@ -42,7 +42,8 @@ internal sealed partial class LabDiskScenario(LabScenario scenario, LabVm vm)
         await scenario.StepAsync(
             "a changed byte of the secondary's disk is found", () => operation.CompareDisksAsync(DiskBytes))
             .ConfigureAwait(false);
-        await scenario.StepAsync("a drill pauses the primary", () => operation.DrillAsync("pause")).ConfigureAwait(false);
+        await scenario.StepAsync("a drill pauses the primary", () => operation.DrillAsync("pause"))
+            .ConfigureAwait(false);
         await scenario.StepAsync("the guest is shut down on both", scenario.ShutDownAsync).ConfigureAwait(false);
         await scenario.StepAsync("the file system is clean and has every record", () =>
             LabDisk.AssertCleanAsync(Image(scenario.Primary), acknowledged, scenario.Folder)).ConfigureAwait(false);

@@ -4,8 +4,8 @@ using Colo.Host.Cli;
 namespace Colo.Host.Demo;
 
 /// <summary>
-/// What an operator does to a running pair: listens to the comparer, compares the disks, runs a drill. On a busy machine
-/// the hosts may exchange their roles by themselves; an order that is refused for that is given again.
+/// What an operator does to a running pair: listens to the comparer, compares the disks, runs a drill. On a busy
+/// machine the hosts may exchange their roles by themselves; an order that is refused for that is given again.
 /// </summary>
 internal sealed class LabOperatorSteps(LabScenario scenario, Func<NodeProcess, string> image)
 {
@@ -14,17 +14,31 @@ internal sealed class LabOperatorSteps(LabScenario scenario, Func<NodeProcess, s
     /// <summary>Released answers of a client are told as they leave.</summary>
     public async Task ListenAsync()
     {
-        await scenario.PairedAsync().ConfigureAwait(false);
-        string told = await LabCluster.CommandAsync(
-            scenario.Primary, "tap", LabVm.Name, "--limit", "20").ConfigureAwait(false);
-        if (!told.Contains(" Released ", StringComparison.Ordinal) || !told.Contains("tcp ", StringComparison.Ordinal))
+        DateTimeOffset limit = DateTimeOffset.UtcNow + LabScenario.StepLimit;
+        while (true)
         {
-            throw new InvalidOperationException($"of 20 decisions none is a segment that left:\n{told}");
+            await scenario.PairedAsync().ConfigureAwait(false);
+            (int code, string told) = await LabCluster.RunAsync(
+                scenario.Primary.Name, Environment.ProcessPath!, "tap", LabVm.Name, "--limit", "50")
+                .ConfigureAwait(false);
+            if (code == ExitCode.Done && told.Split('\n').Any(line =>
+                line.Contains(" Released ", StringComparison.Ordinal)
+                && line.Contains(" tcp ", StringComparison.Ordinal)))
+            {
+                return;
+            }
+
+            if (DateTimeOffset.UtcNow > limit)
+            {
+                throw new InvalidOperationException($"colo tap ended with {code}, and no segment left:\n{told}");
+            }
+
+            await Task.Delay(Again).ConfigureAwait(false);
         }
     }
 
-    /// <summary>Equal disks are found equal; a byte that somebody else changes on the secondary's is found; nothing else
-    /// is wrong when it is put back.</summary>
+    /// <summary>Equal disks are found equal; a byte that somebody else changes on the secondary's is found; nothing
+    /// else is wrong when it is put back.</summary>
     public async Task CompareDisksAsync(long size)
     {
         long at = size - 77; // the file system does not use the last part of its disk
@@ -54,7 +68,8 @@ internal sealed class LabOperatorSteps(LabScenario scenario, Func<NodeProcess, s
             .ConfigureAwait(false);
         LabScenario.Say("  " + output.Trim().ReplaceLineEndings("\n  "));
         // Whether it kept the limits is for quiet machines.
-        if (code is not (ExitCode.Done or ExitCode.Failed) || !output.Contains("protected again", StringComparison.Ordinal))
+        if (code is not (ExitCode.Done or ExitCode.Failed)
+            || !output.Contains("protected again", StringComparison.Ordinal))
         {
             throw new InvalidOperationException($"the drill ended with {code}: {output}");
         }
@@ -66,10 +81,11 @@ internal sealed class LabOperatorSteps(LabScenario scenario, Func<NodeProcess, s
     {
         (int code, string output) = await OrderAsync(() => scenario.Primary, "disk", "verify", LabVm.Name)
             .ConfigureAwait(false);
-        LabScenario.Say($"  {output.Trim().Split('\n')[^1]}");
+        LabScenario.Say($"  {output.Trim().Split('\n')[0]}");
         if (code != expectedCode || !output.Contains(expected, StringComparison.Ordinal))
         {
-            throw new InvalidOperationException($"colo disk verify ended with {code}, expected {expectedCode}: {output}");
+            throw new InvalidOperationException(
+                $"colo disk verify ended with {code}, expected {expectedCode} and '{expected}': {output}");
         }
     }
 

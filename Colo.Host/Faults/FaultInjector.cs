@@ -16,8 +16,8 @@ public sealed class FaultInjector : IDisposable
 {
     private const int Kept = 200;
 
-    /// <summary>What ends this process or stops it comes when the order has been answered.</summary>
-    private static readonly TimeSpan AnswerFirst = TimeSpan.FromMilliseconds(200);
+    /// <summary>What ends this process, stops it or makes it deaf comes when the order has been answered.</summary>
+    private static readonly TimeSpan AnswerFirst = TimeSpan.FromMilliseconds(500);
 
     private readonly NodeRuntime node;
     private readonly TimeProvider time;
@@ -65,7 +65,7 @@ public sealed class FaultInjector : IDisposable
         string both = string.Empty;
         if (order.Fault == "F09")
         {
-            // The peer first: afterwards its answer would not be heard.
+            // The peer first, which answers before it begins: afterwards its answer would not be heard.
             Outcome there = await node.Administration.FaultAsync(
                 order.Peer, order with { Fault = "F10", Peer = node.Self.Host.Name }).ConfigureAwait(false);
             if (!there.IsDone)
@@ -166,7 +166,8 @@ public sealed class FaultInjector : IDisposable
             number = ++last;
             injections[number] = new RunningFault(
                 number, order.Fault, name, order.Vm, order.Peer, order.For.TotalSeconds,
-                order.Latency.TotalMilliseconds, time.GetUtcNow(), lasts ? null : time.GetUtcNow(), lasts ? "running" : "done");
+                order.Latency.TotalMilliseconds, time.GetUtcNow(), lasts ? null : time.GetUtcNow(),
+                lasts ? "running" : "done");
             if (injections.Count > Kept)
             {
                 injections.Remove(injections.Keys.First(old => !running.ContainsKey(old)));
@@ -203,7 +204,7 @@ public sealed class FaultInjector : IDisposable
                 _ = Task.Delay(AnswerFirst, time).ContinueWith(_ => OnProcess(order), TaskScheduler.Default);
                 return () => { };
             case "F09" or "F10":
-                var loss = new LinkLoss(AddressesOf(order.Peer), time);
+                var loss = new LinkLoss(AddressesOf(order.Peer), AnswerFirst, time);
                 return loss.Dispose;
             case "F20":
                 DisksOf(order.Vm)!.WritesFail = true;

@@ -4,7 +4,7 @@ namespace Colo.Host.Faults;
 /// <param name="Id">F01 to F40, as in simulation and reports.</param>
 /// <param name="Name">In words.</param>
 /// <param name="Needs">What an injection has to name besides its time: nothing, vm, peer, or vm and latency. Null: it
-/// cannot be done for real here; it is in the simulation.</param>
+/// is not done for real here.</param>
 public sealed record FaultKind(string Id, string Name, string? Needs)
 {
     public bool IsReal => Needs is not null;

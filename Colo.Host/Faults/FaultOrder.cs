@@ -12,6 +12,11 @@ public sealed record FaultOrder(string Fault, string Vm, string Peer, TimeSpan F
     /// <summary>How long without a word.</summary>
     public static TimeSpan Usual { get; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>For events: what, on what, and for how long.</summary>
+    public override string ToString() => Fault + (Vm.Length > 0 ? $" vm={Vm}" : string.Empty)
+        + (Peer.Length > 0 ? $" peer={Peer}" : string.Empty) + $" for={For.TotalSeconds:0.###}s"
+        + (Latency > TimeSpan.Zero ? $" latency={Latency.TotalMilliseconds:0.###}ms" : string.Empty);
+
     /// <summary>Reads the parameters of a request.</summary>
     /// <param name="problem">What is wrong, with what was expected; empty when nothing is.</param>
     public static FaultOrder? Read(
@@ -24,7 +29,7 @@ public sealed record FaultOrder(string Fault, string Vm, string Peer, TimeSpan F
             Duration(latency, TimeSpan.Zero));
         bool Wants(string what) => kind?.Needs?.Contains(what, StringComparison.Ordinal) == true;
         problem = kind is null ? $"'{fault}' is no fault: expected F01 to F40"
-            : !kind.IsReal ? $"{kind.Id} ({kind.Name}) cannot be done for real: it is in the simulation (./colo sim)"
+            : !kind.IsReal ? $"{kind.Id} ({kind.Name}) is not done for real here: expected one that `colo fault list` has"
             : Wants("vm") && order.Vm.Length == 0 ? $"{kind.Id} ({kind.Name}) needs a VM: expected vm=NAME"
             : Wants("peer") && order.Peer.Length == 0
                 ? $"{kind.Id} ({kind.Name}) needs a peer: expected peer=NODE"

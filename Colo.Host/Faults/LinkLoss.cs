@@ -18,12 +18,13 @@ internal sealed class LinkLoss : IDisposable
     private readonly ITimer timer;
     private bool ended;
 
-    public LinkLoss(IReadOnlyCollection<IPAddress> from, TimeProvider time)
+    /// <param name="from">Addresses that are not heard.</param>
+    /// <param name="after">When it begins.</param>
+    public LinkLoss(IReadOnlyCollection<IPAddress> from, TimeSpan after, TimeProvider time)
     {
         this.from = from;
         timer = time.CreateTimer(_ => Attach(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        Attach();
-        timer.Change(Period, Period);
+        timer.Change(after, Period);
     }
 
     public void Dispose()

@@ -45,9 +45,8 @@ public sealed class DiskVerifier(NodeRuntime node, TimeProvider time)
         try
         {
             // Under way before it is told: whoever reads the event finds the progress.
-            Tell(vm, new HostEvent(
-                EventCode.VerifyStarted, TermOf(vm), EpochOf(vm),
-                $"the disks of {name} are compared with {vm.Status?.Peer}'s"));
+            string what = $"the disks of {name} are compared with {vm.Status?.Peer}'s";
+            Tell(vm, new HostEvent(EventCode.VerifyStarted, TermOf(vm), EpochOf(vm), what));
             DiskVerifyReport report = await vm.Backend!.VerifyDisks(
                 (done, total) => runs[name] = running with { DoneBytes = done, TotalBytes = total }, cancellation)!
                 .ConfigureAwait(false);
@@ -76,8 +75,8 @@ public sealed class DiskVerifier(NodeRuntime node, TimeProvider time)
         ulong from = report.Disks.Count > 0 ? report.Disks[0].Result.FromEpoch : 0;
         ulong to = report.Disks.Count > 0 ? report.Disks[^1].Result.ToEpoch : 0;
         string found = first is null ? string.Empty
-            : $"disk {number} differs first at bytes {first.FirstOffset} to {first.FirstOffset + first.FirstLength - 1}, "
-                + $"{different} bytes in parts that differ";
+            : $"disk {number} differs first at bytes {first.FirstOffset} to "
+                + $"{first.FirstOffset + first.FirstLength - 1}, {different} bytes in parts that differ";
         string count = report.Disks.Count == 1 ? "1 disk" : $"{report.Disks.Count} disks";
         string text = report.Problem.Length > 0
             ? $"not compared to the end: {report.Problem}{(found.Length > 0 ? "; " + found : string.Empty)}"

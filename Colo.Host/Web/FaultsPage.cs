@@ -22,7 +22,7 @@ internal static class FaultsPage
         {Page.Table(["fault", "what", "here"], view.Catalogue.Select(kind => (IReadOnlyList<Html>)
         [
             Page.Text(kind.Id), Page.Text(kind.Name),
-            kind.IsReal ? Html.Of($"<code>{Command(kind)}</code>") : Page.Text("in the simulation only"),
+            kind.IsReal ? Html.Of($"<code>{Command(kind)}</code>") : Page.Text("not done for real"),
         ]))}
         """));
 

@@ -22,7 +22,9 @@ public sealed class PacketTapTests : IDisposable
     public PacketTapTests()
     {
         var lan = new LanPort("", "", [2, 0, 0, 0, 0, 1], _ => { });
-        network = new GuestNetwork(self, [lan], new ComparerOptions(), _ => { }, TimeProvider.System);
+        // Nothing is late, however slow the machine.
+        var patient = new ComparerOptions { CompareTimeout = TimeSpan.FromHours(1) };
+        network = new GuestNetwork(self, [lan], patient, _ => { }, TimeProvider.System);
         pipeOut = new AnonymousPipeClientStream(PipeDirection.In, pipeIn.ClientSafePipeHandle);
         replica = new TaggedFrameWriter(pipeIn, 1 << 20, _ => { });
     }

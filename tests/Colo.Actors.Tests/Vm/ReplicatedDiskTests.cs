@@ -19,7 +19,8 @@ public sealed class ReplicatedDiskTests : IDisposable
         var told = new List<bool>();
         using var disk = new ReplicatedDisk(
             new ReplicatedDiskOptions(
-                image, Path.Combine(folder, "bitmap"), Path.Combine(folder, "buffer"), 1 << 20, new DiskLinkOptions(), 0)
+                image, Path.Combine(folder, "bitmap"), Path.Combine(folder, "buffer"), 1 << 20, new DiskLinkOptions(),
+                0)
             {
                 Faults = faults,
             },
@@ -46,7 +47,8 @@ public sealed class ReplicatedDiskTests : IDisposable
         await File.WriteAllBytesAsync(image, new byte[1 << 20]);
         using var disk = new ReplicatedDisk(
             new ReplicatedDiskOptions(
-                image, Path.Combine(folder, "bitmap"), Path.Combine(folder, "buffer"), 1 << 20, new DiskLinkOptions(), 0),
+                image, Path.Combine(folder, "bitmap"), Path.Combine(folder, "buffer"), 1 << 20, new DiskLinkOptions(),
+                0),
             () => { }, _ => { }, _ => { }, TimeProvider.System);
         Assert.Null(disk.Own());
         DiskVerifyResult result = await disk.VerifyAsync(_ => { }, CancellationToken.None);

@@ -12,7 +12,9 @@ namespace Colo.Host.Tests.Cluster;
 public sealed class DiskVerifyTests
 {
     private const string WithDisk = """
-        web { kernel = "KERNEL", memory = 16MiB, nodes = [node-a, node-b], disks = [{ path = "KERNEL", mode = replicated }] }
+        web {
+          kernel = "KERNEL", memory = 16MiB, nodes = [node-a, node-b], disks = [{ path = "KERNEL", mode = replicated }]
+        }
 
         """;
 
@@ -29,7 +31,8 @@ public sealed class DiskVerifyTests
         a.Machines["web"].Verified = new DiskVerifyReport(string.Empty, [(0, whole)]);
         var equal = await ColoCommand.RunAsync("disk", "verify", "web", "--url", a.Url);
         Assert.True(equal.Code == 0, equal.Error);
-        Assert.Contains("equal: 1048576 bytes of 1 disk compared, epochs 7 to 9", equal.Output, StringComparison.Ordinal);
+        const string found = "equal: 1048576 bytes of 1 disk compared, epochs 7 to 9";
+        Assert.Contains(found, equal.Output, StringComparison.Ordinal);
         await a.WhenAsync("web", EventCode.VerifyEqual);
 
         DiskVerifyResult other = whole with { DifferentBytes = 131072, FirstOffset = 65536, FirstLength = 65536 };
@@ -39,11 +42,13 @@ public sealed class DiskVerifyTests
         JsonElement verify = ColoCommand.Json(differs.Output).GetProperty("verify");
         Assert.Equal("differs", verify.GetProperty("state").GetString());
         Assert.Equal(65536, verify.GetProperty("firstOffset").GetInt64());
-        Assert.Contains("disk 0 differs first at bytes 65536 to 131071", verify.GetProperty("text").GetString(), StringComparison.Ordinal);
+        string? text = verify.GetProperty("text").GetString();
+        Assert.Contains("disk 0 differs first at bytes 65536 to 131071", text, StringComparison.Ordinal);
         Assert.Equal("Error", (await a.WhenAsync("web", EventCode.VerifyDiffers)).Severity);
 
         a.Machines["web"].Verified = new DiskVerifyReport(
-            "disk 0 after 65536 bytes: lost", [(0, whole with { Status = BlockStatus.PeerLost, ComparedBytes = 65536 })]);
+            "disk 0 after 65536 bytes: lost",
+            [(0, whole with { Status = BlockStatus.PeerLost, ComparedBytes = 65536 })]);
         Assert.Equal(1, (await ColoCommand.RunAsync("disk", "verify", "web", "--url", a.Url)).Code);
         await a.WhenAsync("web", EventCode.VerifyAborted);
 

@@ -34,14 +34,15 @@ public sealed class FaultTests
 
     [Theory]
     [InlineData("F99", "expected F01 to F40")]
-    [InlineData("F25", "it is in the simulation")]
+    [InlineData("F25", "is not done for real here")]
     [InlineData("F20", "expected vm=NAME")]
     [InlineData("F09", "expected peer=NODE")]
     [InlineData("F21 --vm web --latency soon", "expected for example latency=50ms")]
     [InlineData("F04 --for 11m", "expected at most 10 min")]
     public async Task What_makes_no_sense_is_named_before_anything_happens(string line, string expected)
     {
-        var wrong = await ColoCommand.RunAsync([.. $"fault inject {line} --yes".Split(' '), "--url", "http://127.0.0.1:1"]);
+        var wrong = await ColoCommand.RunAsync(
+            [.. $"fault inject {line} --yes".Split(' '), "--url", "http://127.0.0.1:1"]);
         Assert.Equal(2, wrong.Code);
         Assert.Contains(expected, wrong.Error, StringComparison.Ordinal);
     }
@@ -60,12 +61,15 @@ public sealed class FaultTests
         Assert.Equal(3, (await RunAsync(a, "fault inject F10 --peer nobody --yes")).Code);
 
         Assert.Equal(0, (await RunAsync(a, "fault inject F21 --vm web --latency 7ms --for 100ms --yes")).Code);
-        Assert.Contains("F21 is over", (await a.WhenAsync("web", EventCode.FaultEnded)).Summary, StringComparison.Ordinal);
+        string over = (await a.WhenAsync("web", EventCode.FaultEnded)).Summary;
+        Assert.Contains("F21 is over", over, StringComparison.Ordinal);
         Assert.Equal(TimeSpan.Zero, a.Runtime.Faults.DisksOf("web")!.Latency);
         Assert.True(a.Runtime.Faults.DisksOf("web")!.WritesFail);
 
         JsonElement faults = await a.Http.GetFromJsonAsync<JsonElement>("/faults");
-        Assert.Equal(["over", "running"], faults.GetProperty("injections").EnumerateArray().Select(one => one.GetProperty("how").GetString()));
+        Assert.Equal(
+            ["over", "running"],
+            faults.GetProperty("injections").EnumerateArray().Select(one => one.GetProperty("how").GetString()));
         Assert.Equal(0, (await RunAsync(a, "fault clear 1")).Code);
         Assert.False(a.Runtime.Faults.DisksOf("web")!.WritesFail);
         Assert.Equal(3, (await RunAsync(a, "fault clear 1")).Code);
@@ -141,10 +145,12 @@ public sealed class FaultTests
     [InlineData("pause", 400.0, 350.0, "passed")]
     [InlineData("link", 600.0, 350.0, "over the limit")]
     [InlineData("link", 400.0, null, "passed")]
-    public void A_drill_is_judged_by_the_limits_of_the_specification(string kill, double detect, double? gap, string outcome)
+    public void A_drill_is_judged_by_the_limits_of_the_specification(
+        string kill, double detect, double? gap, string outcome)
     {
         var report = new DrillReport(
-            "web", kill, "a", "b", DateTimeOffset.UnixEpoch, detect, 10, 20, 5000, string.Empty, 1, gap, "passed", string.Empty);
+            "web", kill, "a", "b", DateTimeOffset.UnixEpoch, detect, 10, 20, 5000, string.Empty, 1, gap, "passed",
+            string.Empty);
         Assert.Equal(outcome, report.Judged().Outcome);
         Assert.Equal([detect, 10.0, 10.0, 4980.0], report.Phases().Select(phase => phase.Ms));
     }

@@ -5,6 +5,7 @@ using Colo.Host.Faults;
 namespace Colo.Host.Tests.Faults;
 
 /// <summary>A link that carries nothing in one direction.</summary>
+[Collection("socket filters")]
 public sealed class SocketFilterTests
 {
     private static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);
@@ -16,7 +17,7 @@ public sealed class SocketFilterTests
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listener.Listen(1);
-        using var theirs = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        using var theirs = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         theirs.Bind(new IPEndPoint(far, 0));
         theirs.Connect(listener.LocalEndPoint!);
         using Socket ours = listener.Accept();

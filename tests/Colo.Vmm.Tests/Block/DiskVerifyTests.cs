@@ -19,7 +19,8 @@ public sealed class DiskVerifyTests
             Task guest = world.WriteInParallelAsync(80);
             DiskVerifyResult result = await Verify(world, link);
             await guest.WaitAsync(Hang);
-            Assert.True(result is { Status: BlockStatus.Ok, DifferentBytes: 0, FirstOffset: -1 }, $"seed {seed}: {result}");
+            Assert.True(
+                result is { Status: BlockStatus.Ok, DifferentBytes: 0, FirstOffset: -1 }, $"seed {seed}: {result}");
             Assert.Equal(world.Device.SizeBytes, result.ComparedBytes);
             Assert.Equal(result.ComparedBytes, done);
 
