@@ -24,21 +24,13 @@ public sealed class TapTests
         PacketTap tap = a.Machines["web"].Tap;
         var command = ColoCommand.RunAsync(
             [.. ("tap web --mismatch --limit 1" + format).Split(' '), "--url", a.Url]);
-        using var late = new CancellationTokenSource(Hang);
-        while (!tap.IsHeard)
-        {
-            Assert.False(command.IsCompleted, command.IsCompleted ? (await command).Error : string.Empty);
-            await Task.Delay(20, late.Token);
-        }
-
+        Assert.True(SpinWait.SpinUntil(() => tap.IsHeard || command.IsCompleted, Hang));
+        Assert.True(tap.IsHeard, command.IsCompleted ? (await command).Error : string.Empty);
         tap.Overdue(3, default, default);
         (int code, string output, string error) = await command.WaitAsync(Hang);
         Assert.True(code == 0, error);
         Assert.Contains(expected, output, StringComparison.Ordinal);
-        while (tap.IsHeard)
-        {
-            await Task.Delay(20, late.Token);
-        }
+        Assert.True(SpinWait.SpinUntil(() => !tap.IsHeard, Hang));
 
         JsonElement packets = await a.Http.GetFromJsonAsync<JsonElement>("/vms/web/packets");
         Assert.Equal(1, packets.GetProperty("byReason").GetProperty("Timeout").GetInt32());

@@ -5,7 +5,6 @@ using Colo.Host.Faults;
 namespace Colo.Host.Tests.Faults;
 
 /// <summary>A link that carries nothing in one direction.</summary>
-[Collection("socket filters")]
 public sealed class SocketFilterTests
 {
     private static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);
