@@ -2,7 +2,7 @@ namespace Colo.Actors.Protocol;
 
 /// <summary>
 /// Stable codes, never reused. Groups: 1xxx life cycle, 2xxx heartbeat and term, 3xxx checkpoint, 4xxx packet, 5xxx
-/// disk, 6xxx fail-over, 7xxx operator, 9xxx invariant. Each has an entry in docs/events.md.
+/// disk, 6xxx fail-over, 7xxx operator, 8xxx drill, 9xxx invariant. Each has an entry in docs/events.md.
 /// </summary>
 public enum EventCode
 {
@@ -55,6 +55,10 @@ public enum EventCode
     ResyncFailed = 5006,
     GuestThrottled = 5007,
     LocalDiskError = 5008,
+    VerifyStarted = 5009,
+    VerifyEqual = 5010,
+    VerifyDiffers = 5011,
+    VerifyAborted = 5012,
 
     FailoverStarted = 6001,
     TookOver = 6002,
@@ -80,7 +84,11 @@ public enum EventCode
     CommandReceived = 7007,
     PlacementChanged = 7008,
 
-    // 8001 and 8002 stood for drills, which have no events of their own: a fault looks like a fault.
+    // 8001 and 8002 stood for something else once.
+    FaultInjected = 8003,
+    FaultEnded = 8004,
+    DrillStarted = 8005,
+    DrillEnded = 8006,
 
     InvariantViolated = 9001,
 }

@@ -7,7 +7,8 @@ public static class EventCodes
         IsError(code) ? EventSeverity.Error : IsWarning(code) ? EventSeverity.Warning : EventSeverity.Info;
 
     private static bool IsError(EventCode code) =>
-        code is EventCode.GuestBootFailed or EventCode.LoadFailed or EventCode.InvariantViolated or EventCode.LocalDiskError;
+        code is EventCode.GuestBootFailed or EventCode.LoadFailed or EventCode.InvariantViolated
+            or EventCode.LocalDiskError or EventCode.VerifyDiffers;
 
     private static bool IsWarning(EventCode code) =>
         code is EventCode.ColdStartWaits or EventCode.GuestSilent or EventCode.NodeStops or EventCode.HostLost
@@ -15,7 +16,9 @@ public static class EventCodes
             or EventCode.ArbiterUnknown or EventCode.GatewayLost or EventCode.LocalStall or EventCode.LinkLost
             or EventCode.CheckpointAborted or EventCode.CheckpointRejected or EventCode.CheckpointStalled
             or EventCode.DiskLinkLost or EventCode.DiskBufferHigh or EventCode.ResyncFailed or EventCode.GuestThrottled
+            or EventCode.VerifyAborted
             or EventCode.FailoverStarted or EventCode.WentSolo or EventCode.TookOver or EventCode.Evicted
             or EventCode.JoinAborted or EventCode.SwitchoverCancelled or EventCode.HoldingForArbiter
-            or EventCode.HoldingForOperator or EventCode.ReplicaDiscarded or EventCode.CommandFailed;
+            or EventCode.HoldingForOperator or EventCode.ReplicaDiscarded or EventCode.CommandFailed
+            or EventCode.FaultInjected;
 }

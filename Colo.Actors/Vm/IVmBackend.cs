@@ -1,4 +1,6 @@
+using Colo.Actors.Network;
 using Colo.Actors.Protocol;
+using Colo.Vmm.Net;
 
 namespace Colo.Actors.Vm;
 
@@ -24,6 +26,21 @@ public interface IVmBackend : IAsyncDisposable
     void RequestPowerdown()
     {
     }
+
+    /// <summary>What the guest's comparers decide; null where others compare, or nobody does. Any thread.</summary>
+    PacketTap? Tap => null;
+
+    /// <summary>Where the guest's connections stand, those used last first, at most so many of each card. Any
+    /// thread.</summary>
+    IReadOnlyList<ConnectionPosition> Positions(int most) => [];
+
+    /// <summary>
+    /// Compares the replicated disks of a pair while its guest runs; null where this backend cannot. Any thread, one
+    /// call at a time.
+    /// </summary>
+    /// <param name="progress">Told of bytes done and of all.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    Task<DiskVerifyReport>? VerifyDisks(Action<long, long> progress, CancellationToken cancellation) => null;
 
     /// <summary>Counters and gauges for status, metrics and the page. Cheap; any thread.</summary>
     VmGauges Inspect();

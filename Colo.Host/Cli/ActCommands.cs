@@ -189,7 +189,7 @@ internal static class ActCommands
 
     private static bool Confirm(ClientContext context, string name, string verb, string consequence)
     {
-        context.Error.Write($"{verb} {name}: {consequence}. Type the VM's name to go on: ");
+        context.Error.Write($"{verb} {name}: {consequence}. Type that name to go on: ");
         context.Error.Flush();
         return Console.ReadLine()?.Trim() == name;
     }

@@ -29,6 +29,7 @@ internal static class InspectCommands
         yield return ClientCommand.Online("logs", "The last lines of the node's log", LogsAsync, Last);
         var disk = new Command("disk", "Disks of a VM");
         disk.Add(ClientCommand.Read("show", "The VM's disks on this host, and what is on its way", DiskAsync, Vm));
+        disk.Add(DiskVerifyCommand.Build());
         yield return disk;
     }
 

@@ -1,6 +1,8 @@
+using System.Text.Json;
 using Colo.Actors.Protocol;
 using Colo.Host.Cli;
 using Colo.Host.Configuration;
+using Colo.Host.Faults;
 using Colo.Host.Node;
 
 namespace Colo.Host.Cluster;
@@ -127,6 +129,10 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
     public Task<Outcome> DrainAsync(string host, bool drain) =>
         orders.AskAsync(host, drain ? "drain" : "undrain", host, string.Empty);
 
+    /// <summary>Injects a fault on a host of the cluster, if it allows that.</summary>
+    public Task<Outcome> FaultAsync(string host, FaultOrder order) =>
+        orders.AskAsync(host, "fault", order.Vm, JsonSerializer.Serialize(order));
+
     /// <summary>Carries out what a node's management (this one's or a peer's) wants done here.</summary>
     public async Task<Outcome> HereAsync(string verb, string name, string body)
     {
@@ -140,10 +146,12 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
                 "remove" => Remove(name),
                 "drain" => await node.DrainHostAsync().ConfigureAwait(false),
                 "undrain" => await node.UndrainHostAsync().ConfigureAwait(false),
+                "fault" when JsonSerializer.Deserialize<FaultOrder>(body) is { } order =>
+                    await node.Faults.InjectAsync(order).ConfigureAwait(false),
                 _ => Outcome.Refused($"'{verb}' is not known to this version"),
             };
         }
-        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or JsonException)
         {
             return Outcome.Failed(problem.Message);
         }

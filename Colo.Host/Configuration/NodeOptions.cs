@@ -32,6 +32,9 @@ public sealed record NodeOptions
     /// <summary>Operator's word for what fails together with this node; empty: not said.</summary>
     public string FailureDomain { get; init; } = string.Empty;
 
+    /// <summary>Whether operators may inject faults into this node.</summary>
+    public bool DrillsAllowed { get; init; }
+
     /// <summary>How long a node that stops waits for its guests to be handed over or to shut down.</summary>
     public TimeSpan StopLimit { get; init; } = TimeSpan.FromSeconds(20);
 }

@@ -56,6 +56,7 @@ public static class NodeOptionsReader
             Hooks = ReadHooks(keys),
             Vms = vms,
             FailureDomain = keys.Text("colo.node.failure-domain"),
+            DrillsAllowed = keys.Flag("colo.drills.allowed"),
             StopLimit = keys.Duration("colo.node.stop-limit"),
         };
     }

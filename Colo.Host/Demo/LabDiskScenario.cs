@@ -19,7 +19,9 @@ internal sealed partial class LabDiskScenario(LabScenario scenario, LabVm vm)
 
     public async Task RunAsync()
     {
+        var operation = new LabOperatorSteps(scenario, Image);
         await scenario.BeginAsync(("records", 0, PauseMs)).ConfigureAwait(false);
+        await scenario.StepAsync("the comparer's decisions are told live", operation.ListenAsync).ConfigureAwait(false);
         await LoseAsync("the primary is killed under writes").ConfigureAwait(false);
         await scenario.StepAsync("the joiner is killed while it is filled", async () =>
         {
@@ -37,6 +39,11 @@ internal sealed partial class LabDiskScenario(LabScenario scenario, LabVm vm)
         await LoseAsync("the new primary is killed under writes").ConfigureAwait(false);
         await scenario.StepAsync("the guest panics", () => RestartAsync("panic")).ConfigureAwait(false);
         await scenario.StepAsync("both disks are equal", EqualAsync).ConfigureAwait(false);
+        await scenario.StepAsync(
+            "a changed byte of the secondary's disk is found", () => operation.CompareDisksAsync(DiskBytes))
+            .ConfigureAwait(false);
+        await scenario.StepAsync("a drill pauses the primary", () => operation.DrillAsync("pause"))
+            .ConfigureAwait(false);
         await scenario.StepAsync("the guest is shut down on both", scenario.ShutDownAsync).ConfigureAwait(false);
         await scenario.StepAsync("the file system is clean and has every record", () =>
             LabDisk.AssertCleanAsync(Image(scenario.Primary), acknowledged, scenario.Folder)).ConfigureAwait(false);

@@ -26,6 +26,7 @@ internal static class LabScenarios
             DiskBytes = name is "disk" or "shared-disk" ? LabDiskScenario.DiskBytes : 0,
             SharedDisk = name == "shared-disk",
             Check = name == "disk",
+            Drills = name == "disk",
             Guest = name == "redis" ? "debian-redis" : "debian",
         };
         using var scenario = new LabScenario(vm, keep);

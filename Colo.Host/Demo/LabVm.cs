@@ -37,6 +37,9 @@ public sealed record LabVm
     /// <summary>Whether the hosts ask the guest by ARP.</summary>
     public bool Check { get; init; }
 
+    /// <summary>Whether the hosts take faults on order.</summary>
+    public bool Drills { get; init; }
+
     /// <summary>The image of the disk on a host.</summary>
     public string DiskPath(string folder, string host) => Path.Combine(folder, (SharedDisk ? "shared" : host) + ".img");
 
@@ -61,8 +64,10 @@ public sealed record LabVm
             ? $"check {{ address = \"{NetworkLab.GuestAddress}\", by = arp, interval = 250ms, misses = 4 }}"
             : string.Empty;
         string heartbeat = Gateway ? $"heartbeat {{ gateway {{ address = \"{NetworkLab.ClientAddress}\" }} }}" : string.Empty;
+        string drills = Drills ? "drills { allowed = on }" : string.Empty;
         return string.Create(CultureInfo.InvariantCulture, $$"""
             {{heartbeat}}
+            {{drills}}
             vms {
               {{Name}} {
                 guest = {{Guest}}

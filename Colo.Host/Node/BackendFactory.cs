@@ -93,6 +93,7 @@ internal static class BackendFactory
             vm.ResyncBytesPerSecond)
         {
             Shared = disk.Mode == VmDiskMode.Shared,
+            Faults = node.Faults.DisksOf(vm.Name),
         };
     }
 

@@ -39,17 +39,25 @@ internal static class CommandApi
             return Task.FromResult(trouble);
         }
 
+        return Task.FromResult(
+            Start(node, vm, verb, Parameters(request), request, Act(node, vm, verb, request)));
+    }
+
+    /// <summary>Begins an order under its id and says where its state can be read.</summary>
+    public static IResult Start(
+        NodeRuntime node, string vm, string verb, string parameters, HttpRequest request, Func<Task<Outcome>> act)
+    {
         string id = IdOf(request);
         try
         {
-            _ = Begin(node, id, vm, verb, Parameters(request), request, Act(node, vm, verb, request));
+            _ = Begin(node, id, vm, verb, parameters, request, act);
         }
         catch (InvalidOperationException reused)
         {
-            return Task.FromResult(ManagementApi.Problem(409, "The id belongs to another command", reused.Message));
+            return ManagementApi.Problem(409, "The id belongs to another command", reused.Message);
         }
 
-        return Task.FromResult(Results.Accepted($"/commands/{Uri.EscapeDataString(id)}", node.Commands.Find(id)));
+        return Results.Accepted($"/commands/{Uri.EscapeDataString(id)}", node.Commands.Find(id));
     }
 
     /// <summary>Orders about this host, or about another one by <c>?host=NAME</c>.</summary>

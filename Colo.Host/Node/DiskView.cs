@@ -17,13 +17,15 @@ public sealed record DiskView(int Number, string Path, string Mode, bool ReadOnl
                     File.Exists(disk.Path) ? new FileInfo(disk.Path).Length : null)),
             ],
             gauges?.DiskLagBytes ?? 0, gauges?.DiskBufferBytes ?? 0, gauges?.ResyncDoneBytes
-                ?? 0, gauges?.ResyncTotalBytes ?? 0);
+                ?? 0, gauges?.ResyncTotalBytes ?? 0, node.Verifier.Of(vm.Definition.Name));
     }
 }
 
 /// <summary>The disks of one VM on this host.</summary>
 /// <param name="LagBytes">Forwarded to the peer and not yet acknowledged.</param>
 /// <param name="BufferBytes">Fill of the secondary's buffer.</param>
+/// <param name="Verify">The comparison with the secondary's that runs here, or the last one; null before the
+/// first.</param>
 public sealed record VmDisks(
     string Vm, string Host, string Role, IReadOnlyList<DiskView> Disks, long LagBytes, long BufferBytes,
-    long ResyncDoneBytes, long ResyncTotalBytes);
+    long ResyncDoneBytes, long ResyncTotalBytes, VerifyView? Verify);

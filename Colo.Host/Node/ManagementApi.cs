@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Colo.Host.Cluster;
+using Colo.Host.Faults;
 using Colo.Host.Web;
 
 namespace Colo.Host.Node;
@@ -57,6 +58,9 @@ internal static class ManagementApi
         app.MapMethods("/page.css", Read, () => Page.Asset("page.css", "text/css"));
         app.MapMethods("/login", Read, () => Results.Content(LoginPage.Render(null).Text, "text/html; charset=utf-8"));
         app.MapPost("/login", (Delegate)access.LogInAsync);
+        TapApi.Map(app, node);
+        FaultApi.Map(app, node);
+        DrillApi.Map(app, node);
         VmApi.Map(app, node);
     }
 

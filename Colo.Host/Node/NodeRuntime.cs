@@ -13,6 +13,7 @@ using Colo.Actors.Vm;
 using Colo.Actors.Vm.Qemu;
 using Colo.Host.Cluster;
 using Colo.Host.Configuration;
+using Colo.Host.Faults;
 using Colo.Vmm.Links;
 
 namespace Colo.Host.Node;
@@ -86,6 +87,9 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         orders = new NodeOrders(Self.Host, () => links, time);
         var store = new VmStore(options.StateDirectory);
         Administration = new VmAdministration(this, store, orders);
+        Verifier = new DiskVerifier(this, time);
+        Faults = new FaultInjector(this, time, (vm, message) => node!.Tell(new ForVm(vm, message)));
+        Drills = new DrillJournal(options.StateDirectory);
         orders.Here = Administration.HereAsync;
         node = System.ActorOf(Props.Create(() => new NodeSupervisor(heartbeats, Fatal)), "node");
         gateway = options.Heartbeat.Gateway is { } address
@@ -127,6 +131,12 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     public ClusterView Cluster { get; }
 
     public VmAdministration Administration { get; }
+
+    public DiskVerifier Verifier { get; }
+
+    public FaultInjector Faults { get; }
+
+    public DrillJournal Drills { get; }
 
     public ActorSystem System { get; }
 
@@ -320,6 +330,7 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
 
     public async ValueTask DisposeAsync()
     {
+        Faults.Dispose();
         reports.Dispose();
         gateway?.Dispose();
         foreach (GuestCheck check in checks.Values)

@@ -37,6 +37,8 @@ internal static class VmApi
             Page.Answer(context, Timeline.Of(node, vm), line => TimelinePage.Render(node, vm, line))));
         app.MapMethods("/vms/{id}/disks", Read, (string id, HttpContext context) => With(node, id, vm =>
             Page.Answer(context, DiskView.Of(node, vm), disks => DisksPage.Render(node, vm, disks))));
+        app.MapPost("/vms/{id}/disks/verify", (string id, HttpRequest request) => With(node, id, vm => CommandApi.Start(
+            node, id, "verify", string.Empty, request, () => node.Verifier.RunAsync(vm, CancellationToken.None))));
         app.MapMethods(
             "/vms/{id}/history", Read, (string id) => With(node, id, _ => Results.Ok(node.History.Reports(id))));
         app.MapGet("/vms/{id}/console", (string id, HttpContext context) => With(node, id, vm =>

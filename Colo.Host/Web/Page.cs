@@ -42,7 +42,7 @@ internal static class Page
         <main id="main" tabindex="-1"><h1>{title}</h1>
         <div id="live">{body}</div>
         </main>
-        <footer>Keys: <kbd>o</kbd> overview, <kbd>t</kbd> timeline, <kbd>h</kbd> hosts, <kbd>r</kbd> fail-overs, <kbd>a</kbd> actors,
+        <footer>Keys: <kbd>o</kbd> overview, <kbd>t</kbd> timeline, <kbd>h</kbd> hosts, <kbd>r</kbd> fail-overs, <kbd>a</kbd> actors, <kbd>d</kbd> drills,
         <kbd>c</kbd> configuration. Every page is JSON for <code>curl</code>. Written {Moment(DateTimeOffset.UtcNow)}.</footer>
         </body>
         </html>
@@ -84,6 +84,7 @@ internal static class Page
         <a href="/cluster/members" accesskey="h">Hosts</a>
         <a href="/history" accesskey="r">Fail-overs</a>
         <a href="/actors" accesskey="a">Actors</a>
+        <a href="/faults" accesskey="d">Drills</a>
         <a href="/config" accesskey="c">Configuration</a>
         """);
 

@@ -16,8 +16,9 @@ internal static class VmPage
         VmStatusView status = ClusterStatus.VmOf(node, view.Name, node.Members());
         string path = $"/vms/{Uri.EscapeDataString(view.Name)}";
         return Page.Frame(node, view.Name, Html.Of($"""
-            <p class="tabs"><a href="{path}/timeline" accesskey="t">Timeline</a> <a href="{path}/checkpoints">Checkpoints</a>
-            <a href="{path}/disks">Disks</a> <a href="/history?vm={Uri.EscapeDataString(view.Name)}">Fail-overs</a></p>
+            <p class="tabs"><a href="{path}/timeline" accesskey="t">Timeline</a>
+            <a href="{path}/checkpoints">Checkpoints</a> <a href="{path}/packets">Packets</a> <a href="{path}/disks">Disks</a>
+            <a href="/history?vm={Uri.EscapeDataString(view.Name)}">Fail-overs</a></p>
             {OverviewPage.Card(status)}
             <h2>On this host</h2>
             {Facts(view)}

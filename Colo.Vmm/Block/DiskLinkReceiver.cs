@@ -189,7 +189,10 @@ public sealed class DiskLinkReceiver
 
     private BlockStatus AnswerHashes(in DiskLinkFrame frame)
     {
-        if (!BlockRange.IsValid(frame.Offset, frame.Length, _buffer.SizeBytes) || _buffer.Stage != DiskBufferStage.None
+        // In a pair the disk has every change of the primary's so far; this thread is the one that makes them.
+        var stage = _buffer.Stage;
+        if (!BlockRange.IsValid(frame.Offset, frame.Length, _buffer.SizeBytes)
+            || stage is not (DiskBufferStage.None or DiskBufferStage.Running)
             || frame.Length > HashesMax * DirtyBitmap.Granularity || frame.Offset % DirtyBitmap.Granularity != 0)
         {
             return BlockStatus.OutOfRange;

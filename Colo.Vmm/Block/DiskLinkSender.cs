@@ -122,8 +122,8 @@ public sealed class DiskLinkSender : IDisposable
         await QueueAsync(DiskLinkType.Flush, 0, 0, default).ConfigureAwait(false)
         && await DrainAsync().ConfigureAwait(false);
 
-    /// <summary>The secondary's SHA-256 of each 64-KiB part of the range, 32 bytes each; before the first barrier
-    /// only, one call at a time.</summary>
+    /// <summary>The secondary's SHA-256 of each 64-KiB part of the range, 32 bytes each, as the disk is
+    /// when everything queued before is applied. One call at a time.</summary>
     public async ValueTask<bool> HashAsync(long offset, long length, Memory<byte> hashes)
     {
         var parts = (length + DirtyBitmap.Granularity - 1) / DirtyBitmap.Granularity;

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
 
 namespace Colo.Vmm.Block;
 
@@ -222,6 +223,30 @@ public sealed class ForwardingDevice : IBlockDevice
         finally
         {
             _ranges.Leave(offset, part.Length);
+        }
+    }
+
+    /// <summary>The hashes of a range's parts here and at the peer, both at one place in the order of changes; those of
+    /// the range wait meanwhile. The range is at most as long as one question may be.</summary>
+    internal async ValueTask<BlockStatus> HashBothAsync(
+        DiskLinkSender link, long offset, Memory<byte> range, Memory<byte> ours, Memory<byte> theirs)
+    {
+        await _ranges.EnterAsync(offset, range.Length).ConfigureAwait(false);
+        try
+        {
+            var asked = link.HashAsync(offset, range.Length, theirs);
+            var status = await _local.ReadAsync(offset, range).ConfigureAwait(false);
+            for (int at = 0, used = 0; at < range.Length; at += DirtyBitmap.Granularity)
+            {
+                var part = range.Span.Slice(at, Math.Min(DirtyBitmap.Granularity, range.Length - at));
+                used += SHA256.HashData(part, ours.Span[used..]);
+            }
+
+            return await asked.ConfigureAwait(false) ? status : BlockStatus.PeerLost;
+        }
+        finally
+        {
+            _ranges.Leave(offset, range.Length);
         }
     }
 

@@ -43,6 +43,16 @@ internal sealed class ComparerTable
         return connection;
     }
 
+    /// <summary>Connections by last use, the latest first; for whoever looks on, who must not change
+    /// anything meanwhile.</summary>
+    public IEnumerable<ComparerConnection> NewestFirst()
+    {
+        for (var connection = newest; connection is not null; connection = connection.OlderInUse)
+        {
+            yield return connection;
+        }
+    }
+
     /// <summary>A new connection; null when all of them are busy.</summary>
     public ComparerConnection? TryAdd(in ConnectionKey key, FrameEpoch committed)
     {

@@ -41,6 +41,27 @@ public readonly ref struct FrameDifference
 
     public required PooledFrame Secondary { get; init; }
 
+    /// <summary>
+    /// What the two frames carry around their first unequal byte, at most <paramref name="length"/> bytes of each: the
+    /// customer's data. Of frames that are not aligned, the part that both have is compared.
+    /// </summary>
+    public (byte[] Primary, byte[] Secondary) Excerpt(int length)
+    {
+        var mine = Primary.Payload;
+        var theirs = Secondary.Payload;
+        if (Connection.Class == FlowClass.Tcp && Kind != DifferenceKind.SynOptions)
+        {
+            var ahead = Secondary.Sequence - Primary.Sequence;
+            mine = ahead > 0 && ahead <= mine.Length ? mine[ahead..] : mine;
+            theirs = ahead < 0 && -ahead <= theirs.Length ? theirs[-ahead..] : theirs;
+        }
+        var from = Math.Max(0, mine.CommonPrefixLength(theirs) - (length / 4));
+        return (Part(mine, from, length), Part(theirs, from, length));
+
+        static byte[] Part(ReadOnlySpan<byte> payload, int from, int length) =>
+            from >= payload.Length ? [] : payload.Slice(from, Math.Min(length, payload.Length - from)).ToArray();
+    }
+
     /// <summary>One sentence for an operator.</summary>
     public string Describe()
     {

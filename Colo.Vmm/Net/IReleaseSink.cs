@@ -26,6 +26,12 @@ public interface IReleaseSink
     /// <summary>At most once until the checkpoint that answers it has been captured.</summary>
     void RequestCheckpoint(CheckpointReason reason);
 
+    /// <summary>An answer of one side was not met by the other in time on this connection; before the
+    /// request.</summary>
+    void Overdue(in ConnectionKey connection)
+    {
+    }
+
     /// <summary>The replicas differ; once for each connection and checkpoint, before the request.</summary>
     void Differ(in FrameDifference difference)
     {

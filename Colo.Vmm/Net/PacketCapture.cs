@@ -52,6 +52,8 @@ public sealed class PacketCapture : IReleaseSink, IDisposable
 
     public void RequestCheckpoint(CheckpointReason reason) => inner.RequestCheckpoint(reason);
 
+    public void Overdue(in ConnectionKey connection) => inner.Overdue(connection);
+
     public void Differ(in FrameDifference difference)
     {
         var time = now();

@@ -178,13 +178,19 @@ public sealed class PacketComparer
         var ahead = now - options.AheadTimeout;
         var isAheadLate = commitTime < ahead;
         isLate |= isAheadLate && secondaryFragments.HasOlderThan(ahead, committed);
+        ComparerConnection? late = null;
         for (var connection = table.FirstBusy; connection is not null && !isLate; connection = connection.NextBusy)
         {
             isLate = HasLate(connection.PrimaryQueue.First, deadline, onlyFirst: true)
                 || (isAheadLate && HasLate(connection.SecondaryQueue.First, ahead, onlyFirst: false));
+            late = isLate ? connection : null;
         }
         if (isLate)
         {
+            if (late is not null && !isRequested && captured == committed)
+            {
+                sink.Overdue(late.Key);
+            }
             Request(CheckpointReason.Timeout);
         }
     }
@@ -281,6 +287,10 @@ public sealed class PacketComparer
             account.Discard(fragment, ReplicaSide.Primary, DropReason.TermLost);
         }
     }
+
+    /// <summary>Where the connections used last stand, at most so many of them.</summary>
+    public IReadOnlyList<ConnectionPosition> Positions(int most) =>
+        [.. table.NewestFirst().Take(most).Select(ConnectionPosition.Of)];
 
     /// <summary>For an operator who asks why nothing moves: the oldest waiting frame of each busy connection, at
     /// most eight of them.</summary>

@@ -47,6 +47,10 @@ internal sealed class RewriterTable
         return entry;
     }
 
+    /// <summary>As <see cref="Find"/> for whoever only looks: nothing changes.</summary>
+    public RewriterEntry? Peek(in ConnectionKey key) =>
+        entries.TryGetValue(key, out var entry) && entry.Generation == generation ? entry : null;
+
     public RewriterEntry? TryAdd(in ConnectionKey key, TimeSpan now)
     {
         if (entries.Count >= limit && !TryMakeRoom(now))

@@ -55,6 +55,11 @@ public sealed class SequenceRewriter
     /// <summary>No connection needs this any more: a promoted host may take the rewriter out of the path.</summary>
     public bool IsIdle => !table.HasTranslating;
 
+    /// <summary>The guest's numbers minus the client's on a connection, by its key from the guest's side; null when
+    /// none is known.</summary>
+    public uint? OffsetOf(in ConnectionKey connection) =>
+        table.Peek(connection) is { IsOffsetKnown: true, Offset: var offset } ? offset : null;
+
     /// <summary>
     /// A frame from the client. <paramref name="isChecksumPartial"/>: the checksum field holds only the pseudo
     /// header's sum, which is left to a network card to finish, and does not contain the numbers.

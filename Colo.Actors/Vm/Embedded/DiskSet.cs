@@ -32,7 +32,7 @@ internal sealed class DiskSet : IDisposable
 
         IPairedDisk Open(ReplicatedDiskOptions options) => options.Shared
             ? new SharedDisk(options, Pressed, log, time)
-            : new ReplicatedDisk(options, Pressed, log);
+            : new ReplicatedDisk(options, Pressed, isWrite => report(new LocalDiskError(isWrite)), log, time);
 
         void Pressed() => report(new DiskBufferLevel(70));
     }
@@ -93,6 +93,37 @@ internal sealed class DiskSet : IDisposable
         Copied(total, total);
         long compared = paired.Sum(disk => disk.Copied.ComparedBytes);
         report(new DiskCopyDone(compared, paired.Sum(disk => disk.Copied.SentBytes), total));
+    }
+
+    /// <summary>Owner of a pair: compares the disks that each host has one of, while the guest runs.</summary>
+    /// <param name="progress">Told of bytes done and of all.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    public async Task<DiskVerifyReport> VerifyAsync(Action<long, long> progress, CancellationToken cancellation)
+    {
+        var results = new List<(int, DiskVerifyResult)>();
+        long total = paired.Sum(disk => disk.CopyBytes);
+        long before = 0;
+        foreach (IPairedDisk disk in paired)
+        {
+            if (disk.VerifyAsync(done => progress(before + done, total), cancellation) is not { } verify)
+            {
+                continue;
+            }
+
+            DiskVerifyResult result = await verify.ConfigureAwait(false);
+            int number = devices.ToList().IndexOf(disk.Device);
+            results.Add((number, result));
+            if (result.Status != BlockStatus.Ok)
+            {
+                string why = result.Status == BlockStatus.PeerLost
+                    ? "there is no secondary to compare with, or the link to it was lost" : $"{result.Status}";
+                return new DiskVerifyReport($"disk {number} after {result.ComparedBytes} bytes: {why}", results);
+            }
+
+            before += disk.CopyBytes;
+        }
+
+        return new DiskVerifyReport(string.Empty, results);
     }
 
     /// <summary>Owner: the pair is in force.</summary>

@@ -1,9 +1,11 @@
 using Colo.Actors.Checkpoint;
 using Colo.Actors.Failover;
 using Colo.Actors.Links;
+using Colo.Actors.Network;
 using Colo.Actors.Protocol;
 using Colo.Vmm.Links;
 using Colo.Vmm.Machine;
+using Colo.Vmm.Net;
 
 namespace Colo.Actors.Vm.Embedded;
 
@@ -55,6 +57,16 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
             default: ExecuteReplication(effect); break;
         }
     }
+
+    public PacketTap Tap => network.Tap;
+
+    public IReadOnlyList<ConnectionPosition> Positions(int most) => network.Positions(most);
+
+    public Task<DiskVerifyReport> VerifyDisks(Action<long, long> progress, CancellationToken cancellation) =>
+        disks.VerifyAsync(progress, cancellation);
+
+    Task<DiskVerifyReport>? IVmBackend.VerifyDisks(Action<long, long> progress, CancellationToken cancellation) =>
+        VerifyDisks(progress, cancellation);
 
     public void RequestPowerdown() => guest?.Machine.RequestPowerdown();
 
@@ -199,7 +211,7 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
                 report(new MachineFailed(panicked.Cause.Message));
                 break;
             case MachineEvent.Reset { ByGuest: true }:
-                report(new CheckpointTrigger(CheckpointReason.GuestEvent));
+                report(new CheckpointTrigger(Checkpoint.CheckpointReason.GuestEvent));
                 break;
         }
     }

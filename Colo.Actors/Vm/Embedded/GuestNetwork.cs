@@ -44,6 +44,7 @@ internal sealed class GuestNetwork : IDisposable
         HostIdentity self, IReadOnlyList<LanPort> lans, ComparerOptions options, Action<Message> report, TimeProvider time)
     {
         output = new OutputGate(self);
+        Tap = new PacketTap(time);
         this.report = report;
         this.time = time;
         ports = [.. lans.Select((lan, index) => new NicPort(this, index, lan, options))];
@@ -51,6 +52,9 @@ internal sealed class GuestNetwork : IDisposable
     }
 
     public IReadOnlyList<NicPort> Ports => ports;
+
+    /// <summary>What the comparers decide, for whoever listens.</summary>
+    public PacketTap Tap { get; }
 
     internal Lock Gate => gate;
 
@@ -324,6 +328,15 @@ internal sealed class GuestNetwork : IDisposable
                 (compare, secondaryOwner) = (null, null);
                 Array.ForEach(ports, port => port.DeliverEarly());
             }
+        }
+    }
+
+    /// <summary>Where the connections used last stand, at most so many of each card.</summary>
+    public IReadOnlyList<ConnectionPosition> Positions(int most)
+    {
+        lock (gate)
+        {
+            return [.. ports.SelectMany(port => port.Positions(most))];
         }
     }
 

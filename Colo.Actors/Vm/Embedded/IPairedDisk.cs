@@ -34,6 +34,10 @@ internal interface IPairedDisk : IDisposable
     /// <summary>Owner: makes the joiner's disk equal while the guest runs.</summary>
     Task<BlockStatus> CopyAsync(DiskCopyPlan plan, Action<DiskResyncProgress> progress, CancellationToken cancellation);
 
+    /// <summary>Owner: compares the two disks while the guest runs; null where there is one disk for both
+    /// hosts.</summary>
+    Task<DiskVerifyResult>? VerifyAsync(Action<long> progress, CancellationToken cancellation);
+
     /// <summary>Owner: the pair is in force.</summary>
     void CompletePair();
 

@@ -239,6 +239,10 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
         return Rewriter.TryCheckpointLoaded(saved, network.Now);
     }
 
+    /// <summary>Where the connections used last stand; on a replica only the rewriter's part of it is known.</summary>
+    public IEnumerable<ConnectionPosition> Positions(int most) => comparer.Positions(most)
+        .Select(position => position with { RewriterOffset = Rewriter.OffsetOf(position.Key) });
+
     public VmGauges AddTo(VmGauges gauges) => gauges with
     {
         FramesMatched = gauges.FramesMatched + matched,
@@ -266,13 +270,24 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
         }
 
         lan.Send(frame.Frame);
+        network.Tap.Released(index, frame, permit);
         return true;
     }
 
-    void IReleaseSink.Held(PooledFrame frame) => held++;
+    void IReleaseSink.Held(PooledFrame frame)
+    {
+        held++;
+        network.Tap.Held(index, frame, comparer.CommittedEpoch);
+    }
+
+    void IReleaseSink.Overdue(in ConnectionKey connection) =>
+        network.Tap.Overdue(index, connection, comparer.CommittedEpoch);
+
+    void IReleaseSink.Differ(in FrameDifference difference) => network.Tap.Differed(index, difference);
 
     void IReleaseSink.RequestCheckpoint(CheckpointReason reason)
     {
+        network.Tap.CheckpointAsked(index, reason, comparer.CommittedEpoch);
         mismatches += reason == CheckpointReason.Mismatch ? 1 : 0;
         network.RequestCheckpoint(reason);
     }

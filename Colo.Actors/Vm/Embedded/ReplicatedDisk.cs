@@ -10,6 +10,9 @@ public sealed record ReplicatedDiskOptions(
 {
     /// <summary>Both hosts open one disk: nothing is copied, and there is no bitmap.</summary>
     public bool Shared { get; init; }
+
+    /// <summary>What the owner's disk suffers in drills; null: nothing ever, and nothing stands in its way.</summary>
+    public DiskFaults? Faults { get; init; }
 }
 
 /// <summary>
@@ -29,7 +32,7 @@ internal sealed class ReplicatedDisk : IPairedDisk
     private readonly Action pressure;
     private readonly Action<string> log;
     private readonly OsFile image;
-    private readonly RawFileDevice local;
+    private readonly IBlockDevice local;
     private readonly DirtyBitmap bitmap;
     private readonly ForwardingDevice forwarding;
     private readonly RoleDevice device;
@@ -37,14 +40,20 @@ internal sealed class ReplicatedDisk : IPairedDisk
     private DiskLinkSender? link;
     private DiskResyncProgress copied;
     private bool promoted;
+    private int asking;
 
-    public ReplicatedDisk(ReplicatedDiskOptions options, Action pressure, Action<string> log)
+    /// <param name="failed">Told, at most once a second, that the owner's disk has failed a request: whether a
+    /// write.</param>
+    public ReplicatedDisk(
+        ReplicatedDiskOptions options, Action pressure, Action<bool> failed, Action<string> log, TimeProvider time)
     {
         this.options = options;
         this.pressure = pressure;
         this.log = log;
         image = new OsFile(options.ImagePath);
-        local = new RawFileDevice(image);
+        IBlockDevice file = new RawFileDevice(image);
+        file = options.Faults is { } faults ? new FaultyDevice(file, faults, time) : file;
+        local = new WatchedDevice(file, failed, time);
         bitmap = DirtyBitmap.Open(new OsFile(options.BitmapPath, FileMode.OpenOrCreate), local.SizeBytes);
         Recover();
         forwarding = new ForwardingDevice(local, bitmap);
@@ -141,6 +150,28 @@ internal sealed class ReplicatedDisk : IPairedDisk
         };
         return await new DiskResync(forwarding, bitmap, sender, resync).RunAsync(cancellation).ConfigureAwait(false);
     }
+
+    public async Task<DiskVerifyResult> VerifyAsync(Action<long> progress, CancellationToken cancellation)
+    {
+        if (link is not { IsLost: false } sender || !forwarding.IsForwarding
+            || Interlocked.Exchange(ref asking, 1) != 0)
+        {
+            return new DiskVerifyResult(BlockStatus.PeerLost, 0, 0, -1, 0, 0, 0);
+        }
+
+        try
+        {
+            return await new DiskVerify(forwarding, sender, options.ResyncBytesPerSecond, TimeProvider.System)
+                .RunAsync(progress, cancellation).ConfigureAwait(false);
+        }
+        finally
+        {
+            Volatile.Write(ref asking, 0);
+        }
+    }
+
+    Task<DiskVerifyResult>? IPairedDisk.VerifyAsync(Action<long> progress, CancellationToken cancellation) =>
+        VerifyAsync(progress, cancellation);
 
     /// <summary>Owner: the pair is in force; both disks get every write.</summary>
     public void CompletePair() => forwarding.CompletePair();

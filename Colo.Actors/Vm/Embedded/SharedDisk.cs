@@ -106,6 +106,8 @@ internal sealed class SharedDisk : IPairedDisk
         DiskCopyPlan plan, Action<DiskResyncProgress> progress, CancellationToken cancellation) =>
         Task.FromResult(BlockStatus.Ok);
 
+    public Task<DiskVerifyResult>? VerifyAsync(Action<long> progress, CancellationToken cancellation) => null;
+
     public void CompletePair()
     {
         // The first barrier has begun it.

@@ -25,7 +25,8 @@ public sealed class PageTests
         await a.WhenAsync("web", EventCode.WentSolo);
         foreach (string path in (string[])
             ["/status", "/cluster/members", "/history", "/history/1", "/actors", "/config", "/vms/web",
-                "/vms/web/timeline", "/vms/web/checkpoints", "/vms/web/disks"])
+                "/vms/web/timeline", "/vms/web/checkpoints", "/vms/web/disks", "/vms/web/packets",
+                "/vms/web/packets?payload=true", "/faults"])
         {
             string page = await BrowseAsync(a, path);
             Assert.StartsWith("<!doctype html>", page, StringComparison.Ordinal);

@@ -1,6 +1,7 @@
 using Colo.Actors.Checkpoint;
 using Colo.Actors.Disk;
 using Colo.Actors.Failover;
+using Colo.Actors.Network;
 using Colo.Actors.Protocol;
 using Colo.Actors.Vm;
 
@@ -13,6 +14,11 @@ internal sealed class ScriptedBackend(Action<Message> report) : IVmBackend
     private bool runs;
 
     public int PowerdownsAsked { get; private set; }
+
+    /// <summary>How a comparison of its disks ends.</summary>
+    public DiskVerifyReport Verified { get; set; } = new(string.Empty, []);
+
+    public PacketTap Tap { get; } = new(TimeProvider.System);
 
     public void Execute(Effect effect)
     {
@@ -56,6 +62,12 @@ internal sealed class ScriptedBackend(Action<Message> report) : IVmBackend
             default:
                 break; // nothing to report
         }
+    }
+
+    public Task<DiskVerifyReport> VerifyDisks(Action<long, long> progress, CancellationToken cancellation)
+    {
+        progress(1 << 20, 2 << 20);
+        return Task.FromResult(Verified);
     }
 
     public void RequestPowerdown()

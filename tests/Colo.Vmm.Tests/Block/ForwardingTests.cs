@@ -290,7 +290,7 @@ public sealed class ForwardingTests
         Assert.True(world.Bitmap.IsDirty(1));
     }
 
-    private sealed class World : IDisposable
+    internal sealed class World : IDisposable
     {
         private readonly Random _random;
         private DiskLinkSender? _link;
@@ -339,7 +339,7 @@ public sealed class ForwardingTests
 
         public DiskLinkSender Link(LinkPair pair) => new(pair.Near, new DiskLinkOptions(), 1, 0, Size);
 
-        public async Task JoinAsync(LinkPair pair, ulong epoch)
+        public async Task<DiskLinkSender> JoinAsync(LinkPair pair, ulong epoch)
         {
             pair.Receive(Buffer, term: 1);
             Assert.Equal(BlockStatus.Ok, Buffer.PrepareTarget(1));
@@ -347,6 +347,7 @@ public sealed class ForwardingTests
             Device.Attach(_link);
             Assert.Equal(BlockStatus.Ok, Device.CompletePair());
             Assert.True(await Device.BarrierAsync(epoch).AsTask().WaitAsync(Hang));
+            return _link;
         }
 
         public async Task WriteInParallelAsync(int count)

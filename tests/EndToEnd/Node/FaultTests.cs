@@ -85,6 +85,7 @@ public sealed class ReplicatedDiskTests(ReplicatedDiskTests.Run run) : IClassFix
     [InlineData("the mode is periodic and the roles are exchanged under writes")]
     [InlineData("the new primary is killed under writes")]
     [InlineData("both disks are equal")]
+    [InlineData("a changed byte of the secondary's disk is found")]
     [InlineData("the file system is clean and has every record")]
     public void Acknowledged_writes_are_on_the_disk(string step) => run.AssertStep(step);
 
@@ -93,6 +94,11 @@ public sealed class ReplicatedDiskTests(ReplicatedDiskTests.Run run) : IClassFix
     [InlineData("the guest panics")]
     [InlineData("the guest is shut down on both")]
     public void Both_hosts_agree_that_it_is_the_guests_own_doing(string step) => run.AssertStep(step);
+
+    [Theory]
+    [InlineData("the comparer's decisions are told live")]
+    [InlineData("a drill pauses the primary")]
+    public void An_operator_sees_and_tries_what_it_does(string step) => run.AssertStep(step);
 
     public sealed class Run() : ScenarioRun("disk");
 }
