@@ -50,6 +50,15 @@ public enum Mutant
     /// <summary>Protected is reported when the copy ends.</summary>
     M21,
 
+    /// <summary>An image forgets a page that was written.</summary>
+    M22Page,
+
+    /// <summary>An image forgets a control register.</summary>
+    M22Csr,
+
+    /// <summary>An image forgets a register of a device.</summary>
+    M22Device,
+
     /// <summary>Answers are matched without their epoch.</summary>
     Untagged,
 

@@ -45,6 +45,7 @@ public static class MutantHunt
             FaultKinds = [FaultKind.OperatorFailover, FaultKind.HeartbeatsLost],
         },
         Mutant.Untagged => Base with { Faults = 0, DivergencePerMille = 300 },
+        Mutant.M22Page or Mutant.M22Csr or Mutant.M22Device => Base with { InMachine = true },
         Mutant.M17 => Base with { Faults = 0, DivergencePerMille = 200, Mode = Colo.Actors.Checkpoint.ReplicationMode.Colo },
         _ => null,
     };

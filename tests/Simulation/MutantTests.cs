@@ -19,6 +19,9 @@ public sealed class MutantTests
     [InlineData(Mutant.M19, "S1 S3 S5 S7 S8")]
     [InlineData(Mutant.M20, "S12")]
     [InlineData(Mutant.M21, "S15")]
+    [InlineData(Mutant.M22Page, "S5")]
+    [InlineData(Mutant.M22Csr, "S5")]
+    [InlineData(Mutant.M22Device, "S5")]
     [InlineData(Mutant.Untagged, "S1 L3")]
     [InlineData(Mutant.SoloJoin, "S1 S2")]
     public void A_mutant_is_killed(Mutant mutant, string killers)

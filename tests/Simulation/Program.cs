@@ -5,13 +5,20 @@ namespace Colo.Simulation;
 
 /// <summary>
 /// <c>--seeds N --from S</c> runs seeds, <c>--replay S</c> prints the story of one, <c>--mutant M1</c> puts a bug in,
-/// <c>--actors</c> runs the cores in the VM's real actors. Exit code 1 when a seed failed.
+/// <c>--actors</c> runs the cores in the VM's real actors, <c>--guest riscv</c> a program in the real machine. Exit code 1 when a seed failed.
 /// </summary>
 public static class Program
 {
     public static int Main(string[] arguments)
     {
-        SwarmOptions? Options(ulong seed) => arguments.Contains("--actors") ? SimulationRunner.InActors(seed) : null;
+        bool inMachine = (Option(arguments, "--guest") ?? "model") switch
+        {
+            "model" => false,
+            "riscv" => true,
+            string other => throw new ArgumentException($"--guest {other}: expected model or riscv"),
+        };
+        SwarmOptions Options(ulong seed) =>
+            SimulationRunner.OptionsOf(seed) with { InActors = arguments.Contains("--actors"), InMachine = inMachine };
         Mutant mutant = Enum.Parse<Mutant>(Option(arguments, "--mutant") ?? nameof(Mutant.None));
         if (Option(arguments, "--replay") is { } replay)
         {

@@ -53,7 +53,7 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
     {
         foreach (List<Frame> queue in _queuedInput.Values)
         {
-            queue.ForEach(frame => vm.Guest?.Inbox.Enqueue(frame));
+            queue.ForEach(frame => vm.Guest?.Receive(frame));
         }
 
         _queuedInput.Clear();
@@ -68,7 +68,7 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
         {
             if (tag == epoch)
             {
-                _queuedInput[tag].ForEach(vm.Guest!.Inbox.Enqueue);
+                _queuedInput[tag].ForEach(vm.Guest!.Receive);
             }
 
             _queuedInput.Remove(tag);
@@ -93,7 +93,7 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
             }
         }
 
-        guest.Inbox.Enqueue(frame);
+        guest.Receive(frame);
         vm.Kick();
     }
 
@@ -108,7 +108,7 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
 
         if (vm.Guest is not null && tag == vm.Tag)
         {
-            vm.Guest.Inbox.Enqueue(frame);
+            vm.Guest.Receive(frame);
             vm.Kick();
             return;
         }
@@ -235,7 +235,7 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
 
     private bool PrimaryHasMade(Frame frame)
     {
-        if (vm.Guest is not { } guest || !guest.Connections.TryGetValue(frame.Connection, out GuestConnection? connection))
+        if (vm.Guest?.Find(frame.Connection) is not { } connection)
         {
             return frame.Kind == FrameKind.Reset;
         }
@@ -250,7 +250,8 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
         _comparer.DropBelow(epoch.Value);
         if (vm.Images.Captured is { } image && image.Epoch == epoch.Value)
         {
-            foreach ((long id, GuestConnection state) in image.Guest.Connections)
+            vm.Images.Acknowledged(image);
+            foreach ((long id, StreamView state) in image.Guest.View.Streams)
             {
                 _comparer.RaiseSafeAck(id, state.AckNumber); // the image has these bytes, and it is committed
             }

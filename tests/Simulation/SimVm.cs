@@ -74,7 +74,7 @@ public sealed class SimVm : IGuestHost
 
     public OutputGate Gate { get; }
 
-    public ModelGuest? Guest { get; private set; }
+    public IGuest? Guest { get; private set; }
 
     /// <summary>Tag of what the guest makes now: the last capture (primary) or load (secondary).</summary>
     public long Tag { get; set; }
@@ -101,8 +101,8 @@ public sealed class SimVm : IGuestHost
 
     /// <summary>The state that would take over now: a committed image that is being loaded, else the running
     /// guest.</summary>
-    public ModelGuest? SurvivorGuest =>
-        Protocol.Secondary.State == SecondaryCheckpointState.Loading && Images.Staged is { } staged ? staged.Guest : Guest;
+    public IGuestView? SurvivorGuest =>
+        Protocol.Secondary.State == SecondaryCheckpointState.Loading && Images.Staged is { } staged ? staged.Guest.View : Guest;
 
     public SeededRandom Noise => _noise;
 
@@ -112,6 +112,7 @@ public sealed class SimVm : IGuestHost
     {
         Dead = true;
         _shell?.End();
+        Guest?.Dispose();
         Connection?.Break(Place);
     }
 
@@ -230,7 +231,7 @@ public sealed class SimVm : IGuestHost
 
     public void Kick()
     {
-        if (Guest is null || IsPaused || _kicked || Guest.Inbox.Count == 0)
+        if (Guest is null || IsPaused || _kicked || !Guest.HasWork(_world.Scheduler.Now))
         {
             return;
         }
@@ -246,16 +247,17 @@ public sealed class SimVm : IGuestHost
             }
 
             _kicked = false;
-            if (Guest is { Inbox.Count: > 0 } guest && !IsPaused)
+            if (Guest is { } guest && !IsPaused && guest.HasWork(_world.Scheduler.Now))
             {
-                guest.HandleOne(this, _world.Scheduler.Now);
+                guest.Run(this, _world.Scheduler.Now);
                 Kick();
             }
         });
     }
 
-    public void SetGuest(ModelGuest? guest)
+    public void SetGuest(IGuest? guest)
     {
+        (Guest == guest ? null : Guest)?.Dispose();
         Guest = guest;
         _life++;
         _kicked = false;
@@ -499,9 +501,9 @@ public sealed class SimVm : IGuestHost
     {
         _world.ColdBoots++;
         Discard("boot");
-        ModelGuest guest = new();
+        IGuest guest = _world.NewGuest();
         IsReplica = false;
-        guest.Boot(this, SimDisk.Sectors);
+        guest.Boot(this);
         SetGuest(guest);
         Tag = epoch;
         IsPaused = false;
@@ -536,6 +538,7 @@ public sealed class SimVm : IGuestHost
     {
         AsPrimary = asPrimary;
         Traffic.Connected();
+        Images.Connected();
         IsReplica |= !asPrimary;
         if (Connection is { Broken: false } old && !old.Joins(Place, _world.PlaceOf(peer)))
         {

@@ -80,6 +80,9 @@ public sealed class SimWorld
     /// <summary>The liveness phase: nothing is lost any more.</summary>
     public bool Healed { get; private set; }
 
+    public IGuest NewGuest() =>
+        Options.InMachine ? new Riscv.RiscvGuest(Options.DivergencePerMille, Mutant) : new ModelGuest();
+
     public SimHost Host(Place place) => Hosts[(int)place];
 
     public Place PlaceOf(HostId id) => Hosts.First(host => host.Id == id).Place;
@@ -136,6 +139,15 @@ public sealed class SimWorld
         if (!IsWell())
         {
             throw new InvariantFailureException("L5", $"well, and then not any more: {Describe()}");
+        }
+    }
+
+    /// <summary>The guests' machines give their memory back.</summary>
+    public void End()
+    {
+        foreach (SimHost host in Hosts)
+        {
+            host.Vm?.SetGuest(null);
         }
     }
 
