@@ -32,11 +32,17 @@ public enum Mutant
     /// <summary>The old disk generation is dropped before the commit.</summary>
     M9,
 
+    /// <summary>The merge's list forgets an entry before it is flushed.</summary>
+    M10,
+
     /// <summary>A partial image is applied in place.</summary>
     M11,
 
     /// <summary>Mismatches are counted instead of latched.</summary>
     M12,
+
+    /// <summary>A frame is dropped when many are held.</summary>
+    M14,
 
     /// <summary>Only the primary's frames age.</summary>
     M17,
@@ -58,6 +64,9 @@ public enum Mutant
 
     /// <summary>An image forgets a register of a device.</summary>
     M22Device,
+
+    /// <summary>The secondary's guest reads the disk below the buffer.</summary>
+    ReadThrough,
 
     /// <summary>Answers are matched without their epoch.</summary>
     Untagged,

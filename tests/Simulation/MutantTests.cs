@@ -13,8 +13,10 @@ public sealed class MutantTests
     [InlineData(Mutant.M6, "S2 S4 S15")]
     [InlineData(Mutant.M7, "S2")]
     [InlineData(Mutant.M9, "S5 S8 S10")]
+    [InlineData(Mutant.M10, "S11")]
     [InlineData(Mutant.M11, "S5")]
     [InlineData(Mutant.M12, "L3")]
+    [InlineData(Mutant.M14, "S13")]
     [InlineData(Mutant.M17, "L3")]
     [InlineData(Mutant.M19, "S1 S3 S5 S7 S8")]
     [InlineData(Mutant.M20, "S12")]
@@ -22,6 +24,7 @@ public sealed class MutantTests
     [InlineData(Mutant.M22Page, "S5")]
     [InlineData(Mutant.M22Csr, "S5")]
     [InlineData(Mutant.M22Device, "S5")]
+    [InlineData(Mutant.ReadThrough, "S9")]
     [InlineData(Mutant.Untagged, "S1 L3")]
     [InlineData(Mutant.SoloJoin, "S1 S2")]
     public void A_mutant_is_killed(Mutant mutant, string killers)

@@ -59,6 +59,8 @@ public sealed class SimHost
         _frozenUntil = 0;
         _deferred.Clear();
         _peers.Clear();
+        Disk.Recover();
+        _world.Oracle.OnMerged(Place, Disk);
         Vm = new SimVm(_world, this);
         SimVm vm = Vm;
         _world.Story(this, "starts");
@@ -79,7 +81,7 @@ public sealed class SimHost
         HostIdentity dead = Identity;
         Vm = null;
         vm.Die();
-        Disk.Crash();
+        Disk.Crash(lost: _world.Random("disk-crash").Chance(500), marked: _world.Mutant == Mutant.M10);
         _deferred.Clear();
         _world.OnCrash(this, dead, reset);
     }

@@ -19,6 +19,9 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
     private long _lastScan;
     private int _owedCheckpoints;
 
+    /// <summary>Frames that the mutant's queue has room for.</summary>
+    private const int MutantQueue = 3;
+
     public List<(Frame Frame, long Epoch, Term Term, long Since)> Held { get; } = [];
 
     public IEnumerable<Frame> QueuedInput => _queuedInput.Values.SelectMany(frames => frames);
@@ -42,7 +45,7 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
     /// <summary>The guest is gone, and with it what it was to answer and what it had answered.</summary>
     public void Clear()
     {
-        Held.Clear();
+        DropHeld("the guest is gone");
         _comparer.Clear();
         _secondaryOnly.Clear();
         _queuedInput.Clear();
@@ -63,7 +66,7 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
     /// the guest that it replaces had sent when this host was the primary is in no history any more.</summary>
     public void DeliverQueued(long epoch)
     {
-        Held.Clear();
+        DropHeld("an image replaces the guest");
         foreach (long tag in _queuedInput.Keys.Where(tag => tag <= epoch).ToList())
         {
             if (tag == epoch)
@@ -150,8 +153,20 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
         }
     }
 
+    private void DropHeld(string reason)
+    {
+        world.Oracle.OnDropped(vm, Held.Count, reason);
+        Held.Clear();
+    }
+
     private void Submit(Frame frame)
     {
+        world.Oracle.OnSubmit(vm);
+        if (world.Mutant == Mutant.M14 && Held.Count >= MutantQueue)
+        {
+            return;
+        }
+
         Held.Add((frame, vm.Tag, vm.Protocol.Failover.Term, world.Scheduler.Now));
         Reconsider(frame.Connection);
     }

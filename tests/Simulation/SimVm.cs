@@ -27,7 +27,6 @@ public sealed class SimVm : IGuestHost
 
     private bool _kicked;
     private long _life;
-    private bool _forwarding;
     private Term _attachTerm;
 
     public SimVm(SimWorld world, SimHost host)
@@ -39,6 +38,7 @@ public sealed class SimVm : IGuestHost
         _noise = world.Random($"noise-{host.Place}-{host.Incarnations}");
         Traffic = new SimTraffic(this, world);
         Images = new SimImages(this, world);
+        Storage = new SimStorage(this, world);
         Gate = new OutputGate(Identity);
         FailoverOptions failover = new()
         {
@@ -82,6 +82,8 @@ public sealed class SimVm : IGuestHost
     public SimTraffic Traffic { get; }
 
     public SimImages Images { get; }
+
+    public SimStorage Storage { get; }
 
     public SimDisk Disk => _host.Disk;
 
@@ -206,28 +208,11 @@ public sealed class SimVm : IGuestHost
 
     public void Output(Frame frame) => Traffic.Output(frame);
 
-    public void WriteDisk(int sector, ulong value)
-    {
-        if (IsReplica)
-        {
-            _host.Disk.WriteSpeculative(sector, value);
-            return;
-        }
+    public void WriteDisk(int sector, ulong value) => Storage.Write(sector, value);
 
-        _host.Disk.Write(sector, value);
-        if (_forwarding && Connection is { } connection)
-        {
-            long tag = Tag;
-            connection.Send(Place, ReplicationChannel.Disk, peer => peer.Disk.ApplyForwarded(sector, value, tag));
-        }
-    }
-
-    public ulong ReadDisk(int sector) =>
-        IsReplica ? _host.Disk.ReadSpeculative(sector, Tag) : _host.Disk.Read(sector);
+    public ulong ReadDisk(int sector) => Storage.Read(sector);
 
     public void GuestFault(string id, string what) => throw new InvariantFailureException(id, $"guest on {Identity}: {what}");
-
-    private bool IsReplica { get; set; }
 
     public void Kick()
     {
@@ -257,7 +242,16 @@ public sealed class SimVm : IGuestHost
 
     public void SetGuest(IGuest? guest)
     {
-        (Guest == guest ? null : Guest)?.Dispose();
+        if (Guest != guest)
+        {
+            Guest?.Dispose();
+        }
+
+        if (guest is null)
+        {
+            _world.Oracle.OnGuestGone(this);
+        }
+
         Guest = guest;
         _life++;
         _kicked = false;
@@ -374,7 +368,7 @@ public sealed class SimVm : IGuestHost
                 Gate.BeginJoin();
                 break;
             case Effect.OpenPairGate open:
-                IsReplica = false;
+                Storage.Own();
                 Traffic.IsMirroring = true;
                 Gate.OpenPair(open.Record, open.Acknowledged);
                 Traffic.Reconsider();
@@ -401,42 +395,16 @@ public sealed class SimVm : IGuestHost
             case Effect.SetComparing comparing:
                 Traffic.IsComparing = comparing.Enabled;
                 break;
-            default:
-                ApplyDisk(effect);
-                break;
-        }
-    }
-
-    private void ApplyDisk(Effect effect)
-    {
-        switch (effect)
-        {
-            case Effect.ForwardDiskWrites:
-                _forwarding = true;
-                break;
-            case Effect.RecordDiskWrites:
-                _forwarding = false;
-                break;
-            case Effect.ReceiveDiskWrites:
-                _forwarding = false;
-                break;
-            case Effect.IdleDisk:
-                _forwarding = false;
-                _host.Disk.DropBuffer();
-                break;
-            case Effect.MergeDiskBuffer merge:
-                _host.Disk.BeginMerge(merge.Epoch.Value);
-                IsReplica = false;
-                Merge();
-                break;
-            case Effect.CopyDisk:
-                CopyDisk();
-                break;
             case Effect.CopyMemoryRound round:
                 CopyRound(round.Round);
                 break;
             default:
-                throw new InvalidOperationException($"no shell for {effect.GetType().Name}");
+                if (!Storage.TryApply(effect))
+                {
+                    throw new InvalidOperationException($"no shell for {effect.GetType().Name}");
+                }
+
+                break;
         }
     }
 
@@ -502,7 +470,7 @@ public sealed class SimVm : IGuestHost
         _world.ColdBoots++;
         Discard("boot");
         IGuest guest = _world.NewGuest();
-        IsReplica = false;
+        Storage.Own();
         guest.Boot(this);
         SetGuest(guest);
         Tag = epoch;
@@ -527,7 +495,7 @@ public sealed class SimVm : IGuestHost
 
     private void OpenSolo(ArbiterRecord record)
     {
-        IsReplica = false;
+        Storage.Own();
         Gate.OpenSolo(record);
         Traffic.DeliverQueued();
         Traffic.Reconsider();
@@ -539,7 +507,7 @@ public sealed class SimVm : IGuestHost
         AsPrimary = asPrimary;
         Traffic.Connected();
         Images.Connected();
-        IsReplica |= !asPrimary;
+        Storage.Connected(asPrimary);
         if (Connection is { Broken: false } old && !old.Joins(Place, _world.PlaceOf(peer)))
         {
             Disconnect();
@@ -550,7 +518,8 @@ public sealed class SimVm : IGuestHost
 
     private void Disconnect()
     {
-        (Traffic.IsMirroring, _forwarding) = (false, false);
+        Traffic.IsMirroring = false;
+        Storage.Disconnected();
         if (Connection is { Broken: false } connection)
         {
             _world.BreakConnection(connection, Place);
@@ -572,26 +541,6 @@ public sealed class SimVm : IGuestHost
         {
             Deliver(new ReplicationLinkLost(peer, ReplicationChannel.Checkpoint));
         }
-    }
-
-    private void Merge() => After(_noise.LogBetween(50, 500) + _world.Network.DiskDelayOf(Place), () =>
-    {
-        if (_host.Disk.MergeOne())
-        {
-            Merge();
-        }
-        else
-        {
-            Deliver(new DiskMerged());
-        }
-    });
-
-    private void CopyDisk()
-    {
-        _forwarding = true; // what the guest writes from now on follows the copy in the same stream
-        ulong[] content = _host.Disk.Snapshot();
-        Connection?.Send(Place, ReplicationChannel.Disk, peer => peer.Disk.Overwrite(content), 5_000);
-        After(20_000, () => Deliver(new DiskCopyDone()));
     }
 
     private void CopyRound(int round) =>

@@ -304,6 +304,7 @@ public sealed class SimWorld
             Oracle.OnQuiet();
         }
 
+        Oracle.OnWatch();
         Scheduler.After(100_000, Watch);
     }
 
