@@ -68,6 +68,9 @@ public enum Mutant
     /// <summary>The secondary's guest reads the disk below the buffer.</summary>
     ReadThrough,
 
+    /// <summary>A shared disk is written without asking the secondary.</summary>
+    NoLease,
+
     /// <summary>Answers are matched without their epoch.</summary>
     Untagged,
 

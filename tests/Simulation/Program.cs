@@ -5,7 +5,7 @@ namespace Colo.Simulation;
 
 /// <summary>
 /// <c>--seeds N --from S</c> runs seeds, <c>--replay S</c> prints the story of one, <c>--mutant M1</c> puts a bug in,
-/// <c>--actors</c> runs the cores in the VM's real actors, <c>--guest riscv</c> a program in the real machine. Exit code 1 when a seed failed.
+/// <c>--actors</c> runs the cores in the VM's real actors, <c>--guest riscv</c> a program in the real machine, <c>--disk shared</c> on one disk for all hosts. Exit code 1 when a seed failed.
 /// </summary>
 public static class Program
 {
@@ -17,8 +17,16 @@ public static class Program
             "riscv" => true,
             string other => throw new ArgumentException($"--guest {other}: expected model or riscv"),
         };
-        SwarmOptions Options(ulong seed) =>
-            SimulationRunner.OptionsOf(seed) with { InActors = arguments.Contains("--actors"), InMachine = inMachine };
+        bool shared = (Option(arguments, "--disk") ?? "replicated") switch
+        {
+            "replicated" => false,
+            "shared" => true,
+            string other => throw new ArgumentException($"--disk {other}: expected replicated or shared"),
+        };
+        SwarmOptions Options(ulong seed) => SimulationRunner.OptionsOf(seed) with
+        {
+            InActors = arguments.Contains("--actors"), InMachine = inMachine, SharedDisk = shared,
+        };
         Mutant mutant = Enum.Parse<Mutant>(Option(arguments, "--mutant") ?? nameof(Mutant.None));
         if (Option(arguments, "--replay") is { } replay)
         {

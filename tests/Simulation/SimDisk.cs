@@ -9,13 +9,16 @@ public sealed class SimDisk
 {
     public const int Sectors = 24;
 
-    private readonly ulong[] _sectors = new ulong[Sectors];
+    private readonly ulong[] _sectors;
     private readonly SortedDictionary<long, SortedDictionary<int, ulong>> _undo = [];
     private readonly SortedDictionary<int, ulong> _overlay = [];
     private SortedDictionary<int, ulong>? _merge;
 
     /// <summary>The entry that was written last: perhaps not durable, so still marked as to be written.</summary>
     private (int Sector, ulong Old, ulong New)? _unflushed;
+
+    /// <param name="sectors">The platter; one for all hosts when the disk is shared.</param>
+    public SimDisk(ulong[] sectors) => _sectors = sectors;
 
     public bool Merging => _merge is not null;
 
@@ -51,6 +54,25 @@ public sealed class SimDisk
 
         generation.TryAdd(sector, _sectors[sector]);
         _sectors[sector] = value;
+    }
+
+    /// <summary>The owner of a shared disk is about to change a sector: keep what is there, once per
+    /// generation.</summary>
+    public void KeepOriginal(int sector, ulong value, long tag)
+    {
+        if (!_undo.TryGetValue(tag, out SortedDictionary<int, ulong>? generation))
+        {
+            _undo[tag] = generation = [];
+        }
+
+        generation.TryAdd(sector, value);
+    }
+
+    /// <summary>The buffer, and a merge that was cut short, belong to no guest any more.</summary>
+    public void Forget()
+    {
+        DropBuffer();
+        (_merge, _unflushed) = (null, null);
     }
 
     public void WriteSpeculative(int sector, ulong value) => _overlay[sector] = value;

@@ -25,13 +25,14 @@ public sealed class SimHost
         Place = place;
         _driftPpm = driftPpm;
         Id = new HostId(place.ToString());
+        Disk = new SimDisk(world.Options.SharedDisk ? world.SharedSectors : new ulong[SimDisk.Sectors]);
     }
 
     public Place Place { get; }
 
     public HostId Id { get; }
 
-    public SimDisk Disk { get; } = new();
+    public SimDisk Disk { get; }
 
     public SimVm? Vm { get; private set; }
 
@@ -59,8 +60,12 @@ public sealed class SimHost
         _frozenUntil = 0;
         _deferred.Clear();
         _peers.Clear();
-        Disk.Recover();
-        _world.Oracle.OnMerged(Place, Disk);
+        if (!_world.Options.SharedDisk)
+        {
+            Disk.Recover(); // a shared one is the other's, perhaps
+            _world.Oracle.OnMerged(Place, Disk);
+        }
+
         Vm = new SimVm(_world, this);
         SimVm vm = Vm;
         _world.Story(this, "starts");

@@ -54,25 +54,34 @@ public sealed class SimImages(SimVm vm, SimWorld world)
             vm.Traffic.Reconsider();
         }
 
-        vm.After(vm.Noise.LogBetween(100, 2_000), () =>
+        vm.After(vm.Noise.LogBetween(100, 2_000), () => Take(capture, token));
+    }
+
+    private void Take(Effect.CaptureState capture, long token)
+    {
+        if (CaptureToken != token || vm.Guest is not { } guest)
         {
-            if (CaptureToken != token || vm.Guest is not { } guest)
-            {
-                return;
-            }
+            return;
+        }
 
-            Captured = new SimImage(token, guest.Capture(token, full: !_peerHasImage), vm.Disk.Snapshot());
-            world.Oracle.OnCapture(vm, Captured);
-            vm.Tag = token;
-            vm.Traffic.IsMirroring = true;
-            vm.Connection?.Send(vm.Place, ReplicationChannel.Disk, peer => peer.Deliver(new DiskBarrierReached(capture.Epoch)));
-            if (capture.ResumeAfter)
-            {
-                vm.Resume();
-            }
+        if (vm.Storage.HasPending)
+        {
+            vm.After(200, () => Take(capture, token)); // a machine stands when its disk requests are finished
+            return;
+        }
 
-            vm.Deliver(new StateCaptured(capture.Epoch, Captured.Guest.PageCount, 100, TimeSpan.FromMilliseconds(1)));
-        });
+        vm.Storage.Captured();
+        Captured = new SimImage(token, guest.Capture(token, full: !_peerHasImage), vm.Disk.Snapshot());
+        world.Oracle.OnCapture(vm, Captured);
+        vm.Tag = token;
+        vm.Traffic.IsMirroring = true;
+        vm.Connection?.Send(vm.Place, ReplicationChannel.Disk, peer => peer.Deliver(new DiskBarrierReached(capture.Epoch)));
+        if (capture.ResumeAfter)
+        {
+            vm.Resume();
+        }
+
+        vm.Deliver(new StateCaptured(capture.Epoch, Captured.Guest.PageCount, 100, TimeSpan.FromMilliseconds(1)));
     }
 
     public void SendImage(long epoch)

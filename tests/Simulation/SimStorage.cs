@@ -8,22 +8,25 @@ namespace Colo.Simulation;
 /// The disk of one VM as its guest on one host sees it: where a read and a write go, what is forwarded, the merge of a
 /// survivor's buffer and the copy to a joiner. The production counterparts are the disk's replicator and buffer.
 /// </summary>
-public sealed class SimStorage(SimVm vm, SimWorld world)
+public sealed class SimStorage(SimVm vm, SimWorld world) : ISimStorage
 {
     private bool _forwarding;
 
     /// <summary>The guest is a secondary's: what it writes goes to the buffer.</summary>
-    public bool IsReplica { get; private set; }
+    private bool _isReplica;
+
+    public bool HasPending => false;
 
     public void Write(int sector, ulong value)
     {
         world.Oracle.OnGuestWrite(vm, sector, value);
-        if (IsReplica)
+        if (_isReplica)
         {
             vm.Disk.WriteSpeculative(sector, value);
             return;
         }
 
+        world.Oracle.OnDiskWrite(vm, sector, value);
         vm.Disk.Write(sector, value);
         if (_forwarding && vm.Connection is { } connection)
         {
@@ -34,8 +37,8 @@ public sealed class SimStorage(SimVm vm, SimWorld world)
 
     public ulong Read(int sector)
     {
-        ulong value = IsReplica ? vm.Disk.ReadSpeculative(sector, vm.Tag) : vm.Disk.Read(sector);
-        if (world.Mutant == Mutant.ReadThrough && IsReplica)
+        ulong value = _isReplica ? vm.Disk.ReadSpeculative(sector, vm.Tag) : vm.Disk.Read(sector);
+        if (world.Mutant == Mutant.ReadThrough && _isReplica)
         {
             value = vm.Disk.Read(sector);
         }
@@ -44,14 +47,26 @@ public sealed class SimStorage(SimVm vm, SimWorld world)
         return value;
     }
 
-    public void Connected(bool asPrimary) => IsReplica |= !asPrimary;
+    public void Connected(bool asPrimary) => _isReplica |= !asPrimary;
 
     public void Disconnected() => _forwarding = false;
 
-    /// <summary>This host owns the VM, or is to boot it.</summary>
-    public void Own() => IsReplica = false;
+    public void Own() => _isReplica = false;
 
-    /// <summary>False: the effect is not about the disk.</summary>
+    public void OwnInPair() => _isReplica = false;
+
+    public void Boot() => _isReplica = false;
+
+    public void Output(Frame frame) => vm.Traffic.Output(frame);
+
+    public void Clear()
+    {
+    }
+
+    public void Captured()
+    {
+    }
+
     public bool TryApply(Effect effect)
     {
         switch (effect)
@@ -69,7 +84,7 @@ public sealed class SimStorage(SimVm vm, SimWorld world)
             case Effect.MergeDiskBuffer merge:
                 world.Oracle.OnMergeBegins(vm, merge.Epoch.Value);
                 vm.Disk.BeginMerge(merge.Epoch.Value);
-                IsReplica = false;
+                _isReplica = false;
                 Merge();
                 return true;
             case Effect.CopyDisk:
@@ -97,13 +112,13 @@ public sealed class SimStorage(SimVm vm, SimWorld world)
     {
         _forwarding = true; // what the guest writes from now on follows the copy in the same stream
         ulong[] content = vm.Disk.Snapshot();
-        vm.Connection?.Send(vm.Place, ReplicationChannel.Disk, peer => peer.Storage.Overwrite(content), 5_000);
+        vm.Connection?.Send(vm.Place, ReplicationChannel.Disk, peer => Overwrite(peer, content), 5_000);
         vm.After(20_000, () => vm.Deliver(new DiskCopyDone()));
     }
 
-    private void Overwrite(ulong[] content)
+    private void Overwrite(SimVm peer, ulong[] content)
     {
-        world.Oracle.OnDiskReplaced(vm.Place);
-        vm.Disk.Overwrite(content);
+        world.Oracle.OnDiskReplaced(peer.Place);
+        peer.Disk.Overwrite(content);
     }
 }

@@ -38,7 +38,7 @@ public sealed class SimVm : IGuestHost
         _noise = world.Random($"noise-{host.Place}-{host.Incarnations}");
         Traffic = new SimTraffic(this, world);
         Images = new SimImages(this, world);
-        Storage = new SimStorage(this, world);
+        Storage = world.Options.SharedDisk ? new SharedStorage(this, world) : new SimStorage(this, world);
         Gate = new OutputGate(Identity);
         FailoverOptions failover = new()
         {
@@ -83,7 +83,7 @@ public sealed class SimVm : IGuestHost
 
     public SimImages Images { get; }
 
-    public SimStorage Storage { get; }
+    public ISimStorage Storage { get; }
 
     public SimDisk Disk => _host.Disk;
 
@@ -109,6 +109,9 @@ public sealed class SimVm : IGuestHost
     public SeededRandom Noise => _noise;
 
     public int Divergence => _world.Options.DivergencePerMille;
+
+    /// <summary>The host's own clock.</summary>
+    public long LocalMicros => _host.LocalNow.Ticks / 10;
 
     public void Die()
     {
@@ -206,7 +209,7 @@ public sealed class SimVm : IGuestHost
         Kick();
     }
 
-    public void Output(Frame frame) => Traffic.Output(frame);
+    public void Output(Frame frame) => Storage.Output(frame);
 
     public void WriteDisk(int sector, ulong value) => Storage.Write(sector, value);
 
@@ -249,6 +252,7 @@ public sealed class SimVm : IGuestHost
 
         if (guest is null)
         {
+            Storage.Clear();
             _world.Oracle.OnGuestGone(this);
         }
 
@@ -368,7 +372,7 @@ public sealed class SimVm : IGuestHost
                 Gate.BeginJoin();
                 break;
             case Effect.OpenPairGate open:
-                Storage.Own();
+                Storage.OwnInPair();
                 Traffic.IsMirroring = true;
                 Gate.OpenPair(open.Record, open.Acknowledged);
                 Traffic.Reconsider();
@@ -470,7 +474,7 @@ public sealed class SimVm : IGuestHost
         _world.ColdBoots++;
         Discard("boot");
         IGuest guest = _world.NewGuest();
-        Storage.Own();
+        Storage.Boot();
         guest.Boot(this);
         SetGuest(guest);
         Tag = epoch;
@@ -537,6 +541,11 @@ public sealed class SimVm : IGuestHost
     /// <summary>The other side has closed, or the network has.</summary>
     public void OnConnectionLost(SimConnection connection)
     {
+        if (Connection == connection)
+        {
+            Storage.Disconnected();
+        }
+
         if (Connection == connection && Protocol.Failover.Peer is { } peer)
         {
             Deliver(new ReplicationLinkLost(peer, ReplicationChannel.Checkpoint));

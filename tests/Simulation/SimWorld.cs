@@ -70,6 +70,9 @@ public sealed class SimWorld
 
     public IReadOnlyList<SimHost> Hosts { get; }
 
+    /// <summary>The disk of a world in which it is shared.</summary>
+    public ulong[] SharedSectors { get; } = new ulong[SimDisk.Sectors];
+
     public IReadOnlyList<SimClient> Clients => _clients;
 
     /// <summary>How often the guest lost its memory and booted from disk.</summary>

@@ -17,6 +17,7 @@ public sealed class SimOracle(SimWorld world)
     private readonly HonestStatusChecker _status = new(world);
     private readonly SpeculationChecker _speculation = new();
     private readonly MergeChecker _merge = new();
+    private readonly SharedDiskChecker _sharedDisk = new(world);
     private readonly FateChecker _fate = new(world);
 
     /// <summary>Checks made so far, by invariant: an assertion that never ran proves nothing.</summary>
@@ -62,10 +63,16 @@ public sealed class SimOracle(SimWorld world)
         _speculation.OnRead(vm, sector, value);
     }
 
-    public void OnGuestWrite(SimVm vm, int sector, ulong value)
+    public void OnGuestWrite(SimVm vm, int sector, ulong value) => _speculation.OnWrite(vm, sector, value);
+
+    /// <summary>What a guest wrote reaches its disk.</summary>
+    public void OnDiskWrite(SimVm vm, int sector, ulong value) => _merge.OnWrite(vm, sector, value);
+
+    /// <summary>A host changes the disk that all of them open.</summary>
+    public void OnDiskTouched(SimVm vm)
     {
-        _speculation.OnWrite(vm, sector, value);
-        _merge.OnWrite(vm, sector, value);
+        Count("S2");
+        _sharedDisk.OnTouched(vm);
     }
 
     public void OnMergeBegins(SimVm vm, long epoch) => _merge.OnBegins(vm, epoch);
