@@ -23,12 +23,12 @@ public static class CrashSweep
     /// The primary dies after an event, and the survivor in the midst of the merge of its buffer, after each entry of it
     /// once. The first failure, or null.
     /// </summary>
-    public static SeedResult? RunInMerge(ulong seed, int first, Mutant mutant = Mutant.None)
+    public static SeedResult? RunInMerge(ulong seed, int first, Mutant mutant = Mutant.None, bool shared = false)
     {
         bool inMerge = true;
         for (int written = 0; inMerge && written <= SimDisk.Sectors; written++)
         {
-            SimWorld world = new(seed, mutant, Options, new FaultPlan([]));
+            SimWorld world = new(seed, mutant, Options with { SharedDisk = shared }, new FaultPlan([]));
             SimHost survivor = world.Host(Place.B);
             int entries = written;
             inMerge = false;
@@ -50,6 +50,22 @@ public static class CrashSweep
         }
 
         return null;
+    }
+
+    /// <summary>The primary dies after an event, and the survivor so much later, before or in its take-over of a shared
+    /// disk.</summary>
+    public static SeedResult RunBeforeMerge(ulong seed, int first, long laterMicros)
+    {
+        SimWorld world = new(seed, Mutant.None, Options with { SharedDisk = true }, new FaultPlan([]));
+        return SimulationRunner.Run(world, () => world.Run(first, crashed =>
+        {
+            crashed.Host(Place.A).Crash(reset: true);
+            crashed.Scheduler.RunUntil(crashed.Scheduler.Now + laterMicros);
+            crashed.Host(Place.B).Crash(reset: false);
+            crashed.Scheduler.After(500_000, crashed.Host(Place.B).Start);
+            crashed.Scheduler.After(900_000, crashed.Host(Place.A).Start);
+            crashed.Scheduler.RunUntil(crashed.Scheduler.Now + 1_000_000);
+        }));
     }
 
     public static int EventsOf(ulong seed)

@@ -68,8 +68,11 @@ public enum Mutant
     /// <summary>The secondary's guest reads the disk below the buffer.</summary>
     ReadThrough,
 
-    /// <summary>A shared disk is written without asking the secondary.</summary>
+    /// <summary>A shared disk is written although the secondary has not answered lately, or the link is lost.</summary>
     NoLease,
+
+    /// <summary>The secondary does not get what a shared disk had before it is written.</summary>
+    NoOriginals,
 
     /// <summary>Answers are matched without their epoch.</summary>
     Untagged,

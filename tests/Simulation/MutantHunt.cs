@@ -52,6 +52,7 @@ public static class MutantHunt
         Mutant.Untagged => Base with { Faults = 0, DivergencePerMille = 300 },
         Mutant.M22Page or Mutant.M22Csr or Mutant.M22Device => Base with { Faults = 0, InMachine = true },
         Mutant.NoLease => Base with { SharedDisk = true, FaultKinds = [FaultKind.Freeze, FaultKind.CutHosts] },
+        Mutant.NoOriginals => Base with { Faults = 0, SharedDisk = true },
         Mutant.ReadThrough => Base with { Faults = 0, DivergencePerMille = 150, Mode = Colo.Actors.Checkpoint.ReplicationMode.Colo },
         Mutant.M17 => Base with { Faults = 0, DivergencePerMille = 200, Mode = Colo.Actors.Checkpoint.ReplicationMode.Colo },
         _ => null,

@@ -25,7 +25,8 @@ public sealed class MutantTests
     [InlineData(Mutant.M22Csr, "S5")]
     [InlineData(Mutant.M22Device, "S5")]
     [InlineData(Mutant.ReadThrough, "S9")]
-    [InlineData(Mutant.NoLease, "S2 S5 S8 S9 S10")]
+    [InlineData(Mutant.NoLease, "S2 S8 S10")]
+    [InlineData(Mutant.NoOriginals, "S9 S10")]
     [InlineData(Mutant.Untagged, "S1 L3")]
     [InlineData(Mutant.SoloJoin, "S1 S2")]
     public void A_mutant_is_killed(Mutant mutant, string killers)

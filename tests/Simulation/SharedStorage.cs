@@ -203,18 +203,20 @@ public sealed class SharedStorage(SimVm vm, SimWorld world) : ISimStorage
 
     private bool MayWrite(int sector)
     {
-        if (_role == Role.Survivor || (_held && world.Mutant != Mutant.NoLease))
+        bool reckless = world.Mutant == Mutant.NoLease;
+        if (_role == Role.Survivor || (_held && !reckless))
         {
             return false;
         }
 
-        if (!_paired || world.Mutant == Mutant.NoLease)
+        if (!_paired)
         {
             return true;
         }
 
-        bool leased = _confirmed is { } confirmed && vm.LocalMicros - confirmed < LeaseMicros;
-        bool kept = _kept.Contains(sector);
+        bool leased = reckless || (_confirmed is { } confirmed && vm.LocalMicros - confirmed < LeaseMicros);
+        bool kept = _kept.Contains(sector) || world.Mutant == Mutant.NoOriginals
+            || (reckless && vm.Connection is not { Broken: false });
         if (!kept || !leased)
         {
             Ask(kept ? null : sector);

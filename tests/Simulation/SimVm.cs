@@ -215,7 +215,14 @@ public sealed class SimVm : IGuestHost
 
     public ulong ReadDisk(int sector) => Storage.Read(sector);
 
-    public void GuestFault(string id, string what) => throw new InvariantFailureException(id, $"guest on {Identity}: {what}");
+    public void GuestFault(string id, string what)
+    {
+        // A host that was frozen and given up may find a shared disk changed under its guest.
+        if (!_world.Options.SharedDisk || !_world.IsGivenUp(this))
+        {
+            throw new InvariantFailureException(id, $"guest on {Identity}: {what}");
+        }
+    }
 
     public void Kick()
     {

@@ -86,6 +86,9 @@ public sealed class SimWorld
     public IGuest NewGuest() =>
         Options.InMachine ? new Riscv.RiscvGuest(Options.DivergencePerMille, Mutant) : new ModelGuest();
 
+    /// <summary>The arbiter has given the VM to others: whatever the guest does here now, nobody hears of it.</summary>
+    public bool IsGivenUp(SimVm vm) => Witness.Record is { } record && !record.InSync(vm.Identity);
+
     public SimHost Host(Place place) => Hosts[(int)place];
 
     public Place PlaceOf(HostId id) => Hosts.First(host => host.Id == id).Place;

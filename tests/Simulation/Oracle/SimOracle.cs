@@ -15,7 +15,7 @@ public sealed class SimOracle(SimWorld world)
     private readonly InputChecker _input = new();
     private readonly CheckpointBudgetChecker _budget = new(world);
     private readonly HonestStatusChecker _status = new(world);
-    private readonly SpeculationChecker _speculation = new();
+    private readonly SpeculationChecker _speculation = new(world);
     private readonly MergeChecker _merge = new();
     private readonly SharedDiskChecker _sharedDisk = new(world);
     private readonly FateChecker _fate = new(world);

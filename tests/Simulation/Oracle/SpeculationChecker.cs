@@ -4,7 +4,7 @@ namespace Colo.Simulation.Oracle;
 /// S9: what a guest reads is what its own history wrote: the disk as of the image that it was loaded from, and its own
 /// writes since. A write of the primary that no checkpoint has committed is in neither.
 /// </summary>
-public sealed class SpeculationChecker
+public sealed class SpeculationChecker(SimWorld world)
 {
     private readonly SortedDictionary<Place, ulong[]> _disks = [];
 
@@ -22,7 +22,8 @@ public sealed class SpeculationChecker
 
     public void OnRead(SimVm vm, int sector, ulong value)
     {
-        if (_disks.TryGetValue(vm.Place, out ulong[]? disk) && disk[sector] != value)
+        bool matters = !world.Options.SharedDisk || !world.IsGivenUp(vm);
+        if (matters && _disks.TryGetValue(vm.Place, out ulong[]? disk) && disk[sector] != value)
         {
             throw new InvariantFailureException(
                 "S9", $"{vm.Identity} reads {value:x} from sector {sector}, its own history has {disk[sector]:x}");
