@@ -86,7 +86,8 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
     {
         if (_started || _board.Clock.Mode != ClockMode.InstructionCount)
         {
-            throw new InvalidOperationException("only a machine that counts instructions and was never started can be stepped");
+            throw new InvalidOperationException(
+                "only a machine that counts instructions and was never started can be stepped");
         }
 
         ulong start = _board.InstructionsRun;

@@ -20,8 +20,8 @@ public static class CrashSweep
     };
 
     /// <summary>
-    /// The primary dies after an event, and the survivor in the midst of the merge of its buffer, after each entry of it
-    /// once. The first failure, or null.
+    /// The primary dies after an event, and the survivor in the midst of the merge of its buffer, after each entry of
+    /// it once. The first failure, or null.
     /// </summary>
     public static SeedResult? RunInMerge(ulong seed, int first, Mutant mutant = Mutant.None, bool shared = false)
     {

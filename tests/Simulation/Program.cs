@@ -5,7 +5,8 @@ namespace Colo.Simulation;
 
 /// <summary>
 /// <c>--seeds N --from S</c> runs seeds, <c>--replay S</c> prints the story of one, <c>--mutant M1</c> puts a bug in,
-/// <c>--actors</c> runs the cores in the VM's real actors, <c>--guest riscv</c> a program in the real machine, <c>--disk shared</c> on one disk for all hosts. Exit code 1 when a seed failed.
+/// <c>--actors</c> runs the cores in the VM's real actors, <c>--guest riscv</c> a program in the real machine,
+/// <c>--disk shared</c> on one disk for all hosts. Exit code 1 when a seed failed.
 /// </summary>
 public static class Program
 {

@@ -75,7 +75,8 @@ public sealed class SimImages(SimVm vm, SimWorld world)
         world.Oracle.OnCapture(vm, Captured);
         vm.Tag = token;
         vm.Traffic.IsMirroring = true;
-        vm.Connection?.Send(vm.Place, ReplicationChannel.Disk, peer => peer.Deliver(new DiskBarrierReached(capture.Epoch)));
+        vm.Connection?.Send(
+            vm.Place, ReplicationChannel.Disk, peer => peer.Deliver(new DiskBarrierReached(capture.Epoch)));
         if (capture.ResumeAfter)
         {
             vm.Resume();

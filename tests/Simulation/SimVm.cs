@@ -104,7 +104,9 @@ public sealed class SimVm : IGuestHost
     /// <summary>The state that would take over now: a committed image that is being loaded, else the running
     /// guest.</summary>
     public IGuestView? SurvivorGuest =>
-        Protocol.Secondary.State == SecondaryCheckpointState.Loading && Images.Staged is { } staged ? staged.Guest.View : Guest;
+        Protocol.Secondary.State == SecondaryCheckpointState.Loading && Images.Staged is { } staged
+            ? staged.Guest.View
+            : Guest;
 
     public SeededRandom Noise => _noise;
 

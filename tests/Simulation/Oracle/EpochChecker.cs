@@ -20,7 +20,8 @@ public sealed class EpochChecker
         ulong digest = vm.Guest!.Digest();
         if (digest != image.Guest.Digest)
         {
-            throw new InvariantFailureException("S5", $"{vm.Identity} loaded {image.Epoch}: digest {digest:x} against {image.Guest.Digest:x}");
+            throw new InvariantFailureException(
+                "S5", $"{vm.Identity} loaded {image.Epoch}: digest {digest:x} against {image.Guest.Digest:x}");
         }
 
         for (int sector = 0; sector < SimDisk.Sectors; sector++)

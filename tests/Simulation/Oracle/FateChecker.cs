@@ -31,7 +31,8 @@ public sealed class FateChecker(SimWorld world)
             if (Open(vm) != vm.Held.Count)
             {
                 throw new InvariantFailureException(
-                    "S13", $"{vm.Identity} holds {vm.Held.Count} frames, {Open(vm)} have neither left nor been dropped");
+                    "S13",
+                    $"{vm.Identity} holds {vm.Held.Count} frames, {Open(vm)} have neither left nor been dropped");
             }
         }
     }
@@ -40,10 +41,11 @@ public sealed class FateChecker(SimWorld world)
     {
         foreach (SimVm vm in world.Hosts.Select(host => host.Vm).OfType<SimVm>())
         {
-            if (vm.Held.Count > 0 && world.Scheduler.Now - vm.Held[0].Since > HeldMax)
+            long held = vm.Held.Count > 0 ? world.Scheduler.Now - vm.Held[0].Since : 0;
+            if (held > HeldMax)
             {
                 throw new InvariantFailureException(
-                    "S13", $"{vm.Identity} holds {vm.Held[0].Frame} for {(world.Scheduler.Now - vm.Held[0].Since) / 1000} ms");
+                    "S13", $"{vm.Identity} holds {vm.Held[0].Frame} for {held / 1000} ms");
             }
         }
     }

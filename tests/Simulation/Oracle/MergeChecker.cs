@@ -1,13 +1,18 @@
 namespace Colo.Simulation.Oracle;
 
-/// <summary>S11: whether the merge of a survivor's buffer runs through, or is broken off by a crash anywhere and finished
-/// later: the disk is the one that the survivor's guest saw when the merge began, with its writes since.</summary>
+/// <summary>
+/// S11: whether the merge of a survivor's buffer runs through, or is broken off by a crash anywhere and finished later:
+/// the disk is the one that the survivor's guest saw when the merge began, with its writes since.
+/// </summary>
 public sealed class MergeChecker
 {
     private readonly SortedDictionary<Place, ulong[]> _expected = [];
 
     public void OnBegins(SimVm vm, long epoch) =>
-        _expected[vm.Place] = [.. Enumerable.Range(0, SimDisk.Sectors).Select(sector => vm.Disk.ReadSpeculative(sector, epoch))];
+        _expected[vm.Place] = 
+        [
+            .. Enumerable.Range(0, SimDisk.Sectors).Select(sector => vm.Disk.ReadSpeculative(sector, epoch)),
+        ];
 
     public void OnWrite(SimVm vm, int sector, ulong value)
     {
@@ -33,7 +38,8 @@ public sealed class MergeChecker
             if (found[sector] != expected[sector])
             {
                 throw new InvariantFailureException(
-                    "S11", $"{place}: sector {sector} is {found[sector]:x} after the merge, the survivor's guest had {expected[sector]:x}");
+                    "S11",
+                    $"{place}: sector {sector} is {found[sector]:x} after it, the guest had {expected[sector]:x}");
             }
         }
 

@@ -52,7 +52,8 @@ public sealed class OutputCommitChecker(SimWorld world)
         }
     }
 
-    private void Probe(SimVm releaser, SimVm survivor, IGuestView guest, Frame frame, FrameFate fate, ArbiterRecord record)
+    private void Probe(
+        SimVm releaser, SimVm survivor, IGuestView guest, Frame frame, FrameFate fate, ArbiterRecord record)
     {
         string who = $"{frame} released by {releaser.Identity} as {fate}, survivor {survivor.Identity}, {record}";
         if (frame.Kind == FrameKind.Reset)

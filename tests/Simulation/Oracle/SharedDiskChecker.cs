@@ -10,7 +10,7 @@ public sealed class SharedDiskChecker(SimWorld world)
 
     public void OnTouched(SimVm vm)
     {
-        bool named = world.Witness.Record is not { } record || record.Primary == vm.Identity || record.IsSoloOf(vm.Identity);
+        bool named = world.Witness.Record is not { } record || record.Primary == vm.Identity;
         if (!named && _last != vm.Identity)
         {
             throw new InvariantFailureException(

@@ -15,7 +15,8 @@ internal sealed class GuestDisk : IBlockDevice
 
     public bool IsReadOnly => false;
 
-    public ValueTask<BlockStatus> ReadAsync(long offset, Memory<byte> destination, CancellationToken cancellation = default)
+    public ValueTask<BlockStatus> ReadAsync(
+        long offset, Memory<byte> destination, CancellationToken cancellation = default)
     {
         destination.Span.Clear();
         for (int at = 0; at < destination.Length; at += SectorBytes)
@@ -28,11 +29,15 @@ internal sealed class GuestDisk : IBlockDevice
     }
 
     public ValueTask<BlockStatus> WriteAsync(
-        long offset, ReadOnlyMemory<byte> source, bool forceUnitAccess = false, CancellationToken cancellation = default)
+        long offset,
+        ReadOnlyMemory<byte> source,
+        bool forceUnitAccess = false,
+        CancellationToken cancellation = default)
     {
         for (int at = 0; at < source.Length; at += SectorBytes)
         {
-            Host!.WriteDisk((int)((offset + at) / SectorBytes), BinaryPrimitives.ReadUInt64LittleEndian(source.Span[at..]));
+            ulong value = BinaryPrimitives.ReadUInt64LittleEndian(source.Span[at..]);
+            Host!.WriteDisk((int)((offset + at) / SectorBytes), value);
         }
 
         return ValueTask.FromResult(BlockStatus.Ok);

@@ -43,8 +43,9 @@ internal sealed class RiscvProgram
         string output = Path.Combine(Path.GetTempPath(), $"colo-{Guid.NewGuid():N}.elf");
         try
         {
-            const string Arguments = "-O2 -nostdlib -static -ffreestanding -march=rv64gc -mabi=lp64d -mcmodel=medany -fno-pic "
-                + "-no-pie -fno-tree-loop-distribute-patterns -Wl,--build-id=none -T link.ld start.S server.c -o";
+            const string Arguments =
+                "-O2 -nostdlib -static -ffreestanding -march=rv64gc -mabi=lp64d -mcmodel=medany -fno-pic -no-pie "
+                + "-fno-tree-loop-distribute-patterns -Wl,--build-id=none -T link.ld start.S server.c -o";
             ProcessStartInfo start = new("riscv64-linux-gnu-gcc", [.. Arguments.Split(' '), output])
             {
                 WorkingDirectory = Path.Combine(FindRoot(), "guests", "simulation"),
@@ -59,7 +60,8 @@ internal sealed class RiscvProgram
         }
         catch (Win32Exception)
         {
-            throw new InvalidOperationException("riscv64-linux-gnu-gcc not found: install Debian's package gcc-riscv64-linux-gnu");
+            throw new InvalidOperationException(
+                "riscv64-linux-gnu-gcc not found: install Debian's package gcc-riscv64-linux-gnu");
         }
         finally
         {
