@@ -36,7 +36,7 @@ internal sealed class Board : IDisposable
     {
         Options = options;
         Ram = new GuestRam(MemoryMap.Ram, options.MemoryBytes);
-        Clock = new MachineClock(options.Clock, options.TimeProvider, CountRetired);
+        Clock = new MachineClock(options.Clock, options.TimeProvider, () => InstructionsRun);
         _library = new RegionLibrary(Ram);
         Bus = new MmioBus(DeviceLock);
         Harts = new HartSlot[options.HartCount];
@@ -107,6 +107,11 @@ internal sealed class Board : IDisposable
 
     /// <summary>What the guest asked for and the run loop has not done yet.</summary>
     public ResetRequest? PendingReset { get; set; }
+
+    /// <summary>Instructions of all harts since the machine was built, resets not counted; 0 with threads of their
+    /// own.</summary>
+    public ulong InstructionsRun =>
+        _retiredBefore + (_running is null ? 0 : _running.InstructionsRetired - _runningStart);
 
     public int RequestsInFlight
     {
@@ -276,9 +281,6 @@ internal sealed class Board : IDisposable
 
         Ram.Dispose();
     }
-
-    private ulong CountRetired() =>
-        _retiredBefore + (_running is null ? 0 : _running.InstructionsRetired - _runningStart);
 
     private void AddVirtio(IMachineWaker waker)
     {

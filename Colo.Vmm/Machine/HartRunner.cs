@@ -94,8 +94,17 @@ internal sealed class HartRunner : IDisposable
         _sleeping = false;
     }
 
-    /// <summary>One turn.</summary>
+    /// <summary>One turn: something is done, or slept.</summary>
     public void Step(bool isFirst)
+    {
+        if (!TryStep(isFirst, long.MaxValue))
+        {
+            Sleep(isFirst);
+        }
+    }
+
+    /// <summary>One turn of at most so many instructions; false, and no sleep, when all harts wait.</summary>
+    public bool TryStep(bool isFirst, long limit)
     {
         ulong now = _board.Clock.ReadTime();
         if (isFirst)
@@ -104,23 +113,26 @@ internal sealed class HartRunner : IDisposable
             if (_board.PendingReset is not null)
             {
                 _loop.TakeReset();
-                return;
+                return true;
             }
         }
 
-        if (!TryRunHart(now))
+        if (!TryRunHart(now, limit))
         {
             lock (_board.DeviceLock)
             {
                 _board.Uart.Flush();
             }
 
-            Sleep(isFirst);
+            return false;
         }
-        else if (isFirst && _board.PendingReset is not null)
+
+        if (isFirst && _board.PendingReset is not null)
         {
             _loop.TakeReset();
         }
+
+        return true;
     }
 
     private void Serve(ulong now)
@@ -138,14 +150,14 @@ internal sealed class HartRunner : IDisposable
         }
     }
 
-    private bool TryRunHart(ulong now)
+    private bool TryRunHart(ulong now, long limit)
     {
         for (int i = 0; i < _slots.Length; i++)
         {
             HartSlot slot = _slots.Length == 1 ? _slots[0] : _slots[_loop.CurrentHart];
             if (slot.IsRunnable(now))
             {
-                Run(slot, now);
+                Run(slot, now, limit);
                 return true;
             }
 
@@ -155,10 +167,10 @@ internal sealed class HartRunner : IDisposable
         return false;
     }
 
-    private void Run(HartSlot slot, ulong now)
+    private void Run(HartSlot slot, ulong now, long limit)
     {
         long start = Stopwatch.GetTimestamp();
-        long budget = Budget();
+        long budget = Math.Min(Budget(), limit);
         HartStop stop = _board.Run(slot, budget, out long retired);
         slot.RunningTicks += Stopwatch.GetTimestamp() - start;
         slot.FinishRun(stop);

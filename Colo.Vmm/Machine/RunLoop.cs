@@ -106,6 +106,30 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
         }
     }
 
+    /// <summary>
+    /// In place of <see cref="Start"/>: runs the harts in turn on the caller's thread, for about so many instructions.
+    /// True when there is more to do; false when all harts wait for an interrupt or for a later time.
+    /// </summary>
+    public bool RunHere(long instructions)
+    {
+        if (_started || _board.Clock.Mode != ClockMode.InstructionCount)
+        {
+            throw new InvalidOperationException(
+                "only a machine that counts instructions and was never started can be stepped");
+        }
+
+        ulong start = _board.InstructionsRun;
+        while (_exit is null && _board.InstructionsRun - start is var done && done < (ulong)instructions)
+        {
+            if (!_runners[0].TryStep(isFirst: true, instructions - (long)done))
+            {
+                return false;
+            }
+        }
+
+        return _exit is null;
+    }
+
     /// <summary>Returns when all harts stand at an instruction boundary and no disk request is in flight. Not from the
     /// machine's threads.</summary>
     public void Pause()

@@ -91,6 +91,13 @@ public sealed class VirtMachine : IDisposable
     }
 
     /// <summary>
+    /// In place of <see cref="Start"/>, for a simulation: runs a machine that counts instructions on the caller's
+    /// thread, for about so many of them. True when there is more to do; false when all harts wait for an interrupt or
+    /// for a later time. Between two calls the machine counts as paused.
+    /// </summary>
+    internal bool RunHere(long instructions) => _loop.RunHere(instructions);
+
+    /// <summary>
     /// Stops the machine. On return all harts stand at an instruction boundary, disk requests in flight are finished,
     /// console output is written, and nothing of the machine changes until <see cref="Resume"/>. Frames that arrive
     /// meanwhile queue in the cards, within bounds. Nothing to do when it stands already.

@@ -19,6 +19,55 @@ public static class CrashSweep
         FaultPhaseMicros = 3_000_000,
     };
 
+    /// <summary>
+    /// The primary dies after an event, and the survivor in the midst of the merge of its buffer, after each entry of
+    /// it once. The first failure, or null.
+    /// </summary>
+    public static SeedResult? RunInMerge(ulong seed, int first, Mutant mutant = Mutant.None, bool shared = false)
+    {
+        bool inMerge = true;
+        for (int written = 0; inMerge && written <= SimDisk.Sectors; written++)
+        {
+            SimWorld world = new(seed, mutant, Options with { SharedDisk = shared }, new FaultPlan([]));
+            SimHost survivor = world.Host(Place.B);
+            int entries = written;
+            inMerge = false;
+            SeedResult result = SimulationRunner.Run(world, () => world.Run(first, crashed =>
+            {
+                crashed.Host(Place.A).Crash(reset: true);
+                crashed.Scheduler.RunUntil(
+                    crashed.Scheduler.Now + 2_000_000, () => survivor.Disk.Merging && survivor.Disk.Merged == entries);
+                inMerge = survivor.Disk.Merging;
+                survivor.Crash(reset: false);
+                crashed.Scheduler.After(500_000, survivor.Start);
+                crashed.Scheduler.After(900_000, crashed.Host(Place.A).Start);
+                crashed.Scheduler.RunUntil(crashed.Scheduler.Now + 1_000_000);
+            }));
+            if (!result.Passed)
+            {
+                return result with { World = $"crash of B in the merge after A's after event {first}; {result.World}" };
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>The primary dies after an event, and the survivor so much later, before or in its take-over of a shared
+    /// disk.</summary>
+    public static SeedResult RunBeforeMerge(ulong seed, int first, long laterMicros)
+    {
+        SimWorld world = new(seed, Mutant.None, Options with { SharedDisk = true }, new FaultPlan([]));
+        return SimulationRunner.Run(world, () => world.Run(first, crashed =>
+        {
+            crashed.Host(Place.A).Crash(reset: true);
+            crashed.Scheduler.RunUntil(crashed.Scheduler.Now + laterMicros);
+            crashed.Host(Place.B).Crash(reset: false);
+            crashed.Scheduler.After(500_000, crashed.Host(Place.B).Start);
+            crashed.Scheduler.After(900_000, crashed.Host(Place.A).Start);
+            crashed.Scheduler.RunUntil(crashed.Scheduler.Now + 1_000_000);
+        }));
+    }
+
     public static int EventsOf(ulong seed)
     {
         SimWorld world = new(seed, Mutant.None, Options, new FaultPlan([]));

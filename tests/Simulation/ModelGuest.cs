@@ -25,6 +25,8 @@ public sealed class GuestConnection
 
     public uint AckNumber => unchecked(ClientInitial + 1 + (uint)Received.Count);
 
+    public StreamView View() => new(InitialSequence, AckNumber, Sent);
+
     public GuestConnection Clone() => new()
     {
         InitialSequence = InitialSequence,
@@ -62,7 +64,7 @@ public interface IGuestHost
 /// with the token; GET answers with value and token. So a client that ever gets two histories sees two tokens. Memory
 /// and disk must agree whenever a GET looks: they belong to one history (S5).
 /// </summary>
-public sealed class ModelGuest
+public sealed class ModelGuest : IGuest
 {
     public const int RequestBytes = 16;
     public const int AnswerBytes = 24;
@@ -77,6 +79,14 @@ public sealed class ModelGuest
     /// state.</summary>
     public Queue<Frame> Inbox { get; private init; } = new();
 
+    IEnumerable<Frame> IGuestView.Inbox => Inbox;
+
+    public IEnumerable<(long Connection, StreamView Stream)> Streams =>
+        Connections.Select(pair => (pair.Key, pair.Value.View()));
+
+    public StreamView? Find(long connection) =>
+        Connections.TryGetValue(connection, out GuestConnection? found) ? found.View() : null;
+
     public ModelGuest Clone() => new()
     {
         Connections = new(Connections.ToDictionary(pair => pair.Key, pair => pair.Value.Clone())),
@@ -85,9 +95,9 @@ public sealed class ModelGuest
     };
 
     /// <summary>Reads everything back from the disk, as a server does that starts.</summary>
-    public void Boot(IGuestHost host, int sectors)
+    public void Boot(IGuestHost host)
     {
-        for (int sector = 0; sector < sectors; sector++)
+        for (int sector = 0; sector < SimDisk.Sectors; sector++)
         {
             ulong value = host.ReadDisk(sector);
             if (value != 0)
@@ -118,8 +128,22 @@ public sealed class ModelGuest
         return digest.Hash;
     }
 
+    public void Receive(Frame frame) => Inbox.Enqueue(frame);
+
+    public bool HasWork(long now) => Inbox.Count > 0;
+
+    public IGuestImage Capture(long epoch, bool full) => new ModelImage(this);
+
+    public void Acknowledged(long epoch)
+    {
+    }
+
+    public void Dispose()
+    {
+    }
+
     /// <summary>Handles the oldest input frame. Runs to completion, like a guest between two interrupts.</summary>
-    public void HandleOne(IGuestHost host, long now)
+    public void Run(IGuestHost host, long now)
     {
         Frame frame = Inbox.Dequeue();
         if (frame.Kind == FrameKind.Syn)

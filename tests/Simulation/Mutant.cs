@@ -32,11 +32,17 @@ public enum Mutant
     /// <summary>The old disk generation is dropped before the commit.</summary>
     M9,
 
+    /// <summary>The merge's list forgets an entry before it is flushed.</summary>
+    M10,
+
     /// <summary>A partial image is applied in place.</summary>
     M11,
 
     /// <summary>Mismatches are counted instead of latched.</summary>
     M12,
+
+    /// <summary>A frame is dropped when many are held.</summary>
+    M14,
 
     /// <summary>Only the primary's frames age.</summary>
     M17,
@@ -49,6 +55,24 @@ public enum Mutant
 
     /// <summary>Protected is reported when the copy ends.</summary>
     M21,
+
+    /// <summary>An image forgets a page that was written.</summary>
+    M22Page,
+
+    /// <summary>An image forgets a control register.</summary>
+    M22Csr,
+
+    /// <summary>An image forgets a register of a device.</summary>
+    M22Device,
+
+    /// <summary>The secondary's guest reads the disk below the buffer.</summary>
+    ReadThrough,
+
+    /// <summary>A shared disk is written although the secondary has not answered lately, or the link is lost.</summary>
+    NoLease,
+
+    /// <summary>The secondary does not get what a shared disk had before it is written.</summary>
+    NoOriginals,
 
     /// <summary>Answers are matched without their epoch.</summary>
     Untagged,

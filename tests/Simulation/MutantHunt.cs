@@ -22,6 +22,12 @@ public static class MutantHunt
             return null;
         }
 
+        if (mutant == Mutant.M10)
+        {
+            return Enumerable.Range(1, 20)
+                .Select(at => CrashSweep.RunInMerge(1, at * 200, mutant)).FirstOrDefault(found => found is not null);
+        }
+
         for (ulong seed = 1; seed <= (ulong)seeds; seed++)
         {
             SwarmOptions? options = OptionsFor(mutant);
@@ -45,6 +51,13 @@ public static class MutantHunt
             FaultKinds = [FaultKind.OperatorFailover, FaultKind.HeartbeatsLost],
         },
         Mutant.Untagged => Base with { Faults = 0, DivergencePerMille = 300 },
+        Mutant.M22Page or Mutant.M22Csr or Mutant.M22Device => Base with { Faults = 0, InMachine = true },
+        Mutant.NoLease => Base with { SharedDisk = true, FaultKinds = [FaultKind.Freeze, FaultKind.CutHosts] },
+        Mutant.NoOriginals => Base with { Faults = 0, SharedDisk = true },
+        Mutant.ReadThrough => Base with
+        {
+            Faults = 0, DivergencePerMille = 150, Mode = Colo.Actors.Checkpoint.ReplicationMode.Colo,
+        },
         Mutant.M17 => Base with { Faults = 0, DivergencePerMille = 200, Mode = Colo.Actors.Checkpoint.ReplicationMode.Colo },
         _ => null,
     };

@@ -5,18 +5,19 @@ namespace Colo.Simulation;
 
 /// <summary>
 /// <c>--seeds N --from S</c> runs seeds, <c>--replay S</c> prints the story of one, <c>--mutant M1</c> puts a bug in,
-/// <c>--actors</c> runs the cores in the VM's real actors. Exit code 1 when a seed failed.
+/// <c>--actors</c> runs the cores in the VM's real actors, <c>--guest riscv</c> a program in the real machine,
+/// <c>--disk shared</c> on one disk for all hosts. Exit code 1 when a seed failed.
 /// </summary>
 public static class Program
 {
     public static int Main(string[] arguments)
     {
-        SwarmOptions? Options(ulong seed) => arguments.Contains("--actors") ? SimulationRunner.InActors(seed) : null;
+        Func<ulong, SwarmOptions> options = Worlds(arguments);
         Mutant mutant = Enum.Parse<Mutant>(Option(arguments, "--mutant") ?? nameof(Mutant.None));
         if (Option(arguments, "--replay") is { } replay)
         {
             return SimulationRunner.Replay(
-                ulong.Parse(replay, CultureInfo.InvariantCulture), Console.Out, mutant, Options(ulong.Parse(replay, CultureInfo.InvariantCulture))).Passed ? 0 : 1;
+                ulong.Parse(replay, CultureInfo.InvariantCulture), Console.Out, mutant, options(ulong.Parse(replay, CultureInfo.InvariantCulture))).Passed ? 0 : 1;
         }
 
         if (Option(arguments, "--hunt") is { } hunted)
@@ -50,7 +51,7 @@ public static class Program
         long executed = 0;
         for (int i = 0; i < count; i++)
         {
-            SeedResult result = SimulationRunner.RunSeed(from + (ulong)i, mutant, Options(from + (ulong)i));
+            SeedResult result = SimulationRunner.RunSeed(from + (ulong)i, mutant, options(from + (ulong)i));
             executed += result.Events;
             if (!result.Passed)
             {
@@ -68,6 +69,28 @@ public static class Program
         }
 
         return failed == 0 ? 0 : 1;
+    }
+
+    /// <summary>What the arguments make of each seed's world.</summary>
+    private static Func<ulong, SwarmOptions> Worlds(string[] arguments)
+    {
+        bool inMachine = (Option(arguments, "--guest") ?? "model") switch
+        {
+            "model" => false,
+            "riscv" => true,
+            string other => throw new ArgumentException($"--guest {other}: expected model or riscv"),
+        };
+        bool shared = (Option(arguments, "--disk") ?? "replicated") switch
+        {
+            "replicated" => false,
+            "shared" => true,
+            string other => throw new ArgumentException($"--disk {other}: expected replicated or shared"),
+        };
+        bool inActors = arguments.Contains("--actors");
+        return seed => SimulationRunner.OptionsOf(seed) with
+        {
+            InActors = inActors, InMachine = inMachine, SharedDisk = shared,
+        };
     }
 
     private static string? Option(string[] arguments, string name)

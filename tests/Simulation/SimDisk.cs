@@ -9,12 +9,21 @@ public sealed class SimDisk
 {
     public const int Sectors = 24;
 
-    private readonly ulong[] _sectors = new ulong[Sectors];
+    private readonly ulong[] _sectors;
     private readonly SortedDictionary<long, SortedDictionary<int, ulong>> _undo = [];
     private readonly SortedDictionary<int, ulong> _overlay = [];
     private SortedDictionary<int, ulong>? _merge;
 
+    /// <summary>The entry that was written last: perhaps not durable, so still marked as to be written.</summary>
+    private (int Sector, ulong Old, ulong New)? _unflushed;
+
+    /// <param name="sectors">The platter; one for all hosts when the disk is shared.</param>
+    public SimDisk(ulong[] sectors) => _sectors = sectors;
+
     public bool Merging => _merge is not null;
+
+    /// <summary>Entries of the merge that were written, durable or not.</summary>
+    public int Merged { get; private set; }
 
     /// <summary>The sectors as they are on the platter.</summary>
     public ulong[] Snapshot() => (ulong[])_sectors.Clone();
@@ -23,13 +32,14 @@ public sealed class SimDisk
     {
         content.CopyTo(_sectors, 0);
         DropBuffer();
-        _merge = null;
+        (_merge, _unflushed) = (null, null);
     }
 
     public void Write(int sector, ulong value)
     {
         _sectors[sector] = value;
         _merge?.Remove(sector);
+        _unflushed = _unflushed?.Sector == sector ? null : _unflushed;
     }
 
     public ulong Read(int sector) => _merge is not null && _merge.TryGetValue(sector, out ulong merged) ? merged : _sectors[sector];
@@ -44,6 +54,25 @@ public sealed class SimDisk
 
         generation.TryAdd(sector, _sectors[sector]);
         _sectors[sector] = value;
+    }
+
+    /// <summary>The owner of a shared disk is about to change a sector: keep what is there, once per
+    /// generation.</summary>
+    public void KeepOriginal(int sector, ulong value, long tag)
+    {
+        if (!_undo.TryGetValue(tag, out SortedDictionary<int, ulong>? generation))
+        {
+            _undo[tag] = generation = [];
+        }
+
+        generation.TryAdd(sector, value);
+    }
+
+    /// <summary>The buffer, and a merge that was cut short, belong to no guest any more.</summary>
+    public void Forget()
+    {
+        DropBuffer();
+        (_merge, _unflushed) = (null, null);
     }
 
     public void WriteSpeculative(int sector, ulong value) => _overlay[sector] = value;
@@ -90,7 +119,7 @@ public sealed class SimDisk
             }
         }
 
-        _merge = merge;
+        (_merge, Merged) = (merge, 0);
         DropBuffer();
     }
 
@@ -99,23 +128,45 @@ public sealed class SimDisk
     {
         if (_merge is not { Count: > 0 })
         {
-            _merge = null;
+            (_merge, _unflushed) = (null, null);
             return false;
         }
 
         (int sector, ulong value) = _merge.First();
+        _unflushed = (sector, _sectors[sector], value);
         _sectors[sector] = value;
         _merge.Remove(sector);
+        Merged++;
         return true;
     }
 
-    /// <summary>The process is gone: the buffer was in its memory, a merge list was on disk.</summary>
-    public void Crash()
+    /// <summary>
+    /// The process is gone: the buffer was in its memory, a merge list was on disk. An entry is marked as written only
+    /// after it was flushed, so the last one may be lost and is written again.
+    /// </summary>
+    /// <param name="lost">Whether what was not flushed is lost.</param>
+    /// <param name="marked">The bug: the entry was marked before it was flushed.</param>
+    public void Crash(bool lost, bool marked)
     {
         DropBuffer();
+        if (_unflushed is { } last && _merge is { } merge)
+        {
+            _sectors[last.Sector] = lost ? last.Old : last.New;
+            if (!marked)
+            {
+                merge[last.Sector] = last.New;
+            }
+        }
+
+        _unflushed = null;
+    }
+
+    /// <summary>Before a guest is started again: a merge that was begun is finished.</summary>
+    public void Recover()
+    {
         while (MergeOne())
         {
-            // the merge is resumed at boot
+            // from the list
         }
     }
 

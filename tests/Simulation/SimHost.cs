@@ -25,13 +25,14 @@ public sealed class SimHost
         Place = place;
         _driftPpm = driftPpm;
         Id = new HostId(place.ToString());
+        Disk = new SimDisk(world.Options.SharedDisk ? world.SharedSectors : new ulong[SimDisk.Sectors]);
     }
 
     public Place Place { get; }
 
     public HostId Id { get; }
 
-    public SimDisk Disk { get; } = new();
+    public SimDisk Disk { get; }
 
     public SimVm? Vm { get; private set; }
 
@@ -59,6 +60,12 @@ public sealed class SimHost
         _frozenUntil = 0;
         _deferred.Clear();
         _peers.Clear();
+        if (!_world.Options.SharedDisk)
+        {
+            Disk.Recover(); // a shared one is the other's, perhaps
+            _world.Oracle.OnMerged(Place, Disk);
+        }
+
         Vm = new SimVm(_world, this);
         SimVm vm = Vm;
         _world.Story(this, "starts");
@@ -79,7 +86,7 @@ public sealed class SimHost
         HostIdentity dead = Identity;
         Vm = null;
         vm.Die();
-        Disk.Crash();
+        Disk.Crash(lost: _world.Random("disk-crash").Chance(500), marked: _world.Mutant == Mutant.M10);
         _deferred.Clear();
         _world.OnCrash(this, dead, reset);
     }

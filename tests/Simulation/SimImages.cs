@@ -5,7 +5,7 @@ using Colo.Actors.Protocol;
 namespace Colo.Simulation;
 
 /// <summary>A captured image: the guest as it stood, with what the oracle wants to know about that moment.</summary>
-public sealed record SimImage(long Epoch, ModelGuest Guest, ulong Digest, ulong[] Disk);
+public sealed record SimImage(long Epoch, IGuestImage Guest, ulong[] Disk);
 
 /// <summary>
 /// Checkpoints of one VM on one host: the image that was captured and is sent, the image that arrives part by part and
@@ -18,6 +18,7 @@ public sealed class SimImages(SimVm vm, SimWorld world)
     private long _staging = -1;
     private int _parts;
     private bool _broken;
+    private bool _peerHasImage;
 
     /// <summary>Names the capture that was asked for last; 0 for none.</summary>
     public long CaptureToken { get; set; }
@@ -25,6 +26,15 @@ public sealed class SimImages(SimVm vm, SimWorld world)
     public SimImage? Captured { get; set; }
 
     public SimImage? Staged { get; private set; }
+
+    /// <summary>A connection of two hosts begins: what the other has is not known.</summary>
+    public void Connected() => _peerHasImage = false;
+
+    public void Acknowledged(SimImage image)
+    {
+        _peerHasImage = true;
+        vm.Guest?.Acknowledged(image.Epoch);
+    }
 
     public void Stage(long epoch) => (_staging, _parts, _broken, Staged) = (epoch, 0, false, null);
 
@@ -44,25 +54,35 @@ public sealed class SimImages(SimVm vm, SimWorld world)
             vm.Traffic.Reconsider();
         }
 
-        vm.After(vm.Noise.LogBetween(100, 2_000), () =>
+        vm.After(vm.Noise.LogBetween(100, 2_000), () => Take(capture, token));
+    }
+
+    private void Take(Effect.CaptureState capture, long token)
+    {
+        if (CaptureToken != token || vm.Guest is not { } guest)
         {
-            if (CaptureToken != token || vm.Guest is not { } guest)
-            {
-                return;
-            }
+            return;
+        }
 
-            Captured = new SimImage(token, guest.Clone(), guest.Digest(), vm.Disk.Snapshot());
-            world.Oracle.OnCapture(vm, Captured);
-            vm.Tag = token;
-            vm.Traffic.IsMirroring = true;
-            vm.Connection?.Send(vm.Place, ReplicationChannel.Disk, peer => peer.Deliver(new DiskBarrierReached(capture.Epoch)));
-            if (capture.ResumeAfter)
-            {
-                vm.Resume();
-            }
+        if (vm.Storage.HasPending)
+        {
+            vm.After(200, () => Take(capture, token)); // a machine stands when its disk requests are finished
+            return;
+        }
 
-            vm.Deliver(new StateCaptured(capture.Epoch, guest.Memory.Count, 100, TimeSpan.FromMilliseconds(1)));
-        });
+        vm.Storage.Captured();
+        Captured = new SimImage(token, guest.Capture(token, full: !_peerHasImage), vm.Disk.Snapshot());
+        world.Oracle.OnCapture(vm, Captured);
+        vm.Tag = token;
+        vm.Traffic.IsMirroring = true;
+        vm.Connection?.Send(
+            vm.Place, ReplicationChannel.Disk, peer => peer.Deliver(new DiskBarrierReached(capture.Epoch)));
+        if (capture.ResumeAfter)
+        {
+            vm.Resume();
+        }
+
+        vm.Deliver(new StateCaptured(capture.Epoch, Captured.Guest.PageCount, 100, TimeSpan.FromMilliseconds(1)));
     }
 
     public void SendImage(long epoch)
@@ -88,7 +108,7 @@ public sealed class SimImages(SimVm vm, SimWorld world)
     {
         if (world.Mutant == Mutant.M19 && vm.Protocol.Secondary.State == SecondaryCheckpointState.Settled && part == ImageParts)
         {
-            vm.SetGuest(image.Guest.Clone());
+            vm.SetGuest(image.Guest.Load(null));
         }
 
         if (_staging != image.Epoch)
@@ -101,9 +121,10 @@ public sealed class SimImages(SimVm vm, SimWorld world)
             vm.Disk.DropGenerationsBelow(image.Epoch);
         }
 
-        if (world.Mutant == Mutant.M11 && vm.Guest is { } guest && part == 2)
+        image.Guest.Take(part, ImageParts);
+        if (world.Mutant == Mutant.M11 && vm.Guest is ModelGuest guest && image.Guest is ModelImage model && part == 2)
         {
-            foreach ((int key, ulong value) in image.Guest.Memory)
+            foreach ((int key, ulong value) in model.Memory)
             {
                 guest.Memory[key] = value;
             }
@@ -129,13 +150,12 @@ public sealed class SimImages(SimVm vm, SimWorld world)
                 return; // thrown away meanwhile
             }
 
-            vm.SetGuest(image.Guest.Clone());
+            vm.SetGuest(image.Guest.Load(vm.Guest));
             vm.Disk.DropGenerationsBelow(epoch);
             vm.Tag = epoch;
             vm.IsPaused = true;
-            vm.Traffic.DeliverQueued(epoch);
-
             world.Oracle.OnLoaded(vm, image, vm.Disk);
+            vm.Traffic.DeliverQueued(epoch);
             (Staged, _staging) = (null, -1);
             vm.Deliver(new ImageLoaded(new Epoch(epoch)));
         });

@@ -19,6 +19,9 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
     private long _lastScan;
     private int _owedCheckpoints;
 
+    /// <summary>Frames that the mutant's queue has room for.</summary>
+    private const int MutantQueue = 3;
+
     public List<(Frame Frame, long Epoch, Term Term, long Since)> Held { get; } = [];
 
     public IEnumerable<Frame> QueuedInput => _queuedInput.Values.SelectMany(frames => frames);
@@ -42,7 +45,7 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
     /// <summary>The guest is gone, and with it what it was to answer and what it had answered.</summary>
     public void Clear()
     {
-        Held.Clear();
+        DropHeld("the guest is gone");
         _comparer.Clear();
         _secondaryOnly.Clear();
         _queuedInput.Clear();
@@ -53,7 +56,7 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
     {
         foreach (List<Frame> queue in _queuedInput.Values)
         {
-            queue.ForEach(frame => vm.Guest?.Inbox.Enqueue(frame));
+            queue.ForEach(frame => vm.Guest?.Receive(frame));
         }
 
         _queuedInput.Clear();
@@ -63,12 +66,12 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
     /// the guest that it replaces had sent when this host was the primary is in no history any more.</summary>
     public void DeliverQueued(long epoch)
     {
-        Held.Clear();
+        DropHeld("an image replaces the guest");
         foreach (long tag in _queuedInput.Keys.Where(tag => tag <= epoch).ToList())
         {
             if (tag == epoch)
             {
-                _queuedInput[tag].ForEach(vm.Guest!.Inbox.Enqueue);
+                _queuedInput[tag].ForEach(vm.Guest!.Receive);
             }
 
             _queuedInput.Remove(tag);
@@ -93,7 +96,7 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
             }
         }
 
-        guest.Inbox.Enqueue(frame);
+        guest.Receive(frame);
         vm.Kick();
     }
 
@@ -108,7 +111,7 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
 
         if (vm.Guest is not null && tag == vm.Tag)
         {
-            vm.Guest.Inbox.Enqueue(frame);
+            vm.Guest.Receive(frame);
             vm.Kick();
             return;
         }
@@ -150,8 +153,20 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
         }
     }
 
+    private void DropHeld(string reason)
+    {
+        world.Oracle.OnDropped(vm, Held.Count, reason);
+        Held.Clear();
+    }
+
     private void Submit(Frame frame)
     {
+        world.Oracle.OnSubmit(vm);
+        if (world.Mutant == Mutant.M14 && Held.Count >= MutantQueue)
+        {
+            return;
+        }
+
         Held.Add((frame, vm.Tag, vm.Protocol.Failover.Term, world.Scheduler.Now));
         Reconsider(frame.Connection);
     }
@@ -235,7 +250,7 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
 
     private bool PrimaryHasMade(Frame frame)
     {
-        if (vm.Guest is not { } guest || !guest.Connections.TryGetValue(frame.Connection, out GuestConnection? connection))
+        if (vm.Guest?.Find(frame.Connection) is not { } connection)
         {
             return frame.Kind == FrameKind.Reset;
         }
@@ -250,7 +265,8 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
         _comparer.DropBelow(epoch.Value);
         if (vm.Images.Captured is { } image && image.Epoch == epoch.Value)
         {
-            foreach ((long id, GuestConnection state) in image.Guest.Connections)
+            vm.Images.Acknowledged(image);
+            foreach ((long id, StreamView state) in image.Guest.View.Streams)
             {
                 _comparer.RaiseSafeAck(id, state.AckNumber); // the image has these bytes, and it is committed
             }

@@ -27,7 +27,6 @@ public sealed class SimVm : IGuestHost
 
     private bool _kicked;
     private long _life;
-    private bool _forwarding;
     private Term _attachTerm;
 
     public SimVm(SimWorld world, SimHost host)
@@ -39,6 +38,7 @@ public sealed class SimVm : IGuestHost
         _noise = world.Random($"noise-{host.Place}-{host.Incarnations}");
         Traffic = new SimTraffic(this, world);
         Images = new SimImages(this, world);
+        Storage = world.Options.SharedDisk ? new SharedStorage(this, world) : new SimStorage(this, world);
         Gate = new OutputGate(Identity);
         FailoverOptions failover = new()
         {
@@ -74,7 +74,7 @@ public sealed class SimVm : IGuestHost
 
     public OutputGate Gate { get; }
 
-    public ModelGuest? Guest { get; private set; }
+    public IGuest? Guest { get; private set; }
 
     /// <summary>Tag of what the guest makes now: the last capture (primary) or load (secondary).</summary>
     public long Tag { get; set; }
@@ -82,6 +82,8 @@ public sealed class SimVm : IGuestHost
     public SimTraffic Traffic { get; }
 
     public SimImages Images { get; }
+
+    public ISimStorage Storage { get; }
 
     public SimDisk Disk => _host.Disk;
 
@@ -101,17 +103,23 @@ public sealed class SimVm : IGuestHost
 
     /// <summary>The state that would take over now: a committed image that is being loaded, else the running
     /// guest.</summary>
-    public ModelGuest? SurvivorGuest =>
-        Protocol.Secondary.State == SecondaryCheckpointState.Loading && Images.Staged is { } staged ? staged.Guest : Guest;
+    public IGuestView? SurvivorGuest =>
+        Protocol.Secondary.State == SecondaryCheckpointState.Loading && Images.Staged is { } staged
+            ? staged.Guest.View
+            : Guest;
 
     public SeededRandom Noise => _noise;
 
     public int Divergence => _world.Options.DivergencePerMille;
 
+    /// <summary>The host's own clock.</summary>
+    public long LocalMicros => _host.LocalNow.Ticks / 10;
+
     public void Die()
     {
         Dead = true;
         _shell?.End();
+        Guest?.Dispose();
         Connection?.Break(Place);
     }
 
@@ -203,34 +211,24 @@ public sealed class SimVm : IGuestHost
         Kick();
     }
 
-    public void Output(Frame frame) => Traffic.Output(frame);
+    public void Output(Frame frame) => Storage.Output(frame);
 
-    public void WriteDisk(int sector, ulong value)
+    public void WriteDisk(int sector, ulong value) => Storage.Write(sector, value);
+
+    public ulong ReadDisk(int sector) => Storage.Read(sector);
+
+    public void GuestFault(string id, string what)
     {
-        if (IsReplica)
+        // A host that was frozen and given up may find a shared disk changed under its guest.
+        if (!_world.Options.SharedDisk || !_world.IsGivenUp(this))
         {
-            _host.Disk.WriteSpeculative(sector, value);
-            return;
-        }
-
-        _host.Disk.Write(sector, value);
-        if (_forwarding && Connection is { } connection)
-        {
-            long tag = Tag;
-            connection.Send(Place, ReplicationChannel.Disk, peer => peer.Disk.ApplyForwarded(sector, value, tag));
+            throw new InvariantFailureException(id, $"guest on {Identity}: {what}");
         }
     }
 
-    public ulong ReadDisk(int sector) =>
-        IsReplica ? _host.Disk.ReadSpeculative(sector, Tag) : _host.Disk.Read(sector);
-
-    public void GuestFault(string id, string what) => throw new InvariantFailureException(id, $"guest on {Identity}: {what}");
-
-    private bool IsReplica { get; set; }
-
     public void Kick()
     {
-        if (Guest is null || IsPaused || _kicked || Guest.Inbox.Count == 0)
+        if (Guest is null || IsPaused || _kicked || !Guest.HasWork(_world.Scheduler.Now))
         {
             return;
         }
@@ -246,16 +244,27 @@ public sealed class SimVm : IGuestHost
             }
 
             _kicked = false;
-            if (Guest is { Inbox.Count: > 0 } guest && !IsPaused)
+            if (Guest is { } guest && !IsPaused && guest.HasWork(_world.Scheduler.Now))
             {
-                guest.HandleOne(this, _world.Scheduler.Now);
+                guest.Run(this, _world.Scheduler.Now);
                 Kick();
             }
         });
     }
 
-    public void SetGuest(ModelGuest? guest)
+    public void SetGuest(IGuest? guest)
     {
+        if (Guest != guest)
+        {
+            Guest?.Dispose();
+        }
+
+        if (guest is null)
+        {
+            Storage.Clear();
+            _world.Oracle.OnGuestGone(this);
+        }
+
         Guest = guest;
         _life++;
         _kicked = false;
@@ -372,7 +381,7 @@ public sealed class SimVm : IGuestHost
                 Gate.BeginJoin();
                 break;
             case Effect.OpenPairGate open:
-                IsReplica = false;
+                Storage.OwnInPair();
                 Traffic.IsMirroring = true;
                 Gate.OpenPair(open.Record, open.Acknowledged);
                 Traffic.Reconsider();
@@ -399,42 +408,16 @@ public sealed class SimVm : IGuestHost
             case Effect.SetComparing comparing:
                 Traffic.IsComparing = comparing.Enabled;
                 break;
-            default:
-                ApplyDisk(effect);
-                break;
-        }
-    }
-
-    private void ApplyDisk(Effect effect)
-    {
-        switch (effect)
-        {
-            case Effect.ForwardDiskWrites:
-                _forwarding = true;
-                break;
-            case Effect.RecordDiskWrites:
-                _forwarding = false;
-                break;
-            case Effect.ReceiveDiskWrites:
-                _forwarding = false;
-                break;
-            case Effect.IdleDisk:
-                _forwarding = false;
-                _host.Disk.DropBuffer();
-                break;
-            case Effect.MergeDiskBuffer merge:
-                _host.Disk.BeginMerge(merge.Epoch.Value);
-                IsReplica = false;
-                Merge();
-                break;
-            case Effect.CopyDisk:
-                CopyDisk();
-                break;
             case Effect.CopyMemoryRound round:
                 CopyRound(round.Round);
                 break;
             default:
-                throw new InvalidOperationException($"no shell for {effect.GetType().Name}");
+                if (!Storage.TryApply(effect))
+                {
+                    throw new InvalidOperationException($"no shell for {effect.GetType().Name}");
+                }
+
+                break;
         }
     }
 
@@ -499,9 +482,9 @@ public sealed class SimVm : IGuestHost
     {
         _world.ColdBoots++;
         Discard("boot");
-        ModelGuest guest = new();
-        IsReplica = false;
-        guest.Boot(this, SimDisk.Sectors);
+        IGuest guest = _world.NewGuest();
+        Storage.Boot();
+        guest.Boot(this);
         SetGuest(guest);
         Tag = epoch;
         IsPaused = false;
@@ -525,7 +508,7 @@ public sealed class SimVm : IGuestHost
 
     private void OpenSolo(ArbiterRecord record)
     {
-        IsReplica = false;
+        Storage.Own();
         Gate.OpenSolo(record);
         Traffic.DeliverQueued();
         Traffic.Reconsider();
@@ -536,7 +519,8 @@ public sealed class SimVm : IGuestHost
     {
         AsPrimary = asPrimary;
         Traffic.Connected();
-        IsReplica |= !asPrimary;
+        Images.Connected();
+        Storage.Connected(asPrimary);
         if (Connection is { Broken: false } old && !old.Joins(Place, _world.PlaceOf(peer)))
         {
             Disconnect();
@@ -547,7 +531,8 @@ public sealed class SimVm : IGuestHost
 
     private void Disconnect()
     {
-        (Traffic.IsMirroring, _forwarding) = (false, false);
+        Traffic.IsMirroring = false;
+        Storage.Disconnected();
         if (Connection is { Broken: false } connection)
         {
             _world.BreakConnection(connection, Place);
@@ -565,30 +550,15 @@ public sealed class SimVm : IGuestHost
     /// <summary>The other side has closed, or the network has.</summary>
     public void OnConnectionLost(SimConnection connection)
     {
+        if (Connection == connection)
+        {
+            Storage.Disconnected();
+        }
+
         if (Connection == connection && Protocol.Failover.Peer is { } peer)
         {
             Deliver(new ReplicationLinkLost(peer, ReplicationChannel.Checkpoint));
         }
-    }
-
-    private void Merge() => After(_noise.LogBetween(50, 500) + _world.Network.DiskDelayOf(Place), () =>
-    {
-        if (_host.Disk.MergeOne())
-        {
-            Merge();
-        }
-        else
-        {
-            Deliver(new DiskMerged());
-        }
-    });
-
-    private void CopyDisk()
-    {
-        _forwarding = true; // what the guest writes from now on follows the copy in the same stream
-        ulong[] content = _host.Disk.Snapshot();
-        Connection?.Send(Place, ReplicationChannel.Disk, peer => peer.Disk.Overwrite(content), 5_000);
-        After(20_000, () => Deliver(new DiskCopyDone()));
     }
 
     private void CopyRound(int round) =>

@@ -70,6 +70,9 @@ public sealed class SimWorld
 
     public IReadOnlyList<SimHost> Hosts { get; }
 
+    /// <summary>The disk of a world in which it is shared.</summary>
+    public ulong[] SharedSectors { get; } = new ulong[SimDisk.Sectors];
+
     public IReadOnlyList<SimClient> Clients => _clients;
 
     /// <summary>How often the guest lost its memory and booted from disk.</summary>
@@ -79,6 +82,12 @@ public sealed class SimWorld
 
     /// <summary>The liveness phase: nothing is lost any more.</summary>
     public bool Healed { get; private set; }
+
+    public IGuest NewGuest() =>
+        Options.InMachine ? new Riscv.RiscvGuest(Options.DivergencePerMille, Mutant) : new ModelGuest();
+
+    /// <summary>The arbiter has given the VM to others: whatever the guest does here now, nobody hears of it.</summary>
+    public bool IsGivenUp(SimVm vm) => Witness.Record is { } record && !record.InSync(vm.Identity);
 
     public SimHost Host(Place place) => Hosts[(int)place];
 
@@ -136,6 +145,15 @@ public sealed class SimWorld
         if (!IsWell())
         {
             throw new InvariantFailureException("L5", $"well, and then not any more: {Describe()}");
+        }
+    }
+
+    /// <summary>The guests' machines give their memory back.</summary>
+    public void End()
+    {
+        foreach (SimHost host in Hosts)
+        {
+            host.Vm?.SetGuest(null);
         }
     }
 
@@ -292,6 +310,7 @@ public sealed class SimWorld
             Oracle.OnQuiet();
         }
 
+        Oracle.OnWatch();
         Scheduler.After(100_000, Watch);
     }
 

@@ -24,8 +24,16 @@ public static class SimulationRunner
     }
 
     /// <summary>The world of a seed, with its cores in the real actors.</summary>
-    public static SwarmOptions InActors(ulong seed) =>
-        SwarmOptions.Draw(new SeededRandom(seed).Stream("options")) with { InActors = true };
+    public static SwarmOptions InActors(ulong seed) => OptionsOf(seed) with { InActors = true };
+
+    /// <summary>The world of a seed, with a program in the real machine as its guest.</summary>
+    public static SwarmOptions InMachine(ulong seed) => OptionsOf(seed) with { InMachine = true };
+
+    /// <summary>The world of a seed, with one disk for all hosts.</summary>
+    public static SwarmOptions OnSharedDisk(ulong seed) => OptionsOf(seed) with { SharedDisk = true };
+
+    /// <summary>What the seed draws.</summary>
+    public static SwarmOptions OptionsOf(ulong seed) => SwarmOptions.Draw(new SeededRandom(seed).Stream("options"));
 
     public static SeedResult Run(SimWorld world, Action run)
     {
@@ -47,12 +55,14 @@ public static class SimulationRunner
         }
         finally
         {
+            world.End();
             SynchronizationContext.SetSynchronizationContext(context);
         }
 
         SeedResult Failed(string id, string what) => new(world.Seed, world.Trace.Hash, world.Scheduler.Executed, id, what,
             $"at {world.Scheduler.Now / 1000} ms, {world.Describe()}, faults: {string.Join(", ", world.Plan.Faults.Select(fault => $"{fault.Kind} {fault.Target} @{fault.At / 1000}"))}",
-            world.Options.InActors ? " --actors" : "");
+            (world.Options.InActors ? " --actors" : "") + (world.Options.InMachine ? " --guest riscv" : "")
+            + (world.Options.SharedDisk ? " --disk shared" : ""));
     }
 
     /// <summary>Seeds from <paramref name="seedFrom"/> on; calls back for each failure and returns all of

@@ -66,6 +66,14 @@ public sealed class SimulationTests
     }
 
     [Fact]
+    public void A_crash_anywhere_in_the_merge_is_survived()
+    {
+        SeedResult? failure = Enumerable.Range(1, 8)
+            .Select(at => CrashSweep.RunInMerge(3, at * 500)).FirstOrDefault(found => found is not null);
+        Assert.True(failure is null, failure?.ToString());
+    }
+
+    [Fact]
     public void Every_invariant_of_the_oracle_is_exercised()
     {
         SortedDictionary<string, long> all = new(StringComparer.Ordinal);
@@ -79,7 +87,9 @@ public sealed class SimulationTests
             }
         }
 
-        foreach (string id in (string[])["L3", "S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S10", "S12", "S15"])
+        string[] expected =
+            ["L3", "S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "S12", "S13", "S15"];
+        foreach (string id in expected)
         {
             Assert.True(all.GetValueOrDefault(id) > 0, $"{id} was never checked");
         }

@@ -46,6 +46,12 @@ public sealed record SwarmOptions
     /// <summary>The cores run in the VM's real actors instead of in a loop of the simulation.</summary>
     public bool InActors { get; init; }
 
+    /// <summary>There is one disk, which all hosts open.</summary>
+    public bool SharedDisk { get; init; }
+
+    /// <summary>The guest is a program in the real machine instead of a model.</summary>
+    public bool InMachine { get; init; }
+
     public static SwarmOptions Draw(SeededRandom random)
     {
         List<FaultKind> kinds = [];

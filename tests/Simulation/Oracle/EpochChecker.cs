@@ -18,9 +18,10 @@ public sealed class EpochChecker
     public void OnLoaded(SimVm vm, SimImage image, SimDisk disk)
     {
         ulong digest = vm.Guest!.Digest();
-        if (digest != image.Digest)
+        if (digest != image.Guest.Digest)
         {
-            throw new InvariantFailureException("S5", $"{vm.Identity} loaded {image.Epoch}: digest {digest:x} against {image.Digest:x}");
+            throw new InvariantFailureException(
+                "S5", $"{vm.Identity} loaded {image.Epoch}: digest {digest:x} against {image.Guest.Digest:x}");
         }
 
         for (int sector = 0; sector < SimDisk.Sectors; sector++)

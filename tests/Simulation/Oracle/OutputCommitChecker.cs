@@ -17,7 +17,7 @@ public sealed class OutputCommitChecker(SimWorld world)
     {
         foreach ((long id, (uint end, Frame frame)) in _released)
         {
-            if (!image.Guest.Connections.TryGetValue(id, out GuestConnection? connection))
+            if (image.Guest.View.Find(id) is not { } connection)
             {
                 continue; // closed, or of a guest that was lost with all its memory
             }
@@ -52,7 +52,8 @@ public sealed class OutputCommitChecker(SimWorld world)
         }
     }
 
-    private void Probe(SimVm releaser, SimVm survivor, ModelGuest guest, Frame frame, FrameFate fate, ArbiterRecord record)
+    private void Probe(
+        SimVm releaser, SimVm survivor, IGuestView guest, Frame frame, FrameFate fate, ArbiterRecord record)
     {
         string who = $"{frame} released by {releaser.Identity} as {fate}, survivor {survivor.Identity}, {record}";
         if (frame.Kind == FrameKind.Reset)
@@ -60,7 +61,7 @@ public sealed class OutputCommitChecker(SimWorld world)
             return; // the survivor answers an unknown connection in the same way
         }
 
-        if (!guest.Connections.TryGetValue(frame.Connection, out GuestConnection? connection))
+        if (guest.Find(frame.Connection) is not { } connection)
         {
             throw new InvariantFailureException("S1", $"{who} does not know the connection");
         }

@@ -15,6 +15,10 @@ public sealed class SimOracle(SimWorld world)
     private readonly InputChecker _input = new();
     private readonly CheckpointBudgetChecker _budget = new(world);
     private readonly HonestStatusChecker _status = new(world);
+    private readonly SpeculationChecker _speculation = new(world);
+    private readonly MergeChecker _merge = new();
+    private readonly SharedDiskChecker _sharedDisk = new(world);
+    private readonly FateChecker _fate = new(world);
 
     /// <summary>Checks made so far, by invariant: an assertion that never ran proves nothing.</summary>
     public SortedDictionary<string, long> Checked { get; } = new(StringComparer.Ordinal);
@@ -22,6 +26,7 @@ public sealed class SimOracle(SimWorld world)
     public void OnRelease(SimVm vm, Frame frame, FrameFate fate)
     {
         Count("S1");
+        _fate.OnRelease(vm);
         _singleReleaser.OnRelease(vm, frame, fate);
         _outputCommit.OnRelease(vm, frame, fate);
     }
@@ -47,6 +52,52 @@ public sealed class SimOracle(SimWorld world)
         Count("S5");
         Count("S10");
         _epoch.OnLoaded(vm, image, disk);
+        _speculation.OnLoaded(vm, image);
+    }
+
+    public void OnGuestGone(SimVm vm) => _speculation.OnGone(vm);
+
+    public void OnGuestRead(SimVm vm, int sector, ulong value)
+    {
+        Count("S9");
+        _speculation.OnRead(vm, sector, value);
+    }
+
+    public void OnGuestWrite(SimVm vm, int sector, ulong value) => _speculation.OnWrite(vm, sector, value);
+
+    /// <summary>What a guest wrote reaches its disk.</summary>
+    public void OnDiskWrite(SimVm vm, int sector, ulong value) => _merge.OnWrite(vm, sector, value);
+
+    /// <summary>A host changes the disk that all of them open.</summary>
+    public void OnDiskTouched(SimVm vm)
+    {
+        Count("S2");
+        _sharedDisk.OnTouched(vm);
+    }
+
+    public void OnMergeBegins(SimVm vm, long epoch) => _merge.OnBegins(vm, epoch);
+
+    public void OnDiskReplaced(Place place) => _merge.OnReplaced(place);
+
+    /// <summary>The merge is over, or a host starts again: then it has been finished from its list.</summary>
+    public void OnMerged(Place place, SimDisk disk)
+    {
+        if (_merge.OnMerged(place, disk))
+        {
+            Count("S11");
+        }
+    }
+
+    /// <summary>The guest that answers to the outside has sent a frame.</summary>
+    public void OnSubmit(SimVm vm) => _fate.OnSubmit(vm);
+
+    public void OnDropped(SimVm vm, int frames, string reason) => _fate.OnDropped(vm, frames, reason);
+
+    /// <summary>Looked at every 100 ms.</summary>
+    public void OnWatch()
+    {
+        Count("S13");
+        _fate.OnWatch();
     }
 
     public void OnCommit(SimVm vm, SimImage image) => _outputCommit.OnCommit(vm, image);
@@ -64,6 +115,7 @@ public sealed class SimOracle(SimWorld world)
     {
         Count("L3");
         _budget.OnQuiet();
+        _fate.OnQuiet();
     }
 
     public void OnStatus(SimVm vm, VmStatus status)
