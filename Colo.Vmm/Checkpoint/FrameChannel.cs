@@ -11,8 +11,6 @@ namespace Colo.Vmm.Checkpoint;
 /// </summary>
 internal sealed class FrameChannel : IDisposable
 {
-    private const int PieceMax = 64 * 1024;
-
     private readonly Stream _stream;
     private readonly Lock _writeLock = new();
     private readonly byte[] _smallFrame = new byte[FrameHeader.Size + 1024];
@@ -76,14 +74,14 @@ internal sealed class FrameChannel : IDisposable
 
     /// <summary>
     /// Sends a frame that stands in <paramref name="frame"/> behind <see cref="FrameHeader.Size"/> free bytes, in
-    /// one write.
+    /// one write; <paramref name="payloadCrc"/> is that of what is behind them.
     /// </summary>
-    public bool TryWriteInPlace(FrameType type, CheckpointStamp stamp, Span<byte> frame)
+    public bool TryWriteInPlace(FrameType type, CheckpointStamp stamp, Span<byte> frame, uint payloadCrc)
     {
         lock (_writeLock)
         {
-            var payload = frame[FrameHeader.Size..];
-            new FrameHeader(type, payload.Length, Crc32C.Compute(payload), stamp, _nextOut++).Write(frame);
+            var length = frame.Length - FrameHeader.Size;
+            new FrameHeader(type, length, payloadCrc, stamp, _nextOut++).Write(frame);
             return WriteRaw(frame);
         }
     }
@@ -115,9 +113,23 @@ internal sealed class FrameChannel : IDisposable
     /// </summary>
     public LinkFailure Read(out FrameHeader header, out ReadOnlySpan<byte> payload)
     {
+        var failure = ReadUnverified(out header, out payload);
+        if (failure == LinkFailure.None && Crc32C.Compute(payload) != header.PayloadCrc)
+        {
+            payload = default;
+            failure = Fail(LinkFailure.BadChecksum);
+        }
+
+        return failure;
+    }
+
+    /// <summary>As <see cref="Read"/>, but the payload's checksum is left to the caller, who has to look at the bytes
+    /// anyway and answers a wrong one with <see cref="Fail"/>.</summary>
+    public LinkFailure ReadUnverified(out FrameHeader header, out ReadOnlySpan<byte> payload)
+    {
         payload = default;
         header = default;
-        var failure = ReadRaw(_header, LinkFailure.Closed, out _);
+        var failure = ReadRaw(_header, LinkFailure.Closed);
         if (failure == LinkFailure.None)
         {
             failure = FrameHeader.TryRead(_header, out header);
@@ -141,12 +153,7 @@ internal sealed class FrameChannel : IDisposable
         }
 
         var target = _payload.AsSpan(0, header.PayloadLength);
-        failure = ReadRaw(target, LinkFailure.Truncated, out var crc);
-        if (failure == LinkFailure.None && crc != header.PayloadCrc)
-        {
-            failure = LinkFailure.BadChecksum;
-        }
-
+        failure = ReadRaw(target, LinkFailure.Truncated);
         if (failure != LinkFailure.None)
         {
             return Fail(failure);
@@ -156,20 +163,17 @@ internal sealed class FrameChannel : IDisposable
         return LinkFailure.None;
     }
 
-    /// <summary>
-    /// Fills <paramref name="target"/>; <paramref name="atStart"/> is the verdict on an end before its first byte. The
-    /// checksum is taken of each piece as it arrives, while it is still in the processor's cache.
-    /// </summary>
-    public LinkFailure ReadRaw(Span<byte> target, LinkFailure atStart, out uint crc)
+    /// <summary>Fills <paramref name="target"/>; <paramref name="atStart"/> is the verdict on an end before its first
+    /// byte.</summary>
+    public LinkFailure ReadRaw(Span<byte> target, LinkFailure atStart)
     {
         var filled = 0;
-        crc = 0;
         while (filled < target.Length)
         {
             int count;
             try
             {
-                count = _stream.Read(target.Slice(filled, Math.Min(PieceMax, target.Length - filled)));
+                count = _stream.Read(target[filled..]);
             }
             catch (Exception e) when (IsTransport(e))
             {
@@ -181,7 +185,6 @@ internal sealed class FrameChannel : IDisposable
                 return filled == 0 ? atStart : LinkFailure.Truncated;
             }
 
-            crc = Crc32C.Append(crc, target.Slice(filled, count));
             filled += count;
         }
 

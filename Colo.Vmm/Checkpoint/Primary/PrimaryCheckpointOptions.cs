@@ -24,6 +24,10 @@ public sealed record PrimaryCheckpointOptions
     /// </summary>
     public int? SavedPagesMax { get; init; }
 
+    /// <summary>Threads that send pages, 1 or more; no more than there are page channels are used. Null: half as many
+    /// as there are processors.</summary>
+    public int? SendThreads { get; init; }
+
     internal LinkFeatures WantedFeatures =>
         (DeltaCachePages > 0 ? LinkFeatures.Delta : 0) | (Compress ? LinkFeatures.Compression : 0)
         | (SkipEqualPages ? LinkFeatures.Hashes : 0);
@@ -45,6 +49,11 @@ public sealed record PrimaryCheckpointOptions
         if (SavedPagesMax < 1)
         {
             errors.Add($"{nameof(SavedPagesMax)} is {SavedPagesMax}, expected 1 or more");
+        }
+
+        if (SendThreads < 1)
+        {
+            errors.Add($"{nameof(SendThreads)} is {SendThreads}, expected 1 or more");
         }
 
         return errors;

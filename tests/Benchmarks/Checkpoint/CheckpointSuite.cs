@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Colo.Vmm.Checkpoint.Primary;
 using Colo.Vmm.Memory;
@@ -12,8 +11,6 @@ namespace Colo.Benchmarks.Checkpoint;
 internal static class CheckpointSuite
 {
     private const int RamPages = 65536; // 256 MiB
-
-    private const int CopyPiece = 256 * 1024;
 
     private static readonly int[] s_dirtyPages = [0, 256, 1024, 4096, 16384];
     private static readonly byte[] s_source = Touched(16384 * GuestRam.PageSize);
@@ -33,6 +30,7 @@ internal static class CheckpointSuite
     private static void Checkpoints(Report report, int channels)
     {
         using var pair = new BenchPair(RamPages, channels, new PrimaryCheckpointOptions { DeltaCachePages = 0 });
+        using var peer = new PlainCopy(channels, s_source, s_target);
         var pauses = new Dictionary<int, double>();
         var first = new List<CheckpointReport>();
         foreach (var dirty in s_dirtyPages.Prepend(16384))
@@ -50,7 +48,7 @@ internal static class CheckpointSuite
                 applies.Add(pair.Receiver.LastApplyTime.TotalMicroseconds);
                 if (dirty > 0 && round % 2 == 0)
                 {
-                    copies.Add(PlainCopy(channels, (long)dirty * GuestRam.PageSize));
+                    copies.Add(peer.Run(dirty * GuestRam.PageSize).TotalMicroseconds);
                 }
             }
 
@@ -129,69 +127,11 @@ internal static class CheckpointSuite
         }
     }
 
-    /// <summary>
-    /// Microseconds to copy the bytes through sockets from one place in memory to another, and do nothing else.
-    /// Both places are as large as the bytes are many, as the pages' are: a copy from and to one small buffer would
-    /// never leave the cache.
-    /// </summary>
-    private static double PlainCopy(int channels, long bytes)
-    {
-        var ends = Enumerable.Range(0, channels).Select(_ => BenchPair.Connect()).ToArray();
-        var share = (int)(bytes / channels);
-        var receivers = ends.Select((e, i) => Start(() => Receive(e.Second, s_target.AsSpan(i * share, share)))).ToArray();
-        var started = Stopwatch.GetTimestamp();
-        var senders = ends.Select((e, i) => Start(() => Send(e.First, s_source.AsSpan(i * share, share)))).ToArray();
-        foreach (var thread in senders.Concat(receivers))
-        {
-            thread.Join();
-        }
-
-        var time = Stopwatch.GetElapsedTime(started).TotalMicroseconds;
-        foreach (var (one, other) in ends)
-        {
-            one.Dispose();
-            other.Dispose();
-        }
-
-        return time;
-    }
-
     private static byte[] Touched(int length)
     {
         var bytes = new byte[length];
         Array.Fill(bytes, (byte)1);
         return bytes;
-    }
-
-    private static Thread Start(Action work)
-    {
-        var thread = new Thread(() => work()) { IsBackground = true };
-        thread.Start();
-        return thread;
-    }
-
-    private static void Send(Stream stream, ReadOnlySpan<byte> bytes)
-    {
-        while (!bytes.IsEmpty)
-        {
-            var count = Math.Min(CopyPiece, bytes.Length);
-            stream.Write(bytes[..count]);
-            bytes = bytes[count..];
-        }
-    }
-
-    private static void Receive(Stream stream, Span<byte> bytes)
-    {
-        while (!bytes.IsEmpty)
-        {
-            var count = stream.Read(bytes[..Math.Min(CopyPiece, bytes.Length)]);
-            if (count == 0)
-            {
-                return;
-            }
-
-            bytes = bytes[count..];
-        }
     }
 
     /// <summary>Median, and the 99th percentile in place of the highest round; returns the median.</summary>
