@@ -14,6 +14,7 @@ namespace Colo.Actors.Failover;
 internal sealed class SoloPhase(FailoverContext context)
 {
     private readonly JoinBackoff _backoff = new(context.Options);
+    private readonly RestartBackoff _restarts = new(context.Options);
     private long _attempt;
     private DiskLineage _joinerDisk;
     private Epoch _joinEpoch;
@@ -342,8 +343,17 @@ internal sealed class SoloPhase(FailoverContext context)
 
         effects.Add(new Effect.CloseGate(failed.Reason));
         effects.Add(new Effect.DiscardGuest(failed.Reason));
-        context.AskSolo(ArbiterClaim.InSync, effects);
-        context.Enter(FailoverState.ColdStarting, "the arbiter");
+        TimeSpan wait = _restarts.Fail(now);
+        if (wait == TimeSpan.Zero)
+        {
+            context.AskSolo(ArbiterClaim.InSync, effects);
+            context.Enter(FailoverState.ColdStarting, "the arbiter");
+        }
+        else
+        {
+            context.StartTimer(TimerName.MachineRetry, wait, effects);
+            context.Enter(FailoverState.ColdStarting, $"{wait.TotalSeconds:0} s: {failed.Reason}");
+        }
     }
 
     private void StopAttempt(string reason, EffectList effects)

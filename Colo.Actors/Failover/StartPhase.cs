@@ -209,6 +209,10 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
         {
             context.AskAgain(effects);
         }
+        else if (fired.Name == TimerName.MachineRetry && context.State == FailoverState.ColdStarting)
+        {
+            ColdStart(ArbiterClaim.InSync, effects);
+        }
         else if (fired.Name == TimerName.JoinOffer && context.State == FailoverState.Parked)
         {
             context.Read(effects);

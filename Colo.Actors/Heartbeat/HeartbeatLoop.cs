@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Globalization;
 using Colo.Actors.Failover;
 using Colo.Actors.Links;
@@ -22,7 +21,7 @@ public sealed class HeartbeatLoop : IDisposable
     private readonly HeartbeatSetup setup;
     private readonly HeartbeatMonitor monitor;
     private readonly Lock gate = new();
-    private readonly BlockingCollection<object> inbox = new(InboxMax);
+    private readonly QuietQueue<object> inbox = new(InboxMax);
     private readonly List<HeartbeatFinding> findings = [];
     private readonly SortedDictionary<string, VmGlance> vms = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, WireHeartbeat> heard = new(StringComparer.Ordinal);
@@ -55,17 +54,7 @@ public sealed class HeartbeatLoop : IDisposable
     /// A <see cref="BeatReceived"/>, <see cref="PeerLinkChanged"/>, <see cref="VmGlanced"/> or
     /// <see cref="GatewayAnswered"/>.
     /// </summary>
-    public void Post(object message)
-    {
-        try
-        {
-            inbox.Add(message);
-        }
-        catch (InvalidOperationException)
-        {
-            // The node is ending.
-        }
-    }
+    public void Post(object message) => inbox.Add(message); // nobody listens any more when the node is ending
 
     /// <summary>Every peer as it stands now.</summary>
     public IReadOnlyList<PeerGlance> Peers()
@@ -76,7 +65,7 @@ public sealed class HeartbeatLoop : IDisposable
         }
     }
 
-    public void Dispose() => inbox.CompleteAdding();
+    public void Dispose() => inbox.Complete();
 
     /// <summary>Equal for heartbeats that say the same of every VM.</summary>
     private static long FactsOf(WireHeartbeat beat)
@@ -114,7 +103,9 @@ public sealed class HeartbeatLoop : IDisposable
                     continue;
                 }
 
-                for (int waiting = inbox.Count; waiting > 0 && inbox.TryTake(out object? message); waiting--)
+                for (int waiting = inbox.Count;
+                    waiting > 0 && inbox.TryTake(out object? message, TimeSpan.Zero);
+                    waiting--)
                 {
                     Hear(message);
                 }
@@ -176,6 +167,9 @@ public sealed class HeartbeatLoop : IDisposable
             case LinkCondition.Refused:
                 up.Remove(link);
                 Judge(new HeartbeatConnectionRefused(change.Peer));
+                break;
+            case LinkCondition.Silent:
+                up.Remove(link);
                 break;
             default:
                 if (up.Remove(link))

@@ -11,4 +11,8 @@ public enum LinkCondition
 
     /// <summary>The peer's host answered that nobody listens: its process is gone.</summary>
     Refused = 3,
+
+    /// <summary>Given up because nothing was acknowledged for a while: what that means is the detectors'
+    /// affair.</summary>
+    Silent = 4,
 }

@@ -1,5 +1,5 @@
-using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Sockets;
 using Colo.Actors.Heartbeat;
 using Colo.Vmm.Links;
 
@@ -26,7 +26,7 @@ internal sealed class OutboundLink : IAsyncDisposable
     private readonly CancellationTokenSource stopping = new();
     private readonly Lock gate = new();
     private readonly Task running;
-    private BlockingCollection<byte[]>? queue;
+    private QuietQueue<byte[]>? queue;
 
     /// <param name="changed">Told each time the link comes up, breaks, or cannot be opened.</param>
     public OutboundLink(
@@ -58,7 +58,7 @@ internal sealed class OutboundLink : IAsyncDisposable
             }
 
             // The peer does not read. A gap in the order must not happen, so the link ends.
-            queue.CompleteAdding();
+            queue.Complete();
             queue = null;
             return false;
         }
@@ -94,6 +94,7 @@ internal sealed class OutboundLink : IAsyncDisposable
         bool up = false;
         LinkCondition end = LinkCondition.Down;
         DataLink? link = null;
+        Task[] work = [];
         try
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
@@ -101,7 +102,7 @@ internal sealed class OutboundLink : IAsyncDisposable
             link = await LinkConnector.ConnectAsync(
                 address, new LinkOpen(LinkKind.Control, network, string.Empty, 0, self), security, limit.Token)
                     .ConfigureAwait(false);
-            var frames = new BlockingCollection<byte[]>(QueueMax);
+            var frames = new QuietQueue<byte[]>(QueueMax);
             lock (gate)
             {
                 queue = frames;
@@ -109,15 +110,16 @@ internal sealed class OutboundLink : IAsyncDisposable
 
             up = true;
             changed(LinkCondition.Up);
-            await Task.WhenAny(SendAsync(link, frames), WatchAsync(link)).Unwrap().ConfigureAwait(false);
+            work = [SendAsync(link, frames), WatchAsync(link)];
+            await Task.WhenAny(work).Unwrap().ConfigureAwait(false);
         }
         catch (Exception problem) when (problem is IOException or OperationCanceledException
-            or System.Net.Sockets.SocketException or ObjectDisposedException)
+            or SocketException or ObjectDisposedException)
         {
             // The caller tries again, and the heartbeat monitor judges what it means.
-            if ((problem as System.Net.Sockets.SocketException
-                ?? problem.InnerException as System.Net.Sockets.SocketException)
-                is { SocketErrorCode: System.Net.Sockets.SocketError.ConnectionRefused })
+            if ((problem as SocketException
+                ?? problem.InnerException as SocketException)
+                is { SocketErrorCode: SocketError.ConnectionRefused })
             {
                 end = LinkCondition.Refused;
             }
@@ -126,30 +128,45 @@ internal sealed class OutboundLink : IAsyncDisposable
         {
             lock (gate)
             {
-                queue?.CompleteAdding();
+                queue?.Complete();
                 queue = null;
             }
 
             link?.Dispose();
         }
 
-        return (up, end);
+        // The system tells only one of the two that nothing was acknowledged, the other merely that the link is over.
+        await Task.WhenAll(work).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return (up, Array.Exists(work, IsSilence) ? LinkCondition.Silent : end);
+    }
+
+    private static bool IsSilence(Task ended)
+    {
+        for (Exception? cause = ended.Exception?.InnerException; cause is not null; cause = cause.InnerException)
+        {
+            if (cause is SocketException { SocketErrorCode: SocketError.TimedOut })
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>Completes when the link can no longer be written to, or the queue has ended.</summary>
-    private Task SendAsync(DataLink link, BlockingCollection<byte[]> frames)
+    private Task SendAsync(DataLink link, QuietQueue<byte[]> frames)
     {
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         new Thread(() => Send(link, frames, ended)) { IsBackground = true, Name = $"colo tells {address}" }.Start();
         return ended.Task;
     }
 
-    private static void Send(DataLink link, BlockingCollection<byte[]> frames, TaskCompletionSource ended)
+    private static void Send(DataLink link, QuietQueue<byte[]> frames, TaskCompletionSource ended)
     {
         UrgentThread.Raise();
         try
         {
-            foreach (byte[] frame in frames.GetConsumingEnumerable())
+            while (frames.TryTake(out byte[]? frame, wait: null))
             {
                 link.Stream.Write(frame);
                 if (frames.Count == 0)

@@ -83,11 +83,16 @@ public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
     /// <summary>Takes over a control link that a peer has opened.</summary>
     public void Take(DataLink link)
     {
+        DataLink? former;
         lock (inbound)
         {
+            // A peer that opens a link anew has given the former up; nothing else would tell when a cable had been cut.
+            former = inbound.Find(other =>
+                other.Open.Host == link.Open.Host && other.Open.Channel == link.Open.Channel);
             inbound.Add(link);
         }
 
+        former?.Abort();
         new Thread(() => Read(link)) { IsBackground = true, Name = $"colo hears {link.Open.Host}" }.Start();
     }
 

@@ -20,6 +20,9 @@ public enum TimerName
     /// taken.</summary>
     JoinChoice = 5,
 
+    /// <summary>Failover, cold start: the machine failed again and again; start it once more.</summary>
+    MachineRetry = 6,
+
     /// <summary>Primary checkpoint: the period is over.</summary>
     Period = 10,
 

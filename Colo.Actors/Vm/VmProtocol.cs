@@ -46,7 +46,7 @@ public sealed class VmProtocol : VmProtocolLoop
     public static CoreName CoreOf(TimerName timer) => timer switch
     {
         TimerName.ArbiterRetry or TimerName.JoinOffer or TimerName.PeerStep or TimerName.IsolationHandicap
-            or TimerName.JoinChoice => CoreName.Failover,
+            or TimerName.JoinChoice or TimerName.MachineRetry => CoreName.Failover,
         TimerName.Period or TimerName.Floor or TimerName.Phase or TimerName.AutoReturn => CoreName.PrimaryCheckpoint,
         TimerName.ResyncStall => CoreName.Resync,
         TimerName.Heartbeat => throw new ArgumentException("the heartbeat belongs to the node, not to a VM", nameof(timer)),

@@ -32,7 +32,10 @@ internal static class LabCommands
 
     public static Command BuildBench()
     {
-        var bench = new Command("bench-ha", "Measure what protection costs, and how long a takeover takes") { Json, Keep, Seconds, Faults, Only };
+        var bench = new Command("bench-ha", "Measure what protection costs, and how long a takeover takes")
+        {
+            Json, Keep, Seconds, Faults, Only,
+        };
         bench.SetAction((parsed, _) => IsolatedAsync("bench-ha", async () =>
         {
             using var measure = new HaBench(

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using Colo.Vmm.Machine;
 using Colo.Vmm.Net;
@@ -67,8 +66,14 @@ internal sealed record NicOption(string? Tap, StreamEndpoint? Stream, bool Liste
     /// on.</summary>
     private byte[] DefaultMac(int index)
     {
-        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{Tap}{Stream}{Dump}{index}"));
-        return [0x52, 0x54, 0x00, hash[0], hash[1], hash[2]];
+        // FNV-1a: a cryptographic hash would bring OpenSSL into the process, several MiB.
+        uint hash = 2166136261;
+        foreach (byte b in Encoding.UTF8.GetBytes($"{Tap}{Stream}{Dump}{index}"))
+        {
+            hash = unchecked((hash ^ b) * 16777619);
+        }
+
+        return [0x52, 0x54, 0x00, (byte)(hash >> 24), (byte)(hash >> 16), (byte)(hash >> 8)];
     }
 
     private static StreamEndpoint ParseEndpoint(string value) => StreamEndpoint.TryParse(value, out StreamEndpoint endpoint, out string error)

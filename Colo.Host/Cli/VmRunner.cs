@@ -1,6 +1,7 @@
 using Colo.Vmm.Cpu;
 using Colo.Vmm.Devices.Uart;
 using Colo.Vmm.Machine;
+using Colo.Vmm.Memory;
 using Colo.Vmm.Qmp;
 using Colo.Vmm.Qmp.Parts;
 using Colo.Vmm.Qmp.Replication;
@@ -20,6 +21,7 @@ internal static class VmRunner
 
     public static int Run(VmRunOptions options)
     {
+        HostHeap.KeepLittle();
         VirtMachine? machine = null;
         try
         {

@@ -35,7 +35,8 @@ public static class Placement
 
     /// <summary>
     /// Which of the hosts that may hold a VM are fit to take its second copy: heard, not drained, with memory left
-    /// beyond what is promised there already. Another failure domain than the owner's first, then by free memory, most first.
+    /// beyond what is promised there already. Another failure domain than the owner's first, then by free memory, most
+    /// first.
     /// </summary>
     public static IReadOnlyList<string> RankJoiners(
         NodeFacts owner, IReadOnlyList<string> nodes, IReadOnlyList<MemberView> members) =>

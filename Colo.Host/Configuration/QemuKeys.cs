@@ -37,9 +37,15 @@ internal static class QemuKeys
             keys.Wrong($"{own}.accel", $"is '{accelerator}', expected kvm or tcg");
         }
 
+        string comparer = keys.Text($"{own}.comparer");
+        if (comparer is not ("qemu" or "colo"))
+        {
+            keys.Wrong($"{own}.comparer", $"is '{comparer}', expected qemu or colo");
+        }
+
         return new VmQemu(
             keys.Text($"{own}.binary", required: true), keys.Text($"{own}.image-binary", required: true), keys.Text($"{own}.machine", required: true),
             keys.Text($"{own}.cpu"), accelerator, keys.Texts($"{own}.arguments"), keys.Duration($"{own}.hang-timeout"),
-            keys.Duration($"{own}.start-timeout"));
+            keys.Duration($"{own}.start-timeout"), comparer == "colo", keys.Text($"{own}.capture"));
     }
 }

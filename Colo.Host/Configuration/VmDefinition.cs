@@ -61,9 +61,11 @@ public sealed record VmDefinition
 /// <param name="Arguments">Added to the command line.</param>
 /// <param name="HangTimeout">Half of a pair that does not answer for so long is given up.</param>
 /// <param name="StartTimeout">The first state must be with the peer in this time.</param>
+/// <param name="OwnComparer">Colo's comparer compares, not QEMU's.</param>
+/// <param name="CaptureFolder">Where Colo's comparer records what it decides; empty: nowhere.</param>
 public sealed record VmQemu(
     string Binary, string ImageBinary, string Machine, string Cpu, string Accelerator, IReadOnlyList<string> Arguments,
-    TimeSpan HangTimeout, TimeSpan StartTimeout);
+    TimeSpan HangTimeout, TimeSpan StartTimeout, bool OwnComparer, string CaptureFolder);
 
 /// <summary>What runs the guest.</summary>
 public enum VmBackendKind

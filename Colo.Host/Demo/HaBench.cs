@@ -16,6 +16,8 @@ internal sealed partial class HaBench : IDisposable
     public static readonly string[] Parts = ["speed", "kill", "cable"];
 
     private const long Endless = 1L << 40;
+    private const int WarmRoundsMax = 8;
+    private const double WarmGain = 1.05;
     private static readonly TimeSpan StepLimit = TimeSpan.FromMinutes(5);
     private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
@@ -94,15 +96,26 @@ internal sealed partial class HaBench : IDisposable
         cluster.Start();
         Say($"booting a guest in mode {mode}");
         await When(cluster.Hosts[0], EventCode.PairEstablished, began).ConfigureAwait(false);
-        // Each kind of work once before it is timed: otherwise what is measured first pays for compiling the guest's
-        // code.
-        foreach (string kind in (string[])["requests", "redis"])
-        {
-            using var client = new ClientProcess(kind, NetworkLab.GuestAddress, (long)duration.TotalSeconds, 0);
-            await client.Ended.WaitAsync(StepLimit).ConfigureAwait(false);
-        }
-
+        await WarmAsync().ConfigureAwait(false);
         return cluster.Hosts[0];
+    }
+
+    /// <summary>Each kind of work before it is timed, again and again while that makes it faster: otherwise what is
+    /// measured first pays for compiling the guest's code.</summary>
+    private async Task WarmAsync()
+    {
+        double fastest = 0;
+        for (int round = 0; round < WarmRoundsMax; round++)
+        {
+            double http = (await RequestsAsync("requests").ConfigureAwait(false)).PerSecond;
+            double redis = (await RequestsAsync("redis").ConfigureAwait(false)).PerSecond;
+            if (!only.Contains("speed") || Math.Sqrt(http * redis) < fastest * WarmGain)
+            {
+                return;
+            }
+
+            fastest = Math.Sqrt(http * redis);
+        }
     }
 
     private async Task MeasureAsync(string name, NodeProcess primary)
@@ -156,6 +169,7 @@ internal sealed partial class HaBench : IDisposable
             await When(survivor, EventCode.TookOver, at).ConfigureAwait(false);
             await Task.Delay(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
             found.Add(client.LongestGap(at.ToUnixTimeMilliseconds() - 200, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()));
+            Say($"{fault} {round + 1}: the download stood {found[^1]:0} ms");
             DateTimeOffset back = DateTimeOffset.UtcNow;
             LabFault.Restore(primary, fault);
             await When(survivor, EventCode.PairEstablished, back).ConfigureAwait(false);
@@ -176,8 +190,12 @@ internal sealed partial class HaBench : IDisposable
         double Share(Func<ModeFigures, double> figure, string peer) =>
             Of("colo") is { } colo && Of(peer) is { } other ? figure(colo) / figure(other) : 0;
         var report = new HaBenchReport(
-            modes, Share(mode => mode.Http.PerSecond, "unprotected"), Share(mode => mode.Redis.PerSecond, "unprotected"),
-            Share(mode => mode.BulkMegabytesPerSecond, "unprotected"), Share(mode => mode.Redis.PerSecond, "periodic-100"), gaps);
+            modes,
+            Share(mode => mode.Http.PerSecond, "unprotected"),
+            Share(mode => mode.Redis.PerSecond, "unprotected"),
+            Share(mode => mode.BulkMegabytesPerSecond, "unprotected"),
+            Share(mode => mode.Redis.PerSecond, "periodic-100"),
+            gaps);
         var table = new Table().AddColumns("mode", "http/s", "median", "p99", "redis/s", "median", "p99", "bulk MB/s", "checkpoints/s", "pause");
         foreach (ModeFigures mode in modes)
         {

@@ -18,9 +18,12 @@ public static partial class Isolation
     private const string Marker = "COLO_ISOLATED";
     private const string TemporaryFolder = "TMPDIR";
     private const int KillSignal = 9;
+    private const int DeleteAttempts = 100;
 
     /// <summary>How long an interrupted run may take to end.</summary>
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(30);
+
+    private static readonly TimeSpan DeleteRetry = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Whether this process already is the inner one.</summary>
     public static bool IsInside => Environment.GetEnvironmentVariable(Marker) == "1";
@@ -46,7 +49,7 @@ public static partial class Isolation
         }
         finally
         {
-            Directory.Delete(temporary, recursive: true);
+            _ = TryDelete(temporary);
         }
     }
 
@@ -83,7 +86,11 @@ public static partial class Isolation
         int signal = await asked.Task.ConfigureAwait(false);
         if (signal == 0 && Environment.GetEnvironmentVariable(TemporaryFolder) is { Length: > 0 } folder)
         {
-            TryDelete(folder);
+            // What is being ended may write once more.
+            for (int attempt = 1; !TryDelete(folder) && attempt < DeleteAttempts; attempt++)
+            {
+                await Task.Delay(DeleteRetry).ConfigureAwait(false);
+            }
         }
 
         Environment.Exit(128 + signal);
@@ -159,15 +166,20 @@ public static partial class Isolation
             + "kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu)");
     }
 
-    private static void TryDelete(string folder)
+    private static bool TryDelete(string folder)
     {
         try
         {
             Directory.Delete(folder, recursive: true);
+            return true;
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return true;
         }
         catch (IOException)
         {
-            // A process that is being ended wrote once more.
+            return false;
         }
     }
 

@@ -50,9 +50,10 @@ internal sealed partial class LabDiskScenario(LabScenario scenario, LabVm vm)
         await LoseAsync("the primary is killed under writes").ConfigureAwait(false);
         await scenario.StepAsync("the primary freezes under writes, and wakes up", async () =>
         {
+            await MoreRecordsAsync().ConfigureAwait(false);
+            await scenario.PairedAsync().ConfigureAwait(false);
             NodeProcess victim = scenario.Primary;
             NodeProcess survivor = scenario.Secondary;
-            await MoreRecordsAsync().ConfigureAwait(false);
             await scenario.LoseAsync(() => victim.Freeze(true), () => victim.Freeze(false), survivor)
                 .ConfigureAwait(false);
         }).ConfigureAwait(false);
@@ -74,9 +75,10 @@ internal sealed partial class LabDiskScenario(LabScenario scenario, LabVm vm)
     /// copy of what differs.</summary>
     private Task LoseAsync(string step) => scenario.StepAsync(step, async () =>
     {
+        await MoreRecordsAsync().ConfigureAwait(false);
+        await scenario.PairedAsync().ConfigureAwait(false);
         NodeProcess victim = scenario.Primary;
         NodeProcess survivor = scenario.Secondary;
-        await MoreRecordsAsync().ConfigureAwait(false);
         DateTimeOffset at = DateTimeOffset.UtcNow;
         victim.Kill();
         await scenario.AnyAsync(at, survivor, EventCode.TookOver).ConfigureAwait(false);

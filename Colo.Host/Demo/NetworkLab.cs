@@ -46,6 +46,7 @@ public sealed class NetworkLab
             throw new ArgumentException($"{hosts.Length} hosts: expected 1 to 8", nameof(hosts));
         }
 
+        RequireTun();
         if (!Directory.Exists("/run/netns"))
         {
             // Without root /run itself cannot be written; in a mount namespace of our own it can be covered.
@@ -139,6 +140,22 @@ public sealed class NetworkLab
         }
 
         return start;
+    }
+
+    /// <summary>The guest's card is a TAP interface. A namespace of one's own is no right to the device.</summary>
+    private static void RequireTun()
+    {
+        const string Device = "/dev/net/tun";
+        try
+        {
+            using FileStream tun = new(Device, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidOperationException(
+                $"this needs {Device}, which this user may not open here ({problem.Message}): run it as root, or permit it "
+                + $"(chmod 0666 {Device}, which udev does on most systems)", problem);
+        }
     }
 
     private static void AddBridge(string place, string name)

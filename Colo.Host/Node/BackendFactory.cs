@@ -73,7 +73,7 @@ internal static class BackendFactory
             report);
     }
 
-    private static ComparerOptions ComparerOf(VmDefinition vm)
+    internal static ComparerOptions ComparerOf(VmDefinition vm)
     {
         var defaults = new ComparerOptions();
         return defaults with

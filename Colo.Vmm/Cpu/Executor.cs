@@ -135,7 +135,7 @@ internal sealed unsafe class Executor(
                 Tier?.BlockIsHot(block);
             }
 
-            if (block->Region != 0 && Tier!.Enter(block->Region, c))
+            if (block->Region != 0 && Tier!.Enter(block, c))
             {
                 if (Volatile.Read(ref c->Pending) != 0 || c->Remaining <= 0)
                 {

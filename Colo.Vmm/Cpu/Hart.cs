@@ -39,7 +39,7 @@ public sealed unsafe class Hart : IDisposable, IRamClient
         _mmu = new Mmu(ram, bus);
         _context = _mmu.Context;
         _csrs = new CsrFile(_context, _mmu, clock, options, hartId);
-        _code = new CodeCache(ram, _mmu, this);
+        _code = new CodeCache(ram, _mmu, this, options.DecodedBytesMax);
         _csrs.TranslationChanged = _code.FlushJumps;
         _csrs.AddressSpaceChanged = _code.AddressSpaceChanged;
         _mmu.StoreToCodePage = _code.PrepareStore;
@@ -63,6 +63,9 @@ public sealed unsafe class Hart : IDisposable, IRamClient
     public ISbiHandler? Sbi { get; set; }
 
     public ulong InstructionsRetired => _context->InstructionsRetired;
+
+    /// <summary>How often decoded code was given up to make room for other.</summary>
+    internal int DecodedCodeEvictions => _code.Evictions;
 
     /// <summary>What the compiling tier has done; null when there is none. Any thread.</summary>
     internal RegionCounters? TierCounters => _tier?.Counters;

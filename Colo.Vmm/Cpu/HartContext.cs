@@ -82,6 +82,15 @@ internal unsafe struct HartContext
     /// <summary>Why compiled code was left last: a <see cref="Compiled.RegionExit"/>.</summary>
     public int RegionExit;
 
+    /// <summary>Number of the region that was left last for <see cref="Compiled.RegionExit.Straddle"/>.</summary>
+    public int StraddleRegion;
+
+    /// <summary>The jump cache, for compiled code that goes on in another region.</summary>
+    public JumpEntry* Jumps;
+
+    /// <summary>Times that compiled code went on in another region by itself.</summary>
+    public long Chained;
+
     /// <summary>Registers off the hot path. X, F, Pc and the other fields above are not kept here.</summary>
     public HartState Cold;
 

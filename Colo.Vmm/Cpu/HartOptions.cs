@@ -26,6 +26,12 @@ public sealed record HartOptions
     /// </summary>
     public int CompiledInstructionsMax { get; init; } = 400_000;
 
+    /// <summary>
+    /// Bytes of decoded blocks that a hart keeps, at least 512 KiB; the oldest are given up beyond it. A machine of
+    /// more than two harts gives each of them less: see <see cref="Machine.Board"/>.
+    /// </summary>
+    public int DecodedBytesMax { get; init; } = 8 << 20;
+
     /// <summary>Offers stimecmp (Sstc), enabled through menvcfg.STCE, which resets to 1 when built-in firmware
     /// runs.</summary>
     public bool Sstc { get; init; } = true;

@@ -19,17 +19,16 @@ internal unsafe interface ICodeTier
     void InstallFinished();
 
     /// <summary>
-    /// Runs a region until it leaves. On return the pc is exact, <see cref="HartContext.Remaining"/> is reduced by what
-    /// was retired, and <see cref="HartContext.ExitOp"/> is null; the instruction at pc may need the interpreter. False
-    /// when nothing was retired: the interpreter has to do this block.
+    /// Runs the block's region, and those that it leads to, until one leaves. On return the pc is exact,
+    /// <see cref="HartContext.Remaining"/> is reduced by what was retired, and <see cref="HartContext.ExitOp"/> is
+    /// null; the instruction at pc may need the interpreter. False when nothing was retired: the interpreter has to do
+    /// this block.
     /// </summary>
-    bool Enter(int region, HartContext* context);
+    bool Enter(CodeBlock* block, HartContext* context);
 
     /// <summary>A block was decoded: if a region can be entered there, its Region is set.</summary>
     void BlockDecoded(CodeBlock* block);
 
     /// <summary>A page's blocks are gone; regions made of them must not be entered again.</summary>
     void PageDropped(int page);
-
-    void AllDropped();
 }

@@ -14,8 +14,9 @@ namespace Colo.Vmm.Cpu;
 /// </summary>
 internal sealed unsafe class Mmu : IDisposable
 {
-    public const int EntryCount = 256;
+    public const int EntryCount = 1024;
     private const int SetCount = 4;
+    private const int FillsMax = 512;
     private const int SetSumIndex = 2;
     private const ulong PageMask = GuestRam.PageSize - 1;
     private const int GenerationShift = 48;
@@ -24,7 +25,11 @@ internal sealed unsafe class Mmu : IDisposable
     private readonly GuestRam _ram;
     private readonly ISystemBus _bus;
     private readonly PageWalker _walker;
-    private readonly bool[] _filled = new bool[SetCount];
+
+    /// <summary>For each set the indices of entries that were filled since it was flushed: most flushes come after a
+    /// few dozen. More than there is room for means all.</summary>
+    private readonly ushort[][] _fills = new ushort[SetCount][];
+    private readonly int[] _fillCounts = new int[SetCount];
     private HartContext* _context;
     private TlbEntry* _fetch;
     private PrivilegeMode _dataMode;
@@ -46,7 +51,12 @@ internal sealed unsafe class Mmu : IDisposable
         Entries = (TlbEntry*)((byte*)_context + size);
         Pmp = new Pmp(_context);
         _walker = new PageWalker(ram, _context, Pmp);
-        Array.Fill(_filled, true);
+        for (int set = 0; set < SetCount; set++)
+        {
+            _fills[set] = new ushort[FillsMax];
+            _fillCounts[set] = FillsMax + 1;
+        }
+
         FlushAll();
         UpdateMode();
     }
@@ -342,13 +352,23 @@ internal sealed unsafe class Mmu : IDisposable
 
     private void FlushSet(int set)
     {
-        if (_filled[set])
+        TlbEntry* entries = Entries + set * 3 * EntryCount;
+        int count = _fillCounts[set];
+        if (count > FillsMax)
         {
-            FlushArray(Entries + set * 3 * EntryCount);
-            FlushArray(Entries + (set * 3 + 1) * EntryCount);
-            FlushArray(Entries + (set * 3 + 2) * EntryCount);
-            _filled[set] = false;
+            FlushArray(entries);
+            FlushArray(entries + EntryCount);
+            FlushArray(entries + 2 * EntryCount);
         }
+        else
+        {
+            foreach (ushort index in _fills[set].AsSpan(0, count))
+            {
+                entries[index].Tag = TlbEntry.InvalidTag;
+            }
+        }
+
+        _fillCounts[set] = 0;
     }
 
     private bool LoadWithinPage(ulong address, int size, out ulong value)
@@ -475,12 +495,21 @@ internal sealed unsafe class Mmu : IDisposable
 
     private void Install(TlbEntry* entry, ulong address, byte* host)
     {
+        int index = (int)(entry - Entries);
+        int set = index / (3 * EntryCount);
+        if (entry->Tag == TlbEntry.InvalidTag && _fillCounts[set] <= FillsMax)
+        {
+            int count = _fillCounts[set]++;
+            if (count < FillsMax)
+            {
+                _fills[set][count] = (ushort)(index - set * 3 * EntryCount);
+            }
+        }
+
         // In this order for HoldsWriteTo, which reads tag and addend while another thread is here.
         entry->Tag = TlbEntry.InvalidTag;
         entry->Addend = (ulong)host - address;
         Volatile.Write(ref entry->Tag, address & ~PageMask);
-        int set = (int)(entry - Entries) / (3 * EntryCount);
-        _filled[set] = true;
         _supervisorIsLocal |= set == (int)PrivilegeMode.Supervisor && !_walker.IsGlobal;
     }
 

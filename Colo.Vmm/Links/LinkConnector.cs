@@ -12,9 +12,9 @@ public static class LinkConnector
     // From linux/tcp.h: milliseconds for which sent data may stay unacknowledged.
     private const int UserTimeoutOption = 18;
 
-    // A control link is told apart from a dead one by its heartbeats within half a second. TCP itself waits a quarter of
-    // an hour, and doubles its pauses meanwhile: behind a cable that is plugged in again, an answer that was sent long
-    // ago would wait for seconds, and so would what goes to a peer that another network still reaches.
+    // A control link is told apart from a dead one by its heartbeats within half a second. TCP itself waits a quarter
+    // of an hour, and doubles its pauses meanwhile: behind a cable that is plugged in again, an answer that was sent
+    // long ago would wait for seconds, and so would what goes to a peer that another network still reaches.
     private static readonly TimeSpan ControlSilenceMax = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ControlConnectMax = TimeSpan.FromMilliseconds(500);
 
@@ -26,12 +26,14 @@ public static class LinkConnector
     /// <exception cref="IOException">The peer cannot be reached.</exception>
     public static Task<DataLink> ConnectAsync(
         IPEndPoint peer, LinkOpen open, LinkSecurity? security, CancellationToken cancellation) =>
-        // Blocking calls on a thread of their own: a socket that was once used asynchronously is watched by the runtime's
-        // poller for ever, and a thread that reads from it is woken by way of that one's.
+        // Blocking calls on a thread of their own: a socket that was once used asynchronously is watched by the
+        // runtime's poller for ever, and a thread that reads from it is woken by way of that one's.
         Task.Factory.StartNew(
-            () => Connect(peer, open, security, cancellation), cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            () => Connect(peer, open, security, cancellation),
+            cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
-    private static DataLink Connect(IPEndPoint peer, LinkOpen open, LinkSecurity? security, CancellationToken cancellation)
+    private static DataLink Connect(
+        IPEndPoint peer, LinkOpen open, LinkSecurity? security, CancellationToken cancellation)
     {
         if (security is null && !IPAddress.IsLoopback(peer.Address))
         {
@@ -67,8 +69,8 @@ public static class LinkConnector
             socket.Dispose();
             throw new OperationCanceledException(problem.Message, problem, cancellation);
         }
-        catch (Exception problem) when (problem is SocketException or System.Security.Authentication.AuthenticationException
-            or EndOfStreamException or ObjectDisposedException)
+        catch (Exception problem) when (problem is SocketException
+            or System.Security.Authentication.AuthenticationException or EndOfStreamException or ObjectDisposedException)
         {
             socket.Dispose();
             throw new LinkException($"{open.Kind} link of VM '{open.Vm}' to {peer}: {problem.Message}", inner: problem);

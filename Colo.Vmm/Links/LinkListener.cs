@@ -77,7 +77,8 @@ public sealed class LinkListener : IAsyncDisposable
                 Socket peer = await socket.AcceptAsync(stopping.Token).ConfigureAwait(false);
                 // Blocking calls, for the reason that LinkConnector gives.
                 _ = Task.Factory.StartNew(
-                    () => Handshake(peer), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+                    () => Handshake(peer),
+                    CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
             }
             catch (Exception problem) when (problem is OperationCanceledException or ObjectDisposedException)
             {

@@ -24,6 +24,9 @@ namespace Colo.Vmm.Machine;
 /// </summary>
 internal sealed class Board : IDisposable
 {
+    /// <summary>Decoded code of all harts: a quarter of what the process may hold beside the guest's RAM.</summary>
+    private const int DecodedBytesMax = 16 << 20;
+
     private readonly List<IStatefulDevice> _stateful = [];
     private readonly List<IDeadlineDevice> _deadlines = [];
     private readonly List<IServicedDevice> _serviced = [];
@@ -40,10 +43,14 @@ internal sealed class Board : IDisposable
         _library = new RegionLibrary(Ram);
         Bus = new MmioBus(DeviceLock);
         Harts = new HartSlot[options.HartCount];
+        HartOptions hart = options.Hart with
+        {
+            DecodedBytesMax = Math.Min(options.Hart.DecodedBytesMax, DecodedBytesMax / options.HartCount),
+        };
         for (int i = 0; i < Harts.Length; i++)
         {
             Harts[i] = new HartSlot();
-            Harts[i].Hart = new Hart(i, Ram, Bus, Clock, options.Hart, _library);
+            Harts[i].Hart = new Hart(i, Ram, Bus, Clock, hart, _library);
         }
 
         IHartInterrupts[] inputs = [.. Harts];

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
-using System.Security.Cryptography;
 using Colo.Vmm.Devices.VirtioRng;
 using Colo.Vmm.Memory;
 
@@ -140,7 +139,7 @@ internal sealed class GuestLoader(MachineOptions options, GuestRam ram)
             }
             else
             {
-                RandomNumberGenerator.Fill(seed);
+                HostEntropy.FillFromHost(seed);
             }
 
             blob = DeviceTree.Build(options, initrdStart, initrdEnd, seed);

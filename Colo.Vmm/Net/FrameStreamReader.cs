@@ -37,6 +37,12 @@ public sealed class FrameStreamReader
     /// <summary>Why the stream is invalid, or null.</summary>
     public string? Error { get; private set; }
 
+    /// <summary>Bytes that were received and not yet read as frames.</summary>
+    public int BufferedBytes => end - start;
+
+    /// <summary>Empty frames that came before the last frame returned. QEMU's filters never send one.</summary>
+    public long EmptyFrames { get; private set; }
+
     /// <summary>Where the next received bytes go; never empty while frames are read until incomplete.</summary>
     public Memory<byte> FillMemory
     {
@@ -87,6 +93,8 @@ public sealed class FrameStreamReader
             {
                 return FrameReadResult.Frame;
             }
+
+            EmptyFrames++;
         }
         return Error is null ? FrameReadResult.Incomplete : FrameReadResult.Invalid;
     }
@@ -96,6 +104,7 @@ public sealed class FrameStreamReader
     {
         start = 0;
         end = 0;
+        EmptyFrames = 0;
         Error = null;
     }
 

@@ -44,6 +44,19 @@ public sealed class FrameStreamWriter
         return true;
     }
 
+    /// <summary>Appends a frame without a payload, which readers skip and count; false when it does not fit.</summary>
+    public bool TryAppendEmpty()
+    {
+        var prefix = StreamFraming.PrefixBytes(hasVnetHeader);
+        if (buffer.Length - end < prefix)
+        {
+            return false;
+        }
+        buffer.AsSpan(end, prefix).Clear();
+        end += prefix;
+        return true;
+    }
+
     /// <summary>Forgets what was pending.</summary>
     public void Clear() => end = 0;
 }

@@ -4,13 +4,13 @@ namespace Colo.Vmm.Net;
 
 /// <summary>
 /// Makes a takeover short for clients of TCP. While the primary is lost and nobody knows it yet, what both guests send
-/// is acknowledged by nobody and what clients acknowledge reaches nobody; the guest that goes on would find out with its
-/// next retransmission or window probe, and the time between those doubles each time (RFC 6298 section 5.5, RFC 9293
-/// section 3.8.6.1): after half a second of silence it is half a second or more until the next.
-/// <para>So the host of a replica keeps what its guest has sent and the client has not acknowledged, and at the takeover
-/// <see cref="Resend"/> sends it once more, as any retransmission: at most an initial window (RFC 6928), the rest
-/// follows from the acknowledgements. Behind it goes a segment without payload just below the window, as a keep-alive
-/// (RFC 9293 section 3.8.4), which every stack answers with its acknowledgement and window of now.</para>
+/// is acknowledged by nobody and what clients acknowledge reaches nobody; the guest that goes on would find out with
+/// its next retransmission or window probe, and the time between those doubles each time (RFC 6298 section 5.5, RFC
+/// 9293 section 3.8.6.1): after half a second of silence it is half a second or more until the next.
+/// <para>So the host of a replica keeps what its guest has sent and the client has not acknowledged, and at the
+/// takeover <see cref="Resend"/> sends it once more, as any retransmission: at most an initial window (RFC 6928), the
+/// rest follows from the acknowledgements. Behind it goes a segment without payload just below the window, as a
+/// keep-alive (RFC 9293 section 3.8.4), which every stack answers with its acknowledgement and window of now.</para>
 /// <para>Output commit: nothing leaves before the host owns the VM alone, all of it was made by the guest that goes on,
 /// in the numbers that clients know (behind the rewriter), and it acknowledges no more than that guest has. When an
 /// image is loaded, it was another guest's: <see cref="Forget"/>. Bounded; when full, the guest's own timers have to
@@ -88,7 +88,9 @@ public sealed class UnacknowledgedOutput
             return;
         }
         Touch(flow, now);
-        flow.ClientAck = flow.ClientAck is { } known ? SequenceNumber.Max(known, view.Acknowledgement) : view.Acknowledgement;
+        flow.ClientAck = flow.ClientAck is { } known
+            ? SequenceNumber.Max(known, view.Acknowledgement)
+            : view.Acknowledgement;
         if (TcpOptions.TryFindTimestamps(view.TcpOptions, out var at))
         {
             flow.Echo = BinaryPrimitives.ReadUInt32BigEndian(view.TcpOptions[(at + 4)..]);
@@ -146,8 +148,8 @@ public sealed class UnacknowledgedOutput
     private void Keep(UnacknowledgedFlow flow, ReadOnlySpan<byte> frame, in FrameView view)
     {
         var end = view.Sequence + view.PayloadLength;
-        if (end <= flow.ClientAck || (flow.Frames.Last is { } last && end <= EndOf(last)) || flow.Frames.Count >= FlowFramesMax
-            || !pool.TryCopy(frame, FrameOwner.Buffer, out var copy))
+        if (end <= flow.ClientAck || (flow.Frames.Last is { } last && end <= EndOf(last))
+            || flow.Frames.Count >= FlowFramesMax || !pool.TryCopy(frame, FrameOwner.Buffer, out var copy))
         {
             return;
         }
@@ -225,8 +227,8 @@ public sealed class UnacknowledgedOutput
         }
     }
 
-    // A client drops a segment whose timestamp is older than one that it has seen (RFC 7323 section 5), and the primary's
-    // clock may have been a little ahead.
+    // A client drops a segment whose timestamp is older than one that it has seen (RFC 7323 section 5), and the
+    // primary's clock may have been a little ahead.
     private static void RaiseTimestamp(Span<byte> frame, uint echo)
     {
         var view = FrameView.Parse(frame);
@@ -241,7 +243,8 @@ public sealed class UnacknowledgedOutput
             var checksumAt = view.TransportOffset + 16;
             var isOdd = ((at - view.TransportOffset) & 1) != 0;
             BinaryPrimitives.WriteUInt32BigEndian(frame[at..], echo);
-            var checksum = InternetChecksum.Update(BinaryPrimitives.ReadUInt16BigEndian(frame[checksumAt..]), value, echo, isOdd);
+            var checksum = BinaryPrimitives.ReadUInt16BigEndian(frame[checksumAt..]);
+            checksum = InternetChecksum.Update(checksum, value, echo, isOdd);
             BinaryPrimitives.WriteUInt16BigEndian(frame[checksumAt..], checksum);
         }
     }
@@ -281,7 +284,8 @@ public sealed class UnacknowledgedOutput
                 tcp.Slice(20 + offset - body.Length - 2, body.Length + 2).Fill(TcpOptions.NoOperation);
             }
         }
-        var checksum = InternetChecksum.ComputeTransport(view.SourceAddress, view.DestinationAddress, IpProtocols.Tcp, tcp);
+        var checksum = InternetChecksum.ComputeTransport(
+            view.SourceAddress, view.DestinationAddress, IpProtocols.Tcp, tcp);
         BinaryPrimitives.WriteUInt16BigEndian(tcp[16..], checksum);
         RaiseTimestamp(probe, flow.Echo);
         return length;
@@ -290,7 +294,8 @@ public sealed class UnacknowledgedOutput
     private static int NetworkOffset(ReadOnlySpan<byte> frame)
     {
         var offset = 12;
-        while (BinaryPrimitives.ReadUInt16BigEndian(frame[offset..]) is IpProtocols.EtherTypeVlan or IpProtocols.EtherTypeProviderVlan)
+        while (BinaryPrimitives.ReadUInt16BigEndian(frame[offset..])
+            is IpProtocols.EtherTypeVlan or IpProtocols.EtherTypeProviderVlan)
         {
             offset += 4;
         }

@@ -189,11 +189,11 @@ public sealed class QemuMonitor : IAsyncDisposable
 
     private void Take(QmpEvent happened)
     {
+        // The listener first: when a plan is done, what it waited for has been heard.
+        listener(happened);
         lock (gate)
         {
             events?.Writer.TryWrite(happened);
         }
-
-        listener(happened);
     }
 }

@@ -44,5 +44,11 @@ public static class QemuNames
 
     public static string CompareInput(int nic) => Numbered("compare", nic);
 
+    /// <summary>Socket for the frames of the primary's guest.</summary>
+    public static string FromGuest(int nic) => Numbered("own", nic);
+
+    /// <summary>Socket for the frames that a comparer lets go.</summary>
+    public static string ToLan(int nic) => Numbered("free", nic);
+
     private static string Numbered(string name, int number) => string.Create(CultureInfo.InvariantCulture, $"{name}{number}");
 }

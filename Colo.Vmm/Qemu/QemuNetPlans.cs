@@ -6,6 +6,7 @@ namespace Colo.Vmm.Qemu;
 /// What stands between a primary's card and the LAN. Frames of the guest walk from the right to the left:
 /// <code>
 /// comparing   TAP &lt;- free &lt;- (colo-compare) &lt;- own &lt;- [rewriter] &lt;- card;   mir copies what comes in to the secondary
+/// own         as comparing, with Colo's comparer, in the node, in the place of colo-compare
 /// periodic    TAP &lt;- bufB &lt;- bufA &lt;- [rewriter] &lt;- card
 /// </code>
 /// A filter-buffer knows nothing of checkpoints: it lets go by its own clock, or all at once when it is switched off.
@@ -19,7 +20,7 @@ public static class QemuNetPlans
     private static readonly TimeSpan CheckpointTimeout = TimeSpan.FromMinutes(5);
 
     /// <summary>Owner: the sockets that frames go through; connected by the node before the filters use them.</summary>
-    public static QemuPlan AddChannels(QemuDefinition guest, QemuFolder folder)
+    public static QemuPlan AddChannels(QemuDefinition guest, QemuFolder folder, QemuPairSettings settings)
     {
         List<QemuStep> steps = [];
         for (int nic = 0; nic < guest.Nics.Count; nic++)
@@ -27,12 +28,19 @@ public static class QemuNetPlans
             steps.AddRange(
             [
                 QemuSteps.Channel(QemuNames.Mirror(nic), folder.Channel(QemuNames.Mirror(nic)), server: true),
-                QemuSteps.Channel(QemuNames.CompareInput(nic), folder.Channel(QemuNames.CompareInput(nic)), server: true),
-                QemuSteps.Channel($"own{nic}-in", folder.Channel($"own{nic}"), server: true),
-                QemuSteps.Channel($"own{nic}-out", folder.Channel($"own{nic}"), server: false),
-                QemuSteps.Channel($"free{nic}-in", folder.Channel($"free{nic}"), server: true),
-                QemuSteps.Channel($"free{nic}-out", folder.Channel($"free{nic}"), server: false),
+                QemuSteps.Channel($"own{nic}-in", folder.Channel(QemuNames.FromGuest(nic)), server: true),
+                QemuSteps.Channel($"free{nic}-in", folder.Channel(QemuNames.ToLan(nic)), server: true),
             ]);
+            if (!settings.OwnComparer)
+            {
+                steps.AddRange(
+                [
+                    QemuSteps.Channel(
+                        QemuNames.CompareInput(nic), folder.Channel(QemuNames.CompareInput(nic)), server: true),
+                    QemuSteps.Channel($"own{nic}-out", folder.Channel(QemuNames.FromGuest(nic)), server: false),
+                    QemuSteps.Channel($"free{nic}-out", folder.Channel(QemuNames.ToLan(nic)), server: false),
+                ]);
+            }
         }
 
         return new QemuPlan("add the channels", steps);
@@ -45,7 +53,8 @@ public static class QemuNetPlans
     /// <summary>Takes a checkpoint now. Without comparing it also lets go what the checkpoint covers; done when that is
     /// so. With comparing QEMU does that by itself; done when the checkpoint has been asked for.</summary>
     public static QemuPlan Checkpoint(QemuDefinition guest, QemuPairSettings settings) => new(
-        "take a checkpoint", settings.Compare ? [CheckpointPeriod(settings)] : [.. BufferedCheckpoint(guest, settings)]);
+        "take a checkpoint", !settings.NodeDrivesCheckpoints ? [CheckpointPeriod(settings)]
+            : settings.Compare ? [Awaited(settings)] : [.. BufferedCheckpoint(guest, settings)]);
 
     /// <summary>From colo to periodic: what the comparer still holds goes into the buffers with the checkpoint that the
     /// last step takes. The comparer stays and is fed nothing: it may be in the middle of a frame of the
@@ -53,8 +62,8 @@ public static class QemuNetPlans
     public static QemuPlan StopComparing(QemuDefinition guest, QemuPairSettings settings) => new("stop comparing",
     [
         .. Cards(guest).SelectMany(Buffers),
-        .. Cards(guest).SelectMany(nic => new[] { $"own{nic}", $"mir{nic}" }.Select(QemuSteps.DeleteObject)),
-        CheckpointPeriod(settings),
+        .. Cards(guest).SelectMany(StopFeeding),
+        settings.OwnComparer ? Awaited(settings) : CheckpointPeriod(settings),
     ]);
 
     /// <summary>From periodic to colo: from the first step on what the guest says goes to the comparer; then a
@@ -79,6 +88,11 @@ public static class QemuNetPlans
         QemuStep free = Filter("filter-redirector", $"free{nic}", card, nic, "rx", "indev", $"free{nic}-in");
         free.Arguments!["position"] = "head";
         yield return free;
+        if (settings.OwnComparer)
+        {
+            yield break;
+        }
+
         yield return QemuSteps.Created(new JsonObject { ["qom-type"] = "iothread", ["id"] = $"io{nic}" });
         var compare = new JsonObject
         {
@@ -132,6 +146,16 @@ public static class QemuNetPlans
         });
     }
 
+    /// <summary>The guest's frames go to no comparer any more.</summary>
+    internal static IEnumerable<QemuStep> StopFeeding(int nic) =>
+        new[] { $"mir{nic}", $"own{nic}" }.Select(QemuSteps.DeleteObject);
+
+    /// <summary>Owner, alone again, when everything that the node held has left: takes away what
+    /// <see cref="QemuPlans.GoAlone"/>
+    /// has left for that.</summary>
+    public static QemuPlan RemoveWayOut(QemuDefinition guest) =>
+        new("remove the way out", [.. Cards(guest).SelectMany(Release)]);
+
     /// <summary>Lets go whatever is held and takes the filters away; nothing in it fails for being gone
     /// already.</summary>
     internal static IEnumerable<QemuStep> Release(int nic) =>
@@ -149,9 +173,12 @@ public static class QemuNetPlans
     private static IEnumerable<QemuStep> BufferedCheckpoint(QemuDefinition guest, QemuPairSettings settings) =>
     [
         .. Cards(guest).SelectMany(nic => Empty($"bufA{nic}")),
-        CheckpointPeriod(settings) with { Until = QemuAwait.CheckpointEnded(CheckpointTimeout) },
+        Awaited(settings),
         .. Cards(guest).SelectMany(nic => Empty($"bufB{nic}")),
     ];
+
+    private static QemuStep Awaited(QemuPairSettings settings) =>
+        CheckpointPeriod(settings) with { Until = QemuAwait.CheckpointEnded(CheckpointTimeout) };
 
     private static IEnumerable<QemuStep> Empty(string buffer) => [Switch(buffer, "off"), Switch(buffer, "on")];
 

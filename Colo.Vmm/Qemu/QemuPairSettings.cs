@@ -9,6 +9,13 @@ public sealed record QemuPairSettings
     /// </summary>
     public required bool Compare { get; init; }
 
+    /// <summary>Whether it is Colo's comparer that compares, in the node, and not QEMU's colo-compare.</summary>
+    public bool OwnComparer { get; init; }
+
+    /// <summary>Whether every checkpoint is asked for by the node, because it begins at a gate that is not
+    /// QEMU's.</summary>
+    public bool NodeDrivesCheckpoints => !Compare || OwnComparer;
+
     /// <summary>Longest time between two checkpoints.</summary>
     public required TimeSpan CheckpointPeriod { get; init; }
 
@@ -27,7 +34,8 @@ public sealed record QemuPairSettings
     /// <summary>The comparer's time-out as QEMU is told.</summary>
     public long CompareTimeoutMilliseconds => Math.Max(1, (long)CompareTimeout.TotalMilliseconds);
 
-    /// <summary>The period as QEMU is told. Without comparing each checkpoint is asked for, because it begins with the
-    /// buffers; QEMU's own clock then gets the longest time that it knows, 49 days.</summary>
-    public long OwnPeriodMilliseconds => Compare ? Math.Max(1, (long)CheckpointPeriod.TotalMilliseconds) : uint.MaxValue;
+    /// <summary>The period as QEMU is told. Where the node asks for each checkpoint QEMU's own clock gets the longest
+    /// time that it knows, 49 days.</summary>
+    public long OwnPeriodMilliseconds =>
+        NodeDrivesCheckpoints ? uint.MaxValue : Math.Max(1, (long)CheckpointPeriod.TotalMilliseconds);
 }

@@ -130,7 +130,9 @@ public static class QemuPlans
     /// The owner is alone by the arbiter's word: detach the peer, let what was held leave, go on. Also takes an attempt
     /// back that did not become a pair; nothing in it fails for being gone already.
     /// </summary>
-    public static QemuPlan GoAlone(QemuDefinition guest, int attempt)
+    /// <param name="holdsInNode">Colo's comparer holds frames in the node: their way out stays, and is taken away by
+    /// <see cref="QemuNetPlans.RemoveWayOut"/>.</param>
+    public static QemuPlan GoAlone(QemuDefinition guest, int attempt, bool holdsInNode = false)
     {
         List<QemuStep> steps = [.. Yank(), QueryGraph() with { Optional = true }];
         for (int disk = 0; disk < guest.Disks.Count; disk++)
@@ -143,7 +145,7 @@ public static class QemuPlans
         steps.Add(new QemuStep("x-colo-lost-heartbeat") { Optional = true });
         for (int nic = 0; nic < guest.Nics.Count; nic++)
         {
-            steps.AddRange(QemuNetPlans.Release(nic));
+            steps.AddRange(holdsInNode ? QemuNetPlans.StopFeeding(nic) : QemuNetPlans.Release(nic));
         }
 
         for (int disk = 0; disk < guest.Disks.Count; disk++)

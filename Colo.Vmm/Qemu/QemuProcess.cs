@@ -55,8 +55,8 @@ public sealed class QemuProcess : IDisposable
     public int Id => process.Id;
 
     /// <summary>
-    /// The process is there, and has not begun to end. The kernel says that it ends before it closes its first socket, so
-    /// who has seen a socket close and asks this gets the right answer, however long the rest of the end takes.
+    /// The process is there, and has not begun to end. The kernel says that it ends before it closes its first socket,
+    /// so who has seen a socket close and asks this gets the right answer, however long the rest of the end takes.
     /// </summary>
     public bool Lives => StatOf(Id) is { IsEnding: false } stat && stat.StartTicks == startTicks;
 
@@ -164,8 +164,9 @@ public sealed class QemuProcess : IDisposable
             // parenthesis.
             string stat = File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{processId}/stat"));
             string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+            long flags = long.Parse(fields[6], CultureInfo.InvariantCulture);
             return fields[0] is "Z" or "X" ? null
-                : (long.Parse(fields[19], CultureInfo.InvariantCulture), (long.Parse(fields[6], CultureInfo.InvariantCulture) & isExiting) != 0);
+                : (long.Parse(fields[19], CultureInfo.InvariantCulture), (flags & isExiting) != 0);
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {

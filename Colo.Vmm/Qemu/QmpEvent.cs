@@ -14,4 +14,11 @@ public sealed record QmpEvent(string Name, JsonElement Data, DateTimeOffset Time
             && value.ValueKind == JsonValueKind.String
             ? value.GetString()
             : null;
+
+    /// <summary>A whole number of <see cref="Data"/>, or 0.</summary>
+    public long Number(string member) =>
+        Data.ValueKind == JsonValueKind.Object && Data.TryGetProperty(member, out JsonElement value)
+            && value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long number)
+            ? number
+            : 0;
 }

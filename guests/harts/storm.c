@@ -17,7 +17,7 @@ static u64 leaf[512] __attribute__((aligned(4096)));
 static volatile u64 frames[2][512] __attribute__((aligned(4096)));
 static volatile u32 code[1024] __attribute__((aligned(4096)));
 static volatile u64 area[256][512] __attribute__((aligned(4096)));
-static volatile u64 added, locked_count, exclusive, arrived, finished, generation, version;
+static volatile u64 added, locked_count, exclusive, arrived, finished, generation, version, window_adds;
 volatile u64 errors;
 static volatile u32 lock;
 static volatile u64 left_flag, right_flag, left_saw, right_saw, turn_left, turn_right, both;
@@ -90,12 +90,16 @@ static void store_buffer(u64 hart)
 static void reader(void)
 {
     volatile u64 *window = (volatile u64 *)0x40000000;
+    u64 adds = 0;
     while (!version) {
         u64 g = __atomic_load_n(&generation, __ATOMIC_ACQUIRE);
         if (*window < g) error(1);
+        add(window + 1, 1);
+        adds++;
         /* The patch of generation g - 1 was fenced before g was published. */
         if (((u64 (*)(void))code)() + 1 < (g & 1023)) error(2);
     }
+    add(&window_adds, adds);
 }
 
 static void mapper(void)
@@ -104,11 +108,14 @@ static void mapper(void)
         frames[i & 1][0] = i;
         fill(i & 1);
         sbi(0x52464e43, 1, 0, -1ul, 0);
+        u64 settled = frames[~i & 1][1];
         __atomic_store_n(&generation, i, __ATOMIC_RELEASE);
         /* addi a0, zero, i */
         code[0] = (u32)(i & 1023) << 20 | 0x513;
         sbi(0x52464e43, 0, 0, -1ul, 0);
         if (((u64 (*)(void))code)() != (i & 1023)) error(3);
+        /* Behind the fence no atomic may reach the frame that the window showed before. */
+        if (frames[~i & 1][1] != settled) error(4);
     }
     version = 1;
 }
@@ -141,6 +148,7 @@ static void body(u64 hart)
     wait_for(&finished, 2 * HARTS);
     if (hart == 0) mapper(); else reader();
     wait_for(&finished, 3 * HARTS);
+    if (hart == 0 && frames[0][1] + frames[1][1] != window_adds) error(5);
 }
 #endif
 

@@ -45,6 +45,11 @@ internal sealed class Report(string suite)
     public void AtMost(string name, double target, params ReadOnlySpan<double> ratios) =>
         AddRatio(name, ratios, string.Create(CultureInfo.InvariantCulture, $"at most {target}"), median => median <= target);
 
+    /// <summary>A figure with a unit, promised to be at most <paramref name="target"/>.</summary>
+    public void AtMost(string name, string unit, double target, double median, double lowest, double highest) => Add(
+        new Figure(
+            name, unit, median, lowest, highest, string.Create(CultureInfo.InvariantCulture, $"at most {target}"), median <= target));
+
     /// <summary>Which of the promised ratios were met; called once, at the end.</summary>
     public void Summarize()
     {

@@ -249,6 +249,8 @@ public sealed class SimClient(SimWorld world, int index, SeededRandom random)
             return; // unasked
         }
 
+        world.Oracle.Count("S7");
+        world.Oracle.Count("S8");
         Require(_open.Count > 0, "S7", $"answer {number} to nothing on {Connection}");
         (int Operation, int Key, uint Value, uint Number) request = _open.Dequeue();
         Require(request.Number == number && request.Operation == operation && request.Key == key, "S7",

@@ -59,10 +59,11 @@ public sealed class SimTraffic(SimVm vm, SimWorld world)
         _queuedInput.Clear();
     }
 
-    /// <summary>The guest of an epoch was loaded: what came after its capture is for it, what came before it
-    /// has.</summary>
+    /// <summary>The guest of an epoch was loaded: what came after its capture is for it, what came before it has. What
+    /// the guest that it replaces had sent when this host was the primary is in no history any more.</summary>
     public void DeliverQueued(long epoch)
     {
+        Held.Clear();
         foreach (long tag in _queuedInput.Keys.Where(tag => tag <= epoch).ToList())
         {
             if (tag == epoch)

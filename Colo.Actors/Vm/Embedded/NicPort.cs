@@ -226,6 +226,14 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
 
     public bool LoadRewriter(ReadOnlySpan<byte> saved)
     {
+        if (comparer.ConnectionCount > 0 || comparer.HeldBytes > 0)
+        {
+            // This host was the primary once. What still waits was made by the guest that the image replaces: it is in
+            // no history any more, and a takeover would tell it to clients (S2).
+            comparer.StopReleasing();
+            comparer = NewComparer();
+        }
+
         Rewriter.Demote();
         unacknowledged.Forget();
         return Rewriter.TryCheckpointLoaded(saved, network.Now);

@@ -1,7 +1,7 @@
-using System.Collections.Concurrent;
 using Colo.Actors.Checkpoint;
 using Colo.Actors.Disk;
 using Colo.Actors.Failover;
+using Colo.Actors.Links;
 using Colo.Actors.Protocol;
 using Colo.Vmm.Checkpoint;
 using Colo.Vmm.Checkpoint.Primary;
@@ -27,7 +27,7 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     private readonly GuestNetwork network;
     private readonly DiskSet disks;
     private readonly CancellationTokenSource ending = new();
-    private readonly BlockingCollection<Action> work = [];
+    private readonly QuietQueue<Action> work = new();
     private readonly List<DataLink> links = [];
     private readonly Thread thread;
     private CancellationTokenSource? checkpoint;
@@ -153,7 +153,7 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     {
         Interlocked.Exchange(ref reported, 1);
         ending.Cancel();
-        work.CompleteAdding();
+        work.Complete();
     }
 
     private DataLink[] TakeLinks()
@@ -166,14 +166,8 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
 
     private void Post(Action action)
     {
-        try
-        {
-            work.Add(action);
-        }
-        catch (InvalidOperationException)
-        {
-            // The session has ended; whoever asked hears of that, or asked for it.
-        }
+        // Not taken when the session has ended; whoever asked hears of that, or asked for it.
+        _ = work.Add(action);
     }
 
     private void Run()

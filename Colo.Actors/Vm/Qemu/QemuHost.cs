@@ -21,6 +21,7 @@ internal sealed class QemuHost : IAsyncDisposable
     private readonly QemuTap[] taps;
     private readonly Action<Message> report;
     private readonly Action<ReplicationChannel> linkLost;
+    private readonly Action replicaResumed;
     private readonly Lock gate = new();
     private (QemuProcess Process, QemuState State)? leftover;
     private QemuGuest? guest;
@@ -31,12 +32,15 @@ internal sealed class QemuHost : IAsyncDisposable
     private bool standsAtCheckpoint;
     private long pausedAt;
 
-    public QemuHost(QemuVmOptions options, QemuTap[] taps, Action<Message> report, Action<ReplicationChannel> linkLost)
+    public QemuHost(
+        QemuVmOptions options, QemuTap[] taps, Action<Message> report, Action<ReplicationChannel> linkLost,
+        Action replicaResumed)
     {
         this.options = options;
         this.taps = taps;
         this.report = report;
         this.linkLost = linkLost;
+        this.replicaResumed = replicaResumed;
         Settings = options.Settings;
         leftover = QemuProcess.FindRunning(options.Folder, options.Time);
         if (leftover is { State.Role: QemuRole.Replicating } useless)
@@ -49,6 +53,12 @@ internal sealed class QemuHost : IAsyncDisposable
 
     /// <summary>How the next pair is made, and how the present one goes on.</summary>
     public QemuPairSettings Settings { get; set; }
+
+    /// <summary>Colo's own comparer, while it is in the way of the guest's answers.</summary>
+    public QemuComparer? Comparer { get; set; }
+
+    /// <summary>Bytes that the copies to a peer's disks have moved since this was set.</summary>
+    public long CopiedBytes { get; set; }
 
     /// <summary>Whether the bitmap of what the guest wrote since the disks were last equal is there; it ends with the
     /// QEMU.</summary>
@@ -67,7 +77,8 @@ internal sealed class QemuHost : IAsyncDisposable
     {
         lock (gate)
         {
-            return gauges with { Machine = guest is null ? "off" : gauges.Machine };
+            VmGauges seen = gauges with { Machine = guest is null ? "off" : gauges.Machine };
+            return Comparer?.AddTo(seen) ?? seen;
         }
     }
 
@@ -216,8 +227,17 @@ internal sealed class QemuHost : IAsyncDisposable
     {
         inPair = false;
         QemuGuest alone = Guest;
-        string? problem = await RunAsync(QemuPlans.GoAlone(options.Guest, attempt), CancellationToken.None).ConfigureAwait(false)
+        QemuPlan plan = QemuPlans.GoAlone(options.Guest, attempt, holdsInNode: Comparer is not null);
+        string? problem = await RunAsync(plan, CancellationToken.None).ConfigureAwait(false)
             ?? await alone.MakeRunningAsync(RunningTimeout).ConfigureAwait(false);
+        if (problem is null && Comparer is { } own)
+        {
+            await own.GoSoloAsync().ConfigureAwait(false);
+            problem = await RunAsync(QemuNetPlans.RemoveWayOut(options.Guest), CancellationToken.None)
+                .ConfigureAwait(false);
+        }
+
+        RemoveComparer();
         Settle(alone, problem);
     }
 
@@ -327,6 +347,7 @@ internal sealed class QemuHost : IAsyncDisposable
     /// <summary>The node ends: alone the guest goes on, half of a pair is worth nothing without its node.</summary>
     public async ValueTask DisposeAsync()
     {
+        RemoveComparer();
         if (guest is { } last)
         {
             if (last.Replicating)
@@ -386,10 +407,25 @@ internal sealed class QemuHost : IAsyncDisposable
         }
     }
 
+    /// <summary>What it has counted stays.</summary>
+    private void RemoveComparer()
+    {
+        QemuComparer? old;
+        lock (gate)
+        {
+            old = Comparer;
+            Comparer = null;
+            gauges = old?.AddTo(gauges) ?? gauges;
+        }
+
+        old?.Dispose();
+    }
+
     private void PrepareTaps() => Array.ForEach(taps, tap => tap.Prepare());
 
     private async Task ReplaceAsync(QemuGuest? next)
     {
+        RemoveComparer();
         QemuGuest? old;
         lock (gate)
         {
@@ -469,12 +505,13 @@ internal sealed class QemuHost : IAsyncDisposable
 
         switch (happened.Name)
         {
-            case "STOP": OnStop(); break;
+            case "STOP": OnStop(source); break;
             case "RESUME": OnResume(source); break;
             case "COLO_EXIT": OnColoExit(); break;
             case "QUORUM_REPORT_BAD" when happened.Text("node-name")?.StartsWith("nbd", StringComparison.Ordinal) == true && inPair:
                 linkLost(ReplicationChannel.Disk);
                 break;
+            case "BLOCK_JOB_COMPLETED": CopiedBytes += happened.Number("offset"); break;
             case "BLOCK_IO_ERROR": report(new LocalDiskError(happened.Text("operation") == "write")); break;
             case "MIGRATION" when happened.Text("status") == "colo": standsAtCheckpoint = true; break;
             case "SHUTDOWN" when happened.Text("reason") == "guest-shutdown": report(new GuestEnded(GuestEnd.Shutdown)); break;
@@ -483,10 +520,11 @@ internal sealed class QemuHost : IAsyncDisposable
         }
     }
 
-    private void OnStop()
+    private void OnStop(QemuGuest source)
     {
         pausedAt = options.Time.GetTimestamp();
         SetMachine("paused");
+        Comparer?.Stopped(() => source.Monitor.AskAsync("query-status", options.HangTimeout));
     }
 
     /// <summary>The first RESUME after migration's status colo begins the pair; each further one ends a
@@ -494,6 +532,12 @@ internal sealed class QemuHost : IAsyncDisposable
     private void OnResume(QemuGuest source)
     {
         SetMachine("running");
+        Comparer?.Resumed();
+        if (source.WasSecondary && source.Replicating)
+        {
+            replicaResumed();
+        }
+
         TimeSpan pause = options.Time.GetElapsedTime(pausedAt);
         if (standsAtCheckpoint)
         {

@@ -20,3 +20,6 @@ public sealed record QemuStartFailed(string Reason) : Message, IQemuPairInput;
 
 /// <summary>QEMU has taken a checkpoint by itself: the guest stood for so long.</summary>
 public sealed record QemuCheckpointTaken(TimeSpan Pause) : Message, IQemuPairInput;
+
+/// <summary>Owner: the peer's images are in step but for the last round, after so many bytes.</summary>
+public sealed record QemuDisksCopied(long Bytes) : Message, IQemuPairInput;

@@ -29,6 +29,7 @@ public sealed class QemuPairCore(VmId vm, HostIdentity self, FailoverOptions opt
     private bool pairRuns;
     private bool replicaRuns;
     private bool handover;
+    private CheckpointReason? owed;
     private Epoch asked;
     private HostId? gapPeer;
     private Term gapTerm = Term.Zero;
@@ -59,14 +60,15 @@ public sealed class QemuPairCore(VmId vm, HostIdentity self, FailoverOptions opt
             case StartPrimarySession start: OnStartPrimary(start); break;
             case CheckpointReady ready: OnTargetReady(ready, effects); break;
             case StartResync start: OnStartResync(start, effects); break;
-            case DiskCopyDone: OnCopied(effects); break;
+            case DiskCopyDone: OnCopied(0, effects); break;
+            case QemuDisksCopied copied: OnCopied(copied.Bytes, effects); break;
             case ResyncChannelFailed failed: OnCopyFailed(failed.Reason, effects); break;
             case CheckpointTrigger trigger: OnTrigger(trigger.Reason, effects); break;
             case CheckpointWanted wanted: OnTrigger(wanted.Reason, effects); break;
             case QemuPairRunning: OnPairRunning(effects); break;
             case VmStateLoaded loaded: OnReplicaLoaded(loaded, effects); break;
             case QemuStartFailed failed: OnStartFailed(failed.Reason, effects); break;
-            case PrimaryPaired pair: OnPaired(pair.Term); break;
+            case PrimaryPaired pair: OnPaired(pair.Term, effects); break;
             case SwitchoverCancelled: handover = false; break;
             case SetReplicationMode set: OnSetMode(set.Mode, effects); break;
             case EndPrimarySession: End(); break;
@@ -85,7 +87,7 @@ public sealed class QemuPairCore(VmId vm, HostIdentity self, FailoverOptions opt
             case QemuTargetReady: OnPrepared(effects); break;
             case CheckpointRequest request: OnFirstState(request, effects); break;
             case QemuReplicaRunning: OnReplicaRunning(effects); break;
-            case SecondaryPaired pair: OnPaired(pair.Term); break;
+            case SecondaryPaired pair: OnPaired(pair.Term, effects); break;
             case SettleSecondary: Settle(effects); break;
             case EndSecondarySession: End(); break;
             default: break; // of checkpoints that Colo drives itself; a QEMU pair has none
@@ -119,10 +121,11 @@ public sealed class QemuPairCore(VmId vm, HostIdentity self, FailoverOptions opt
         effects.Add(new Effect.CopyDisk(peer.Host, plan));
     }
 
-    private void OnCopied(EffectList effects)
+    private void OnCopied(long bytes, EffectList effects)
     {
         if (State == QemuPairState.Copying)
         {
+            Emit(EventCode.ResyncDone, $"{peer}: {bytes} bytes", effects);
             State = QemuPairState.Copied;
             Tell(new ResyncConverged(peer), effects);
         }
@@ -157,6 +160,10 @@ public sealed class QemuPairCore(VmId vm, HostIdentity self, FailoverOptions opt
             Emit(EventCode.CheckpointRequested, $"{reason}", effects);
             effects.Add(new Effect.CaptureState(Epoch.Next, ResumeAfter: true));
         }
+        else if (State is QemuPairState.Starting or QemuPairState.Replicating)
+        {
+            owed = reason; // a comparer asks once
+        }
     }
 
     private void OnPairRunning(EffectList effects)
@@ -190,7 +197,7 @@ public sealed class QemuPairCore(VmId vm, HostIdentity self, FailoverOptions opt
         }
     }
 
-    private void OnPaired(Term pairTerm)
+    private void OnPaired(Term pairTerm, EffectList effects)
     {
         term = pairTerm;
         fence.Raise(term);
@@ -198,6 +205,11 @@ public sealed class QemuPairCore(VmId vm, HostIdentity self, FailoverOptions opt
         if (State == QemuPairState.Replicating)
         {
             (gapPeer, gapTerm) = (peer.Host, pairTerm);
+            if (owed is { } reason)
+            {
+                owed = null;
+                OnTrigger(reason, effects);
+            }
         }
     }
 
@@ -298,7 +310,7 @@ public sealed class QemuPairCore(VmId vm, HostIdentity self, FailoverOptions opt
     private void End()
     {
         fence.End();
-        (paired, pairRuns, replicaRuns, handover, asked) = (false, false, false, false, Epoch.Zero);
+        (paired, pairRuns, replicaRuns, handover, asked, owed) = (false, false, false, false, Epoch.Zero, null);
         State = QemuPairState.Idle;
     }
 

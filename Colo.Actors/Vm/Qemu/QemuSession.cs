@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using Colo.Actors.Failover;
 using Colo.Actors.Protocol;
 using Colo.Vmm.Links;
+using Colo.Vmm.Net;
 
 namespace Colo.Actors.Vm.Qemu;
 
@@ -17,6 +18,10 @@ namespace Colo.Actors.Vm.Qemu;
 internal sealed class QemuSession : IDisposable
 {
     private const int TetherChannel = 1;
+
+    /// <summary>Added to the number of a Compare link whose frames go to Colo's comparer.</summary>
+    private const int Marked = 32;
+
     // A QEMU that dies closes its sockets before it is seen to have ended, on a busy machine long before. In that time
     // the peer may take the guest over, and this host must not: to win the term with a dead QEMU would be to lose the
     // guest's memory. Nothing is lost by the wait if QEMU closed a socket for another reason: what it makes is held,
@@ -31,6 +36,7 @@ internal sealed class QemuSession : IDisposable
     private readonly CancellationTokenSource ending = new();
     private readonly Lock gate = new();
     private readonly List<IDisposable> relays = [];
+    private int resumed;
     private int reported;
 
     public QemuSession(QemuVmOptions options, HostId peer, Term term, int attempt, Action<Message> report, Func<bool> guestLives)
@@ -114,9 +120,35 @@ internal sealed class QemuSession : IDisposable
         Join(local, link, kind == LinkKind.Compare ? new FrameGate(hasHeader, () => Comparing) : null, ChannelOf(kind));
     }
 
+    /// <summary>Owner: the secondary's frames of a card, for Colo's comparer.</summary>
+    /// <exception cref="IOException">The joiner does not answer.</exception>
+    public async Task HearAsync(int nic, bool hasHeader, QemuCompareCard card)
+    {
+        DataLink link = await TryOpenAsync(LinkKind.Compare, Marked + nic).ConfigureAwait(false)
+            ?? throw new IOException($"the {LinkKind.Compare} link to {Peer} could not be opened");
+        Keep(link);
+        _ = HearAsync(link, hasHeader, card);
+    }
+
+    /// <summary>Joiner: the guest runs on after a checkpoint.</summary>
+    public void Resumed()
+    {
+        lock (gate)
+        {
+            resumed++;
+            relays.OfType<QemuMarkedRelay>().ToList().ForEach(relay => relay.Mark());
+        }
+    }
+
     /// <summary>Joiner: takes a link that the owner has opened.</summary>
     public void Take(DataLink link)
     {
+        if (link.Open.Kind == LinkKind.Compare && link.Open.Channel >= Marked)
+        {
+            TakeMarked(link, link.Open.Channel - Marked);
+            return;
+        }
+
         string? path = link.Open.Kind switch
         {
             LinkKind.CheckpointControl when link.Open.Channel == TetherChannel => null,
@@ -165,6 +197,58 @@ internal sealed class QemuSession : IDisposable
             relays.ForEach(relay => relay.Dispose());
             relays.Clear();
         }
+    }
+
+    private void TakeMarked(DataLink link, int nic)
+    {
+        if (nic >= options.Guest.Nics.Count)
+        {
+            link.Dispose();
+            return;
+        }
+
+        try
+        {
+            Socket local = QemuRelay.Connect(options.Folder.Channel($"red{nic}-out"));
+            lock (gate)
+            {
+                Keep(new QemuMarkedRelay(
+                    local, link, options.Guest.Nics[nic].HasVirtioHeader, resumed,
+                    byLocal => _ = EndedAsync(byLocal, ReplicationChannel.Compare)));
+            }
+        }
+        catch (SocketException problem)
+        {
+            options.Log($"the secondary's frames of card {nic}: {problem.Message}");
+            link.Dispose();
+            Lost(ReplicationChannel.Compare);
+        }
+    }
+
+    private async Task HearAsync(DataLink link, bool hasHeader, QemuCompareCard card)
+    {
+        var reader = new FrameStreamReader(hasHeader);
+        try
+        {
+            int length;
+            while (reader.Error is null
+                && (length = await link.Stream.ReadAsync(reader.FillMemory, Ending).ConfigureAwait(false)) > 0)
+            {
+                reader.Advance(length);
+                while (reader.TryRead(out ReadOnlySpan<byte> payload, out int header) == FrameReadResult.Frame)
+                {
+                    card.FromSecondary(reader.EmptyFrames, payload, header);
+                }
+            }
+        }
+        catch (Exception problem) when (problem is IOException or ObjectDisposedException or SocketException
+            or OperationCanceledException)
+        {
+            // Its end is told below.
+        }
+
+        link.Abort();
+        Lost(ReplicationChannel.Compare);
     }
 
     private static ReplicationChannel ChannelOf(LinkKind kind) => kind switch

@@ -38,7 +38,7 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
         this.options = options;
         this.report = report;
         taps = [.. options.Guest.Nics.Select((nic, index) => new QemuTap(nic.Tap, options.Bridges[index], options.Log))];
-        host = new QemuHost(options, taps, report, channel => Current?.Lost(channel));
+        host = new QemuHost(options, taps, report, channel => Current?.Lost(channel), () => Current?.Resumed());
         options.Links.Register(options.Vm, this);
         working = Task.Run(WorkAsync);
     }
@@ -217,11 +217,12 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
             copying.Stand(options.Folder.NbdRelay(disk, copying.Attempt), LinkKind.Disk, disk);
         }
 
+        host.CopiedBytes = 0;
         string? problem = await host.RunAsync(
             QemuPlans.CopyDisks(options.Guest, options.Folder, host.Settings, copying.Attempt, plan == DiskCopyPlan.Bitmaps && host.HasGap),
             copying.Ending)
             .ConfigureAwait(false);
-        report(problem is null ? new DiskCopyDone() : new ResyncChannelFailed(problem));
+        report(problem is null ? new QemuDisksCopied(host.CopiedBytes) : new ResyncChannelFailed(problem));
     }
 
     private async Task CheckpointAsync()
@@ -234,8 +235,9 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
         if (joined)
         {
             long began = options.Time.GetTimestamp();
+            await BeginCheckpointAsync().ConfigureAwait(false);
             await InPairAsync(starting, QemuNetPlans.Checkpoint(options.Guest, host.Settings)).ConfigureAwait(false);
-            if (!host.Settings.Compare)
+            if (host.Settings.NodeDrivesCheckpoints)
             {
                 host.NoteDuration(options.Time.GetElapsedTime(began));
             }
@@ -262,7 +264,8 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
         QemuDefinition guest = options.Guest;
         CancellationToken ending = starting.Ending;
         string? problem = await host.RunAsync(QemuPlans.AttachDisks(guest, starting.Attempt), ending).ConfigureAwait(false)
-            ?? await host.RunAsync(QemuNetPlans.AddChannels(guest, options.Folder), ending).ConfigureAwait(false);
+            ?? await host.RunAsync(QemuNetPlans.AddChannels(guest, options.Folder, host.Settings), ending)
+                .ConfigureAwait(false);
         if (problem is not null)
         {
             return problem;
@@ -275,7 +278,18 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
             {
                 bool header = guest.Nics[nic].HasVirtioHeader;
                 await starting.BridgeAsync(options.Folder.Channel(QemuNames.Mirror(nic)), LinkKind.Mirror, nic, header).ConfigureAwait(false);
-                await starting.BridgeAsync(options.Folder.Channel(QemuNames.CompareInput(nic)), LinkKind.Compare, nic, header).ConfigureAwait(false);
+                if (!host.Settings.OwnComparer)
+                {
+                    string input = options.Folder.Channel(QemuNames.CompareInput(nic));
+                    await starting.BridgeAsync(input, LinkKind.Compare, nic, header).ConfigureAwait(false);
+                }
+            }
+
+            if (host.Settings.OwnComparer && guest.Nics.Count > 0)
+            {
+                var own = new QemuComparer(options, report);
+                host.Comparer = own;
+                await own.ConnectAsync(starting, host.Settings.Compare).ConfigureAwait(false);
             }
         }
         catch (IOException trouble)
@@ -285,6 +299,7 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
 
         starting.Stand(options.Folder.MigrationRelay(starting.Attempt), LinkKind.CheckpointControl, 0);
         starting.Comparing = hasComparer = host.Settings.Compare;
+        await BeginCheckpointAsync().ConfigureAwait(false);
         return await host.StartColoAsync(starting.Attempt, ending).ConfigureAwait(false);
     }
 
@@ -308,9 +323,11 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
         }
     }
 
+    private Task BeginCheckpointAsync() => host.Comparer?.BeginCheckpointAsync() ?? Task.CompletedTask;
+
     /// <summary>
-    /// In periodic mode nobody but this node asks for checkpoints, because each begins at the buffers. A checkpoint
-    /// that takes longer than the period delays the next.
+    /// In periodic mode, and with Colo's comparer, nobody but this node asks for checkpoints, because each begins at
+    /// the buffers or at the comparer. A checkpoint that takes longer than the period delays the next.
     /// </summary>
     private async Task DrivePeriodsAsync(QemuSession driven)
     {
@@ -318,13 +335,13 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
         {
             while (true)
             {
-                await Task.Delay(options.PeriodicPeriod, options.Time, driven.Ending).ConfigureAwait(false);
+                await Task.Delay(host.Settings.CheckpointPeriod, options.Time, driven.Ending).ConfigureAwait(false);
                 var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 Post(async () =>
                 {
                     try
                     {
-                        if (joined && !host.Settings.Compare && ReferenceEquals(Current, driven))
+                        if (joined && host.Settings.NodeDrivesCheckpoints && ReferenceEquals(Current, driven))
                         {
                             await CheckpointAsync().ConfigureAwait(false);
                         }
@@ -357,6 +374,12 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
         }
 
         current.Comparing = enabled;
+        if (host.Comparer is { } own)
+        {
+            own.Comparing = enabled;
+        }
+
+        await BeginCheckpointAsync().ConfigureAwait(false);
         bool hadComparer = hasComparer;
         hasComparer = true;
         await InPairAsync(current, enabled

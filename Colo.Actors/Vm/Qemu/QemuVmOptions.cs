@@ -2,6 +2,7 @@ using System.Net;
 using Colo.Actors.Links;
 using Colo.Actors.Protocol;
 using Colo.Vmm.Links;
+using Colo.Vmm.Net;
 using Colo.Vmm.Qemu;
 
 namespace Colo.Actors.Vm.Qemu;
@@ -42,6 +43,12 @@ public sealed record QemuVmOptions
 
     /// <summary>A QEMU must answer this long after its start. Default 30 s.</summary>
     public TimeSpan StartTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Bounds and times of Colo's comparer, where that is used.</summary>
+    public ComparerOptions Comparer { get; init; } = new();
+
+    /// <summary>Colo's comparer records what it decides in here, a folder for each card; empty: nowhere.</summary>
+    public string CaptureFolder { get; init; } = string.Empty;
 
     /// <summary>Where a peer listens for data links.</summary>
     public required Func<HostId, IPEndPoint> PeerAddress { get; init; }

@@ -26,6 +26,9 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     /// <summary>One entry in so many is timed.</summary>
     private const int SampleEvery = 256;
 
+    /// <summary>Instructions in dropped regions that are remembered; beyond it all are forgotten.</summary>
+    private const int LostInstructionsMax = 100_000;
+
     private const int EntryBits = 5;
 
     private readonly GuestRam _ram;
@@ -37,13 +40,16 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     private readonly int _instructionsMax;
     private readonly Stack<int> _free = new();
     private readonly Dictionary<int, List<int>> _regionsOfPage = [];
+    private readonly Dictionary<int, List<CompiledRegion>> _lost = [];
     private readonly Dictionary<(int Page, int Offset), int> _entries = [];
+    private readonly Dictionary<int, int> _slotOfRegion = [];
     private readonly ConcurrentQueue<(RegionRequest Request, CompiledRegion? Made, bool WasKnown)> _finished = new();
-    private RegionDelegate?[] _codes = new RegionDelegate?[64];
+    private nint[] _codes = new nint[64];
     private Slot[] _slots = new Slot[64];
     private int _slotCount = 1;
     private int _hand = 1;
     private int _instructions;
+    private int _lostInstructions;
     private int _untilSample = SampleEvery;
 
     public CompiledTier(GuestRam ram, CodeCache code, HartContext* context, HartOptions options, RegionLibrary library)
@@ -92,7 +98,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
                 && result.Made.Matches(_ram.ReadPage(region.Page)))
             {
                 Counters.Shared += result.WasKnown ? 1 : 0;
-                Install(result.Request, result.Made);
+                Install(result.Made, result.Request.Replaces);
             }
             else
             {
@@ -102,11 +108,13 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     }
 
     /// <inheritdoc/>
-    public bool Enter(int region, HartContext* context)
+    public bool Enter(CodeBlock* block, HartContext* context)
     {
+        int region = block->Region;
         int index = region >> EntryBits;
         int entry = region & ((1 << EntryBits) - 1);
         long before = context->Remaining;
+        _code.Chain(context->Pc ^ context->ModeKey, block, _codes[index], entry);
         _slots[index].Used = true;
         if (--_untilSample == 0)
         {
@@ -114,15 +122,16 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         }
         else
         {
-            _codes[index]!(context, entry);
+            ((delegate*<HartContext*, int, void>)_codes[index])(context, entry);
         }
 
         long retired = before - context->Remaining;
         Counters.InstructionsRetired += retired;
         Counters.Exits[context->RegionExit & 7]++;
+        Counters.Chained = context->Chained;
         if (context->RegionExit == (int)RegionExit.Straddle)
         {
-            CountStraddle(index);
+            CountStraddle(context->StraddleRegion);
         }
 
         return retired != 0;
@@ -131,6 +140,11 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     /// <inheritdoc/>
     public void BlockDecoded(CodeBlock* block)
     {
+        if (_lost.ContainsKey(block->Page))
+        {
+            Regain(block->Page, Recall(block->Page));
+        }
+
         if (block->Linkable != 0 && _entries.TryGetValue((block->Page, block->Offset), out int region))
         {
             block->Region = region;
@@ -145,26 +159,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
             return;
         }
 
-        foreach (int index in regions)
-        {
-            Clear(index);
-            Counters.Dropped++;
-        }
-    }
-
-    /// <inheritdoc/>
-    public void AllDropped()
-    {
-        for (int index = 1; index < _slotCount; index++)
-        {
-            if (_codes[index] is not null)
-            {
-                Clear(index);
-                Counters.Dropped++;
-            }
-        }
-
-        _regionsOfPage.Clear();
+        Lose(page, regions);
     }
 
     /// <summary>A result for this hart, from the library's thread; null when what was made since the wish holds the
@@ -179,8 +174,12 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
 
     private void Wish(int page, int offset, Dictionary<int, int>? warm, bool shareProbes, int replaces)
     {
+        CompiledRegion[] installed = replaces == 0 && _regionsOfPage.TryGetValue(page, out List<int>? regions)
+            ? [.. regions.Select(index => _slots[index].Made!)]
+            : [];
+        byte[] code = _ram.ReadPage(page).ToArray();
         RegionRequest request = new(
-            this, page, offset, _code.Generation(page), _ram.ReadPage(page).ToArray(), warm, shareProbes, replaces, _library.Made);
+            this, page, offset, _code.Generation(page), code, warm, shareProbes, replaces, installed, _library.Made);
         if (!_synchronous)
         {
             _library.Wish(request);
@@ -188,7 +187,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         else if (_library.Compile(request, out bool wasKnown, out _) is { } made)
         {
             Counters.Shared += wasKnown ? 1 : 0;
-            Install(request, made);
+            Install(made, replaces);
         }
     }
 
@@ -197,13 +196,18 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
     {
         _untilSample = SampleEvery;
         long start = Stopwatch.GetTimestamp();
-        _codes[index]!(context, entry);
+        ((delegate*<HartContext*, int, void>)_codes[index])(context, entry);
         Counters.CompiledTicks += (Stopwatch.GetTimestamp() - start) * SampleEvery;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void CountStraddle(int index)
+    private void CountStraddle(int number)
     {
+        if (!_slotOfRegion.TryGetValue(number, out int index))
+        {
+            return;
+        }
+
         ref Slot slot = ref _slots[index];
         if (++slot.Straddles == StraddlesMax)
         {
@@ -214,12 +218,12 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         }
     }
 
-    private void Install(RegionRequest request, CompiledRegion made)
+    private void Install(CompiledRegion made, int replaces)
     {
         Region region = made.Region;
-        if (request.Replaces != 0 && _slots[request.Replaces].Made?.Region.Page == region.Page)
+        if (replaces != 0 && _slots[replaces].Made?.Region.Page == region.Page)
         {
-            Evict(request.Replaces);
+            Evict(replaces);
         }
 
         if (_instructions + region.InstructionCount > _instructionsMax)
@@ -233,8 +237,9 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         }
 
         int index = TakeSlot();
-        _codes[index] = made.Code;
+        _codes[index] = made.Entry;
         _slots[index] = new Slot { Made = made, Used = true };
+        _slotOfRegion[made.Number] = index;
         _instructions += region.InstructionCount;
         if (!_regionsOfPage.TryGetValue(region.Page, out List<int>? regions))
         {
@@ -251,6 +256,63 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
             if (entry == 0 || !_entries.ContainsKey((region.Page, offset)))
             {
                 SetEntry(region.Page, offset, index << EntryBits | entry);
+            }
+        }
+    }
+
+    /// <summary>Clears the regions of a page whose code was dropped, and remembers them.</summary>
+    private void Lose(int page, List<int> regions)
+    {
+        List<CompiledRegion> lost = [.. regions.Select(index => _slots[index].Made!)];
+        foreach (int index in regions)
+        {
+            Clear(index);
+            Counters.Dropped++;
+        }
+
+        Recall(page);
+        _lostInstructions += lost.Sum(made => made.Region.InstructionCount);
+        if (_lostInstructions > LostInstructionsMax)
+        {
+            _lost.Clear();
+            _lostInstructions = 0;
+        }
+        else
+        {
+            _lost[page] = lost;
+        }
+    }
+
+    /// <summary>Takes out what is remembered of a page.</summary>
+    private List<CompiledRegion> Recall(int page)
+    {
+        if (!_lost.Remove(page, out List<CompiledRegion>? lost))
+        {
+            return [];
+        }
+
+        _lostInstructions -= lost.Sum(made => made.Region.InstructionCount);
+        return lost;
+    }
+
+    /// <summary>
+    /// Code of the page is executed again, and stores to it are noticed from now on: regions whose bytes are what they
+    /// were come back at once. A kernel patches some bytes of a page of code and leaves all others.
+    /// </summary>
+    private void Regain(int page, List<CompiledRegion> lost)
+    {
+        if (_code.Drops(page) > DropsMax)
+        {
+            return;
+        }
+
+        ReadOnlySpan<byte> bytes = _ram.ReadPage(page);
+        foreach (CompiledRegion made in lost)
+        {
+            if (made.Matches(bytes))
+            {
+                Install(made, replaces: 0);
+                Counters.Regained++;
             }
         }
     }
@@ -308,7 +370,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         for (int step = 0; step < 2 * _slotCount && _instructions > target; step++)
         {
             _hand = _hand + 1 < _slotCount ? _hand + 1 : 1;
-            if (_slotCount > 1 && _codes[_hand] is not null)
+            if (_slotCount > 1 && _codes[_hand] != 0)
             {
                 if (_slots[_hand].Used)
                 {
@@ -332,12 +394,16 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         }
 
         Clear(index);
+        // Other regions may have gone on in it by themselves.
+        _code.FlushJumps();
     }
 
     /// <summary>Forgets a region and every way into it.</summary>
     private void Clear(int index)
     {
-        Region region = _slots[index].Made!.Region;
+        CompiledRegion made = _slots[index].Made!;
+        Region region = made.Region;
+        _slotOfRegion.Remove(made.Number);
         foreach (int offset in region.Entries)
         {
             if (_entries.TryGetValue((region.Page, offset), out int number) && number >> EntryBits == index)
@@ -347,7 +413,7 @@ internal sealed unsafe class CompiledTier : ICodeTier, IDisposable
         }
 
         _instructions -= region.InstructionCount;
-        _codes[index] = null;
+        _codes[index] = 0;
         _slots[index] = default;
         _free.Push(index);
     }

@@ -360,7 +360,7 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
 
     private void LoadField(int offset)
     {
-        il.Emit(OpCodes.Ldarg_1);
+        il.Emit(OpCodes.Ldarg_0);
         il.Emit(OpCodes.Ldc_I4, offset);
         il.Emit(OpCodes.Add);
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Reflection.Emit;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -39,9 +40,8 @@ internal sealed class RegionCompiler
     private readonly RegionLocals _locals;
     private readonly OpCompiler _ops;
     private readonly Dictionary<int, Label> _labels = [];
-    private readonly Dictionary<(int Offset, int NotExecuted, RegionExit Why), Label> _exits = [];
+    private readonly ExitCompiler _exits;
     private readonly Dictionary<int, Label> _renewals = [];
-    private readonly Label _leave;
 
     private RegionCompiler(Region region, ILGenerator il, CompileChoices choices)
     {
@@ -49,7 +49,7 @@ internal sealed class RegionCompiler
         _il = il;
         _locals = new RegionLocals(il, region);
         _ops = new OpCompiler(il, _locals, choices);
-        _leave = il.DefineLabel();
+        _exits = new ExitCompiler(il, _locals, choices.Number);
         foreach (RegionBlock block in region.Blocks)
         {
             _labels[block.Offset] = il.DefineLabel();
@@ -58,20 +58,24 @@ internal sealed class RegionCompiler
 
     /// <summary>Compiles to machine code at once, on the caller's thread: 20 to 40 microseconds an
     /// instruction.</summary>
-    public static RegionDelegate Compile(Region region, CompileChoices choices)
+    public static (RegionDelegate Code, nint Entry) Compile(Region region, CompileChoices choices)
     {
         DynamicMethod method = new(
-            "Region", typeof(void), [typeof(object), typeof(HartContext).MakePointerType(), typeof(int)], typeof(RegionCompiler).Module, true)
+            "Region", typeof(void), ExitCompiler.Parameters, typeof(RegionCompiler).Module, true)
         {
             InitLocals = false,
         };
         new RegionCompiler(region, method.GetILGenerator(), choices).Emit();
-        // Closed over an object that the code ignores: such a delegate is called without a shuffle thunk.
-        RegionDelegate code = method.CreateDelegate<RegionDelegate>(region);
+        RegionDelegate code = method.CreateDelegate<RegionDelegate>();
         // Otherwise the first call compiles, and that is the hart's.
         RuntimeHelpers.PrepareDelegate(code);
-        return code;
+        return (code, MethodHandle(method).GetFunctionPointer());
     }
+
+    /// <summary>The public way to a dynamic method is its delegate; a jump from region to region needs the code's
+    /// address.</summary>
+    [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "GetMethodDescriptor")]
+    private static extern RuntimeMethodHandle MethodHandle(DynamicMethod method);
 
     private static int Offset(string field) => (int)Marshal.OffsetOf<HartContext>(field);
 
@@ -91,32 +95,7 @@ internal sealed class RegionCompiler
             EmitRenewal(target);
         }
 
-        foreach (((int offset, int notExecuted, RegionExit why), Label label) in _exits)
-        {
-            _il.MarkLabel(label);
-            if (why == RegionExit.Straddle)
-            {
-                EmitStraddleTest();
-            }
-            else
-            {
-                EmitReason(why);
-            }
-
-            if (notExecuted != 0)
-            {
-                _il.Emit(OpCodes.Ldloc, _locals.Remaining);
-                _il.Emit(OpCodes.Ldc_I8, (long)notExecuted);
-                _il.Emit(OpCodes.Add);
-                _il.Emit(OpCodes.Stloc, _locals.Remaining);
-            }
-
-            _ops.LoadAddress(offset);
-            _il.Emit(OpCodes.Stloc, _locals.Pc);
-            _il.Emit(OpCodes.Br, _leave);
-        }
-
-        EmitLeave();
+        _exits.Emit(EmitRest);
     }
 
     private void EmitEntry()
@@ -137,6 +116,8 @@ internal sealed class RegionCompiler
         Label noFloat = _il.DefineLabel();
         Label enter = _il.DefineLabel();
         _il.Emit(OpCodes.Blt, noBudget);
+        LoadPending();
+        _il.Emit(OpCodes.Brtrue, noBudget);
         EmitShare();
         _locals.EmitFloatGuard(noFloat);
         _il.Emit(OpCodes.Br, enter);
@@ -149,7 +130,7 @@ internal sealed class RegionCompiler
         _il.MarkLabel(enter);
         if (_region.Entries.Count > 1)
         {
-            _il.Emit(OpCodes.Ldarg_2);
+            _il.Emit(OpCodes.Ldarg_1);
             _il.Emit(OpCodes.Switch, [.. _region.Entries.Select(e => _labels[e])]);
         }
 
@@ -185,14 +166,12 @@ internal sealed class RegionCompiler
     /// <summary>The share is used up at a backward jump.</summary>
     private void EmitRenewal(int target)
     {
-        LoadField(PendingOffset);
-        _il.Emit(OpCodes.Volatile);
-        _il.Emit(OpCodes.Ldind_I4);
-        _il.Emit(OpCodes.Brtrue, Exit(target, 0, RegionExit.Attention));
+        LoadPending();
+        _il.Emit(OpCodes.Brtrue, _exits.At(target, 0, RegionExit.Attention));
         // The rest of the old share is either given back or less than the region needs, and stays where it is.
         _il.Emit(OpCodes.Ldloc, _locals.Outer);
         _il.Emit(OpCodes.Ldc_I8, (long)_region.InstructionCount);
-        _il.Emit(OpCodes.Blt, Exit(target, 0, RegionExit.Attention));
+        _il.Emit(OpCodes.Blt, _exits.At(target, 0, RegionExit.Attention));
         EmitRest();
         _il.Emit(OpCodes.Stloc, _locals.Outer);
         EmitShare();
@@ -227,7 +206,7 @@ internal sealed class RegionCompiler
             }
 
             int notExecuted = block.Instructions.Length - i;
-            _ops.Emit(i, instruction, why => Exit(instruction.Offset, notExecuted, why));
+            _ops.Emit(i, instruction, why => _exits.At(instruction.Offset, notExecuted, why));
         }
 
         Continue(block.Offset, block.End, following);
@@ -270,7 +249,7 @@ internal sealed class RegionCompiler
         }
         else if (!inside)
         {
-            _ops.EmitCondition(branch.Op, negate: false, Exit(branch.Target, 0, WhyOutside(branch.Target)));
+            _ops.EmitCondition(branch.Op, negate: false, _exits.At(branch.Target, 0, WhyOutside(branch.Target)));
         }
         else
         {
@@ -288,7 +267,7 @@ internal sealed class RegionCompiler
     {
         if (!_labels.TryGetValue(to, out Label label))
         {
-            _il.Emit(OpCodes.Br, Exit(to, 0, WhyOutside(to)));
+            _il.Emit(OpCodes.Br, _exits.At(to, 0, WhyOutside(to)));
         }
         else if (to <= from)
         {
@@ -325,7 +304,7 @@ internal sealed class RegionCompiler
         _locals.BeginOverlay();
         for (int i = 0; i < skipped.Instructions.Length; i++)
         {
-            _ops.Emit(i, skipped.Instructions[i], _ => _leave);
+            _ops.Emit(i, skipped.Instructions[i], _ => throw new UnreachableException());
         }
 
         _locals.EndOverlay(mask);
@@ -385,7 +364,7 @@ internal sealed class RegionCompiler
         }
 
         EmitReason(RegionExit.Indirect);
-        _il.Emit(OpCodes.Br, _leave);
+        _il.Emit(OpCodes.Br, _exits.Onward);
     }
 
     private static RegionExit WhyOutside(int target) =>
@@ -398,54 +377,22 @@ internal sealed class RegionCompiler
         _il.Emit(OpCodes.Stind_I4);
     }
 
-    /// <summary>A shared probe has failed: because its accesses lie in two pages, or because the page is not
-    /// there.</summary>
-    private void EmitStraddleTest()
-    {
-        LoadField(ExitOffset);
-        _il.Emit(OpCodes.Ldloc, _locals.Straddle);
-        _il.Emit(OpCodes.Ldc_I4, 12);
-        _il.Emit(OpCodes.Shr_Un);
-        _il.Emit(OpCodes.Ldc_I4_0);
-        _il.Emit(OpCodes.Conv_U8);
-        _il.Emit(OpCodes.Cgt_Un);
-        _il.Emit(OpCodes.Ldc_I4, (int)RegionExit.Memory);
-        _il.Emit(OpCodes.Add);
-        _il.Emit(OpCodes.Stind_I4);
-    }
-
     private IEnumerable<int> ReturnSites() => _region.Blocks
         .Select(b => b.Instructions[^1])
         .Where(i => i.Op.Code == OpCode.Jal && _labels.ContainsKey(i.Target) && _labels.ContainsKey(i.Next))
         .Select(i => i.Next);
 
-    private Label Exit(int offset, int notExecuted, RegionExit why)
+    /// <summary>Pushes the pending word, which other threads set.</summary>
+    private void LoadPending()
     {
-        if (!_exits.TryGetValue((offset, notExecuted, why), out Label label))
-        {
-            label = _il.DefineLabel();
-            _exits.Add((offset, notExecuted, why), label);
-        }
-
-        return label;
-    }
-
-    private void EmitLeave()
-    {
-        _il.MarkLabel(_leave);
-        _locals.EmitStoreAll();
-        LoadField(RemainingOffset);
-        EmitRest();
-        _il.Emit(OpCodes.Stind_I8);
-        LoadField(PcOffset);
-        _il.Emit(OpCodes.Ldloc, _locals.Pc);
-        _il.Emit(OpCodes.Stind_I8);
-        _il.Emit(OpCodes.Ret);
+        LoadField(PendingOffset);
+        _il.Emit(OpCodes.Volatile);
+        _il.Emit(OpCodes.Ldind_I4);
     }
 
     private void LoadField(int offset)
     {
-        _il.Emit(OpCodes.Ldarg_1);
+        _il.Emit(OpCodes.Ldarg_0);
         _il.Emit(OpCodes.Ldc_I4, offset);
         _il.Emit(OpCodes.Add);
     }

@@ -27,7 +27,13 @@ internal sealed class RegionCounters
     /// <summary>Instructions retired inside regions.</summary>
     public long InstructionsRetired { get; set; }
 
-    /// <summary>Times that a region was left, by <see cref="RegionExit"/>.</summary>
+    /// <summary>Regions that were dropped with their page and came back.</summary>
+    public long Regained { get; set; }
+
+    /// <summary>Times that a region went on in another one by itself.</summary>
+    public long Chained { get; set; }
+
+    /// <summary>Times that compiled code was left, by <see cref="RegionExit"/>.</summary>
     public long[] Exits { get; } = new long[8];
 
     /// <summary>Estimate from one timed entry in many, in ticks of the stopwatch.</summary>

@@ -15,13 +15,15 @@ internal sealed class RegionFinder
 
     private readonly byte[] _code;
     private readonly Dictionary<int, int>? _warm;
+    private readonly HashSet<int> _closed;
     private readonly SortedDictionary<int, RegionInstruction> _found = [];
     private readonly HashSet<int> _leaders = [];
     private readonly List<int> _entries = [];
     private readonly Queue<int> _work = new();
 
-    private RegionFinder(byte[] code, Dictionary<int, int>? warm)
+    private RegionFinder(byte[] code, Dictionary<int, int>? warm, HashSet<int> closed)
     {
+        _closed = closed;
         _code = code;
         _warm = warm;
     }
@@ -32,9 +34,10 @@ internal sealed class RegionFinder
     /// <param name="entry">Offset of the hot block.</param>
     /// <param name="warm">Offsets at which blocks were executed more than a few times, and how often: no other code is
     /// worth its time. Null when all code is to be compiled.</param>
-    public static Region? Find(byte[] code, int page, int entry, Dictionary<int, int>? warm)
+    /// <param name="closed">Offsets that the region leaves at.</param>
+    public static Region? Find(byte[] code, int page, int entry, Dictionary<int, int>? warm, HashSet<int> closed)
     {
-        RegionFinder finder = new(code, warm);
+        RegionFinder finder = new(code, warm, closed);
         warm?.TryAdd(entry, 1);
         finder.AddEntry(entry);
         while (finder._work.TryDequeue(out int offset))
@@ -69,11 +72,16 @@ internal sealed class RegionFinder
         }
     }
 
-    private bool IsWarm(int offset) => offset is >= 0 and < GuestRam.PageSize && (_warm is null || _warm.ContainsKey(offset));
+    private bool IsWarm(int offset) => offset is >= 0 and < GuestRam.PageSize
+        && (_warm is null || _warm.ContainsKey(offset))
+        && !_closed.Contains(offset);
 
     private void Follow(int offset)
     {
-        while (offset < GuestRam.PageSize && !_found.ContainsKey(offset) && _found.Count < InstructionsMax)
+        while (offset < GuestRam.PageSize
+            && !_found.ContainsKey(offset)
+            && _found.Count < InstructionsMax
+            && !_closed.Contains(offset))
         {
             if (!TryDecode(offset, out RegionInstruction instruction))
             {

@@ -3,9 +3,10 @@ using Colo.Vmm.Memory;
 namespace Colo.Vmm.Cpu.Compiled;
 
 /// <summary>
-/// Compiles regions for all harts of a machine on one background thread, newest wish first, and remembers what it made:
-/// code that another hart, or an earlier owner of the page, has wished for before is given out again as long as the
-/// bytes are the same. Nothing is compiled twice at the same time.
+/// Compiles regions for all harts of a machine on one background thread, oldest wish first: what is executed most
+/// becomes hot first, and waited longest when the newest came first. Remembers what it made: code that another hart, or
+/// an earlier owner of the page, has wished for before is given out again as long as the bytes are the same. Nothing is
+/// compiled twice at the same time.
 /// </summary>
 internal sealed unsafe class RegionLibrary : IDisposable
 {
@@ -17,12 +18,13 @@ internal sealed unsafe class RegionLibrary : IDisposable
     private const int RecentMax = 8;
 
     private readonly object _lock = new();
-    private readonly Stack<RegionRequest> _wishes = new();
+    private readonly Queue<RegionRequest> _wishes = new();
     private readonly Dictionary<(int Page, int Offset, bool Shares), CompiledRegion> _known = [];
     private readonly Queue<(int Page, int Offset, bool Shares)> _order = new();
     private readonly ulong _hostDelta;
     private readonly Dictionary<int, List<CompiledRegion>> _recent = [];
     private Thread? _worker;
+    private int _started;
     private int _made;
     private int _instructions;
     private bool _ended;
@@ -47,7 +49,7 @@ internal sealed unsafe class RegionLibrary : IDisposable
             }
 
             _worker ??= StartWorker();
-            _wishes.Push(request);
+            _wishes.Enqueue(request);
             Monitor.Pulse(_lock);
         }
     }
@@ -57,26 +59,32 @@ internal sealed unsafe class RegionLibrary : IDisposable
     public CompiledRegion? Compile(RegionRequest request, out bool wasKnown, out bool isCovered)
     {
         (int Page, int Offset, bool Shares) key = (request.Page, request.Offset, request.ShareProbes);
+        CompiledRegion[] since;
         lock (_lock)
         {
             wasKnown = _known.TryGetValue(key, out CompiledRegion? known) && known.Matches(request.Code);
-            isCovered = !wasKnown && IsCovered(request);
+            since = MadeSince(request);
+            isCovered = !wasKnown && request.Replaces == 0 && since.Any(made => made.Holds(request.Offset));
             if (wasKnown || isCovered)
             {
                 return known;
             }
         }
 
-        if (RegionFinder.Find(request.Code, request.Page, request.Offset, request.Warm) is not { } region)
+        HashSet<int> closed = request.Closed(since);
+        if (RegionFinder.Find(request.Code, request.Page, request.Offset, request.Warm, closed) is not { } region)
         {
             return null;
         }
 
-        RegionDelegate code = RegionCompiler.Compile(region, new CompileChoices(_hostDelta, request.ShareProbes));
+        int number = Interlocked.Increment(ref _started);
+        (RegionDelegate code, nint entry) =
+            RegionCompiler.Compile(region, new CompileChoices(_hostDelta, request.ShareProbes, number));
         lock (_lock)
         {
+            _made = Math.Max(_made, number);
             CompiledRegion made = new(
-                region, CompiledRegion.Used(region, request.Code), code, request.ShareProbes, ++_made);
+                region, CompiledRegion.Used(region, request.Code), code, entry, request.ShareProbes, number);
             Remember(key, made);
             return made;
         }
@@ -87,11 +95,11 @@ internal sealed unsafe class RegionLibrary : IDisposable
     {
         lock (_lock)
         {
-            RegionRequest[] others = [.. _wishes.Where(w => w.Tier != tier).Reverse()];
+            RegionRequest[] others = [.. _wishes.Where(w => w.Tier != tier)];
             _wishes.Clear();
             foreach (RegionRequest other in others)
             {
-                _wishes.Push(other);
+                _wishes.Enqueue(other);
             }
         }
     }
@@ -110,10 +118,10 @@ internal sealed unsafe class RegionLibrary : IDisposable
 
     /// <summary>While a region is compiled, its blocks go on being interpreted and become hot one after the
     /// other.</summary>
-    private bool IsCovered(RegionRequest request) =>
-        request.Replaces == 0
-        && _recent.TryGetValue(request.Page, out List<CompiledRegion>? made)
-        && made.Exists(r => r.Number > request.MadeBefore && r.Holds(request.Offset) && r.Matches(request.Code));
+    private CompiledRegion[] MadeSince(RegionRequest request) =>
+        _recent.TryGetValue(request.Page, out List<CompiledRegion>? made)
+            ? [.. made.Where(r => r.Number > request.MadeBefore && r.Matches(request.Code))]
+            : [];
 
     private Thread StartWorker()
     {
@@ -143,7 +151,7 @@ internal sealed unsafe class RegionLibrary : IDisposable
                 Monitor.Wait(_lock);
             }
 
-            return _ended ? null : _wishes.Pop();
+            return _ended ? null : _wishes.Dequeue();
         }
     }
 

@@ -36,6 +36,7 @@ internal sealed class RegionLocals
         Outer = il.DeclareLocal(typeof(long));
         Tlb = il.DeclareLocal(typeof(nint));
         Straddle = il.DeclareLocal(typeof(ulong));
+        Exit = il.DeclareLocal(typeof(int));
         Inexact = il.DeclareLocal(typeof(int));
         long[] uses = new long[32];
         foreach (RegionBlock block in region.Blocks)
@@ -74,6 +75,9 @@ internal sealed class RegionLocals
 
     /// <summary>Bits in which the addresses of a failed shared probe differ.</summary>
     public LocalBuilder Straddle { get; }
+
+    /// <summary>Where and why the region is left, as one number.</summary>
+    public LocalBuilder Exit { get; }
 
     /// <summary>Whether the inexact flag was set on entry; nothing in a region sets it.</summary>
     public LocalBuilder Inexact { get; }
@@ -283,7 +287,7 @@ internal sealed class RegionLocals
 
     private void EmitPlace(int offset)
     {
-        _il.Emit(OpCodes.Ldarg_1);
+        _il.Emit(OpCodes.Ldarg_0);
         _il.Emit(OpCodes.Ldc_I4, offset);
         _il.Emit(OpCodes.Add);
     }

@@ -93,6 +93,7 @@ internal sealed unsafe class BlockBuilder(GuestRam ram) : IDisposable
         block->Offset = offset;
         block->SecondPage = _secondPage;
         block->Heat = int.MaxValue;
+        block->SizeBytes = CodeArena.AllocatedBytes(SizeBytes);
         _ops.AsSpan(0, _count + 2).CopyTo(new Span<Op>(block->Ops, _count + 2));
         _halfOffsets.AsSpan(0, _count + 1).CopyTo(new Span<byte>(block->HalfOffsets, _count + 1));
         return block;

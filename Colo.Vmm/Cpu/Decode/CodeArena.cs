@@ -2,38 +2,40 @@ using System.Runtime.InteropServices;
 
 namespace Colo.Vmm.Cpu.Decode;
 
-/// <summary>Bump allocation of blocks; freed all at once when the bound is reached.</summary>
-internal sealed unsafe class CodeArena : IDisposable
+/// <summary>
+/// Bump allocation of blocks in pieces that are used in turn: when the bound is reached, the oldest piece has to be
+/// given up before there is room again. A boot of Debian decodes 22 MB in all, but little of it is in use at any time.
+/// </summary>
+internal sealed unsafe class CodeArena(int bytesMax) : IDisposable
 {
-    /// <summary>All decoded code of a boot takes about 12 MB; the bound leaves room for user programs.</summary>
-    private const int ChunkCountMax = 24;
-    private const int ChunkBytes = 1 << 20;
+    public const int PieceBytes = 256 << 10;
 
-    private readonly nint[] _chunks = new nint[ChunkCountMax];
-    private int _chunkCount;
+    private readonly nint[] _pieces = new nint[Math.Max(2, bytesMax / PieceBytes)];
+    private int _current = -1;
+    private bool _isRound;
     private byte* _next;
     private byte* _end;
 
     ~CodeArena() => Free();
 
-    /// <summary>16-byte aligned memory, not cleared; null when the bound is reached.</summary>
+    /// <summary>16-byte aligned memory, not cleared; null when <see cref="GiveUpOldest"/> has to make room.</summary>
     public byte* Allocate(int bytes)
     {
-        bytes = bytes + 15 & ~15;
+        bytes = AllocatedBytes(bytes);
         if (_next + bytes > _end)
         {
-            if (_chunkCount == ChunkCountMax)
+            if (_isRound || _current + 1 == _pieces.Length)
             {
                 return null;
             }
 
-            if (_chunks[_chunkCount] == 0)
+            if (_current >= 0)
             {
-                _chunks[_chunkCount] = (nint)NativeMemory.AlignedAlloc(ChunkBytes, 64);
+                Close();
             }
 
-            _next = (byte*)_chunks[_chunkCount++];
-            _end = _next + ChunkBytes;
+            _pieces[++_current] = (nint)NativeMemory.AlignedAlloc(PieceBytes, 64);
+            Open();
         }
 
         byte* result = _next;
@@ -41,12 +43,20 @@ internal sealed unsafe class CodeArena : IDisposable
         return result;
     }
 
-    public void Reset()
+    /// <summary>The piece that is used next, with blocks from its beginning to <paramref name="end"/>; its content is
+    /// void with the next <see cref="Allocate"/>.</summary>
+    public byte* GiveUpOldest(out byte* end)
     {
-        _chunkCount = 0;
-        _next = null;
-        _end = null;
+        Close();
+        _isRound = true;
+        _current = (_current + 1) % _pieces.Length;
+        byte* piece = (byte*)_pieces[_current];
+        end = piece + *Filled(piece);
+        Open();
+        return piece;
     }
+
+    public static int AllocatedBytes(int bytes) => bytes + 15 & ~15;
 
     public void Dispose()
     {
@@ -54,12 +64,27 @@ internal sealed unsafe class CodeArena : IDisposable
         GC.SuppressFinalize(this);
     }
 
+    /// <summary>The last word of a piece: how many of its bytes hold blocks.</summary>
+    private static long* Filled(byte* piece) => (long*)(piece + PieceBytes) - 1;
+
+    private void Open()
+    {
+        _next = (byte*)_pieces[_current];
+        _end = _next + PieceBytes - sizeof(long);
+    }
+
+    private void Close()
+    {
+        byte* piece = (byte*)_pieces[_current];
+        *Filled(piece) = _next - piece;
+    }
+
     private void Free()
     {
-        for (int i = 0; i < ChunkCountMax; i++)
+        for (int i = 0; i < _pieces.Length; i++)
         {
-            NativeMemory.AlignedFree((void*)_chunks[i]);
-            _chunks[i] = 0;
+            NativeMemory.AlignedFree((void*)_pieces[i]);
+            _pieces[i] = 0;
         }
     }
 }

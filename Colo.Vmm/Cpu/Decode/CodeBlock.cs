@@ -41,7 +41,9 @@ internal unsafe struct CodeBlock
     /// <summary>1 when other blocks of the page may link to this one.</summary>
     public int Linkable;
 
-    public int Reserved;
+    /// <summary>Bytes that the block takes in the arena.</summary>
+    public int SizeBytes;
+
     public byte* HalfOffsets;
     public CodeBlock* NextInPage;
     public CodeBlock* NextInBucket;

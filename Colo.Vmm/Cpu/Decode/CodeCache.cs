@@ -12,7 +12,6 @@ namespace Colo.Vmm.Cpu.Decode;
 /// </summary>
 internal sealed unsafe class CodeCache : IDisposable
 {
-    private const int JumpEntryCount = 8192;
     private const int BucketCount = 1 << 17;
     private const int JumpPageCount = 4096;
 
@@ -26,11 +25,13 @@ internal sealed unsafe class CodeCache : IDisposable
     /// count.</summary>
     private const ulong DropMemory = 100_000_000;
 
+    private static readonly nint NothingCompiled = (nint)(delegate*<HartContext*, int, void>)&Leave;
+
     private readonly GuestRam _ram;
     private readonly Mmu _mmu;
     private readonly IRamClient _owner;
     private readonly BlockBuilder _builder;
-    private readonly CodeArena _arena = new();
+    private readonly CodeArena _arena;
     private readonly ConcurrentQueue<int> _written = new();
 
     /// <summary>Virtual pages, by some bits of their number, that may have an entry in the jump cache.</summary>
@@ -39,15 +40,17 @@ internal sealed unsafe class CodeCache : IDisposable
     private CodeBlock** _buckets;
     private CodePage** _pages;
 
-    public CodeCache(GuestRam ram, Mmu mmu, IRamClient owner)
+    public CodeCache(GuestRam ram, Mmu mmu, IRamClient owner, int bytesMax)
     {
+        _arena = new CodeArena(bytesMax);
         _owner = owner;
         _ram = ram;
         _mmu = mmu;
         _builder = new BlockBuilder(ram);
-        _jumps = (JumpEntry*)NativeMemory.AlignedAlloc(JumpEntryCount * (nuint)sizeof(JumpEntry), 64);
+        _jumps = (JumpEntry*)NativeMemory.AlignedAlloc(JumpEntry.Count * (nuint)sizeof(JumpEntry), 64);
         _buckets = (CodeBlock**)NativeMemory.AllocZeroed(BucketCount, (nuint)sizeof(nint));
         _pages = (CodePage**)NativeMemory.AllocZeroed((nuint)ram.PageCount, (nuint)sizeof(nint));
+        _mmu.Context->Jumps = _jumps;
         ClearJumps();
     }
 
@@ -55,6 +58,9 @@ internal sealed unsafe class CodeCache : IDisposable
 
     /// <summary>Increased whenever blocks were freed: a block found before is not valid any more.</summary>
     public int DropCount { get; private set; }
+
+    /// <summary>How often the oldest blocks were given up to make room.</summary>
+    public int Evictions { get; private set; }
 
     /// <summary>Told before a page's blocks are freed; null when nothing is compiled.</summary>
     public ICodeTier? Tier { get; set; }
@@ -76,6 +82,18 @@ internal sealed unsafe class CodeCache : IDisposable
         return entry->Key == key ? entry->Block : null;
     }
 
+    /// <summary>Lets compiled code that jumps to where the hart stands go on in the region that starts there.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Chain(ulong key, CodeBlock* block, nint compiled, int entryNumber)
+    {
+        JumpEntry* entry = Jump(key);
+        if (entry->Key == key && entry->Block == block)
+        {
+            entry->Code = compiled;
+            entry->Entry = entryNumber;
+        }
+    }
+
     /// <summary>Finds or decodes the block at pc. Null when the fetch faults: cause and value are in the MMU.</summary>
     public CodeBlock* Find(ulong pc)
     {
@@ -93,6 +111,7 @@ internal sealed unsafe class CodeCache : IDisposable
                     JumpEntry* entry = Jump(key);
                     entry->Key = key;
                     entry->Block = block;
+                    entry->Code = NothingCompiled;
                     ulong jumpPage = JumpPage(pc);
                     _jumpPages[jumpPage >> 6] |= 1UL << (int)(jumpPage & 63);
                 }
@@ -168,7 +187,7 @@ internal sealed unsafe class CodeCache : IDisposable
         }
 
         _jumpPages[jumpPage >> 6] &= ~(1UL << (int)(jumpPage & 63));
-        for (int i = 0; i < JumpEntryCount; i++)
+        for (int i = 0; i < JumpEntry.Count; i++)
         {
             if (JumpPage(_jumps[i].Key) == jumpPage)
             {
@@ -190,28 +209,6 @@ internal sealed unsafe class CodeCache : IDisposable
         {
             DropPage(page);
         }
-    }
-
-    /// <summary>Drops everything, for a remote fence.i or when the arena is full.</summary>
-    public void DropAll()
-    {
-        for (int i = 0; i < BucketCount; i++)
-        {
-            for (CodeBlock* block = _buckets[i]; block != null; block = block->NextInBucket)
-            {
-                if (_pages[block->Page]->First != null)
-                {
-                    ClearPage(block->Page);
-                }
-            }
-
-            _buckets[i] = null;
-        }
-
-        _arena.Reset();
-        FlushJumps();
-        DropCount++;
-        Tier?.AllDropped();
     }
 
     /// <summary>
@@ -287,19 +284,25 @@ internal sealed unsafe class CodeCache : IDisposable
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private JumpEntry* Jump(ulong key) => _jumps + ((key >> 1 ^ key >> 12) & (JumpEntryCount - 1));
+    private JumpEntry* Jump(ulong key) => _jumps + ((key >> 1 ^ key >> 12) & (JumpEntry.Count - 1));
 
     /// <summary>Low bits of the virtual page number: what <see cref="_jumpPages"/> has a bit for.</summary>
     private static ulong JumpPage(ulong address) => address >> 12 & (JumpPageCount - 1);
 
     private void ClearJumps()
     {
-        for (int i = 0; i < JumpEntryCount; i++)
+        for (int i = 0; i < JumpEntry.Count; i++)
         {
-            _jumps[i].Key = ulong.MaxValue;
+            _jumps[i] = new JumpEntry { Key = ulong.MaxValue, Code = NothingCompiled };
         }
 
         Array.Clear(_jumpPages);
+    }
+
+    /// <summary>What compiled code jumps to where no region starts: back to the dispatch loop.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+    private static void Leave(HartContext* context, int entry)
+    {
     }
 
     private static int Bucket(int page, int offset) =>
@@ -325,7 +328,7 @@ internal sealed unsafe class CodeCache : IDisposable
         byte* memory = _arena.Allocate(_builder.SizeBytes);
         if (memory == null)
         {
-            DropAll();
+            EvictOldest();
             memory = _arena.Allocate(_builder.SizeBytes);
         }
 
@@ -444,6 +447,29 @@ internal sealed unsafe class CodeCache : IDisposable
         FlushJumps();
         DropCount++;
         Tier?.PageDropped(page);
+    }
+
+    /// <summary>
+    /// Makes room in the arena. The pages whose blocks lose their place lose all of them, since those are linked with
+    /// each other; they stay marked as code, so that what was compiled of them is still valid, and are decoded again
+    /// when they are executed.
+    /// </summary>
+    private void EvictOldest()
+    {
+        for (byte* at = _arena.GiveUpOldest(out byte* end); at < end; at += ((CodeBlock*)at)->SizeBytes)
+        {
+            CodePage* info = _pages[((CodeBlock*)at)->Page];
+            for (CodeBlock* block = info->First; block != null; block = block->NextInPage)
+            {
+                Unlink(block);
+            }
+
+            info->First = null;
+        }
+
+        FlushJumps();
+        DropCount++;
+        Evictions++;
     }
 
     private void Unlink(CodeBlock* block)

@@ -46,7 +46,8 @@ public sealed unsafe partial class TapBackend : INetworkBackend
 
         _name = name;
         _tap = Open("/dev/net/tun", ReadWriteNonBlockingCloseOnExec);
-        if (_tap.IsInvalid)
+        // An int of C: what stands above its 32 bits is not part of it.
+        if ((int)_tap.DangerousGetHandle() < 0)
         {
             throw new IOException($"TAP interface '{name}': /dev/net/tun: {LastError()}");
         }
@@ -93,7 +94,7 @@ public sealed unsafe partial class TapBackend : INetworkBackend
         }
     }
 
-    /// <summary>Sets the interface up or down, in microseconds where the program <c>ip</c> would need
+    /// <summary>Brings the interface up or down, in microseconds where the program <c>ip</c> would need
     /// milliseconds.</summary>
     /// <returns>Null, or what went wrong.</returns>
     public string? TrySetUp(bool isUp)

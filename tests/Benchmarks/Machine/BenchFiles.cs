@@ -1,10 +1,8 @@
 using System.Diagnostics;
-using System.Globalization;
 
 namespace Colo.Benchmarks.Machine;
 
-/// <summary>Files that the machine suite runs on, built when they are missing, and figures of this process from
-/// /proc.</summary>
+/// <summary>Files that the machine suite runs on, built when they are missing.</summary>
 internal static class BenchFiles
 {
     public static string DebianGuest()
@@ -24,43 +22,13 @@ internal static class BenchFiles
         Run("make", "-B", "-C", Path.Combine(SourceRoot(), "guests", "bench"), $"OUT={output}",
             "EXTRA=-DROUNDS=24", $"{output}/copy.elf");
         Run("make", "-B", "-C", Path.Combine(SourceRoot(), "guests", "bench"), $"OUT={output}",
-            $"{output}/dhry.elf", $"{output}/float.elf", $"{output}/calls.elf", $"{output}/switch.elf",
-            $"{output}/share1.elf", $"{output}/share2.elf");
+            $"{output}/dhry.elf", $"{output}/invoke.elf", $"{output}/float.elf", $"{output}/calls.elf",
+            $"{output}/switch.elf", $"{output}/share1.elf", $"{output}/share2.elf");
         string small = Path.Combine(output, "short");
         Run("make", "-B", "-C", Path.Combine(SourceRoot(), "guests", "bench"), $"OUT={small}",
             "EXTRA=-DROUNDS=150", $"{small}/kernels.elf");
         return output;
     }
-
-    /// <summary>
-    /// Resident bytes of this process that are not guest RAM. The mapping of that size is guest RAM; the kernel may
-    /// have joined it with a small neighbour.
-    /// </summary>
-    public static long ResidentBeyond(ulong guestBytes)
-    {
-        long total = 0;
-        long guest = 0;
-        bool inGuest = false;
-        foreach (string line in File.ReadLines("/proc/self/smaps"))
-        {
-            if (line.StartsWith("Size:", StringComparison.Ordinal))
-            {
-                long size = Kibibytes(line) * 1024;
-                inGuest = size >= (long)guestBytes && size < (long)guestBytes + (16 << 20);
-            }
-            else if (line.StartsWith("Rss:", StringComparison.Ordinal))
-            {
-                long resident = Kibibytes(line) * 1024;
-                total += resident;
-                guest += inGuest ? resident : 0;
-            }
-        }
-
-        return total - guest;
-    }
-
-    private static long Kibibytes(string line) =>
-        long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
 
     public static string SourceRoot()
     {

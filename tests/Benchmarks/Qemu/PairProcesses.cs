@@ -64,8 +64,8 @@ internal sealed class PairProcesses : IDisposable
         }
     }
 
-    /// <summary>Ends with the next line that one of the nodes prints; whatever changes is told by a line. To be taken before
-    /// the look that decides whether to wait.</summary>
+    /// <summary>Ends with the next line that one of the nodes prints; whatever changes is told by a line. To be taken
+    /// before the look that decides whether to wait.</summary>
     public Task NextLine
     {
         get

@@ -212,6 +212,42 @@ public sealed class FailoverControllerTests
         Assert.Equal(FailoverState.SoloFilling, _host.Failover.State);
     }
 
+    [Fact]
+    public void A_machine_that_fails_at_every_start_waits_longer_and_longer_and_one_that_ran_starts_at_once()
+    {
+        BecomeSolo();
+        var waited = new List<double>();
+        for (int start = 0; start < 8; start++)
+        {
+            waited.Add(FailAndStartAgain());
+        }
+
+        Assert.Equal([0, 1, 2, 4, 8, 16, 30, 30], waited);
+        _now += TimeSpan.FromSeconds(31);
+        Assert.Equal(0, FailAndStartAgain());
+        Assert.Equal(1, FailAndStartAgain());
+    }
+
+    private double FailAndStartAgain()
+    {
+        Say(new MachineFailed("no interface"));
+        Assert.Equal(FailoverState.ColdStarting, _host.Failover.State);
+        TimeSpan wait = TimeSpan.Zero;
+        if (_effects.OfType<Effect.StartTimer>()
+            .SingleOrDefault(timer => timer.Name == TimerName.MachineRetry) is { } timer)
+        {
+            Assert.DoesNotContain(_effects, effect => effect is Effect.AskArbiter);
+            wait = timer.After;
+            _now += wait;
+            Say(new TimerFired(timer.Name, timer.Generation));
+        }
+
+        Answer(new ArbiterAnswer.Granted(Asked().Next));
+        Say(new GuestBooted(true, ""));
+        Assert.Equal(FailoverState.Solo, _host.Failover.State);
+        return wait.TotalSeconds;
+    }
+
     private void BecomeSolo()
     {
         Say(new NodeStarted());

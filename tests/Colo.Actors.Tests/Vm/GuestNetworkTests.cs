@@ -1,7 +1,9 @@
 using System.Buffers;
 using System.Collections.Concurrent;
 using System.IO.Pipes;
+using Colo.Actors.Arbiter;
 using Colo.Actors.Protocol;
+using Colo.Actors.Vm;
 using Colo.Actors.Vm.Embedded;
 using Colo.Vmm.Links;
 using Colo.Vmm.Net;
@@ -16,6 +18,7 @@ public sealed class GuestNetworkTests : IDisposable
 {
     private static readonly TimeSpan HangBound = TimeSpan.FromSeconds(60);
 
+    private readonly HostIdentity self = new(new HostId("a"), new Incarnation(1));
     private readonly LanPort lan = new("", "", [2, 0, 0, 0, 0, 1], _ => { });
     private readonly GuestNetwork network;
     private readonly BlockingCollection<byte> delivered = [];
@@ -27,7 +30,7 @@ public sealed class GuestNetworkTests : IDisposable
     public GuestNetworkTests()
     {
         network = new GuestNetwork(
-            new HostIdentity(new HostId("a"), new Incarnation(1)), [lan], new ComparerOptions(), _ => { },
+            self, [lan], new ComparerOptions(), _ => { },
             TimeProvider.System);
         network.Ports[0].Received = frame => delivered.Add(frame[0]);
         pipeOut = new AnonymousPipeClientStream(PipeDirection.In, pipeIn.ClientSafePipeHandle);
@@ -112,6 +115,25 @@ public sealed class GuestNetworkTests : IDisposable
         Assert.True(seen.TryTake(out (ulong Tag, byte Frame) only, HangBound));
         Assert.Equal((7ul, (byte)'f'), only);
         network.StopPrimary(owner)!.Dispose();
+    }
+
+    [Theory]
+    [InlineData(false, 1)]
+    [InlineData(true, 0)]
+    public void What_a_former_primary_holds_leaves_at_a_takeover_only_if_no_image_has_replaced_its_guest(
+        bool replaced, long left)
+    {
+        network.Tag(5);
+        network.Ports[0].Send(new byte[60]);
+        BeReplica(5);
+        if (replaced)
+        {
+            Load(6);
+        }
+
+        network.StopSecondary(owner);
+        network.OpenSolo(new ArbiterRecord(new VmId("vm"), new Term(2), self, null));
+        Assert.Equal(left, network.AddTo(new VmGauges()).FramesSolo);
     }
 
     private void BeReplica(long epoch)

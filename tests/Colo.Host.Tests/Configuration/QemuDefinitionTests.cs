@@ -29,6 +29,8 @@ public sealed class QemuDefinitionTests
                 arguments = ["-vnc", ":1"]
                 hang-timeout = 3s
                 start-timeout = 2m
+                comparer = colo
+                capture = /srv/captures
               }
             }
           }
@@ -48,6 +50,7 @@ public sealed class QemuDefinitionTests
         Assert.Equal(("pc,usb=off", "qemu64", "kvm"), (shop.Qemu.Machine, shop.Qemu.Cpu, shop.Qemu.Accelerator));
         Assert.Equal(["-vnc", ":1"], shop.Qemu.Arguments);
         Assert.Equal((TimeSpan.FromSeconds(3), TimeSpan.FromMinutes(2)), (shop.Qemu.HangTimeout, shop.Qemu.StartTimeout));
+        Assert.Equal((true, "/srv/captures"), (shop.Qemu.OwnComparer, shop.Qemu.CaptureFolder));
     }
 
     [Theory]
@@ -73,6 +76,7 @@ public sealed class QemuDefinitionTests
     [InlineData("machine = \"pc,usb=off\"", "machine = \"\"", "qemu.machine", 18, "is not set")]
     [InlineData("accel = kvm", "accel = xen", "qemu.accel", 20, "expected kvm or tcg")]
     [InlineData("hang-timeout = 3s", "hang-timeout = never", "qemu.hang-timeout", 22, "a duration such as 200ms or 5s")]
+    [InlineData("comparer = colo", "comparer = tcpdump", "qemu.comparer", 24, "expected qemu or colo")]
     [InlineData("start-timeout = 2m", "start-timeout = 0s", "qemu.start-timeout", 23, "a positive duration")]
     public void A_wrong_value_is_told_with_key_line_and_what_was_expected(string old, string @new, string key, int line, string expected)
     {

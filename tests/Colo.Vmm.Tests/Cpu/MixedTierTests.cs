@@ -32,6 +32,12 @@ public sealed class MixedTierTests
         Assert.Equal(0UL, RunMixed(BareMetal.Build("baremetal", "churn.S", $"-DSEED={seed}"), seed, 60_000, 20_000_000));
 
     [Theory]
+    [InlineData(15)]
+    [InlineData(16)]
+    public void Random_programs_whose_pages_come_and_go_give_the_same_trace_in_every_tier(int seed) =>
+        Assert.Equal(0UL, RunMixed(WanderProgram.Build(seed, 200), seed, 6_000, 20_000_000));
+
+    [Theory]
     [InlineData(CodeTierMode.Compiled, 2000)]
     [InlineData(CodeTierMode.Auto, 3)]
     [InlineData(CodeTierMode.Auto, 200)]
@@ -41,6 +47,26 @@ public sealed class MixedTierTests
         (ulong expected, ulong retired) = Run(elf, HartOptions.Default with { Tier = CodeTierMode.Interpreter });
         Assert.Equal(0UL, expected);
         Assert.Equal((expected, retired), Run(elf, HartOptions.Default with { Tier = tier, CompileThreshold = threshold }));
+    }
+
+    [Theory]
+    [InlineData(17)]
+    public void Calls_from_page_to_page_give_the_same_trace_in_every_tier(int seed) =>
+        Assert.Equal(0UL, RunMixed(BuildCalls(), seed, 60_000, 20_000_000));
+
+    [Fact]
+    public void Calls_from_page_to_page_do_not_leave_compiled_code()
+    {
+        HartOptions options = HartOptions.Default with { Tier = CodeTierMode.Compiled, CompileThresholdAtOnce = 5 };
+        (GuestRam ram, Hart hart, ulong toHost) = BareMetal.Load(BuildCalls(), options);
+        using (ram)
+        using (hart)
+        {
+            Assert.Equal(0UL, BareMetal.Run(ram, hart, toHost));
+            RegionCounters counters = hart.TierCounters!;
+            long exits = counters.Exits.Sum();
+            Assert.True(counters.Chained > 20 * exits, $"{counters.Chained} jumps, {exits} exits");
+        }
     }
 
     [Fact]
@@ -82,6 +108,8 @@ public sealed class MixedTierTests
             Assert.Equal(counters.Compiled, counters.Shared);
         }
     }
+
+    private static byte[] BuildCalls() => BareMetal.Build("bench", "start.S invoke.c", "-DROUNDS=1500");
 
     private static (ulong Code, ulong Retired) Run(byte[] elf, HartOptions options)
     {

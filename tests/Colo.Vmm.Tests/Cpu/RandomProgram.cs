@@ -14,6 +14,11 @@ internal sealed class RandomProgram
     public const int RecordBytes = RegisterBytes + ScratchBytes;
     private const int LoopCounter = 30;
 
+    /// <summary>Items in a loop, so that a branch reaches back over them.</summary>
+    private const int LoopItemsMax = 60;
+
+    private const uint WanderBase = 0x4000_0000;
+
     private static readonly ulong[] SpecialIntegers =
     [
         0, 1, 2, ulong.MaxValue, 0x8000_0000_0000_0000, 0x7fff_ffff_ffff_ffff, 0xffff_ffff_8000_0000, 0x7fff_ffff,
@@ -35,6 +40,9 @@ internal sealed class RandomProgram
     private readonly CodeWriter _code = new();
     private readonly List<(int At, uint Address)> _patches = [];
     private readonly List<byte> _data = [];
+
+    /// <summary>Addresses of the instructions that the program rewrites; null when it leaves itself alone.</summary>
+    private List<uint>? _rewritten;
 
     private RandomProgram(int seed) => _random = new Random(seed);
 
@@ -61,7 +69,43 @@ internal sealed class RandomProgram
         return new UserProgram(image);
     }
 
+    /// <summary>
+    /// Makes the image of guests/baremetal/wander.S: the address to go on at in each round, the code, and data that lie
+    /// on both sides of a page's end. Apart from what other programs do it rewrites instructions and has its pages
+    /// taken away. LR and SC are left out: whether a fault between them ends the reservation is nobody's promise.
+    /// </summary>
+    public static byte[] GenerateWandering(int seed, int items)
+    {
+        RandomProgram program = new(seed) { _rewritten = [] };
+        int codeBytes = items * 20 + 1200;
+        uint data = (uint)(WanderBase + (codeBytes + 0xfff & ~0xfff) + 0x1000 - RegisterBytes - ScratchBytes / 2);
+        program._code.Word(0);
+        program._code.Word(0);
+        program.AddStart(data);
+        program.LoadRegisters(data);
+        int start = program._code.Position;
+        program.Body(items);
+        program._code.Word(0x0010_0073);
+        byte[] code = program._code.ToArray();
+        Assert.True(code.Length <= codeBytes, $"code of {code.Length} bytes, expected at most {codeBytes}");
+        byte[] image = new byte[(int)(data - WanderBase) + program._data.Count];
+        Assert.True(image.Length <= 16 * 4096, $"image of {image.Length} bytes, expected at most 16 pages");
+        code.CopyTo(image, 0);
+        program._data.CopyTo(image, (int)(data - WanderBase));
+        BitConverter.GetBytes(WanderBase + (ulong)start).CopyTo(image, 0);
+        return image;
+    }
+
     private void Sequence(uint data, int items)
+    {
+        AddStart(data);
+        LoadRegisters(data);
+        Body(items);
+        StoreRegisters(data);
+    }
+
+    /// <summary>Adds what the registers and the scratch area hold at first.</summary>
+    private void AddStart(uint data)
     {
         ulong scratch = data + RegisterBytes;
         for (int i = 0; i < 32; i++)
@@ -85,10 +129,6 @@ internal sealed class RandomProgram
         {
             AddData(_random.Next(2) == 0 ? RandomInteger() : RandomFloat());
         }
-
-        LoadRegisters(data);
-        Body(items);
-        StoreRegisters(data);
     }
 
     private void LoadRegisters(uint data)
@@ -136,6 +176,7 @@ internal sealed class RandomProgram
         for (int i = 0; i < items; i++)
         {
             starts.Add(_code.Position);
+            loopStart = i - loopStart > LoopItemsMax ? -1 : loopStart;
             switch (_random.Next(20))
             {
                 case 0:
@@ -160,6 +201,12 @@ internal sealed class RandomProgram
                     _code.Word(CodeWriter.Branch(4, 0, LoopCounter, starts[loopStart] - _code.Position));
                     loopStart = -1;
                     break;
+                case 5 when _rewritten is not null && _random.Next(2) == 0:
+                    Rewrite(_rewritten);
+                    break;
+                case 6 when _rewritten is not null && _random.Next(4) == 0:
+                    _code.Ecall();
+                    break;
                 default:
                     Item();
                     break;
@@ -173,6 +220,22 @@ internal sealed class RandomProgram
         }
 
         ApplyPatches();
+    }
+
+    /// <summary>Turns over a bit of the immediate of the addition that follows, or of one before.</summary>
+    private void Rewrite(List<uint> rewritten)
+    {
+        const int length = 28;
+        uint next = WanderBase + (uint)_code.Position + length;
+        rewritten.Add(next);
+        _code.LoadAddress(31, rewritten[_random.Next(Math.Max(0, rewritten.Count - 4), rewritten.Count)]);
+        _code.I(0x03, 2, 4, 31, 0);
+        _code.Word(1u << _random.Next(20, 31) | 5u << 7 | 0x37);
+        _code.R(0x33, 4, 0, 4, 4, 5);
+        _code.S(0x23, 2, 31, 4, 0);
+        _code.Word(0x0000_100f);
+        Assert.Equal(next, WanderBase + (uint)_code.Position);
+        _code.Addi(Destination(), Any(), (int)Imm12());
     }
 
     private void FillJump(int at, int target, uint kind, int a, int b)
@@ -288,7 +351,7 @@ internal sealed class RandomProgram
         int pointer = new[] { 2, 3, 9 }[_random.Next(3)];
         uint funct3 = (uint)_random.Next(2, 4);
         uint order = (uint)_random.Next(4);
-        if (_random.Next(3) == 0)
+        if (_random.Next(3) == 0 && _rewritten is null)
         {
             _code.R(0x2f, funct3, 2 << 2 | order, Destination(), pointer, 0);
             _code.R(0x2f, funct3, 3 << 2 | order, Destination(), pointer, Any());

@@ -17,6 +17,15 @@ public class BlockDeviceTests
         return header;
     }
 
+    /// <summary>A segment of a discard or write-zeroes request.</summary>
+    private static byte[] Range(ulong sector, uint count)
+    {
+        var range = new byte[16];
+        BinaryPrimitives.WriteUInt64LittleEndian(range, sector);
+        BinaryPrimitives.WriteUInt32LittleEndian(range.AsSpan(8), count);
+        return range;
+    }
+
     private static byte Request(MockDriver driver, BlockRequestType type, ulong sector, params ReadOnlySpan<RingSegment> data)
     {
         ulong status = driver.Place([0xee]);
@@ -76,14 +85,26 @@ public class BlockDeviceTests
         using var driver = new MockDriver(new BlockDevice(disk, "s")).Start();
         byte[] content = [.. Enumerable.Repeat((byte)9, 1024)];
         Request(driver, BlockRequestType.Write, 8, Out(driver.Place(content), 1024));
-        var range = new byte[16];
-        BinaryPrimitives.WriteUInt64LittleEndian(range, 8);
-        BinaryPrimitives.WriteUInt32LittleEndian(range.AsSpan(8), 1);
-        Assert.Equal(0, Request(driver, BlockRequestType.WriteZeroes, 0, Out(driver.Place(range), 16)));
+        Assert.Equal(0, Request(driver, BlockRequestType.WriteZeroes, 0, Out(driver.Place(Range(8, 1)), 16)));
         Assert.Equal(0, Request(driver, BlockRequestType.Flush, 0));
         ulong target = driver.Allocate(1024);
         Request(driver, BlockRequestType.Read, 8, In(target, 1024));
         Assert.Equal([.. new byte[512], .. content[512..]], driver.Fetch(target, 1024));
+    }
+
+    [Fact]
+    public void Discarded_sectors_are_given_to_the_disk_and_only_those()
+    {
+        using var disk = new MemoryDevice(1 << 20);
+        using var driver = new MockDriver(new BlockDevice(disk, "s")).Start();
+        byte[] content = [.. Enumerable.Repeat((byte)9, 1536)];
+        Request(driver, BlockRequestType.Write, 8, Out(driver.Place(content), 1536));
+        Assert.NotEqual(0u, driver.OfferedFeatures & (1 << 13));
+        Assert.Equal(0, Request(driver, BlockRequestType.Discard, 0, Out(driver.Place(Range(9, 1)), 16)));
+        Assert.Equal(1, Request(driver, BlockRequestType.Discard, 0, Out(driver.Place(Range(2047, 2)), 16)));
+        ulong target = driver.Allocate(1536);
+        Request(driver, BlockRequestType.Read, 8, In(target, 1536));
+        Assert.Equal([.. content[..512], .. new byte[512], .. content[..512]], driver.Fetch(target, 1536));
     }
 
     [Fact]

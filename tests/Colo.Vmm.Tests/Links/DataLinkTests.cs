@@ -131,9 +131,9 @@ public sealed class DataLinkTests
         foreach (DataLink link in (DataLink[])[near, far])
         {
             var reading = new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously);
-            var thread = new Thread(() => reading.SetResult(Record.Exception(() => link.Stream.ReadExactly(new byte[1]))));
+            var thread = new Thread(() =>
+                reading.SetResult(Record.Exception(() => link.Stream.ReadExactly(new byte[1]))));
             thread.Start();
-            SpinWait.SpinUntil(() => thread.ThreadState.HasFlag(ThreadState.WaitSleepJoin), TimeSpan.FromMilliseconds(100));
 
             link.Abort();
 
@@ -148,7 +148,8 @@ public sealed class DataLinkTests
         silent.Start();
         using var cancellation = new CancellationTokenSource();
         Task<DataLink> connecting = LinkConnector.ConnectAsync(
-            (IPEndPoint)silent.LocalEndpoint, new LinkOpen(LinkKind.Control, 0, "web", 1, "node-a"), null, cancellation.Token);
+            (IPEndPoint)silent.LocalEndpoint, new LinkOpen(LinkKind.Control, 0, "web", 1, "node-a"), null,
+            cancellation.Token);
         using TcpClient reached = await silent.AcceptTcpClientAsync().WaitAsync(Hang);
 
         await cancellation.CancelAsync();

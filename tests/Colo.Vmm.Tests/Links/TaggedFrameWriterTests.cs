@@ -44,7 +44,7 @@ public sealed class TaggedFrameWriterTests
         await first.WaitAsync(Hang);
         await stream.Written.WaitAsync(Hang);
         await stream.Written.WaitAsync(Hang);
-        Assert.Equal([TaggedFrameWriter.HeadLength + 10, TaggedFrameWriter.HeadLength + 20], stream.Writes.Select(w => w.Length));
+        Assert.Equal([10, 20], stream.Writes.Select(write => write.Length - TaggedFrameWriter.HeadLength));
     }
 
     [Theory]

@@ -28,6 +28,8 @@ public sealed class HartThreadsTests
         Assert.True(machine.Ram.TryReadUInt64(errors, out ulong seen));
         Assert.True(seen == 0, $"errors by kind, a byte each as in storm.c: {seen:x16}");
         Assert.Equal(new MachineExit(MachineExitReason.GuestShutdown, 0), exit);
+        bool compiled = machine.TierStatistics is { CompiledInstructions: > 0 };
+        Assert.Equal(tier != CodeTierMode.Interpreter, compiled);
     }
 
     [Theory]

@@ -121,7 +121,7 @@ public class MachineStateTests
     }
 
     /// <summary>The wall clock moves between two saves; it stands in the first section behind mode and ticks.</summary>
-    private static byte[] WithoutWallClock(byte[] state)
+    internal static byte[] WithoutWallClock(byte[] state)
     {
         byte[] copy = [.. state[..^4]];
         copy.AsSpan(24 + 12 + 9, 8).Clear();

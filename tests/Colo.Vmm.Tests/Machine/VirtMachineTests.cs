@@ -152,4 +152,29 @@ public class VirtMachineTests
         Assert.NotEqual(0u, seen[0].Item2);
         Assert.Equal(seen[0], seen[1]);
     }
+
+    /// <summary>Waits, timer interrupts and the state of every device, not only registers.</summary>
+    [Fact]
+    public async Task Instruction_clock_gives_the_same_state_twice_to_a_guest_that_sleeps()
+    {
+        // sie.STIE; 200 times: x5 ^= time, stimecmp = time + 500, wfi.
+        uint[] program =
+        [
+            Addi(28, 0, 32), 0x104e_2073, Addi(6, 0, 200),
+            0xc010_23f3, 0x0072_c2b3, Addi(7, 7, 500), 0x14d3_9073, Wfi, Addi(6, 6, -1), 0xfe03_14e3, .. PowerOff,
+        ];
+        var states = new List<byte[]>();
+        for (int run = 0; run < 2; run++)
+        {
+            using VirtMachine machine = New(Options with { Clock = ClockMode.InstructionCount }, program);
+            machine.Start();
+            await machine.Completion.WaitAsync(HangLimit);
+            Colo.Vmm.Cpu.Hart hart = machine.Board.Harts[0].Hart;
+            Assert.Equal(0u, hart.GetX(6));
+            Assert.True(hart.GetX(7) >= 199 * 500, $"time went on to {hart.GetX(7)} only");
+            states.Add(MachineStateTests.WithoutWallClock(Save(machine)));
+        }
+
+        Assert.Equal(states[0], states[1]);
+    }
 }

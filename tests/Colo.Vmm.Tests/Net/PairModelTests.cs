@@ -41,7 +41,8 @@ public sealed class PairModelTests(ITestOutputHelper output)
     /// <summary>Seeds that once failed.</summary>
     [Theory]
     [InlineData(3131)] // A SYN that the image had received and not answered: its offset was not learnt.
-    public void Streams_survive_the_takeovers_that_once_broke_one(int seed) => RunSeed(seed, DrawTakeover, out _, out _);
+    public void Streams_survive_the_takeovers_that_once_broke_one(int seed) =>
+        RunSeed(seed, DrawTakeover, out _, out _);
 
     private static PairOptions DrawTakeover(int seed, Random random) => new(
         seed, random.NextDouble() * 0.03, random.Next(2) * random.NextDouble() * 0.01, random.Next(2) == 0, random.Next(2) == 0,

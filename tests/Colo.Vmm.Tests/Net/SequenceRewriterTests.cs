@@ -156,7 +156,8 @@ public sealed class SequenceRewriterTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void A_syn_that_the_image_has_received_and_not_answered_is_answered_with_a_number_to_be_learnt(bool passedHere)
+    public void A_syn_that_the_image_has_received_and_not_answered_is_answered_with_a_number_to_be_learnt(
+        bool passedHere)
     {
         // The capture fell between the card's delivery and the guest's stack: both guests answer the SYN of the image
         // afterwards, each with its own number, and the client is given the primary's.

@@ -34,7 +34,11 @@ public sealed class QemuPlanTests
         ["target"] = QemuPlans.PrepareTarget(Guest, Folder, V7),
         ["copy"] = QemuPlans.CopyDisks(Guest, Folder, Settings, 3, incremental: false),
         ["attach"] = QemuPlans.AttachDisks(Guest, 3),
-        ["channels"] = QemuNetPlans.AddChannels(Guest, Folder),
+        ["own channels"] = QemuNetPlans.AddChannels(Guest, Folder, Settings with { OwnComparer = true }),
+        ["own colo"] = QemuPlans.StartColo(
+            Guest, Folder, V7, Settings with { OwnComparer = true }, 3, hasRewriter: true),
+        ["own checkpoint"] = QemuNetPlans.Checkpoint(Guest, Settings with { OwnComparer = true }),
+        ["channels"] = QemuNetPlans.AddChannels(Guest, Folder, Settings),
         ["periodic"] = QemuPlans.StartColo(Guest, Folder, V7, Settings with { Compare = false }, 3, hasRewriter: false),
         ["checkpoint"] = QemuNetPlans.Checkpoint(Guest, Settings with { Compare = false }),
         ["stop comparing"] = QemuNetPlans.StopComparing(Guest, Settings with { Compare = false }),
@@ -124,6 +128,28 @@ public sealed class QemuPlanTests
         Assert.Equal("COLO ended", Assert.IsType<QemuMove.RolledBack>(run.OnEvent(Event("COLO_EXIT", """{"mode":"primary","reason":"error"}"""))).Reason);
     }
 
+    [Fact]
+    public void With_Colos_comparer_QEMU_has_none_and_each_checkpoint_is_asked_for_and_awaited()
+    {
+        QemuPairSettings own = Settings with { OwnComparer = true };
+        QemuPlan plan = QemuPlans.StartColo(Guest, Folder, V7, own, 1, hasRewriter: false);
+
+        Assert.Equal(
+            ["free0", "mir0", "own0", "free1", "mir1", "own1"],
+            plan.Steps.Where(step => step.Command == "object-add").Select(IdOf));
+        Assert.DoesNotContain(
+            QemuNetPlans.AddChannels(Guest, Folder, own).Steps,
+            step => IdOf(step)!.EndsWith("-out", StringComparison.Ordinal));
+        Assert.Equal(uint.MaxValue, own.OwnPeriodMilliseconds);
+        Assert.NotNull(Assert.Single(QemuNetPlans.Checkpoint(Guest, own).Steps).Until);
+
+        // What the node holds can leave after the guest's frames go past it, and only then is its way out taken away.
+        Assert.DoesNotContain(QemuPlans.GoAlone(Guest, 1, holdsInNode: true).Steps, step => IdOf(step) == "free0");
+        Assert.Contains(QemuNetPlans.RemoveWayOut(Guest).Steps, step => IdOf(step) == "free0");
+
+        static string? IdOf(QemuStep step) => step.Arguments?["id"]?.GetValue<string>();
+    }
+
     [Theory]
     [InlineData(false, "object-add:cmp0")]
     [InlineData(true, null)]
@@ -189,7 +215,7 @@ public sealed class QemuPlanTests
                 continue;
             }
 
-            (List<string> sent, QemuMove end) = Drive(plan, failing, died: false);
+            (List<string> sent, QemuMove end) = Drive(plan, failing, Failing.Refused);
 
             QemuMove.RolledBack back = Assert.IsType<QemuMove.RolledBack>(end);
             Assert.Equal(plan.Steps[failing].Command, back.Step);
@@ -206,10 +232,31 @@ public sealed class QemuPlanTests
         QemuPlan plan = All[name];
         for (int failing = 0; failing < plan.Steps.Count; failing++)
         {
-            (List<string> sent, QemuMove end) = Drive(plan, failing, died: true);
+            (List<string> sent, QemuMove end) = Drive(plan, failing, Failing.Died);
 
             Assert.IsType<QemuMove.Lost>(end);
             Assert.Equal(failing + 1, sent.Count);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Plans))]
+    public void An_event_that_never_comes_is_taken_back_like_a_refusal(string name)
+    {
+        QemuPlan plan = All[name];
+        for (int silent = 0; silent < plan.Steps.Count; silent++)
+        {
+            if (plan.Steps[silent].Until is null)
+            {
+                continue;
+            }
+
+            (List<string> sent, QemuMove end) = Drive(plan, silent, Failing.Silent);
+
+            Assert.Equal(plan.Steps[silent].Command, Assert.IsType<QemuMove.RolledBack>(end).Step);
+            string[] undone = [.. plan.Steps.Take(silent + 1).Reverse().SelectMany(step => step.Undo)
+                .Where(step => step.Late is null).Select(step => step.Command)];
+            Assert.Equal(undone, sent[(silent + 1)..]);
         }
     }
 
@@ -257,7 +304,15 @@ public sealed class QemuPlanTests
 
     private static QmpEvent Event(string name, string data) => new(name, JsonDocument.Parse(data).RootElement, DateTimeOffset.UnixEpoch);
 
-    private static (List<string> Sent, QemuMove End) Drive(QemuPlan plan, int failing, bool died)
+    /// <summary>How a step fails.</summary>
+    private enum Failing
+    {
+        Refused,
+        Died,
+        Silent,
+    }
+
+    private static (List<string> Sent, QemuMove End) Drive(QemuPlan plan, int failing, Failing how)
     {
         var run = new QemuPlanRun(plan);
         List<string> sent = [];
@@ -268,7 +323,11 @@ public sealed class QemuPlanTests
             {
                 case QemuMove.Send send:
                     sent.Add(send.Step.Command);
-                    move = sent.Count - 1 != failing ? run.OnReply(Empty) : died ? run.OnClosed("gone") : run.OnRefused("no");
+                    move = sent.Count - 1 != failing || how == Failing.Silent ? run.OnReply(Empty)
+                        : how == Failing.Died ? run.OnClosed("gone") : run.OnRefused("no");
+                    break;
+                case QemuMove.Wait when sent.Count - 1 == failing && how == Failing.Silent:
+                    move = run.OnWaitTimeout();
                     break;
                 case QemuMove.Wait:
                     move = run.OnEvent(Event("MIGRATION", """{"status":"colo"}"""))

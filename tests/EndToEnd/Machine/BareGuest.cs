@@ -3,28 +3,15 @@ using System.Globalization;
 
 namespace Colo.EndToEnd.Machine;
 
-/// <summary>guests/baremetal/counter.S: counts for ever and prints the count, 16 hexadecimal digits a line.</summary>
+/// <summary>Programs of guests/baremetal for a machine without an operating system.</summary>
 internal static class BareGuest
 {
-    /// <summary>Compiles the program into the folder.</summary>
-    public static string Build(string folder)
-    {
-        string sources = Path.Combine(DebianGuest.SourceRoot, "guests", "baremetal");
-        string elf = Path.Combine(folder, "counter.elf");
-        string[] arguments =
-        [
-            "-nostdlib", "-static", "-ffreestanding", "-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany", "-fno-pic",
-            "-no-pie",
-            "-Wl,--build-id=none", "-T", Path.Combine(sources, "link.ld"), Path.Combine(sources, "counter.S"), "-o",
-            elf,
-        ];
-        using Process compiler = Process.Start(
-            new ProcessStartInfo("riscv64-linux-gnu-gcc", arguments) { RedirectStandardError = true })!;
-        string errors = compiler.StandardError.ReadToEnd();
-        compiler.WaitForExit();
-        Assert.True(compiler.ExitCode == 0, errors);
-        return elf;
-    }
+    /// <summary>Compiles counter.S into the folder: it counts for ever and prints the count, 16 hexadecimal digits a
+    /// line.</summary>
+    public static string Build(string folder) => Build(folder, "counter", "baremetal/counter.S");
+
+    /// <summary>Compiles tree.c into the folder: it prints its device tree and ends with a number from it.</summary>
+    public static string BuildTree(string folder) => Build(folder, "tree", "bench/start.S", "baremetal/tree.c");
 
     /// <summary>The last whole count on the console; 0 before the first.</summary>
     public static ulong Count(VmProcess vm)
@@ -43,5 +30,24 @@ internal static class BareGuest
             SpinWait.SpinUntil(() => (count = Count(vm)) > than, VmProcess.Hang),
             $"the guest does not count on beyond {than:x}: {vm.Errors}");
         return count;
+    }
+
+    private static string Build(string folder, string name, params string[] sources)
+    {
+        string root = Path.Combine(DebianGuest.SourceRoot, "guests");
+        string elf = Path.Combine(folder, name + ".elf");
+        string[] arguments =
+        [
+            "-O1", "-nostdlib", "-static", "-ffreestanding", "-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany",
+            "-fno-pic", "-no-pie", "-Wl,--build-id=none",
+            "-T", Path.Combine(root, Path.GetDirectoryName(sources[0])!, "link.ld"),
+            .. sources.Select(s => Path.Combine(root, s)), "-o", elf,
+        ];
+        using Process compiler = Process.Start(
+            new ProcessStartInfo("riscv64-linux-gnu-gcc", arguments) { RedirectStandardError = true })!;
+        string errors = compiler.StandardError.ReadToEnd();
+        compiler.WaitForExit();
+        Assert.True(compiler.ExitCode == 0, errors);
+        return elf;
     }
 }

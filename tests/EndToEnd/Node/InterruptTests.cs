@@ -67,10 +67,11 @@ public sealed class InterruptTests
         Assert.Fail($"the demo ended before it said '{words}':\n{said}");
     }
 
-    /// <summary>Files in the folder, and processes that were started with a file of it.</summary>
+    /// <summary>What the demo has put into the folder (the runtime's own pipes of a killed process stay there), and
+    /// processes that were started with a file of it.</summary>
     private static IEnumerable<string> Left(string folder)
     {
-        foreach (string file in Directory.EnumerateFileSystemEntries(folder))
+        foreach (string file in Directory.EnumerateFileSystemEntries(folder, "colo-*"))
         {
             yield return file;
         }

@@ -7,8 +7,9 @@ using Colo.Vmm.Net;
 namespace Colo.EndToEnd.Qemu;
 
 /// <summary>
-/// Somebody in the LAN who asks the guest of guests/x86/echo.asm by UDP, by ICMP and by TCP. Each question has a number. By
-/// UDP and ICMP it is asked again until it is answered; every answer must be, byte for byte, to something that was asked.
+/// Somebody in the LAN who asks the guest of guests/x86/echo.asm by UDP, by ICMP and by TCP. Each question has a
+/// number. By UDP and ICMP it is asked again until it is answered; every answer must be, byte for byte, to something
+/// that was asked.
 /// </summary>
 internal sealed class EchoClient : IDisposable
 {

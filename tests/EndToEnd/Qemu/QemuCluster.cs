@@ -27,7 +27,8 @@ internal sealed class QemuCluster : IDisposable
     private readonly bool _hasCard;
 
     /// <param name="guest">counter or echo.</param>
-    /// <param name="keys">HOCON for the VM, over the defaults of the tests.</param>
+    /// <param name="keys">HOCON for the VM, over the defaults of the tests; NODE in it stands for the node's
+    /// number, FOLDER for the folder of the test.</param>
     /// <param name="firstBytes">Size of the image of node 0.</param>
     /// <param name="secondBytes">Size of the image of node 1.</param>
     public QemuCluster(string guest, string keys = "", long firstBytes = 1 << 20, long secondBytes = 1 << 20)
@@ -256,11 +257,15 @@ internal sealed class QemuCluster : IDisposable
               nics = [{{(_hasCard ? $"{{ model = \"rtl8139,romfile=\", bridge = br0, tap = tap-{node}, mac = \"{GuestMac}\" }}" : "")}}]
               checkpoint { period = 400ms }
               qemu { cpu = qemu64, hang-timeout = 30s }
-              {{keys}}
+              {{OfNode(keys, node)}}
             }
           }
         }
         """;
+
+    private string OfNode(string keys, int node) => keys
+        .Replace("NODE", node.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
+        .Replace("FOLDER", Folder, StringComparison.Ordinal);
 
     private static string Program()
     {

@@ -6,11 +6,14 @@ namespace Colo.EndToEnd.Qemu;
 public sealed class QemuEchoTests
 {
     [KvmTheory]
-    [InlineData("colo", "periodic")]
-    [InlineData("periodic", "colo")]
-    public void A_client_sees_a_pause_and_nothing_else_when_the_primary_is_lost(string mode, string other)
+    [InlineData("colo", "periodic", "qemu")]
+    [InlineData("periodic", "colo", "qemu")]
+    [InlineData("colo", "periodic", "colo")]
+    public void A_client_sees_a_pause_and_nothing_else_when_the_primary_is_lost(
+        string mode, string other, string comparer)
     {
-        using var cluster = new QemuCluster("echo", $"mode = {mode}, checkpoint {{ periodic = 200ms }}");
+        using var cluster = new QemuCluster(
+            "echo", $"mode = {mode}, checkpoint {{ periodic = 200ms }}, qemu {{ comparer = {comparer} }}");
         using var client = new EchoClient(cluster);
         cluster.Start(0);
         client.Ask(2); // alone
@@ -22,7 +25,7 @@ public sealed class QemuEchoTests
         client.Ask(5);
         AssertOnlyInTheLan(cluster, 0);
 
-        // The connections that the last questions have opened are younger than the last checkpoint, perhaps; all are kept.
+        AwaitYoungConnections(cluster, 0);
         cluster.Signal(0, "KILL");
         cluster.Until("the survivor tells the LAN where the guest is, unasked", () => LearnedAt(cluster, 1));
         client.Ask(5);
@@ -40,12 +43,20 @@ public sealed class QemuEchoTests
         }
 
         cluster.WhenProtected(primary: 1);
+        AwaitYoungConnections(cluster, 1);
         cluster.Signal(1, "KILL");
         cluster.Until("the survivor tells the LAN where the guest is, unasked", () => LearnedAt(cluster, 0));
         client.Ask(5);
         Assert.Empty(cluster.Events(0, "ResyncFailed"));
         Assert.Empty(cluster.Events(1, "ResyncFailed"));
     }
+
+    /// <summary>
+    /// QEMU's rewriter loses a TCP connection in two cases that are its own: a checkpoint in the middle of the
+    /// handshake leaves it with a wrong distance until the next one, and the distance of a connection that outlived a
+    /// takeover is known to no later secondary. Both are past for a connection that has seen two checkpoints.
+    /// </summary>
+    private static void AwaitYoungConnections(QemuCluster cluster, int primary) => cluster.AwaitCheckpoints(primary, 2);
 
     private static void AssertOnlyInTheLan(QemuCluster cluster, int node)
     {

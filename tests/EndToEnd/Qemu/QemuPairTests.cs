@@ -1,5 +1,8 @@
 using System.Buffers.Binary;
 using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Colo.Vmm.Qemu;
 
 namespace Colo.EndToEnd.Qemu;
 
@@ -29,6 +32,9 @@ public sealed class QemuPairTests
             QemuCluster.Text(view, "protection") == "Protected" && view.GetProperty("epoch").GetInt64() > epoch + 3);
         Assert.Contains(cluster.Events(1, "ResyncStarted"), line => line.EndsWith("disk by Bitmaps", StringComparison.Ordinal));
         cluster.WhenProtected(primary: 1);
+        long[] copied = CopiedBytes(cluster, 1);
+        Assert.True(copied[0] >= 1 << 20, $"the first copy from here is a full one: {copied[0]}");
+        Assert.InRange(copied[^1], 1, copied[0] / 2);
 
         AssertDiskHasNoGap(cluster, node: 1);
         AssertDiskHasNoGap(cluster, node: 0);
@@ -118,6 +124,31 @@ public sealed class QemuPairTests
     }
 
     [KvmFact]
+    public async Task A_pair_whose_COLO_has_ended_by_itself_is_made_anew()
+    {
+        using QemuCluster cluster = Started(
+            "counter", "qemu { arguments = [\"-qmp\", \"unix:FOLDER/NODE.sock,server=on,wait=off\"] }");
+        await using QemuMonitor beside = await QemuMonitor.ConnectAsync(
+            Path.Combine(cluster.Folder, "0.sock"), _ => { }, TimeProvider.System, TimeSpan.FromMinutes(1),
+            CancellationToken.None);
+        long term = cluster.When(0, "any", _ => true).GetProperty("term").GetInt64();
+
+        // Behind the node's back, QEMU's stream of checkpoints is cut: both QEMUs live on and send COLO_EXIT.
+        var migration = new JsonObject { ["instances"] = new JsonArray(new JsonObject { ["type"] = "migration" }) };
+        await beside.AskAsync("yank", TimeSpan.FromMinutes(1), migration);
+
+        cluster.Until("a pair of a later term", () => Enumerable.Range(0, 2).Any(node => IsPrimaryAfter(node)));
+        AssertCountsOn(cluster, Enumerable.Range(0, 2).First(node => IsPrimaryAfter(node)));
+
+        bool IsPrimaryAfter(int node)
+        {
+            JsonElement view = cluster.When(node, "any", _ => true);
+            return QemuCluster.Text(view, "role") == "Primary" && QemuCluster.Text(view, "protection") == "Protected"
+                && view.GetProperty("term").GetInt64() > term;
+        }
+    }
+
+    [KvmFact]
     public void A_switchover_is_a_takeover_after_a_checkpoint()
     {
         using QemuCluster cluster = Started("counter");
@@ -181,6 +212,11 @@ public sealed class QemuPairTests
         // more than a period.
         Assert.True(after > before / 2, $"{after} after {before}\n{cluster.Logs()}");
     }
+
+    /// <summary>What each copy of the disks to the other node has moved, in order.</summary>
+    private static long[] CopiedBytes(QemuCluster cluster, int node) =>
+        [.. cluster.Events(node, "ResyncDone").Where(line => line.EndsWith(" bytes", StringComparison.Ordinal))
+            .Select(line => long.Parse(line.Split(' ')[^2], CultureInfo.InvariantCulture))];
 
     /// <summary>The guest of this node counts on in ones.</summary>
     private static int AssertCountsOn(QemuCluster cluster, int node)

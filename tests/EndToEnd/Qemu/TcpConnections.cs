@@ -7,8 +7,8 @@ namespace Colo.EndToEnd.Qemu;
 
 /// <summary>
 /// TCP connections of one client to the guest, opened one by one and never closed or opened again: each lives through
-/// whatever the guest lives through. A question is sent once; if it or its answer is lost, it is the kernel's TCP that sends it
-/// again.
+/// whatever the guest lives through. A question is sent once; if it or its answer is lost, it is the kernel's TCP that
+/// sends it again.
 /// </summary>
 internal sealed class TcpConnections(QemuCluster cluster, IPEndPoint guest) : IDisposable
 {
@@ -23,12 +23,13 @@ internal sealed class TcpConnections(QemuCluster cluster, IPEndPoint guest) : ID
 
     public void Open()
     {
-        Socket socket = cluster.Network.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp)
-        {
-            NoDelay = true,
-            SendTimeout = (int)Hang.TotalMilliseconds,
-            ReceiveTimeout = (int)Hang.TotalMilliseconds,
-        });
+        Socket socket = cluster.Network.Run(() =>
+            new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp)
+            {
+                NoDelay = true,
+                SendTimeout = (int)Hang.TotalMilliseconds,
+                ReceiveTimeout = (int)Hang.TotalMilliseconds,
+            });
         Assert.True(_open.Count < ConnectionsMax, "the guest knows no more connections");
         socket.Bind(new IPEndPoint(IPAddress.Any, FirstPort + _open.Count));
         _open.Add(socket);
@@ -68,7 +69,8 @@ internal sealed class TcpConnections(QemuCluster cluster, IPEndPoint guest) : ID
         }
         catch (SocketException problem)
         {
-            throw new TimeoutException($"connection {_open.IndexOf(socket)} {what}: {problem.Message}\n{cluster.Logs()}", problem);
+            throw new TimeoutException(
+                $"connection {_open.IndexOf(socket)} {what}: {problem.Message}\n{cluster.Logs()}", problem);
         }
     }
 }

@@ -10,6 +10,10 @@ public sealed class CheckpointBudgetChecker(SimWorld world)
 {
     private const long HoldMax = 3_000_000;
 
+    /// <summary>When each host was last seen without a pair: what is held for the arbiter's answer may be held for
+    /// long, and its time begins with the pair.</summary>
+    private readonly long[] _unpairedAt = new long[world.Options.Hosts];
+
     public void OnEvent(SimVm vm, HostEvent happened)
     {
         if (happened.Code == EventCode.CheckpointRequested && happened.Summary == "Mismatch" && vm.Held.Count == 0)
@@ -25,19 +29,22 @@ public sealed class CheckpointBudgetChecker(SimWorld world)
         {
             if (host.Vm is not { Gate.NeedsMatch: true } vm || vm.Protocol.Failover.State != Colo.Actors.Failover.FailoverState.Primary)
             {
+                _unpairedAt[(int)host.Place] = world.Scheduler.Now;
                 continue;
             }
 
-            long oldest = vm.Held.Count == 0 ? world.Scheduler.Now : vm.Held[0].Since;
-            if (world.Scheduler.Now - oldest > HoldMax)
+            if (vm.Held.Count > 0 && IsOverdue(vm.Held[0].Since, host))
             {
-                throw new InvariantFailureException("L3", $"{vm.Identity} holds {vm.Held[0].Frame} for {(world.Scheduler.Now - oldest) / 1000} ms");
+                throw new InvariantFailureException("L3", $"{vm.Identity} holds {vm.Held[0].Frame} for more than {HoldMax / 1000} ms");
             }
 
-            if (vm.Traffic.OldestSecondaryOnly != long.MaxValue && world.Scheduler.Now - vm.Traffic.OldestSecondaryOnly > HoldMax)
+            if (IsOverdue(vm.Traffic.OldestSecondaryOnly, host))
             {
                 throw new InvariantFailureException("L3", $"{vm.Identity}: what the secondary alone has answered is ignored for {HoldMax / 1000} ms");
             }
         }
     }
+
+    private bool IsOverdue(long since, SimHost host) =>
+        since != long.MaxValue && world.Scheduler.Now - Math.Max(since, _unpairedAt[(int)host.Place]) > HoldMax;
 }

@@ -52,7 +52,7 @@ public sealed class OutputCommitChecker(SimWorld world)
         }
     }
 
-    private static void Probe(SimVm releaser, SimVm survivor, ModelGuest guest, Frame frame, FrameFate fate, ArbiterRecord record)
+    private void Probe(SimVm releaser, SimVm survivor, ModelGuest guest, Frame frame, FrameFate fate, ArbiterRecord record)
     {
         string who = $"{frame} released by {releaser.Identity} as {fate}, survivor {survivor.Identity}, {record}";
         if (frame.Kind == FrameKind.Reset)
@@ -87,6 +87,7 @@ public sealed class OutputCommitChecker(SimWorld world)
             received = joins ? end : received;
         }
 
+        world.Oracle.Count("S6");
         Require(unchecked((int)(frame.Ack - received)) <= 0, "S6", $"{who} has received up to {received}");
     }
 

@@ -8,7 +8,13 @@ public sealed class SingleReleaserChecker(SimWorld world)
 {
     public void OnRelease(SimVm vm, Frame frame, FrameFate fate)
     {
-        if (fate == FrameFate.Solo && world.Witness.Record?.IsSoloOf(vm.Identity) != true)
+        if (fate != FrameFate.Solo)
+        {
+            return;
+        }
+
+        world.Oracle.Count("S2");
+        if (world.Witness.Record?.IsSoloOf(vm.Identity) != true)
         {
             throw new InvariantFailureException("S2", $"{frame} released as Solo by {vm.Identity}, the record is {world.Witness.Record}");
         }
