@@ -247,7 +247,7 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
         var failure = LinkFailure.None;
         while (failure == LinkFailure.None)
         {
-            failure = channel.Read(out var header, out var payload);
+            failure = channel.ReadUnverified(out var header, out var payload);
             if (failure == LinkFailure.None)
             {
                 failure = _link.AcceptTerm(header.Stamp.Term)

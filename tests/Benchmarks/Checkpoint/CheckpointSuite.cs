@@ -39,6 +39,8 @@ internal static class CheckpointSuite
             var reports = new List<CheckpointReport>();
             var applies = new List<double>();
             var copies = new List<double>();
+            var processor = new List<double>();
+            var copyProcessor = new List<double>();
             for (var round = 0; round < rounds; round++)
             {
                 Dirty(pair.Primary.Ram, dirty, round);
@@ -46,9 +48,12 @@ internal static class CheckpointSuite
                 s_target.AsSpan().Fill((byte)round);
                 reports.Add(pair.Run());
                 applies.Add(pair.Receiver.LastApplyTime.TotalMicroseconds);
+                processor.Add(pair.TransferProcessorTime.TotalMicroseconds);
                 if (dirty > 0 && round % 2 == 0)
                 {
+                    var before = Environment.CpuUsage.TotalTime;
                     copies.Add(peer.Run(dirty * GuestRam.PageSize).TotalMicroseconds);
+                    copyProcessor.Add((Environment.CpuUsage.TotalTime - before).TotalMicroseconds);
                 }
             }
 
@@ -62,10 +67,12 @@ internal static class CheckpointSuite
             pauses[dirty] = Add(report, $"{name}: pause", "us", reports.Select(r => r.PauseTime.TotalMicroseconds));
             var transfer = Add(
                 report, $"{name}: transfer", "us", reports.Select(r => (r.SendTime + r.AcknowledgeTime).TotalMicroseconds));
+            Add(report, $"{name}: processor time of the transfer", "us", processor);
             Add(report, $"{name}: apply", "us", applies);
             if (dirty > 0)
             {
                 var copy = Add(report, $"{name}: plain copy", "us", copies);
+                Add(report, $"{name}: processor time of the plain copy", "us", copyProcessor);
                 report.AtLeast($"{name}: transfer speed of plain copy", 0.5, copy / transfer);
             }
         }
