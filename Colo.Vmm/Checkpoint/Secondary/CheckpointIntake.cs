@@ -40,6 +40,10 @@ internal sealed class CheckpointIntake
 
     public StagingRoom Room => _room;
 
+    /// <summary>Bytes of the tables of both sets of staged pages and of the image.</summary>
+    public long TableBytes =>
+        _collecting.TableBytes + _spare.TableBytes + CaptureTables.Bytes(_ram.PageCount) + _ram.PageCount / 8;
+
     /// <summary>Chunks of aborted checkpoints that arrived late.</summary>
     public long DroppedChunks => Volatile.Read(ref _droppedChunks);
 

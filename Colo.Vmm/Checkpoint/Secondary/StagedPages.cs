@@ -35,6 +35,10 @@ internal sealed class StagedPages
     /// <summary>Different pages staged.</summary>
     public int Count => (int)Volatile.Read(ref _count);
 
+    /// <summary>Bytes of the tables, whatever is staged.</summary>
+    public long TableBytes =>
+        (long)_contentOfPage.Length * IntPtr.Size + (long)_slotOfPage.Length * sizeof(int) + _members.PageCount / 8;
+
     /// <summary>Sum of <see cref="PageHash.OfNumber"/> over them.</summary>
     public ulong SetDigest => (ulong)Volatile.Read(ref _setDigest);
 
