@@ -15,6 +15,9 @@ public sealed record VmGauges
     /// <summary>Frames that could not leave at once.</summary>
     public long FramesHeld { get; init; }
 
+    /// <summary>Frames of the mirror that an image had brought already, and which were not delivered again.</summary>
+    public long FramesLate { get; init; }
+
     public long Mismatches { get; init; }
 
     /// <summary>Last pause of the primary at a checkpoint.</summary>

@@ -7,6 +7,7 @@ namespace Colo.Actors.Vm;
 /// <param name="CompiledInstructions">Guest instructions retired in compiled code.</param>
 /// <param name="CompiledTime">Time spent in compiled code, estimated from samples.</param>
 /// <param name="InterpretedTime">Time spent executing otherwise.</param>
+/// <param name="Chained">Times that a region went on in another one by itself.</param>
 /// <param name="Exits">Times that compiled code was left, by reason.</param>
 public sealed record VmTierGauges(
     long Regions,
@@ -15,4 +16,5 @@ public sealed record VmTierGauges(
     long CompiledInstructions,
     TimeSpan CompiledTime,
     TimeSpan InterpretedTime,
+    long Chained,
     IReadOnlyDictionary<string, long> Exits);

@@ -81,6 +81,8 @@ internal static class Metrics
             }
         }
 
+        Add("colo_late_frames_total", "counter", "Mirrored frames not delivered, because an image had brought them", g =>
+            g.FramesLate);
         Add("colo_mismatches_total", "counter", "Checkpoints asked for because the replicas differed", g =>
             g.Mismatches);
         Add("colo_disk_lag_bytes", "gauge", "Disk writes not yet acknowledged by the peer", g => g.DiskLagBytes);
@@ -91,6 +93,8 @@ internal static class Metrics
             g.ResyncTotalBytes);
         Add("colo_compiled_regions_total", "counter", "Regions of guest code compiled", g => g.Tier?.Regions ?? 0);
         Add("colo_evicted_regions_total", "counter", "Compiled regions dropped to make room", g => g.Tier?.Evicted ?? 0);
+        Add("colo_chained_regions_total", "counter", "Times that a compiled region went on in another one by itself", g =>
+            g.Tier?.Chained ?? 0);
         OfTiers(text, node);
     }
 

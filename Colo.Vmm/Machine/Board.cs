@@ -247,7 +247,7 @@ internal sealed class Board : IDisposable
         return new TierStatistics(
             counters.Sum(c => c.Compiled), counters.Sum(c => c.Evicted), counters.Sum(c => c.Dropped),
             counters.Sum(c => c.InstructionsRetired), compiled,
-            running > compiled ? running - compiled : TimeSpan.Zero, exits);
+            running > compiled ? running - compiled : TimeSpan.Zero, counters.Sum(c => c.Chained), exits);
     }
 
     public void Dispose()

@@ -7,6 +7,7 @@ namespace Colo.Vmm.Machine;
 /// <param name="CompiledInstructions">Guest instructions retired in compiled code.</param>
 /// <param name="CompiledTime">Time spent in compiled code, estimated from one entry in 256.</param>
 /// <param name="InterpretedTime">Time spent executing otherwise: the interpreter, slow paths, devices.</param>
+/// <param name="Chained">Times that a region went on in another one by itself.</param>
 /// <param name="Exits">Times that compiled code was left, by reason.</param>
 public sealed record TierStatistics(
     long Regions,
@@ -15,4 +16,5 @@ public sealed record TierStatistics(
     long CompiledInstructions,
     TimeSpan CompiledTime,
     TimeSpan InterpretedTime,
+    long Chained,
     IReadOnlyDictionary<string, long> Exits);

@@ -70,15 +70,7 @@ fail:
 #endif
 1:  j 1b
 
-    .section .tohost, "aw"
-    .globl tohost
-    .balign 64
-    .size tohost, 8
-tohost: .dword 0
-    .balign 64
-    .globl fromhost
-    .size fromhost, 8
-fromhost: .dword 0
+#include "../htif.h"
     .section .bss
     .balign 16
     .space 4096

@@ -92,15 +92,7 @@ done:
 #endif
 1:  j 1b
 
-    .section .tohost, "aw"
-    .globl tohost
-    .balign 64
-    .size tohost, 8
-tohost: .dword 0
-    .balign 64
-    .globl fromhost
-    .size fromhost, 8
-fromhost: .dword 0
+#include "../htif.h"
     .data
     .balign 4096
 root: .space 4096

@@ -14,12 +14,4 @@ _start:
     sd a0, 0(t0)
 halt:
     j halt
-    .section .tohost, "aw"
-    .globl tohost
-    .balign 64
-    .size tohost, 8
-tohost: .dword 0
-    .balign 64
-    .globl fromhost
-    .size fromhost, 8
-fromhost: .dword 0
+#include "../htif.h"

@@ -24,8 +24,8 @@ public sealed class NbdClientToolsTests : IDisposable
     public Task Qemu_nbd_serves_us() => UseAsync(
         "qemu-utils", "qemu-nbd", ["-k", At("socket"), "-x", "disk", "-f", "raw", "--discard=unmap", At("disk.raw")], "disk");
 
-    // Below a shell: as a direct child of the test host nbdkit 1.32 sometimes begins its own shutdown in the first
-    // request (it answers ESHUTDOWN and unloads its plugin); why is not known. Below any other process it never did.
+    // Below a shell: nbdkit asks the kernel to be ended with the thread that started it (PR_SET_PDEATHSIG), and one
+    // of the test host's pool may end at any time.
     [Fact]
     public Task Nbdkit_serves_us() => UseAsync(
         "nbdkit", "sh", ["-c", $"nbdkit -f -U {At("socket")} file {At("disk.raw")}; true"], "");

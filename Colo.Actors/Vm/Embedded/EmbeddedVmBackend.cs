@@ -67,7 +67,7 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
             Tier = machine?.Machine.TierStatistics is { } tier
                 ? new VmTierGauges(
                     tier.Regions, tier.Evicted, tier.Dropped, tier.CompiledInstructions, tier.CompiledTime, tier.InterpretedTime,
-                    tier.Exits)
+                    tier.Chained, tier.Exits)
                 : null,
         };
         if (primary?.LastReport is { } last)

@@ -246,6 +246,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
         FramesSolo = gauges.FramesSolo + solo,
         FramesHeld = gauges.FramesHeld + held,
         Mismatches = gauges.Mismatches + mismatches,
+        FramesLate = gauges.FramesLate + late,
     };
 
     public void Dispose() => lan.Dispose();

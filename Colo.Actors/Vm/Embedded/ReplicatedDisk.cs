@@ -33,10 +33,9 @@ internal sealed class ReplicatedDisk : IPairedDisk
     private readonly DirtyBitmap bitmap;
     private readonly ForwardingDevice forwarding;
     private readonly RoleDevice device;
-    private volatile DiskBuffer? buffer;
+    private readonly SecondaryBuffer secondary;
     private DiskLinkSender? link;
     private DiskResyncProgress copied;
-    private bool continues;
     private bool promoted;
 
     public ReplicatedDisk(ReplicatedDiskOptions options, Action pressure, Action<string> log)
@@ -50,6 +49,7 @@ internal sealed class ReplicatedDisk : IPairedDisk
         Recover();
         forwarding = new ForwardingDevice(local, bitmap);
         device = new RoleDevice(forwarding);
+        secondary = new SecondaryBuffer(options.ImagePath, NewBuffer, device, log);
     }
 
     public IBlockDevice Device => device;
@@ -58,7 +58,7 @@ internal sealed class ReplicatedDisk : IPairedDisk
 
     public long LagBytes => link is { IsLost: false } sender ? sender.LagBytes : 0;
 
-    public long BufferBytes => buffer?.UsedBytes ?? 0;
+    public long BufferBytes => secondary.UsedBytes;
 
     /// <summary>What the last copy compared and sent.</summary>
     public DiskResyncProgress Copied => copied;
@@ -67,7 +67,7 @@ internal sealed class ReplicatedDisk : IPairedDisk
     /// <returns>Null, or why the disk is not worth it.</returns>
     public string? Own()
     {
-        if (buffer is { Stage: not DiskBufferStage.None })
+        if (secondary.IsInUse)
         {
             return null; // the takeover that brought the guest here sees to it
         }
@@ -152,33 +152,18 @@ internal sealed class ReplicatedDisk : IPairedDisk
     public void Barrier(ulong epoch) => _ = forwarding.BarrierAsync(epoch).AsTask();
 
     /// <summary>Secondary: takes the primary's writes; the guest sees the buffer.</summary>
-    public void Receive(Stream stream, ulong term, Action<ulong> barrier, Action lost)
-    {
-        DiskBuffer target = continues && buffer is { } running ? running : NewBuffer();
-        continues = false;
-        var receiver = new DiskLinkReceiver(stream, target, term, bitmap: bitmap) { BarrierArrived = barrier };
-        new Thread(() =>
-        {
-            receiver.Run();
-            log($"{options.ImagePath}: the primary's link ended: {receiver.Failure}");
-            lost();
-        })
-        { IsBackground = true, Name = "colo disk in" }.Start();
-    }
+    public void Receive(Stream stream, ulong term, Action<ulong> barrier, Action lost) => secondary.Receive(
+        target => new DiskLinkReceiver(stream, target, term, bitmap: bitmap) { BarrierArrived = barrier }, lost);
 
     /// <summary>Secondary: the guest has the image of this epoch.</summary>
     /// <returns>Null, or what went wrong.</returns>
-    public string? Checkpoint(ulong epoch)
-    {
-        BlockStatus status = buffer?.Checkpoint(epoch) ?? BlockStatus.NotSupported;
-        return status == BlockStatus.Ok ? null : $"disk buffer at epoch {epoch}: {status}, {buffer?.GetError()}";
-    }
+    public string? Checkpoint(ulong epoch) => secondary.Checkpoint(epoch);
 
     /// <summary>Survivor: takes the disk over and makes it stand alone; returns when it does. The guest's last image
     /// names the generation, whatever higher number the new term begins with.</summary>
     public BlockStatus TakeOver()
     {
-        if (buffer is not { Stage: DiskBufferStage.Running or DiskBufferStage.Failover } taken)
+        if (secondary.ToMerge is not { } taken)
         {
             return BlockStatus.Ok; // an owner already
         }
@@ -215,11 +200,8 @@ internal sealed class ReplicatedDisk : IPairedDisk
     public string? StepBack(ulong term, ulong epoch)
     {
         forwarding.LetGo();
-        DiskBuffer fresh = NewBuffer();
-        BlockStatus status = image.Flush();
-        status = status == BlockStatus.Ok ? fresh.Start(term, epoch) : status;
+        BlockStatus status = secondary.StartAnew(image, term, epoch);
         status = status == BlockStatus.Ok ? bitmap.Follow(new DiskSession(term, 0)) : status;
-        continues = true;
         return status == BlockStatus.Ok ? null : $"{options.ImagePath}: could not become the secondary's: {status}";
     }
 
@@ -231,13 +213,7 @@ internal sealed class ReplicatedDisk : IPairedDisk
     /// <summary>No guest here: the next one starts from the image.</summary>
     public void Idle()
     {
-        if (buffer is { Stage: not DiskBufferStage.Failover } over)
-        {
-            over.Dispose();
-            buffer = null;
-        }
-
-        continues = false;
+        secondary.Idle();
         StopExpecting();
         device.Current = forwarding;
     }
@@ -245,27 +221,18 @@ internal sealed class ReplicatedDisk : IPairedDisk
     public void Dispose()
     {
         link?.Dispose();
-        buffer?.Dispose();
+        secondary.Dispose();
         bitmap.Dispose();
         local.Dispose();
     }
 
-    /// <summary>A buffer in place of the old one, before the guest's eyes.</summary>
-    private DiskBuffer NewBuffer()
-    {
-        var fresh = new DiskBuffer(
-            new OsFile(options.ImagePath),
-            new OsFile(options.BufferPath, FileMode.OpenOrCreate),
-            new DiskBufferOptions
-            {
-                MemoryBytes = options.BufferMemoryBytes, PressureReached = pressure, Changes = bitmap,
-            });
-        DiskBuffer? old = buffer;
-        buffer = fresh;
-        old?.Dispose();
-        device.Current = new DiskBufferDevice(fresh);
-        return fresh;
-    }
+    private DiskBuffer NewBuffer() => new(
+        new OsFile(options.ImagePath),
+        new OsFile(options.BufferPath, FileMode.OpenOrCreate),
+        new DiskBufferOptions
+        {
+            MemoryBytes = options.BufferMemoryBytes, PressureReached = pressure, Changes = bitmap,
+        });
 
     /// <summary>Design section 8: a merge that a crash cut short is completed by its journal; where that is damaged,
     /// the disk is stale until it is filled again.</summary>

@@ -28,9 +28,8 @@ internal sealed class SharedDisk : IPairedDisk
     private readonly SharedStorageDevice shared;
     private readonly RoleDevice device;
     private readonly TimeProvider time;
-    private volatile DiskBuffer? buffer;
+    private readonly SecondaryBuffer secondary;
     private DiskLinkSender? link;
-    private bool continues;
     private bool promoted;
 
     public SharedDisk(ReplicatedDiskOptions options, Action pressure, Action<string> log, TimeProvider time)
@@ -43,6 +42,7 @@ internal sealed class SharedDisk : IPairedDisk
         local = new RawFileDevice(image);
         shared = new SharedStorageDevice(local, time);
         device = new RoleDevice(shared);
+        secondary = new SecondaryBuffer(options.ImagePath, NewBuffer, device, log);
     }
 
     public IBlockDevice Device => device;
@@ -51,7 +51,7 @@ internal sealed class SharedDisk : IPairedDisk
 
     public long LagBytes => link is { IsLost: false } sender ? sender.LagBytes : 0;
 
-    public long BufferBytes => buffer?.UsedBytes ?? 0;
+    public long BufferBytes => secondary.UsedBytes;
 
     public DiskResyncProgress Copied => default;
 
@@ -60,7 +60,7 @@ internal sealed class SharedDisk : IPairedDisk
     public string? Own()
     {
         image.MayCache = true;
-        if (buffer is { Stage: not DiskBufferStage.None })
+        if (secondary.IsInUse)
         {
             return null; // the takeover that brought the guest here sees to it
         }
@@ -115,28 +115,14 @@ internal sealed class SharedDisk : IPairedDisk
 
     public void Barrier(ulong epoch) => _ = shared.BarrierAsync(epoch).AsTask();
 
-    public void Receive(Stream stream, ulong term, Action<ulong> barrier, Action lost)
-    {
-        DiskBuffer target = continues && buffer is { } running ? running : NewBuffer();
-        continues = false;
-        var receiver = new DiskLinkReceiver(stream, target, term, shared: true)
+    public void Receive(Stream stream, ulong term, Action<ulong> barrier, Action lost) => secondary.Receive(
+        target => new DiskLinkReceiver(stream, target, term, shared: true)
         {
             BarrierArrived = barrier, Identity = ReadIdentity,
-        };
-        new Thread(() =>
-        {
-            receiver.Run();
-            log($"{options.ImagePath}: the primary's link ended: {receiver.Failure}");
-            lost();
-        })
-        { IsBackground = true, Name = "colo disk in" }.Start();
-    }
+        },
+        lost);
 
-    public string? Checkpoint(ulong epoch)
-    {
-        BlockStatus status = buffer?.Checkpoint(epoch) ?? BlockStatus.NotSupported;
-        return status == BlockStatus.Ok ? null : $"disk buffer at epoch {epoch}: {status}, {buffer?.GetError()}";
-    }
+    public string? Checkpoint(ulong epoch) => secondary.Checkpoint(epoch);
 
     public BlockStatus TakeOver() => Merge(SharedStorageDevice.TakeOverDelay);
 
@@ -151,10 +137,7 @@ internal sealed class SharedDisk : IPairedDisk
     public string? StepBack(ulong term, ulong epoch)
     {
         shared.LetGo();
-        DiskBuffer fresh = NewBuffer();
-        BlockStatus status = image.Flush();
-        status = status == BlockStatus.Ok ? fresh.Start(term, epoch) : status;
-        continues = true;
+        BlockStatus status = secondary.StartAnew(image, term, epoch);
         return status == BlockStatus.Ok ? null : $"{options.ImagePath}: could not become the secondary's: {status}";
     }
 
@@ -162,13 +145,7 @@ internal sealed class SharedDisk : IPairedDisk
 
     public void Idle()
     {
-        if (buffer is { Stage: not DiskBufferStage.Failover } over)
-        {
-            over.Dispose();
-            buffer = null;
-        }
-
-        continues = false;
+        secondary.Idle();
         promoted = false;
         device.Current = shared;
     }
@@ -177,7 +154,7 @@ internal sealed class SharedDisk : IPairedDisk
     {
         shared.Fence();
         link?.Dispose();
-        buffer?.Dispose();
+        secondary.Dispose();
         local.Dispose();
     }
 
@@ -188,7 +165,7 @@ internal sealed class SharedDisk : IPairedDisk
     /// </summary>
     private BlockStatus Merge(TimeSpan delay)
     {
-        if (buffer is not { Stage: DiskBufferStage.Running or DiskBufferStage.Failover } taken)
+        if (secondary.ToMerge is not { } taken)
         {
             return BlockStatus.Ok; // an owner already
         }
@@ -224,15 +201,10 @@ internal sealed class SharedDisk : IPairedDisk
 
         image.MayCache = false;
         shared.Reset();
-        var fresh = new DiskBuffer(
+        return new DiskBuffer(
             new SharedFile(options.ImagePath),
             new OsFile(options.BufferPath, FileMode.OpenOrCreate),
             new DiskBufferOptions { MemoryBytes = options.BufferMemoryBytes, PressureReached = pressure });
-        DiskBuffer? old = buffer;
-        buffer = fresh;
-        old?.Dispose();
-        device.Current = new DiskBufferDevice(fresh);
-        return fresh;
     }
 
     /// <summary>

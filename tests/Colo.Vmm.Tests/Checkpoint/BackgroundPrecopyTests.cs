@@ -94,7 +94,6 @@ public sealed class BackgroundPrecopyTests
         pair.Primary.StartThread();
         pair.Secondary.StartThread();
         var precopy = new BackgroundPrecopy(pair.Sender, s_options);
-        var ahead = 0;
         for (ulong epoch = 1; epoch <= 25; epoch++)
         {
             for (var i = 0; i < 8; i++)
@@ -105,11 +104,10 @@ public sealed class BackgroundPrecopyTests
 
             var report = pair.Run(epoch);
             Assert.Equal(CheckpointStatus.Loaded, report.Status);
-            ahead += report.SentAheadPages;
         }
 
         Assert.Equal(0, pair.Mismatches);
-        Assert.True(precopy.SentPages > 0 && ahead >= 0);
+        Assert.True(precopy.SentPages > 0);
     }
 
     [Fact]

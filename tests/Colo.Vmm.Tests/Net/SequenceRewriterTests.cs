@@ -99,9 +99,7 @@ public sealed class SequenceRewriterTests
     [Fact]
     public void Repeated_syns_change_nothing_and_a_repeated_answer_has_the_clients_number()
     {
-        var rewriter = new SequenceRewriter();
-        In(rewriter, 100, 0, Syn);
-        Out(rewriter, 7000, Syn | Ack, ack: 101);
+        SequenceRewriter rewriter = Answered();
         In(rewriter, 100, 0, Syn);
         Assert.Equal(7000u, Out(rewriter, 7000, Syn | Ack, ack: 101));
         Assert.Equal(7001u, In(rewriter, 101, 2001, Ack));
@@ -203,9 +201,7 @@ public sealed class SequenceRewriterTests
     [Fact]
     public void A_guest_that_forgot_its_answer_and_gives_another_is_learnt_anew()
     {
-        var rewriter = new SequenceRewriter();
-        In(rewriter, 100, 0, Syn);
-        Out(rewriter, 7000, Syn | Ack, ack: 101);
+        SequenceRewriter rewriter = Answered();
         In(rewriter, 100, 0, Syn);
         Out(rewriter, 8000, Syn | Ack, ack: 101);
         Assert.Equal(8001u, In(rewriter, 101, 2001, Ack));
@@ -285,9 +281,7 @@ public sealed class SequenceRewriterTests
     [Fact]
     public void A_handshake_that_was_open_at_the_takeover_still_learns()
     {
-        var rewriter = new SequenceRewriter();
-        In(rewriter, 100, 0, Syn);
-        Out(rewriter, 7000, Syn | Ack, ack: 101);
+        SequenceRewriter rewriter = Answered();
         rewriter.Promote();
         Assert.Equal(7001u, In(rewriter, 101, 2001, Ack));
         Assert.Equal(2001u, Out(rewriter, 7001, Ack));
@@ -389,6 +383,15 @@ public sealed class SequenceRewriterTests
 
     private static byte[] ToGuest(uint seq, uint ack, TcpFlags flags, int port = 4000, bool ipv6 = false) =>
         TestFrames.Tcp(seq, ack, flags, [], port, 80, fromGuest: false, ipv6: ipv6);
+
+    /// <summary>A client has begun with 100, the guest has answered with 7000.</summary>
+    private SequenceRewriter Answered()
+    {
+        var rewriter = new SequenceRewriter();
+        In(rewriter, 100, 0, Syn);
+        Out(rewriter, 7000, Syn | Ack, ack: 101);
+        return rewriter;
+    }
 
     private uint In(SequenceRewriter rewriter, uint seq, uint ack, TcpFlags flags, int port = 4000, bool ipv6 = false)
     {

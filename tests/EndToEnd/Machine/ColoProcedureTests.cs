@@ -1,5 +1,8 @@
+using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Colo.Vmm.Qemu;
 
 namespace Colo.EndToEnd.Machine;
 
@@ -40,6 +43,10 @@ public sealed class ColoProcedureTests : IDisposable
         {
             await RunAsync();
         }
+        catch (SocketException gone)
+        {
+            Assert.Fail($"{gone.Message}\n{await DescribeAsync()}");
+        }
         finally
         {
             foreach (VmProcess machine in _machines)
@@ -65,7 +72,7 @@ public sealed class ColoProcedureTests : IDisposable
         first.Console.WaitFor("login:", DebianGuest.BootLimit);
         first.Type("root\n");
         first.Console.WaitFor("~ # ", DebianGuest.BootLimit);
-        using SteadyDownload download = _network.Run(() => new SteadyDownload(DownloadBytes, VmProcess.Hang));
+        using SteadyDownload download = _network.Namespace.Run(() => new SteadyDownload(DownloadBytes, VmProcess.Hang));
         WriteBlock(first, image, 1);
         download.Read(PartBytes);
 
@@ -109,6 +116,30 @@ public sealed class ColoProcedureTests : IDisposable
             image.AsSpan().SequenceEqual(File.ReadAllBytes(Image("fourth"))), "the last survivor's disk differs");
     }
 
+    /// <summary>Where the connection and its frames stand.</summary>
+    private async Task<string> DescribeAsync()
+    {
+        var text = new StringBuilder(_network.Namespace.Run(() => NetworkNamespace.Execute("/usr/bin/ss", "-tino")));
+        foreach (VmProcess machine in _machines.Where(machine => !machine.HasExited))
+        {
+            text.Append($"\n{machine.Name}: {(await machine.ExecuteAsync("query-colo-status")).GetRawText()}");
+            foreach ((string path, string name) in s_counters.Select(name => ("comp0", name))
+                .Concat([("rew0", "x-connections"), ("rew0", "x-rewritten"), ("m0", "x-lost"), ("f2", "x-lost")]))
+            {
+                try
+                {
+                    text.Append($"\n  {path} {name} {(await AskAsync(machine, path, name)).GetRawText()}");
+                }
+                catch (QmpException)
+                {
+                    // It has no such part.
+                }
+            }
+        }
+
+        return text.ToString();
+    }
+
     /// <summary>The two guests' answers are compared and found equal, and not only let go by checkpoints.</summary>
     private static async Task ReadUntilMatchedAsync(VmProcess primary, SteadyDownload download)
     {
@@ -128,8 +159,11 @@ public sealed class ColoProcedureTests : IDisposable
         Assert.True(matched > 0, $"no answer of the two guests was found equal: {shown.ToJsonString()}");
     }
 
-    private static Task<JsonElement> AskComparerAsync(VmProcess primary, string property) => primary.ExecuteAsync(
-        "qom-get", new JsonObject { ["path"] = "/objects/comp0", ["property"] = property });
+    private static Task<JsonElement> AskComparerAsync(VmProcess primary, string property) =>
+        AskAsync(primary, "comp0", property);
+
+    private static Task<JsonElement> AskAsync(VmProcess vm, string part, string property) => vm.ExecuteAsync(
+        "qom-get", new JsonObject { ["path"] = "/objects/" + part, ["property"] = property });
 
     private string Image(string name) => Path.Combine(_folder, name + ".raw");
 
@@ -141,13 +175,13 @@ public sealed class ColoProcedureTests : IDisposable
 
     private VmProcess Start(string name, string tap, params string[] arguments)
     {
-        VmProcess machine = _network.Run(() => new VmProcess(
-            _folder, name,
+        var machine = new VmProcess(
+            _network.Namespace, _folder, name,
             [
                 "--guest", "debian", "--memory", "128M", "--append",
                 $"console=ttyS0 colo.ip={NetworkNamespace.GuestAddress}/24",
                 "--nic", $"tap={tap},id=hn0,mac=52:54:00:77:00:02", .. arguments,
-            ]));
+            ]);
         _machines.Add(machine);
         return machine;
     }

@@ -8,6 +8,10 @@ internal sealed class ConsoleRecorder : IConsoleBackend
 {
     private readonly StringBuilder _text = new();
     private ConsoleInputHandler? _input;
+    private bool _closed;
+
+    /// <summary>What is known of the machine when its console fails a test.</summary>
+    public Func<string> Describe { private get; init; } = () => "";
 
     public ConsoleInputHandler? Input
     {
@@ -34,6 +38,16 @@ internal sealed class ConsoleRecorder : IConsoleBackend
         }
     }
 
+    /// <summary>Nothing more will come: whoever waits need not wait longer.</summary>
+    public void Close()
+    {
+        lock (_text)
+        {
+            _closed = true;
+            System.Threading.Monitor.PulseAll(_text);
+        }
+    }
+
     public void Type(string text) => _input?.Invoke(Encoding.Latin1.GetBytes(text));
 
     /// <summary>Waits until the console has shown the text; fails with the end of the output.</summary>
@@ -45,10 +59,13 @@ internal sealed class ConsoleRecorder : IConsoleBackend
             while (!_text.ToString().Contains(expected, StringComparison.Ordinal))
             {
                 TimeSpan left = end - DateTime.UtcNow;
-                if (left <= TimeSpan.Zero || !System.Threading.Monitor.Wait(_text, left))
+                if (_closed || left <= TimeSpan.Zero || !System.Threading.Monitor.Wait(_text, left))
                 {
                     string text = _text.ToString();
-                    Assert.Fail($"console did not show '{expected}' within {limit}; it ends with:\n{text[Math.Max(0, text.Length - 3000)..]}");
+                    string when = _closed ? "before it ended" : $"within {limit}";
+                    Assert.Fail(
+                        $"console did not show '{expected}' {when}; it ends with:\n"
+                        + $"{text[Math.Max(0, text.Length - 3000)..]}\n{Describe()}");
                 }
             }
         }

@@ -35,13 +35,19 @@ internal sealed partial class NetworkNamespace : IDisposable
         _handle = handle!;
     }
 
-    /// <summary>Runs on a thread inside the namespace and waits for the end; exceptions come back. Any number at a
-    /// time.</summary>
+    /// <summary>
+    /// Runs on a thread inside the namespace and waits for the end; exceptions come back. Any number at a time. Nothing
+    /// asynchronous may begin there: a thread that the pool makes for it would be born in the namespace and stay, and
+    /// run other tests.
+    /// </summary>
     public void Run(Action action) => OnNewThread(() =>
     {
-        Assert.Equal(0, Enter((int)_handle.DangerousGetHandle(), NewNetwork));
+        Enter();
         action();
     });
+
+    /// <summary>Brings the calling thread into the namespace, for as long as it lives.</summary>
+    public void Enter() => Assert.Equal(0, SetNamespace((int)_handle.DangerousGetHandle(), NewNetwork));
 
     public T Run<T>(Func<T> function)
     {
@@ -49,6 +55,9 @@ internal sealed partial class NetworkNamespace : IDisposable
         Run(() => { result = function(); });
         return result;
     }
+
+    /// <summary>Starts a program inside the namespace.</summary>
+    public Process Start(ProcessStartInfo program) => Run(() => Process.Start(program)!);
 
     public void Dispose() => _handle.Dispose();
 
@@ -74,27 +83,29 @@ internal sealed partial class NetworkNamespace : IDisposable
         }
     }
 
-    public static void Ip(string arguments)
+    public static void Ip(string arguments) =>
+        Execute(File.Exists("/usr/sbin/ip") ? "/usr/sbin/ip" : "/sbin/ip", arguments);
+
+    /// <summary>Runs a program to its end and returns its output. A child process is born in the namespace of the thread
+    /// that starts it.</summary>
+    public static string Execute(string tool, string arguments)
     {
-        string tool = File.Exists("/usr/sbin/ip") ? "/usr/sbin/ip" : "/sbin/ip";
         if (!File.Exists(tool))
         {
-            throw new InvalidOperationException("the program ip is needed: install iproute2");
+            throw new InvalidOperationException($"the program {tool} is needed: install iproute2");
         }
 
-        // A child process is born in the namespace of the thread that starts it.
-        using Process process = Process.Start(new ProcessStartInfo(tool, arguments) { RedirectStandardError = true })!;
+        using Process process = Process.Start(
+            new ProcessStartInfo(tool, arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        string output = process.StandardOutput.ReadToEnd();
         string error = process.StandardError.ReadToEnd();
         process.WaitForExit();
-        if (process.ExitCode != 0)
-        {
-            throw new InvalidOperationException($"ip {arguments}: {error}");
-        }
+        return process.ExitCode == 0 ? output : throw new InvalidOperationException($"{tool} {arguments}: {error}");
     }
 
     [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
     private static partial int Unshare(int flags);
 
     [LibraryImport("libc", EntryPoint = "setns", SetLastError = true)]
-    private static partial int Enter(int descriptor, int kind);
+    private static partial int SetNamespace(int descriptor, int kind);
 }

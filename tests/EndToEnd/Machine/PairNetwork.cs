@@ -9,9 +9,8 @@ internal sealed class PairNetwork : IDisposable
 {
     public const string FirstTap = NetworkNamespace.TapName;
     public const string SecondTap = "tap1";
-    private readonly NetworkNamespace _namespace = new();
 
-    public PairNetwork() => _namespace.Run(() =>
+    public PairNetwork() => Namespace.Run(() =>
     {
         NetworkNamespace.Ip("link add br0 type bridge");
         NetworkNamespace.Ip($"tuntap add {SecondTap} mode tap");
@@ -23,7 +22,7 @@ internal sealed class PairNetwork : IDisposable
         NetworkNamespace.Ip("link set br0 up");
     });
 
-    public T Run<T>(Func<T> function) => _namespace.Run(function);
+    public NetworkNamespace Namespace { get; } = new();
 
-    public void Dispose() => _namespace.Dispose();
+    public void Dispose() => Namespace.Dispose();
 }

@@ -22,6 +22,12 @@ internal sealed class VmProcess : IAsyncDisposable
     private QmpClient? _monitor;
 
     public VmProcess(string folder, string name, params string[] arguments)
+        : this(null, folder, name, arguments)
+    {
+    }
+
+    /// <summary>Starts the machine in a namespace, or where this process is.</summary>
+    public VmProcess(NetworkNamespace? network, string folder, string name, params string[] arguments)
     {
         _name = name;
         _monitorPath = Path.Combine(folder, name + ".qmp");
@@ -31,7 +37,8 @@ internal sealed class VmProcess : IAsyncDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        _process = Process.Start(start)!;
+        Console = new ConsoleRecorder { Describe = () => ProcessReport.Of(_process!, _name, Errors) };
+        _process = network?.Start(start) ?? Process.Start(start)!;
         _process.ErrorDataReceived += (_, line) =>
         {
             lock (_errors)
@@ -43,9 +50,13 @@ internal sealed class VmProcess : IAsyncDisposable
         _ = Task.Run(ReadConsoleAsync);
     }
 
-    public ConsoleRecorder Console { get; } = new();
+    public ConsoleRecorder Console { get; }
 
     public int Id => _process.Id;
+
+    public string Name => _name;
+
+    public bool HasExited => _process.HasExited;
 
     public string Errors
     {
@@ -71,6 +82,11 @@ internal sealed class VmProcess : IAsyncDisposable
         _process.StandardInput.Write(text);
         _process.StandardInput.Flush();
     }
+
+    /// <summary>Waits until the machine listens at a socket's path.</summary>
+    public void WaitForListener(string path) => Assert.True(
+        SpinWait.SpinUntil(() => _process.HasExited || Tool.Listens(_process.Id, path), Hang) && !_process.HasExited,
+        $"nobody listens at {path}: {ProcessReport.Of(_process, _name, Errors)}");
 
     /// <summary>Executes a monitor command and returns its value.</summary>
     /// <exception cref="QmpException">The command failed.</exception>
@@ -179,11 +195,18 @@ internal sealed class VmProcess : IAsyncDisposable
 
     private async Task ReadConsoleAsync()
     {
-        var buffer = new byte[4096];
-        int got;
-        while ((got = await _process.StandardOutput.BaseStream.ReadAsync(buffer)) > 0)
+        try
         {
-            Console.Write(buffer.AsSpan(0, got));
+            var buffer = new byte[4096];
+            int got;
+            while ((got = await _process.StandardOutput.BaseStream.ReadAsync(buffer)) > 0)
+            {
+                Console.Write(buffer.AsSpan(0, got));
+            }
+        }
+        finally
+        {
+            Console.Close();
         }
     }
 }

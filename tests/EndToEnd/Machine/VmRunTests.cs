@@ -30,12 +30,13 @@ public sealed class VmRunTests : IDisposable
         string nbdSocket = Path.Combine(_folder, "nbd");
         string passtSocket = Path.Combine(_folder, "passt");
         using Tool nbdkit = Tool.Start("nbdkit", "-f", "-U", nbdSocket, "memory", "8M");
-        using Tool passt = network.Run(() => Tool.Start(
-            "passt", "-f", "-4", "-s", passtSocket, "-t", "8080:80", "-i", NetworkNamespace.TapName, "--runas", "0:0"));
+        using Tool passt = Tool.StartIn(
+            network, "passt", "-f", "-4", "-s", passtSocket, "-t", "8080:80", "-i", NetworkNamespace.TapName,
+            "--runas", "0:0");
         string image = Path.Combine(_folder, "second.img");
         await File.WriteAllBytesAsync(image, new byte[1 << 20]);
-        Tool.WaitForFile(nbdSocket, nbdkit);
-        Tool.WaitForFile(passtSocket, passt);
+        nbdkit.WaitForListener(nbdSocket);
+        passt.WaitForListener(passtSocket);
         await using var vm = new VmProcess(
             _folder, "vm", "--guest", "debian", "--memory", $"{GuestMebibytes}M", "--bios", OpenSbi, "--append",
             "console=ttyS0 colo.dhcp",
@@ -74,7 +75,7 @@ public sealed class VmRunTests : IDisposable
             _folder, "vm", "--kernel", Compress(Path.Combine(images, "Image")),
             "--initrd", Path.Combine(images, "initrd.img"), "--append", "console=ttyS0 colo.ip=10.77.0.2/24", "--nic",
             $"stream=unix:{wire},listen,dump={ours}");
-        Tool.WaitForFile(wire, null);
+        vm.WaitForListener(wire);
         using Tool qemu = Tool.Start(
             "qemu-system-riscv64", "-M", "virt", "-m", "256M", "-nographic", "-monitor", "none", "-serial", "none",
             "-kernel", Path.Combine(images, "Image"), "-initrd", Path.Combine(images, "initrd.img"), "-append",
