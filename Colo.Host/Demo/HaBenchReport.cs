@@ -10,8 +10,11 @@ public sealed record RequestFigures(double PerSecond, double MedianMs, double P9
 /// <param name="BulkMegabytesPerSecond">One TCP download.</param>
 /// <param name="CheckpointsPerSecond">While the three ran.</param>
 /// <param name="PauseMedianMs">Pause of the guest at a checkpoint.</param>
+/// <param name="RedisGuestsMicroseconds">Processor time of the guests for a redis request, over both hosts.</param>
+/// <param name="RedisHostsMicroseconds">The same of everything else in the two nodes' processes.</param>
 public sealed record ModeFigures(
-    string Name, RequestFigures Http, RequestFigures Redis, double BulkMegabytesPerSecond, double CheckpointsPerSecond, double PauseMedianMs);
+    string Name, RequestFigures Http, RequestFigures Redis, double BulkMegabytesPerSecond, double CheckpointsPerSecond, double PauseMedianMs,
+    double RedisGuestsMicroseconds, double RedisHostsMicroseconds);
 
 /// <summary>Longest time in which a download stood around one fault of the primary.</summary>
 public sealed record GapFigures(string Fault, int Count, double MedianMs, double WorstMs, IReadOnlyList<double> GapsMs);

@@ -32,6 +32,9 @@ public sealed partial class NodeProcess : IDisposable
 
     public bool IsRunning => process is { HasExited: false };
 
+    /// <summary>Number of the running process.</summary>
+    public int ProcessId => process!.Id;
+
     /// <summary>All events so far.</summary>
     public IReadOnlyList<PrintedEvent> Events
     {

@@ -142,7 +142,7 @@ public sealed class CheckpointLink : IDisposable
         var features = Parameters.Features;
         for (var i = -1; i < _pages.Length; i++)
         {
-            var failure = Channel(i).ReadRaw(bytes, LinkFailure.Closed, out _);
+            var failure = Channel(i).ReadRaw(bytes, LinkFailure.Closed);
             if (failure != LinkFailure.None)
             {
                 error = $"channel {i} ended while it was being opened ({failure})";

@@ -11,12 +11,11 @@ namespace Colo.Vmm.Checkpoint;
 /// </summary>
 internal sealed class FrameChannel : IDisposable
 {
-    private const int PieceMax = 64 * 1024;
-
     private readonly Stream _stream;
     private readonly Lock _writeLock = new();
     private readonly byte[] _smallFrame = new byte[FrameHeader.Size + 1024];
     private readonly byte[] _header = new byte[FrameHeader.Size];
+    private byte[] _pairOfFrames = [];
     private byte[] _payload = [];
     private ulong _nextOut;
     private ulong _nextIn;
@@ -62,28 +61,47 @@ internal sealed class FrameChannel : IDisposable
     {
         lock (_writeLock)
         {
-            var header = new FrameHeader(type, payload.Length, Crc32C.Compute(payload), stamp, _nextOut++);
-            header.Write(_smallFrame);
             if (payload.Length <= _smallFrame.Length - FrameHeader.Size)
             {
-                payload.CopyTo(_smallFrame.AsSpan(FrameHeader.Size));
+                Put(type, stamp, payload, _smallFrame);
                 return WriteRaw(_smallFrame.AsSpan(0, FrameHeader.Size + payload.Length));
             }
 
+            new FrameHeader(type, payload.Length, Crc32C.Compute(payload), stamp, _nextOut++).Write(_smallFrame);
             return WriteRaw(_smallFrame.AsSpan(0, FrameHeader.Size)) && WriteRaw(payload);
+        }
+    }
+
+    /// <summary>Sends two frames in one write, so that the peer's reader wakes once for both.</summary>
+    public bool TryWritePair(
+        CheckpointStamp stamp, FrameType first, ReadOnlySpan<byte> firstPayload, FrameType second,
+        ReadOnlySpan<byte> secondPayload)
+    {
+        lock (_writeLock)
+        {
+            var length = 2 * FrameHeader.Size + firstPayload.Length + secondPayload.Length;
+            if (_pairOfFrames.Length < length)
+            {
+                // Both payloads are within the limits of their types, so this is bounded.
+                _pairOfFrames = GC.AllocateUninitializedArray<byte>(length);
+            }
+
+            var rest = Put(first, stamp, firstPayload, _pairOfFrames);
+            Put(second, stamp, secondPayload, rest);
+            return WriteRaw(_pairOfFrames.AsSpan(0, length));
         }
     }
 
     /// <summary>
     /// Sends a frame that stands in <paramref name="frame"/> behind <see cref="FrameHeader.Size"/> free bytes, in
-    /// one write.
+    /// one write; <paramref name="payloadCrc"/> is that of what is behind them.
     /// </summary>
-    public bool TryWriteInPlace(FrameType type, CheckpointStamp stamp, Span<byte> frame)
+    public bool TryWriteInPlace(FrameType type, CheckpointStamp stamp, Span<byte> frame, uint payloadCrc)
     {
         lock (_writeLock)
         {
-            var payload = frame[FrameHeader.Size..];
-            new FrameHeader(type, payload.Length, Crc32C.Compute(payload), stamp, _nextOut++).Write(frame);
+            var length = frame.Length - FrameHeader.Size;
+            new FrameHeader(type, length, payloadCrc, stamp, _nextOut++).Write(frame);
             return WriteRaw(frame);
         }
     }
@@ -115,9 +133,23 @@ internal sealed class FrameChannel : IDisposable
     /// </summary>
     public LinkFailure Read(out FrameHeader header, out ReadOnlySpan<byte> payload)
     {
+        var failure = ReadUnverified(out header, out payload);
+        if (failure == LinkFailure.None && Crc32C.Compute(payload) != header.PayloadCrc)
+        {
+            payload = default;
+            failure = Fail(LinkFailure.BadChecksum);
+        }
+
+        return failure;
+    }
+
+    /// <summary>As <see cref="Read"/>, but the payload's checksum is left to the caller, who has to look at the bytes
+    /// anyway and answers a wrong one with <see cref="Fail"/>.</summary>
+    public LinkFailure ReadUnverified(out FrameHeader header, out ReadOnlySpan<byte> payload)
+    {
         payload = default;
         header = default;
-        var failure = ReadRaw(_header, LinkFailure.Closed, out _);
+        var failure = ReadRaw(_header, LinkFailure.Closed);
         if (failure == LinkFailure.None)
         {
             failure = FrameHeader.TryRead(_header, out header);
@@ -141,12 +173,7 @@ internal sealed class FrameChannel : IDisposable
         }
 
         var target = _payload.AsSpan(0, header.PayloadLength);
-        failure = ReadRaw(target, LinkFailure.Truncated, out var crc);
-        if (failure == LinkFailure.None && crc != header.PayloadCrc)
-        {
-            failure = LinkFailure.BadChecksum;
-        }
-
+        failure = ReadRaw(target, LinkFailure.Truncated);
         if (failure != LinkFailure.None)
         {
             return Fail(failure);
@@ -156,20 +183,17 @@ internal sealed class FrameChannel : IDisposable
         return LinkFailure.None;
     }
 
-    /// <summary>
-    /// Fills <paramref name="target"/>; <paramref name="atStart"/> is the verdict on an end before its first byte. The
-    /// checksum is taken of each piece as it arrives, while it is still in the processor's cache.
-    /// </summary>
-    public LinkFailure ReadRaw(Span<byte> target, LinkFailure atStart, out uint crc)
+    /// <summary>Fills <paramref name="target"/>; <paramref name="atStart"/> is the verdict on an end before its first
+    /// byte.</summary>
+    public LinkFailure ReadRaw(Span<byte> target, LinkFailure atStart)
     {
         var filled = 0;
-        crc = 0;
         while (filled < target.Length)
         {
             int count;
             try
             {
-                count = _stream.Read(target.Slice(filled, Math.Min(PieceMax, target.Length - filled)));
+                count = _stream.Read(target[filled..]);
             }
             catch (Exception e) when (IsTransport(e))
             {
@@ -181,11 +205,18 @@ internal sealed class FrameChannel : IDisposable
                 return filled == 0 ? atStart : LinkFailure.Truncated;
             }
 
-            crc = Crc32C.Append(crc, target.Slice(filled, count));
             filled += count;
         }
 
         return LinkFailure.None;
+    }
+
+    /// <summary>Writes the next frame to the beginning of <paramref name="target"/>; returns what is behind it.</summary>
+    private Span<byte> Put(FrameType type, CheckpointStamp stamp, ReadOnlySpan<byte> payload, Span<byte> target)
+    {
+        new FrameHeader(type, payload.Length, Crc32C.Compute(payload), stamp, _nextOut++).Write(target);
+        payload.CopyTo(target[FrameHeader.Size..]);
+        return target[(FrameHeader.Size + payload.Length)..];
     }
 
     /// <summary>What streams of sockets, pipes and TLS throw when the other side or we ourselves have closed.</summary>

@@ -15,32 +15,28 @@ public static class Crc32C
 
     // The instruction has a latency of three cycles and a throughput of one, so three independent streams of this many
     // bytes run side by side and are joined by a table that moves a register over BlockLength zero bytes.
-    private const int BlockLength = 1024;
+    internal const int BlockLength = 1024;
 
     private static readonly uint[] s_byteTable = BuildByteTable();
-    private static readonly uint[] s_shiftTable = BuildShiftTable();
+    private static readonly uint[] s_shiftTable = BuildShiftTable(BlockLength);
 
     /// <summary>The checksum of <paramref name="data"/>; 0 for no bytes.</summary>
     public static uint Compute(ReadOnlySpan<byte> data) => Append(0, data);
 
     /// <summary>The checksum of what <paramref name="crc"/> covers followed by <paramref name="data"/>.</summary>
-    public static uint Append(uint crc, ReadOnlySpan<byte> data)
+    public static uint Append(uint crc, ReadOnlySpan<byte> data) => ~Update(~crc, data);
+
+    /// <summary>The register behind <paramref name="data"/>, which begins as ~0 and is inverted at the end. It is
+    /// linear: a part that was begun with 0 can be joined to what is before it by <see cref="PageCrc32C.Skip"/> and
+    /// XOR.</summary>
+    internal static uint Update(uint register, ReadOnlySpan<byte> data)
     {
-        var register = ~crc;
         if (Sse42.X64.IsSupported)
         {
-            register = UpdateX64(register, data);
-        }
-        else if (Crc32.Arm64.IsSupported)
-        {
-            register = UpdateArm64(register, data);
-        }
-        else
-        {
-            register = UpdateSoftware(register, data);
+            return UpdateX64(register, data);
         }
 
-        return ~register;
+        return Crc32.Arm64.IsSupported ? UpdateArm64(register, data) : UpdateSoftware(register, data);
     }
 
     /// <summary>The same checksum without the instruction; the reference that the fast paths are tested
@@ -109,11 +105,13 @@ public static class Crc32C
     }
 
     /// <summary>What the register becomes after BlockLength zero bytes; linear, so four table look-ups do it.</summary>
-    private static uint Shift(uint register) =>
-        s_shiftTable[(byte)register]
-        ^ s_shiftTable[256 + (byte)(register >> 8)]
-        ^ s_shiftTable[512 + (byte)(register >> 16)]
-        ^ s_shiftTable[768 + (byte)(register >> 24)];
+    internal static uint Shift(uint register) => Shift(s_shiftTable, register);
+
+    internal static uint Shift(uint[] table, uint register) =>
+        table[(byte)register]
+        ^ table[256 + (byte)(register >> 8)]
+        ^ table[512 + (byte)(register >> 16)]
+        ^ table[768 + (byte)(register >> 24)];
 
     private static uint[] BuildByteTable()
     {
@@ -132,13 +130,14 @@ public static class Crc32C
         return table;
     }
 
-    private static uint[] BuildShiftTable()
+    /// <summary>A table for <see cref="Shift(uint[], uint)"/> over that many zero bytes.</summary>
+    internal static uint[] BuildShiftTable(int zeroBytes)
     {
         Span<uint> basis = stackalloc uint[32];
         for (var bit = 0; bit < 32; bit++)
         {
             var register = 1u << bit;
-            for (var i = 0; i < BlockLength; i++)
+            for (var i = 0; i < zeroBytes; i++)
             {
                 register = (register >> 8) ^ s_byteTable[(byte)register];
             }

@@ -12,6 +12,9 @@ internal sealed class CaptureTables
         Saved = new byte[]?[pageCount];
     }
 
+    /// <summary>What the tables take for that many pages.</summary>
+    public static long Bytes(int pageCount) => (long)pageCount * (1 + IntPtr.Size);
+
     public byte[] States { get; }
 
     public byte[]?[] Saved { get; }

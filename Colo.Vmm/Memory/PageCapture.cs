@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Memory;
 
@@ -16,7 +17,7 @@ public delegate void SavedPageVisitor(int pageIndex, ReadOnlySpan<byte> content)
 /// </code>
 /// A page that is not in the set stays Held and is never looked at, so that beginning a capture costs the same for one
 /// page as for all of them.
-/// Promise: <see cref="TryTake"/> yields the bytes as of the beginning, whoever runs beside it.
+/// Promise: <see cref="TryTake(int, Span{byte})"/> yields the bytes as of the beginning, whoever runs beside it.
 /// </summary>
 public sealed class PageCapture : IDisposable
 {
@@ -80,6 +81,21 @@ public sealed class PageCapture : IDisposable
         }
 
         CopyContent(pageIndex, was, destination);
+        Leave(pageIndex, was, Gone);
+        return true;
+    }
+
+    /// <summary>As <see cref="TryTake(int, Span{byte})"/>; <paramref name="register"/> is moved on behind the page, see
+    /// <see cref="PageCrc32C"/>. <paramref name="upcoming"/> will probably be taken next, or is -1.</summary>
+    internal bool TryTake(int pageIndex, Span<byte> destination, ref uint register, int upcoming)
+    {
+        if (!TryEnter(pageIndex, out byte was))
+        {
+            return false;
+        }
+
+        ReadOnlySpan<byte> content = was == Saved ? _saved[pageIndex] : _ram.ReadPage(pageIndex);
+        register = PageCrc32C.Copy(register, content, destination, upcoming < 0 ? default : _ram.ReadPage(upcoming));
         Leave(pageIndex, was, Gone);
         return true;
     }

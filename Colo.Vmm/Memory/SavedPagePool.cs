@@ -10,6 +10,9 @@ namespace Colo.Vmm.Memory;
 /// </summary>
 internal sealed class SavedPagePool
 {
+    /// <summary>What the runtime puts before the bytes of an array: object header, type, length.</summary>
+    public const int HeaderBytes = 24;
+
     // 8 MiB, or a quarter of RAM where that is more: what issue "checkpoint" allows a pair's host beside the RAM.
     private const int KeptCountLeast = 2048;
 

@@ -11,8 +11,9 @@ internal enum SendEnd
 }
 
 /// <summary>
-/// Sends one channel's share of a set of pages: reads each page into the chunk that is being built, decides what to
-/// send of it, and writes full chunks. One thread at a time.
+/// Sends one channel's share of a set of pages, a chunk at a time, so that one thread can serve several channels in
+/// turn: reads each page into the chunk that is being built, decides what to send of it, and writes it when it is full.
+/// One thread at a time.
 /// </summary>
 internal sealed class PageChannelSender
 {
@@ -33,6 +34,7 @@ internal sealed class PageChannelSender
     private int _deltas;
     private int _equal;
     private ulong _chunks;
+    private int _cursor;
 
     public PageChannelSender(CheckpointLink link, int index, PageLedger ledger, PrimaryCheckpointOptions options)
     {
@@ -67,50 +69,44 @@ internal sealed class PageChannelSender
         _cache?.Clear();
         if (!_builder.IsEmpty)
         {
-            _builder.Close();
+            _builder.Close(out _);
         }
     }
 
-    /// <summary>Sends this channel's pages of <paramref name="set"/>; what was taken before a cancellation is
-    /// sent.</summary>
-    public SendEnd Send(
-        FrameType type, CheckpointStamp stamp, DirtyPages set, IPageSource source, Action? afterChunk,
-        CancellationToken cancellation)
+    /// <summary>Begins with the first page of a set.</summary>
+    public void Begin() => _cursor = _index << 6;
+
+    /// <summary>Sends the next chunk of this channel's pages of <paramref name="set"/>.
+    /// <paramref name="isLast"/>: there are no more. False when the channel has failed.</summary>
+    public bool TrySendChunk(FrameType type, CheckpointStamp stamp, DirtyPages set, IPageSource source, out bool isLast)
     {
         var channels = _link.PageChannelCount;
-        var cursor = _index << 6;
-        var end = SendEnd.Done;
-        while (set.NextSet(ref cursor, out var page))
+        isLast = false;
+        while (set.NextSet(ref _cursor, out var page))
         {
             var owner = _link.ChannelOf(page);
             if (owner != _index)
             {
-                cursor = ((page >> 6) + (_index - owner + channels) % channels) << 6;
+                _cursor = ((page >> 6) + (_index - owner + channels) % channels) << 6;
                 continue;
             }
 
-            if (source.TryTake(page, _builder.NextPage))
+            var register = _builder.BodyRegister;
+            var peek = _cursor;
+            var upcoming = set.NextSet(ref peek, out var next) ? next : -1;
+            if (source.TryTake(page, _builder.NextPage, ref register, upcoming))
             {
-                Add(page);
+                Add(page, register);
             }
 
             if (_builder.IsFull)
             {
-                if (!Flush(type, stamp))
-                {
-                    return SendEnd.Failed;
-                }
-
-                afterChunk?.Invoke();
-                if (cancellation.IsCancellationRequested)
-                {
-                    end = SendEnd.Cancelled;
-                    break;
-                }
+                return Flush(type, stamp);
             }
         }
 
-        return _builder.IsEmpty || Flush(type, stamp) ? end : SendEnd.Failed;
+        isLast = true;
+        return _builder.IsEmpty || Flush(type, stamp);
     }
 
     /// <summary>Says what this channel sent for the checkpoint.</summary>
@@ -124,10 +120,11 @@ internal sealed class PageChannelSender
     private bool Flush(FrameType type, CheckpointStamp stamp)
     {
         _chunks++;
-        return _channel.TryWriteInPlace(type, stamp, _builder.Close());
+        var frame = _builder.Close(out var payloadCrc);
+        return _channel.TryWriteInPlace(type, stamp, frame, payloadCrc);
     }
 
-    private void Add(int page)
+    private void Add(int page, uint register)
     {
         ReadOnlySpan<byte> content = _builder.NextPage;
         var isZero = PageContent.IsZero(content);
@@ -145,7 +142,7 @@ internal sealed class PageChannelSender
         }
         else if (_cache is null || !TryAddDelta(page, content, _cache))
         {
-            _builder.AddRaw(page);
+            _builder.AddRaw(page, register);
             _raw++;
         }
         else

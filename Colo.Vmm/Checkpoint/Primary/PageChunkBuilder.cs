@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Checkpoint.Primary;
 
@@ -22,6 +23,8 @@ internal sealed class PageChunkBuilder
     private PageRecord _last;
     private int _recordCount;
     private int _bodyLength;
+    private uint _bodyRegister;
+    private bool _isAllPages = true;
 
     /// <param name="pagesMax">Pages of content after which the chunk is full, 1 to 256.</param>
     /// <param name="runsCrossBlocks">True when there is only one channel, see <see cref="PageChunk.TryParse"/>.</param>
@@ -46,19 +49,30 @@ internal sealed class PageChunkBuilder
     /// <summary>Where the next page's bytes go; they count only once one of the Add methods is called.</summary>
     public Span<byte> NextPage => _frame.AsSpan(BodyStart + _bodyLength, FrameLimits.PageSize);
 
+    /// <summary>The checksum's register behind the body's pages so far, begun with 0 as if nothing were before
+    /// them.</summary>
+    public uint BodyRegister => _bodyRegister;
+
     public void AddZero(int page) => Add(new PageRecord(page, PageKind.Zero, 1));
 
-    /// <summary>The page stands in <see cref="NextPage"/>.</summary>
-    public void AddRaw(int page) => Add(new PageRecord(page, PageKind.Raw, 1));
+    /// <summary>The page stands in <see cref="NextPage"/>; <paramref name="register"/> is <see cref="BodyRegister"/>
+    /// moved on behind it.</summary>
+    public void AddRaw(int page, uint register)
+    {
+        _bodyRegister = register;
+        Add(new PageRecord(page, PageKind.Raw, 1));
+    }
 
     public void AddDelta(int page, ReadOnlySpan<byte> delta)
     {
         delta.CopyTo(NextPage);
+        _isAllPages = false;
         Add(new PageRecord(page, PageKind.Delta, delta.Length));
     }
 
     /// <summary>Finishes the chunk and starts the next; the frame is valid until the next page is added.</summary>
-    public Span<byte> Close()
+    /// <param name="payloadCrc">Checksum of what is behind the room for the frame header.</param>
+    public Span<byte> Close(out uint payloadCrc)
     {
         var records = _records.AsSpan(0, _recordCount * PageChunk.RecordSize);
         var body = _bodyLength;
@@ -74,10 +88,25 @@ internal sealed class PageChunkBuilder
 
         PageChunk.WriteHeader(frame.AsSpan(FrameHeader.Size), _recordCount, !ReferenceEquals(frame, _frame), stored, body);
         records.CopyTo(frame.AsSpan(BodyStart + stored));
+        var whole = frame.AsSpan(0, BodyStart + stored + records.Length);
+        var payload = whole[FrameHeader.Size..];
+        if (_isAllPages && ReferenceEquals(frame, _frame))
+        {
+            var register = Crc32C.Update(~0u, payload[..PageChunk.HeaderSize]);
+            register = PageCrc32C.Skip(register, body / FrameLimits.PageSize) ^ _bodyRegister;
+            payloadCrc = ~Crc32C.Update(register, records);
+        }
+        else
+        {
+            payloadCrc = Crc32C.Compute(payload);
+        }
+
         _recordCount = 0;
         _bodyLength = 0;
+        _bodyRegister = 0;
+        _isAllPages = true;
         _last = default;
-        return frame.AsSpan(0, BodyStart + stored + records.Length);
+        return whole;
     }
 
     private void Add(PageRecord record)

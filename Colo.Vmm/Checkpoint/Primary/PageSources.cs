@@ -1,3 +1,4 @@
+using Colo.Vmm.Checksums;
 using Colo.Vmm.Memory;
 
 namespace Colo.Vmm.Checkpoint.Primary;
@@ -5,8 +6,9 @@ namespace Colo.Vmm.Checkpoint.Primary;
 /// <summary>Where the sender gets a page's bytes from.</summary>
 internal interface IPageSource
 {
-    /// <summary>Copies the page; false when there is nothing to send for it. Called once a page, any thread.</summary>
-    bool TryTake(int page, Span<byte> destination);
+    /// <summary>Copies the page and moves the checksum's register on behind it; false when there is nothing to send for
+    /// it. Called once a page, any thread. <paramref name="upcoming"/> will probably be taken next, or is -1.</summary>
+    bool TryTake(int page, Span<byte> destination, ref uint register, int upcoming);
 }
 
 /// <summary>Pages as they were at the capture, while the guest runs on.</summary>
@@ -14,7 +16,8 @@ internal sealed class CaptureSource : IPageSource
 {
     public PageCapture? Capture { get; set; }
 
-    public bool TryTake(int page, Span<byte> destination) => Capture!.TryTake(page, destination);
+    public bool TryTake(int page, Span<byte> destination, ref uint register, int upcoming) =>
+        Capture!.TryTake(page, destination, ref register, upcoming);
 }
 
 /// <summary>
@@ -23,10 +26,11 @@ internal sealed class CaptureSource : IPageSource
 /// </summary>
 internal sealed class LiveSource(GuestRam ram, PageLedger ledger) : IPageSource
 {
-    public bool TryTake(int page, Span<byte> destination)
+    public bool TryTake(int page, Span<byte> destination, ref uint register, int upcoming)
     {
         ledger.Pending.Remove(page);
-        ram.ReadPage(page).CopyTo(destination);
+        register = PageCrc32C.Copy(
+            register, ram.ReadPage(page), destination, upcoming < 0 ? default : ram.ReadPage(upcoming));
         return true;
     }
 }

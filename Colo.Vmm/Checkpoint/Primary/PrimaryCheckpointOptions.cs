@@ -3,8 +3,9 @@ namespace Colo.Vmm.Checkpoint.Primary;
 /// <summary>What the primary does to send less, and its bounds.</summary>
 public sealed record PrimaryCheckpointOptions
 {
-    /// <summary>Pages of content in a chunk, 1 to 256. 64 pages keep a chunk inside a second-level cache.</summary>
-    public int ChunkPages { get; init; } = 64;
+    /// <summary>Pages of content in a chunk, 1 to 256. 32 pages stay in a second-level cache beside their copies on the way
+    /// to and from the socket.</summary>
+    public int ChunkPages { get; init; } = 32;
 
     /// <summary>Hot pages whose last sent content is kept for deltas, over all channels; 0 sends no deltas.</summary>
     public int DeltaCachePages { get; init; } = 2048;
@@ -23,6 +24,10 @@ public sealed record PrimaryCheckpointOptions
     /// rest is on its way. Null: no bound but the size of the dirty set.
     /// </summary>
     public int? SavedPagesMax { get; init; }
+
+    /// <summary>Threads that send pages, 1 or more; no more than there are page channels are used. Null: half as many
+    /// as there are processors.</summary>
+    public int? SendThreads { get; init; }
 
     internal LinkFeatures WantedFeatures =>
         (DeltaCachePages > 0 ? LinkFeatures.Delta : 0) | (Compress ? LinkFeatures.Compression : 0)
@@ -45,6 +50,11 @@ public sealed record PrimaryCheckpointOptions
         if (SavedPagesMax < 1)
         {
             errors.Add($"{nameof(SavedPagesMax)} is {SavedPagesMax}, expected 1 or more");
+        }
+
+        if (SendThreads < 1)
+        {
+            errors.Add($"{nameof(SendThreads)} is {SendThreads}, expected 1 or more");
         }
 
         return errors;

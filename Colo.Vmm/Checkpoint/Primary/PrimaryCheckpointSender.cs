@@ -321,23 +321,26 @@ public sealed class PrimaryCheckpointSender : IDisposable
         Span<byte> payload = stackalloc byte[VmStateSize.Size];
         var sent = (ulong)_crew.Counts.Sent;
         new VmStateSize(sent, staged, digest, devices.Length, Crc32C.Compute(devices)).Write(payload);
-        if (!_link.Control.TryWrite(FrameType.VmStateSize, run.Stamp, payload))
+        if (devices.IsEmpty)
         {
-            return false;
+            return _link.Control.TryWrite(FrameType.VmStateSize, run.Stamp, payload);
         }
 
-        while (devices.Length > 0)
+        var piece = NextPiece(ref devices);
+        var isSent = _link.Control.TryWritePair(run.Stamp, FrameType.VmStateSize, payload, FrameType.VmStateData, piece);
+        while (isSent && !devices.IsEmpty)
         {
-            var piece = devices[..Math.Min(devices.Length, FrameLimits.DevicePieceMax)];
-            if (!_link.Control.TryWrite(FrameType.VmStateData, run.Stamp, piece))
-            {
-                return false;
-            }
-
-            devices = devices[piece.Length..];
+            isSent = _link.Control.TryWrite(FrameType.VmStateData, run.Stamp, NextPiece(ref devices));
         }
 
-        return true;
+        return isSent;
+    }
+
+    private static ReadOnlySpan<byte> NextPiece(ref ReadOnlySpan<byte> devices)
+    {
+        var piece = devices[..Math.Min(devices.Length, FrameLimits.DevicePieceMax)];
+        devices = devices[piece.Length..];
+        return piece;
     }
 
     private void EndCapture(CheckpointRun run)

@@ -3,8 +3,10 @@ using Colo.Vmm.Memory;
 namespace Colo.Vmm.Checkpoint.Primary;
 
 /// <summary>
-/// The page channels of a link, each with its thread; the first channel is served by the caller's. The threads live as
-/// long as the crew, because starting them would cost as much as a small checkpoint.
+/// The page channels of a link and the threads that serve them: at most half as many as there are processors, because
+/// the other half runs the guest, and more threads than processors only take turns. A thread serves its channels chunk
+/// by chunk in turn; the caller's is the first of them. The threads live as long as the crew, because starting them
+/// would cost as much as a small checkpoint.
 /// </summary>
 internal sealed class SenderCrew : IDisposable
 {
@@ -12,6 +14,7 @@ internal sealed class SenderCrew : IDisposable
     private readonly Thread[] _threads;
     private readonly SemaphoreSlim[] _work;
     private readonly SendEnd[] _ends;
+    private readonly bool[] _isDone;
     private readonly SemaphoreSlim _done = new(0);
     private Job _job;
     private volatile bool _stopping;
@@ -20,15 +23,17 @@ internal sealed class SenderCrew : IDisposable
     {
         var count = link.PageChannelCount;
         _senders = new PageChannelSender[count];
-        _ends = new SendEnd[count];
-        _threads = new Thread[count - 1];
-        _work = new SemaphoreSlim[count - 1];
+        _isDone = new bool[count];
         for (var i = 0; i < count; i++)
         {
             _senders[i] = new PageChannelSender(link, i, ledger, options);
         }
 
-        for (var i = 1; i < count; i++)
+        var served = Math.Min(count, options.SendThreads ?? Math.Max(1, Environment.ProcessorCount / 2));
+        _ends = new SendEnd[served];
+        _threads = new Thread[served - 1];
+        _work = new SemaphoreSlim[served - 1];
+        for (var i = 1; i < served; i++)
         {
             var index = i;
             _work[i - 1] = new SemaphoreSlim(0);
@@ -136,12 +141,44 @@ internal sealed class SenderCrew : IDisposable
         }
     }
 
-    private SendEnd Run(int index)
+    /// <summary>Serves the thread's channels; what was taken before a cancellation is sent.</summary>
+    private SendEnd Run(int thread)
     {
         var job = _job;
         var type = job.IsCheckpoint ? FrameType.PageChunk : FrameType.PagePrecopy;
-        var end = _senders[index].Send(type, job.Stamp, job.Set, job.Source, job.AfterChunk, job.Cancellation);
-        return end == SendEnd.Done && job.IsCheckpoint && !_senders[index].End(job.Stamp) ? SendEnd.Failed : end;
+        var left = 0;
+        for (var i = thread; i < _senders.Length; i += _ends.Length)
+        {
+            _senders[i].Begin();
+            _isDone[i] = false;
+            left++;
+        }
+
+        while (left > 0)
+        {
+            for (var i = thread; i < _senders.Length; i += _ends.Length)
+            {
+                if (_isDone[i])
+                {
+                    continue;
+                }
+
+                if (!_senders[i].TrySendChunk(type, job.Stamp, job.Set, job.Source, out _isDone[i])
+                    || (_isDone[i] && job.IsCheckpoint && !_senders[i].End(job.Stamp)))
+                {
+                    return SendEnd.Failed;
+                }
+
+                left -= _isDone[i] ? 1 : 0;
+                job.AfterChunk?.Invoke();
+                if (left > 0 && job.Cancellation.IsCancellationRequested)
+                {
+                    return SendEnd.Cancelled;
+                }
+            }
+        }
+
+        return SendEnd.Done;
     }
 
     private readonly record struct Job(

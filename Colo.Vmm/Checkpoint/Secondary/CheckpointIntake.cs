@@ -1,3 +1,4 @@
+using Colo.Vmm.Checksums;
 using Colo.Vmm.Memory;
 
 namespace Colo.Vmm.Checkpoint.Secondary;
@@ -39,6 +40,10 @@ internal sealed class CheckpointIntake
 
     public StagingRoom Room => _room;
 
+    /// <summary>Bytes of the tables of both sets of staged pages and of the image.</summary>
+    public long TableBytes =>
+        _collecting.TableBytes + _spare.TableBytes + CaptureTables.Bytes(_ram.PageCount) + _ram.PageCount / 8;
+
     /// <summary>Chunks of aborted checkpoints that arrived late.</summary>
     public long DroppedChunks => Volatile.Read(ref _droppedChunks);
 
@@ -47,14 +52,23 @@ internal sealed class CheckpointIntake
 
     public int StagedCount => _collecting.Count;
 
-    /// <summary>One frame of a page channel; called by that channel's thread only.</summary>
+    /// <summary>One frame of a page channel, its checksum not yet looked at; called by that channel's thread
+    /// only.</summary>
     public LinkFailure Take(int channel, in FrameHeader header, ReadOnlySpan<byte> payload)
     {
         var state = _channels[channel];
         lock (state.Gate)
         {
             var epoch = header.Stamp.Epoch;
-            if (epoch <= _aborted && header.Type is FrameType.PageChunk or FrameType.PagePrecopy or FrameType.PagesEnd)
+            var isLate = epoch <= _aborted
+                && header.Type is FrameType.PageChunk or FrameType.PagePrecopy or FrameType.PagesEnd;
+            var isStaged = !isLate && header.Type is FrameType.PageChunk or FrameType.PagePrecopy;
+            if (!isStaged && Crc32C.Compute(payload) != header.PayloadCrc)
+            {
+                return LinkFailure.BadChecksum;
+            }
+
+            if (isLate)
             {
                 Interlocked.Increment(ref _droppedChunks);
                 return LinkFailure.None;
@@ -64,10 +78,10 @@ internal sealed class CheckpointIntake
             {
                 case FrameType.PageChunk when epoch == _inFlight && epoch != 0 && !state.Ended:
                     state.Chunks++;
-                    return Stage(state, payload, countPages: true);
+                    return Stage(state, header, payload, countPages: true);
                 // Sent ahead before the request, it may still be behind it: the channels know nothing of each other.
                 case FrameType.PagePrecopy when epoch > _committed && !state.Ended:
-                    return Stage(state, payload, countPages: false);
+                    return Stage(state, header, payload, countPages: false);
                 case FrameType.PagesEnd when epoch == _inFlight && epoch != 0 && !state.Ended:
                     return End(state, payload);
                 default:
@@ -259,11 +273,12 @@ internal sealed class CheckpointIntake
         }
     }
 
-    private LinkFailure Stage(Channel state, ReadOnlySpan<byte> payload, bool countPages)
+    private LinkFailure Stage(Channel state, in FrameHeader header, ReadOnlySpan<byte> payload, bool countPages)
     {
-        if (state.Stager.Stage(payload, _collecting, _sealed) == StageResult.Malformed)
+        var result = state.Stager.Stage(payload, header.PayloadCrc, _collecting, _sealed);
+        if (result != StageResult.Staged)
         {
-            return LinkFailure.BadPayload;
+            return result == StageResult.Damaged ? LinkFailure.BadChecksum : LinkFailure.BadPayload;
         }
 
         state.Pages += countPages ? (ulong)state.Stager.PagesInChunk : 0;

@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using Colo.Vmm.Checksums;
 using Colo.Vmm.Memory;
 
 namespace Colo.Vmm.Checkpoint.Secondary;
@@ -10,6 +11,9 @@ internal enum StageResult
 
     /// <summary>Wrong in itself: the link is of no more use.</summary>
     Malformed,
+
+    /// <summary>Not what was sent: the link is of no more use, and with it all that was staged from it.</summary>
+    Damaged,
 }
 
 /// <summary>
@@ -27,6 +31,7 @@ internal sealed class PageStager
     private readonly LinkFeatures _features;
     private readonly byte[] _page = new byte[FrameLimits.PageSize];
     private byte[] _body = [];
+    private uint _register;
 
     public PageStager(GuestRam ram, CommittedImage image, int channel, int channels, LinkFeatures features)
     {
@@ -40,17 +45,34 @@ internal sealed class PageStager
     /// <summary>Pages in the last chunk.</summary>
     public int PagesInChunk { get; private set; }
 
+    /// <summary>
+    /// Stages a chunk. Its checksum is taken while the pages are copied, so pages of a damaged chunk may be staged when
+    /// that is found out: they are never applied, because the link that brought them ends with it.
+    /// </summary>
     /// <param name="payload">The frame's payload.</param>
+    /// <param name="payloadCrc">What its checksum should be.</param>
     /// <param name="target">Where pages are staged, or at least counted.</param>
     /// <param name="sealedPages">A committed checkpoint that is not in RAM yet, or null.</param>
-    public StageResult Stage(ReadOnlySpan<byte> payload, StagedPages target, StagedPages? sealedPages)
+    public StageResult Stage(ReadOnlySpan<byte> payload, uint payloadCrc, StagedPages target, StagedPages? sealedPages)
     {
         PagesInChunk = 0;
-        if (!PageChunk.TryParse(payload, _ram.PageCount, _channel, _channels, out var chunk))
+        var result = StageResult.Malformed;
+        if (PageChunk.TryParse(payload, _ram.PageCount, _channel, _channels, out var chunk))
         {
-            return StageResult.Malformed;
+            _register = Crc32C.Update(~0u, payload[..PageChunk.HeaderSize]);
+            result = StageBody(chunk, target, sealedPages);
+            if (result == StageResult.Staged && !chunk.IsCompressed)
+            {
+                var records = payload[(PageChunk.HeaderSize + chunk.StoredBody.Length)..];
+                return ~Crc32C.Update(_register, records) == payloadCrc ? result : StageResult.Damaged;
+            }
         }
 
+        return Crc32C.Compute(payload) == payloadCrc ? result : StageResult.Damaged;
+    }
+
+    private StageResult StageBody(PageChunk chunk, StagedPages target, StagedPages? sealedPages)
+    {
         var body = chunk.StoredBody;
         if (chunk.IsCompressed && !TryDecompress(chunk, out body))
         {
@@ -62,13 +84,16 @@ internal sealed class PageStager
             var record = chunk[i];
             if (record.Kind == PageKind.Delta)
             {
+                _register = Crc32C.Update(_register, body[..record.Count]);
                 if ((_features & LinkFeatures.Delta) == 0 || !TryReadBase(record.FirstPage, target, sealedPages)
                     || !DeltaCodec.TryApply(body[..record.Count], _page))
                 {
                     return StageResult.Malformed;
                 }
 
+                var behind = _register;
                 Put(record.FirstPage, _page, target, sealedPages);
+                _register = behind;
             }
             else
             {
@@ -104,6 +129,8 @@ internal sealed class PageStager
                 _ram.LoadPage(page, content.IsEmpty ? s_zeroPage : content);
             }
 
+            _register = Crc32C.Update(_register, content);
+
             target.NoteInRam(page);
             return;
         }
@@ -112,7 +139,7 @@ internal sealed class PageStager
         {
             target.PutZero(page);
         }
-        else if (!target.TryPut(page, content))
+        else if (!target.TryPut(page, content, ref _register))
         {
             return;
         }

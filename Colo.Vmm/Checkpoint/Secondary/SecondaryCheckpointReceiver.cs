@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Colo.Vmm.Block;
+using Colo.Vmm.Memory;
 
 namespace Colo.Vmm.Checkpoint.Secondary;
 
@@ -111,6 +112,11 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
 
     /// <summary>The most that <see cref="ExtraMemoryBytes"/> has been.</summary>
     public long ExtraMemoryBytesPeak => (long)_machine.Ram.SavedPages.PeakAliveCount * FrameLimits.PageSize;
+
+    /// <summary>Bytes that keep account of those pages: tables of a few words for each page of RAM, and what the runtime
+    /// puts before each buffer when there are most of them.</summary>
+    public long AccountBytesPeak =>
+        _intake.TableBytes + (long)_machine.Ram.SavedPages.PeakAliveCount * SavedPagePool.HeaderBytes;
 
     /// <summary>Staged pages that are in the spill file.</summary>
     public int SpilledPages => _intake.Room.PagesInFile;
@@ -247,7 +253,7 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
         var failure = LinkFailure.None;
         while (failure == LinkFailure.None)
         {
-            failure = channel.Read(out var header, out var payload);
+            failure = channel.ReadUnverified(out var header, out var payload);
             if (failure == LinkFailure.None)
             {
                 failure = _link.AcceptTerm(header.Stamp.Term)

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Colo.Vmm.Checksums;
 using Colo.Vmm.Memory;
 
 namespace Colo.Vmm.Checkpoint.Secondary;
@@ -34,6 +35,10 @@ internal sealed class StagedPages
     /// <summary>Different pages staged.</summary>
     public int Count => (int)Volatile.Read(ref _count);
 
+    /// <summary>Bytes of the tables, whatever is staged.</summary>
+    public long TableBytes =>
+        (long)_contentOfPage.Length * IntPtr.Size + (long)_slotOfPage.Length * sizeof(int) + _members.PageCount / 8;
+
     /// <summary>Sum of <see cref="PageHash.OfNumber"/> over them.</summary>
     public ulong SetDigest => (ulong)Volatile.Read(ref _setDigest);
 
@@ -44,18 +49,31 @@ internal sealed class StagedPages
 
     public bool Contains(int page) => Volatile.Read(ref _contentOfPage[page]) is not null;
 
-    public bool TryPut(int page, ReadOnlySpan<byte> content)
+    /// <summary>Keeps a copy of the page and moves the checksum's register on behind it. False: there is no
+    /// room.</summary>
+    public bool TryPut(int page, ReadOnlySpan<byte> content, ref uint register)
     {
         var present = _contentOfPage[page];
         if (IsBuffer(present))
         {
-            content.CopyTo(present);
+            register = PageCrc32C.Copy(register, content, present);
             return true;
         }
 
-        if (ReferenceEquals(present, s_spilled) ? _room.Overwrite(_slotOfPage[page], content) : TryPutNew(page, content))
+        if (!ReferenceEquals(present, s_spilled))
         {
-            return true;
+            if (TryPutNew(page, content, ref register))
+            {
+                return true;
+            }
+        }
+        else
+        {
+            register = Crc32C.Update(register, content);
+            if (_room.Overwrite(_slotOfPage[page], content))
+            {
+                return true;
+            }
         }
 
         Volatile.Write(ref _overflowed, 1);
@@ -135,21 +153,23 @@ internal sealed class StagedPages
 
     private static bool IsBuffer([NotNullWhen(true)] byte[]? content) => content is { Length: FrameLimits.PageSize };
 
-    private bool TryPutNew(int page, ReadOnlySpan<byte> content)
+    private bool TryPutNew(int page, ReadOnlySpan<byte> content, ref uint register)
     {
         if (!_room.TryEnter())
         {
+            register = Crc32C.Update(register, content);
             return false;
         }
 
         byte[] present;
         if (_room.TryRent(out var buffer))
         {
-            content.CopyTo(buffer);
+            register = PageCrc32C.Copy(register, content, buffer);
             present = buffer;
         }
         else
         {
+            register = Crc32C.Update(register, content);
             var slot = _room.Spill(content);
             if (slot < 0)
             {

@@ -10,6 +10,7 @@ namespace Colo.Benchmarks.Checkpoint;
 internal sealed class BenchPair : IDisposable, IPrimaryCheckpointHooks, ISecondaryCheckpointHooks
 {
     private ulong _epoch;
+    private TimeSpan _capturedAt;
 
     public BenchPair(int pages, int channels, PrimaryCheckpointOptions options, string? spillPath = null)
     {
@@ -62,9 +63,11 @@ internal sealed class BenchPair : IDisposable, IPrimaryCheckpointHooks, ISeconda
         Secondary.Dispose();
     }
 
-    public void Captured(CheckpointStamp stamp)
-    {
-    }
+    /// <summary>Processor time of the whole process between the last capture and its commit: the transfer, on both
+    /// sides, whatever else the machine does.</summary>
+    public TimeSpan TransferProcessorTime { get; private set; }
+
+    public void Captured(CheckpointStamp stamp) => _capturedAt = Environment.CpuUsage.TotalTime;
 
     public void Committed(CheckpointStamp stamp)
     {
@@ -83,6 +86,7 @@ internal sealed class BenchPair : IDisposable, IPrimaryCheckpointHooks, ISeconda
 
     public bool TryCommit(CheckpointStamp stamp)
     {
+        TransferProcessorTime = Environment.CpuUsage.TotalTime - _capturedAt;
         SpilledAtCommit = Receiver.SpilledPages;
         return true;
     }

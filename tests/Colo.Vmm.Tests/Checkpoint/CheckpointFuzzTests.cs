@@ -57,13 +57,19 @@ public sealed class CheckpointFuzzTests
         for (var i = 0; i < 20_000; i++)
         {
             var payload = MakeChunk(random, compress: i % 3 == 0);
+            var sent = Crc32C.Compute(payload);
             for (var flips = random.Next(4); flips > 0; flips--)
             {
                 var place = random.Next(3) == 0 ? random.Next(payload.Length) : payload.Length - 1 - random.Next(8);
                 payload[random.Next(2) == 0 ? Math.Min(place, 15) : place] ^= (byte)random.Next(256);
             }
 
-            accepted += stager.Stage(payload, staged, null) == StageResult.Staged ? 1 : 0;
+            // Half of the damage is the sender's own, which no checksum shows.
+            var crc = random.Next(2) == 0 ? sent : Crc32C.Compute(payload);
+            var isWhole = crc == Crc32C.Compute(payload);
+            var result = stager.Stage(payload, crc, staged, null);
+            Assert.Equal(isWhole, result != StageResult.Damaged);
+            accepted += result == StageResult.Staged ? 1 : 0;
             if (i % 1000 == 0)
             {
                 staged.Clear();
@@ -196,7 +202,7 @@ public sealed class CheckpointFuzzTests
                     break;
                 case < 49:
                     builder.NextPage.Fill((byte)random.Next(256));
-                    builder.AddRaw(page);
+                    builder.AddRaw(page, Crc32C.Update(builder.BodyRegister, builder.NextPage));
                     break;
                 default:
                     var delta = new byte[16];
@@ -208,7 +214,14 @@ public sealed class CheckpointFuzzTests
             }
         }
 
-        return builder.IsEmpty ? new byte[24] : builder.Close()[FrameHeader.Size..].ToArray();
+        if (builder.IsEmpty)
+        {
+            return new byte[24];
+        }
+
+        var payload = builder.Close(out var crc)[FrameHeader.Size..].ToArray();
+        Assert.Equal(Crc32C.Compute(payload), crc);
+        return payload;
     }
 
     private sealed class SilentHooks : ISecondaryCheckpointHooks

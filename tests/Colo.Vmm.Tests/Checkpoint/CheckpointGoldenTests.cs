@@ -50,7 +50,7 @@ public sealed class CheckpointGoldenTests
         builder.AddZero(3);
         builder.AddZero(4);
         builder.NextPage.Fill(0x5A);
-        builder.AddRaw(7);
+        builder.AddRaw(7, 0);
         var old = new byte[4096];
         var page = new byte[4096];
         page[24] = 1;
@@ -58,7 +58,7 @@ public sealed class CheckpointGoldenTests
         var delta = new byte[100];
         builder.AddDelta(8, delta.AsSpan(0, DeltaCodec.Encode(old, page, delta)));
 
-        var payload = builder.Close()[FrameHeader.Size..].ToArray();
+        var payload = builder.Close(out _)[FrameHeader.Size..].ToArray();
 
         GoldenBytes.Equal("0300 0000 1C100000 1C100000 00000000", payload.AsSpan(0, 16));
         Assert.Equal(-1, payload.AsSpan(16, 4096).IndexOfAnyExcept((byte)0x5A));

@@ -49,4 +49,26 @@ public sealed class Crc32CTests
             Assert.Equal(whole, Crc32C.Append(Crc32C.Compute(data.AsSpan(0, cut)), data.AsSpan(cut)));
         }
     }
+
+    [Fact]
+    public void A_copied_page_has_the_checksum_that_its_bytes_have_behind_any_other()
+    {
+        var random = new Random(4);
+        var source = new byte[3 * PageCrc32C.PageSize];
+        var target = new byte[source.Length];
+        random.NextBytes(source);
+        var head = source.AsSpan(0, 37).ToArray();
+        var register = Crc32C.Update(~0u, head);
+        var body = 0u;
+        for (var at = 0; at < source.Length; at += PageCrc32C.PageSize)
+        {
+            register = PageCrc32C.Copy(register, source.AsSpan(at), target.AsSpan(at));
+            body = PageCrc32C.Copy(body, source.AsSpan(at), target.AsSpan(at));
+        }
+
+        Assert.Equal(source, target);
+        Assert.Equal(Crc32C.Compute([.. head, .. source]), ~register);
+        Assert.Equal(register, PageCrc32C.Skip(Crc32C.Update(~0u, head), 3) ^ body);
+        Assert.Equal(Crc32C.AppendSoftware(0, [.. head, .. source]), ~register);
+    }
 }
