@@ -211,7 +211,8 @@ internal sealed class FrameChannel : IDisposable
         return LinkFailure.None;
     }
 
-    /// <summary>Writes the next frame to the beginning of <paramref name="target"/>; returns what is behind it.</summary>
+    /// <summary>Writes the next frame to the beginning of <paramref name="target"/>; returns what is behind
+    /// it.</summary>
     private Span<byte> Put(FrameType type, CheckpointStamp stamp, ReadOnlySpan<byte> payload, Span<byte> target)
     {
         new FrameHeader(type, payload.Length, Crc32C.Compute(payload), stamp, _nextOut++).Write(target);

@@ -3,8 +3,8 @@ using System.Runtime.Intrinsics.X86;
 namespace Colo.Vmm.Checksums;
 
 /// <summary>
-/// CRC-32C of pages of 4096 bytes while they are being copied: the checksum of a page is computed right behind its copy,
-/// while that is in the first-level cache, so it costs no pass over memory of its own.
+/// CRC-32C of pages of 4096 bytes while they are being copied: the checksum of a page is computed right behind its
+/// copy, while that is in the first-level cache, so it costs no pass over memory of its own.
 /// </summary>
 internal static unsafe class PageCrc32C
 {
@@ -17,8 +17,8 @@ internal static unsafe class PageCrc32C
 
     private static readonly uint[] s_pageTable = Crc32C.BuildShiftTable(PageSize);
 
-    /// <summary>Copies a page and returns the register behind it, see <see cref="Crc32C.Update"/>. What is copied is what
-    /// the checksum covers, even while somebody writes to the source.</summary>
+    /// <summary>Copies a page and returns the register behind it, see <see cref="Crc32C.Update"/>. What is copied is
+    /// what the checksum covers, even while somebody writes to the source.</summary>
     /// <param name="register">The register before the page.</param>
     /// <param name="source">At least a page.</param>
     /// <param name="destination">At least a page, not overlapping.</param>
@@ -29,17 +29,17 @@ internal static unsafe class PageCrc32C
     {
         source = source[..PageSize];
         destination = destination[..PageSize];
-        // The copy runs first: the processor fetches ahead in one stream over cold memory, and not in four. What it leaves
-        // behind is in the first-level cache.
+        // The copy runs first: the processor fetches ahead in one stream over cold memory, and not in four. What it
+        // leaves behind is in the first-level cache.
         source.CopyTo(destination);
         if (!Sse42.X64.IsSupported)
         {
             return Crc32C.Update(register, destination);
         }
 
-        // JUSTIFICATION: bench checkpoint spends a sixth of a transfer in checksums; spans of four lanes would be checked
-        // in each of 64 steps. Guest pages are cold, and fetching the next one here hides the checksum behind it.
-        // SAFETY: both slices are a page long and pinned; 4 lanes of 128 words, like 64 lines, are exactly a page.
+        // JUSTIFICATION: bench checkpoint spends a sixth of a transfer in checksums; spans of four lanes would be
+        // checked in each of 64 steps. Guest pages are cold, and fetching the next one here hides the checksum behind
+        // it. SAFETY: both slices are a page long and pinned; 4 lanes of 128 words, like 64 lines, are exactly a page.
         fixed (byte* copied = destination, next = upcoming.IsEmpty ? destination : upcoming[..PageSize])
         {
             return UpdateX64(register, (ulong*)copied, next);

@@ -52,8 +52,8 @@ internal sealed class RunLoop : IMachineWaker, IDisposable
 
     /// <summary>
     /// Guest time is a function of the instructions retired. Then what comes from outside must not stop the harts
-    /// wherever they are: it waits for the end of the slice, some 100 microseconds. What a hart itself causes, through a
-    /// device, stops it behind the access, the same in every run.
+    /// wherever they are: it waits for the end of the slice, some 100 microseconds. What a hart itself causes, through
+    /// a device, stops it behind the access, the same in every run.
     /// </summary>
     public bool CountsInstructions { get; private set; }
 

@@ -38,8 +38,9 @@ public static unsafe partial class RuntimeFiles
     }
 
     private static IEnumerable<string> StayingFiles() =>
-        AppDomain.CurrentDomain.GetAssemblies().Where(assembly => !assembly.IsDynamic).Select(assembly => assembly.Location)
-            .Where(path => path.Length > 0)
+        AppDomain.CurrentDomain.GetAssemblies()
+            .Where(assembly => !assembly.IsDynamic && assembly.Location.Length > 0)
+            .Select(assembly => assembly.Location)
             .Concat(Directory.EnumerateFiles(RuntimeEnvironment.GetRuntimeDirectory(), "*.so"));
 
     private static void GiveBackPages(Stream maps, byte[][] files)

@@ -3,8 +3,8 @@ namespace Colo.Vmm.Checkpoint.Primary;
 /// <summary>What the primary does to send less, and its bounds.</summary>
 public sealed record PrimaryCheckpointOptions
 {
-    /// <summary>Pages of content in a chunk, 1 to 256. 32 pages stay in a second-level cache beside their copies on the way
-    /// to and from the socket.</summary>
+    /// <summary>Pages of content in a chunk, 1 to 256. 32 pages stay in a second-level cache beside their copies on the
+    /// way to and from the socket.</summary>
     public int ChunkPages { get; init; } = 32;
 
     /// <summary>Hot pages whose last sent content is kept for deltas, over all channels; 0 sends no deltas.</summary>

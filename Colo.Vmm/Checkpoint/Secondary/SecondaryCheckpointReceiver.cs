@@ -113,8 +113,8 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
     /// <summary>The most that <see cref="ExtraMemoryBytes"/> has been.</summary>
     public long ExtraMemoryBytesPeak => (long)_machine.Ram.SavedPages.PeakAliveCount * FrameLimits.PageSize;
 
-    /// <summary>Bytes that keep account of those pages: tables of a few words for each page of RAM, and what the runtime
-    /// puts before each buffer when there are most of them.</summary>
+    /// <summary>Bytes that keep account of those pages: tables of a few words for each page of RAM, and what the
+    /// runtime puts before each buffer when there are most of them.</summary>
     public long AccountBytesPeak =>
         _intake.TableBytes + (long)_machine.Ram.SavedPages.PeakAliveCount * SavedPagePool.HeaderBytes;
 

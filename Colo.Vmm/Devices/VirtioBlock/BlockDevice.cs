@@ -11,7 +11,8 @@ namespace Colo.Vmm.Devices.VirtioBlock;
 /// <see cref="IBlockDevice"/>. Requests that the disk answers at once are finished within the notification; others stay
 /// in flight and are finished when the machine services its devices. The machine waits for them before it counts as
 /// paused. By instruction count the machine's thread waits for each request within the notification, so that a request
-/// takes the same guest time, none, in every run. Without the driver's FLUSH feature every write is made durable before it is answered.
+/// takes the same guest time, none, in every run. Without the driver's FLUSH feature every write is made durable before
+/// it is answered.
 /// </summary>
 internal sealed class BlockDevice : IVirtioFunction
 {

@@ -86,8 +86,8 @@ internal sealed partial class NetworkNamespace : IDisposable
     public static void Ip(string arguments) =>
         Execute(File.Exists("/usr/sbin/ip") ? "/usr/sbin/ip" : "/sbin/ip", arguments);
 
-    /// <summary>Runs a program to its end and returns its output. A child process is born in the namespace of the thread
-    /// that starts it.</summary>
+    /// <summary>Runs a program to its end and returns its output. A child process is born in the namespace of the
+    /// thread that starts it.</summary>
     public static string Execute(string tool, string arguments)
     {
         if (!File.Exists(tool))
