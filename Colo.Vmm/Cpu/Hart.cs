@@ -134,6 +134,9 @@ public sealed unsafe class Hart : IDisposable, IRamClient
     /// thread.</summary>
     public void PollTimer() => Interlocked.Or(ref _context->Pending, HartContext.PendingTimer);
 
+    /// <summary>Compares stimecmp with the clock. On the hart's thread, between two runs.</summary>
+    internal void UpdateTimer() => _csrs.UpdateTimer();
+
     /// <summary>Makes <see cref="Run"/>, now or when next called, return at an instruction boundary. Any
     /// thread.</summary>
     public void RequestStop() => Interlocked.Or(ref _context->Pending, HartContext.PendingStop);

@@ -67,7 +67,8 @@ internal sealed class HartSlot : IHartInterrupts
 
         if (now >= Hart.NextTimerDeadline)
         {
-            Hart.PollTimer();
+            // At once: a deadline that is over must not bound the next run, whoever stops that before it begins.
+            Hart.UpdateTimer();
             Wake();
         }
         else if (Waiting && Hart.HasPendingInterrupt)

@@ -31,6 +31,7 @@ internal sealed class ReplicatedDisk : IPairedDisk
     private readonly ReplicatedDiskOptions options;
     private readonly Action pressure;
     private readonly Action<string> log;
+    private readonly TimeProvider time;
     private readonly OsFile image;
     private readonly IBlockDevice local;
     private readonly DirtyBitmap bitmap;
@@ -50,6 +51,7 @@ internal sealed class ReplicatedDisk : IPairedDisk
         this.options = options;
         this.pressure = pressure;
         this.log = log;
+        this.time = time;
         image = new OsFile(options.ImagePath);
         IBlockDevice file = new RawFileDevice(image);
         file = options.Faults is { } faults ? new FaultyDevice(file, faults, time) : file;
@@ -161,7 +163,7 @@ internal sealed class ReplicatedDisk : IPairedDisk
 
         try
         {
-            return await new DiskVerify(forwarding, sender, options.ResyncBytesPerSecond, TimeProvider.System)
+            return await new DiskVerify(forwarding, sender, options.ResyncBytesPerSecond, time)
                 .RunAsync(progress, cancellation).ConfigureAwait(false);
         }
         finally
