@@ -186,11 +186,9 @@ internal sealed class SocketChardev : IDisposable
             {
                 File.Delete(path);
             }
-            else
-            {
-                listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
-            }
 
+            // An address that only old connections have is free for the framework's Bind. Its option ReuseAddress would
+            // share it with another listener as well (SO_REUSEPORT), which would get some of our peers.
             listener.Bind(address.Resolve());
             listener.Listen(1);
             return listener;

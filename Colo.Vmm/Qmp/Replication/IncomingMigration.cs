@@ -48,14 +48,13 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
         _parts = parts;
         _started = started;
         _time = time;
-        _listener = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
+        // Of TCP, Bind takes an address that only old connections have; the option ReuseAddress would share it with
+        // another listener as well (SO_REUSEPORT).
+        _listener = new Socket(
+            address.AddressFamily, SocketType.Stream,
+            address.UnixPath is null ? ProtocolType.Tcp : ProtocolType.Unspecified);
         try
         {
-            if (address.UnixPath is null)
-            {
-                _listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
-            }
-
             _listener.Bind(address.Resolve());
             _listener.Listen(2);
         }

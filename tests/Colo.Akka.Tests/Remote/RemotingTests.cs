@@ -143,6 +143,9 @@ public class RemotingTests
     public void A_port_that_is_taken_is_a_clear_error()
     {
         using var taken = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        // Even one that would share it.
+        taken.Server.SetSocketOption(
+            System.Net.Sockets.SocketOptionLevel.Socket, System.Net.Sockets.SocketOptionName.ReuseAddress, true);
         taken.Start();
         var port = ((System.Net.IPEndPoint)taken.LocalEndpoint).Port;
         var systems = new RemoteSystems();

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -134,6 +136,22 @@ public sealed class PartsRefusalTests : IDisposable
                 """);
         Assert.Equal(errorClass, failure.Class);
         Assert.Contains(text, failure.Description);
+    }
+
+    [Fact]
+    public void A_port_where_another_listens_is_refused_even_if_that_one_would_share_it()
+    {
+        using var other = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        other.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+        other.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        other.Listen();
+        int port = ((IPEndPoint)other.LocalEndPoint!).Port;
+        string address = $$"""{"type": "inet", "data": {"host": "127.0.0.1", "port": "{{port}}"} }""";
+        QmpReply.Failure failure = _rig.Refuse($$"""
+            {"execute": "chardev-add", "arguments": {"id": "x", "backend": {"type": "socket",
+            "data": {"server": true, "wait": false, "addr": {{address}} } } } }
+            """);
+        Assert.Contains("cannot listen", failure.Description);
     }
 
     [Theory]

@@ -166,7 +166,11 @@ internal sealed class VmProcess : IAsyncDisposable
     }
 
     /// <summary>SIGKILL: what the loss of a host looks like to the others.</summary>
-    public void Kill() => _process.Kill();
+    public void Kill()
+    {
+        _process.Kill();
+        _process.WaitForExit(); // it has its ports until then
+    }
 
     public async ValueTask DisposeAsync()
     {

@@ -24,11 +24,8 @@ internal sealed class TcpTransport(TcpSettings settings) : ITransport
         {
             var address = Resolve(settings.Hostname);
             _listener = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            if (!OperatingSystem.IsWindows())
-            {
-                _listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
-            }
-
+            // Bind takes an address that only old connections have; the option ReuseAddress would share it with another
+            // listener as well (SO_REUSEPORT).
             _listener.Bind(new IPEndPoint(address, settings.Port));
             _listener.Listen(settings.Backlog);
         }
