@@ -78,7 +78,8 @@ public sealed class InstructionClockTests
             ulong data = disk.Place([.. Enumerable.Repeat((byte)(i + 1), 512)]);
             header[0] = 1;
             disk.Add(
-                0, RingSegment.Out(disk.Place(header), 16), RingSegment.Out(data, 512), RingSegment.In(disk.Allocate(1), 1));
+                0, RingSegment.Out(disk.Place(header), 16), RingSegment.Out(data, 512),
+                RingSegment.In(disk.Allocate(1), 1));
             header[0] = 0;
             disk.Add(
                 0, RingSegment.Out(disk.Place(header), 16), RingSegment.In(disk.Allocate(512), 512),
@@ -137,7 +138,11 @@ public sealed class InstructionClockTests
         Mix(code);
         code.Word(CodeWriter.Branch(4, 28, 6, loop - code.Position));
         // SRST, as in the tests of the machine.
-        foreach (uint word in (uint[])[Lui(17, 0x53525), Addi(17, 17, 0x354), Addi(16, 0, 0), Addi(10, 0, 0), Addi(11, 0, 0), Ecall, LoopForEver])
+        uint[] reset =
+        [
+            Lui(17, 0x53525), Addi(17, 17, 0x354), Addi(16, 0, 0), Addi(10, 0, 0), Addi(11, 0, 0), Ecall, LoopForEver,
+        ];
+        foreach (uint word in reset)
         {
             code.Word(word);
         }

@@ -15,7 +15,7 @@ public sealed class RunLoopTests
 
     /// <summary>A peer on a socket may speak as soon as it is connected; once that ended the process.</summary>
     [Fact]
-    public void A_card_may_have_frames_before_the_machine_is_built_and_delivers_those_of_a_machine_that_does_not_run_yet()
+    public void A_card_may_have_frames_before_the_machine_is_built_and_one_that_does_not_run_yet_gets_them()
     {
         var cable = new EagerCable();
         using VirtMachine machine = New(
