@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Colo.Actors.Protocol;
 
 namespace Colo.Host.Node;
@@ -13,9 +12,8 @@ public sealed class FailoverJournal
 
     private readonly Lock gate = new();
     private readonly string host;
-    private readonly string path;
     private readonly TimeProvider time;
-    private readonly List<FailoverReport> reports = [];
+    private readonly JournalFile<FailoverReport> closed;
     private readonly Dictionary<string, (FailoverReport Report, long Began)> open = new(StringComparer.Ordinal);
     private long lastId;
 
@@ -23,9 +21,8 @@ public sealed class FailoverJournal
     {
         this.host = host;
         this.time = time;
-        Directory.CreateDirectory(stateDirectory);
-        path = Path.Combine(stateDirectory, "history.jsonl");
-        Load();
+        closed = new JournalFile<FailoverReport>(stateDirectory, "history.jsonl", Kept);
+        lastId = closed.Records.Select(report => report.Id).DefaultIfEmpty(0).Max();
     }
 
     /// <summary>Newest first; of one VM, or of all when that is null.</summary>
@@ -33,7 +30,7 @@ public sealed class FailoverJournal
     {
         lock (gate)
         {
-            return [.. reports.Concat(open.Values.Select(entry => entry.Report))
+            return [.. closed.Records.Concat(open.Values.Select(entry => entry.Report))
                 .Where(report => vm is null || report.Vm == vm).OrderByDescending(report => report.Id)];
         }
     }
@@ -126,45 +123,6 @@ public sealed class FailoverJournal
     private void Close(string vm, FailoverReport report)
     {
         open.Remove(vm);
-        reports.Add(report);
-        if (reports.Count > Kept)
-        {
-            reports.RemoveAt(0);
-        }
-
-        try
-        {
-            File.AppendAllText(path, JsonSerializer.Serialize(report, JsonSerializerOptions.Web) + "\n");
-        }
-        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
-        {
-            // A report that is not kept over a restart is no reason to disturb the VM.
-        }
-    }
-
-    private void Load()
-    {
-        if (!File.Exists(path))
-        {
-            return;
-        }
-
-        foreach (string line in File.ReadLines(path))
-        {
-            try
-            {
-                if (JsonSerializer.Deserialize<FailoverReport>(line, JsonSerializerOptions.Web) is { } report)
-                {
-                    reports.Add(report);
-                    lastId = Math.Max(lastId, report.Id);
-                }
-            }
-            catch (JsonException)
-            {
-                // A line that was being written when the power went.
-            }
-        }
-
-        reports.RemoveRange(0, Math.Max(0, reports.Count - Kept));
+        closed.Add(report);
     }
 }

@@ -1,9 +1,7 @@
-using System.IO.Pipes;
 using Colo.Actors.Arbiter;
 using Colo.Actors.Network;
 using Colo.Actors.Protocol;
 using Colo.Actors.Vm.Embedded;
-using Colo.Vmm.Links;
 using Colo.Vmm.Net;
 
 namespace Colo.Actors.Tests.Network;
@@ -15,9 +13,7 @@ public sealed class PacketTapTests : IDisposable
 
     private readonly HostIdentity self = new(new HostId("a"), new Incarnation(1));
     private readonly GuestNetwork network;
-    private readonly AnonymousPipeServerStream pipeIn = new(PipeDirection.Out);
-    private readonly AnonymousPipeClientStream pipeOut;
-    private readonly TaggedFrameWriter replica;
+    private readonly FramePipe replica = new();
 
     public PacketTapTests()
     {
@@ -25,26 +21,23 @@ public sealed class PacketTapTests : IDisposable
         // Nothing is late, however slow the machine.
         var patient = new ComparerOptions { CompareTimeout = TimeSpan.FromHours(1) };
         network = new GuestNetwork(self, [lan], patient, _ => { }, TimeProvider.System);
-        pipeOut = new AnonymousPipeClientStream(PipeDirection.In, pipeIn.ClientSafePipeHandle);
-        replica = new TaggedFrameWriter(pipeIn, 1 << 20, _ => { });
     }
 
     public void Dispose()
     {
         replica.Dispose();
-        pipeIn.Dispose();
         network.Dispose();
-        pipeOut.Dispose();
+        replica.Reader.Dispose();
     }
 
     [Fact]
     public async Task A_mismatch_names_the_connection_the_first_byte_and_both_values()
     {
-        network.StartPrimary(this, Stream.Null, pipeOut, () => { });
+        network.StartPrimary(this, Stream.Null, replica.Reader, () => { });
         using TapListener listener = network.Tap.Listen(mismatchesOnly: false);
         network.Ports[0].Send(Udp("good morning"));
-        Assert.True(replica.TryWrite(0, 0, Udp("good evening")));
-        replica.Flush();
+        Assert.True(replica.Writer.TryWrite(0, 0, Udp("good evening")));
+        replica.Writer.Flush();
         TapEntry held = await NextAsync(listener);
         Assert.Equal((TapWord.Held, TapReason.AwaitsSecondary), (held.Word, held.Reason));
         TapEntry differs = await NextAsync(listener);

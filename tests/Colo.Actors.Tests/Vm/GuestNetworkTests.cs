@@ -1,8 +1,8 @@
 using System.Buffers;
 using System.Collections.Concurrent;
-using System.IO.Pipes;
 using Colo.Actors.Arbiter;
 using Colo.Actors.Protocol;
+using Colo.Actors.Tests.Network;
 using Colo.Actors.Vm;
 using Colo.Actors.Vm.Embedded;
 using Colo.Vmm.Links;
@@ -22,9 +22,7 @@ public sealed class GuestNetworkTests : IDisposable
     private readonly LanPort lan = new("", "", [2, 0, 0, 0, 0, 1], _ => { });
     private readonly GuestNetwork network;
     private readonly BlockingCollection<byte> delivered = [];
-    private readonly AnonymousPipeServerStream pipeIn = new(PipeDirection.Out);
-    private readonly AnonymousPipeClientStream pipeOut;
-    private readonly TaggedFrameWriter mirror;
+    private readonly FramePipe mirror = new();
     private readonly object owner = new();
 
     public GuestNetworkTests()
@@ -33,14 +31,11 @@ public sealed class GuestNetworkTests : IDisposable
             self, [lan], new ComparerOptions(), _ => { },
             TimeProvider.System);
         network.Ports[0].Received = frame => delivered.Add(frame[0]);
-        pipeOut = new AnonymousPipeClientStream(PipeDirection.In, pipeIn.ClientSafePipeHandle);
-        mirror = new TaggedFrameWriter(pipeIn, 1 << 20, _ => { });
     }
 
     public void Dispose()
     {
         mirror.Dispose();
-        pipeIn.Dispose();
         network.Dispose();
         delivered.Dispose();
     }
@@ -101,8 +96,8 @@ public sealed class GuestNetworkTests : IDisposable
     public void A_frame_that_arrives_while_the_state_is_taken_belongs_to_the_next_epoch()
     {
         var seen = new BlockingCollection<(ulong Tag, byte Frame)>();
-        network.StartPrimary(owner, pipeIn, Stream.Null, () => { });
-        _ = new TaggedFrameReader(pipeOut, (_, tag, frame) => seen.Add((tag, frame[0])), _ => { });
+        network.StartPrimary(owner, mirror.Near, Stream.Null, () => { });
+        _ = new TaggedFrameReader(mirror.Reader, (_, tag, frame) => seen.Add((tag, frame[0])), _ => { });
         network.Tag(6);
         network.Expect(7);
         var arrival = new Thread(() => { lan.Received!([(byte)'f']); lan.Drained!(); }) { IsBackground = true };
@@ -139,13 +134,13 @@ public sealed class GuestNetworkTests : IDisposable
     private void BeReplica(long epoch)
     {
         network.Tag(epoch);
-        network.StartSecondary(owner, pipeOut, Stream.Null, () => { });
+        network.StartSecondary(owner, mirror.Reader, Stream.Null, () => { });
     }
 
     private void Mirror(ulong epoch, char frame)
     {
-        Assert.True(mirror.TryWrite(0, epoch, [(byte)frame]));
-        mirror.Flush();
+        Assert.True(mirror.Writer.TryWrite(0, epoch, [(byte)frame]));
+        mirror.Writer.Flush();
     }
 
     private void Load(long image, Action? meanwhile = null)

@@ -87,6 +87,31 @@ public sealed class DiskSessionTests
         Assert.Equal(owner.Disk.Snapshot(), left.Disk.Snapshot());
     }
 
+    [Theory]
+    [InlineData(false, 0, 0)]
+    [InlineData(true, Parts, 1)]
+    public async Task A_byte_that_somebody_else_changed_is_mended_once_the_bitmap_was_removed(
+        bool removed, long compared, long sent)
+    {
+        using var owner = new Host(1);
+        using var other = new Host(2);
+        _ = await PairAsync(owner, other, term: 1, epoch: 5);
+        owner.Device.Detach("lost");
+        byte[] changed = [(byte)~other.Disk.Snapshot()[77]];
+        Assert.Equal(BlockStatus.Ok, other.Disk.Write(77, changed));
+        if (removed)
+        {
+            other.CrashWithoutBitmap();
+        }
+        else
+        {
+            other.Crash(power: false);
+        }
+
+        Assert.Equal((compared, sent), await PairAsync(owner, other, term: 2, epoch: 9));
+        Assert.Equal(removed, owner.Disk.Snapshot().AsSpan().SequenceEqual(other.Disk.Snapshot()));
+    }
+
     [Fact]
     public async Task Two_attempts_in_one_term_are_two_sessions()
     {
@@ -161,7 +186,7 @@ public sealed class DiskSessionTests
     private sealed class Host : IDisposable
     {
         private readonly Random _random;
-        private readonly LossyFile _bitmapFile;
+        private LossyFile _bitmapFile;
         private readonly LossyFile _bufferFile;
         private readonly List<IDisposable> _kept = [];
         private LinkPair? _incoming;
@@ -250,6 +275,13 @@ public sealed class DiskSessionTests
             Bitmap = DirtyBitmap.Open(_bitmapFile, Size, 0);
             Device = new ForwardingDevice(new RawFileDevice(Disk), Bitmap);
             Buffer = null;
+        }
+
+        /// <summary>An operator has removed the bitmap's file while the node was down.</summary>
+        public void CrashWithoutBitmap()
+        {
+            _bitmapFile = new LossyFile(3000);
+            Crash(power: false);
         }
 
         public void Dispose()
