@@ -19,12 +19,15 @@ internal sealed class AnswerMeter(TimeSpan duration, TimeSpan interval, Action<C
 
     public void Begin() => asked = Stopwatch.GetTimestamp();
 
-    public void Answered()
+    public void Answered() => Answered(asked);
+
+    /// <summary>For one of several requests under way, asked at this time of the stopwatch.</summary>
+    public void Answered(long askedAt)
     {
         Count++;
         if (duration > TimeSpan.Zero)
         {
-            latencies.Add(Stopwatch.GetElapsedTime(asked).TotalMilliseconds);
+            latencies.Add(Stopwatch.GetElapsedTime(askedAt).TotalMilliseconds);
         }
 
         gaps.Progress();

@@ -10,6 +10,7 @@ public sealed class ClientProcess : IDisposable
     private readonly Process process;
     private readonly Lock gate = new();
     private readonly List<ClientReport> reports = [];
+    private readonly TaskCompletionSource first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public ClientProcess(string kind, string address, long amount, long bytesPerSecond)
@@ -22,6 +23,9 @@ public sealed class ClientProcess : IDisposable
         process.OutputDataReceived += (_, line) => Take(line.Data);
         process.BeginOutputReadLine();
     }
+
+    /// <summary>Completes with the first report, or when the client has ended without one.</summary>
+    public Task FirstReport => first.Task;
 
     /// <summary>Completes when the client has ended.</summary>
     public Task Ended => ended.Task;
@@ -61,6 +65,7 @@ public sealed class ClientProcess : IDisposable
     {
         if (line is null)
         {
+            first.TrySetResult();
             ended.TrySetResult();
             return;
         }
@@ -71,6 +76,8 @@ public sealed class ClientProcess : IDisposable
             {
                 reports.Add(report);
             }
+
+            first.TrySetResult();
         }
     }
 }

@@ -1,23 +1,27 @@
 using System.Globalization;
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using Colo.Actors.Protocol;
-using Spectre.Console;
 
 namespace Colo.Host.Demo;
 
 /// <summary>
-/// Measures what protection costs: the same guest unprotected, in mode colo and in mode periodic, one after the other
-/// in one run; then how long clients stand still when the primary is lost.
+/// Measures what protection costs: the same guest in mode colo and, at the other moments, a second one that nothing
+/// protects, in rounds, because a machine's own speed changes from minute to minute; then mode periodic; then how long
+/// clients stand still when the primary is lost.
 /// </summary>
-internal sealed partial class HaBench : IDisposable
+internal sealed class HaBench : IDisposable
 {
     /// <summary>What can be measured apart.</summary>
     public static readonly string[] Parts = ["speed", "kill", "cable"];
 
     private const long Endless = 1L << 40;
-    private const int WarmRoundsMax = 8;
-    private const double WarmGain = 1.05;
+    private const int WarmRoundsMin = 3;
+    private const int WarmRoundsMax = 10;
+    private const int CompareRounds = 5;
+
+    /// <summary>Of the product of three rates.</summary>
+    private const double WarmGain = 1.1;
+
     private static readonly TimeSpan StepLimit = TimeSpan.FromMinutes(5);
     private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
@@ -31,6 +35,7 @@ internal sealed partial class HaBench : IDisposable
     private readonly List<ModeFigures> modes = [];
     private readonly List<GapFigures> gaps = [];
     private LabCluster? cluster;
+    private ColoShares? shares;
 
     /// <param name="seconds">Time for each measurement.</param>
     /// <param name="faults">Losses of the primary of each kind.</param>
@@ -76,16 +81,32 @@ internal sealed partial class HaBench : IDisposable
     private async Task MeasureAllAsync()
     {
         await BeginAsync("colo", TimeSpan.FromMilliseconds(100)).ConfigureAwait(false);
-        await MeasureAsync("colo").ConfigureAwait(false);
+        await CompareAsync().ConfigureAwait(false);
         await LabCluster.CommandAsync(Primary(), "mode", LabVm.Name, "periodic").ConfigureAwait(false);
         await MeasureAsync("periodic-100").ConfigureAwait(false);
-        NodeProcess owner = Primary();
-        DateTimeOffset asked = DateTimeOffset.UtcNow;
-        await LabCluster.CommandAsync(owner, "unprotect", LabVm.Name, "--yes").ConfigureAwait(false);
-        await When(owner, EventCode.WentSolo, asked).ConfigureAwait(false);
-        await MeasureAsync("unprotected").ConfigureAwait(false);
         await BeginAsync("periodic", TimeSpan.FromMilliseconds(25)).ConfigureAwait(false);
         await MeasureAsync("periodic-25").ConfigureAwait(false);
+    }
+
+    /// <summary>Both guests by turns.</summary>
+    private async Task CompareAsync()
+    {
+        var colo = new HaBenchSamples(cluster!, NetworkLab.GuestAddress, duration / 2);
+        var unprotected = new HaBenchSamples(cluster!, NetworkLab.AloneAddress, duration / 2);
+        for (int round = 0; round < CompareRounds; round++)
+        {
+            Say($"measuring colo and unprotected, round {round + 1} of {CompareRounds}");
+            foreach (string kind in HaBenchSamples.Kinds)
+            {
+                double one = await colo.TakeAsync(kind).ConfigureAwait(false);
+                double other = await unprotected.TakeAsync(kind).ConfigureAwait(false);
+                Say($"  {kind}: {Text(one)} of {Text(other)}, {one / other:P0}");
+            }
+        }
+
+        modes.Add(colo.Figures("colo"));
+        modes.Add(unprotected.Figures("unprotected"));
+        shares = colo.SharesOf(unprotected);
     }
 
     /// <summary>The host that has the first copy now: a busy machine may have changed roles by itself, and a command to
@@ -97,71 +118,53 @@ internal sealed partial class HaBench : IDisposable
         cluster?.Dispose();
         string own = Path.Combine(folder, Guid.NewGuid().ToString("N")[..6]);
         Directory.CreateDirectory(own);
-        var vm = new LabVm { Guest = "debian-redis", Mode = mode, Period = period };
+        var vm = new LabVm
+        {
+            Guest = "debian-redis", Mode = mode, Period = period, HasPeer = mode == "colo" && only.Contains("speed"),
+        };
         DateTimeOffset began = DateTimeOffset.UtcNow;
         cluster = new LabCluster(lab, own, vm, _ => { });
         cluster.Start();
         Say($"booting a guest in mode {mode}");
         await When(cluster.Hosts[0], EventCode.PairEstablished, began).ConfigureAwait(false);
-        await WarmAsync().ConfigureAwait(false);
+        await WarmAsync(vm.HasPeer).ConfigureAwait(false);
         return cluster.Hosts[0];
     }
 
     /// <summary>Each kind of work before it is timed, again and again while that makes it faster: otherwise what is
     /// measured first pays for compiling the guest's code.</summary>
-    private async Task WarmAsync()
+    private async Task WarmAsync(bool hasPeer)
     {
-        double fastest = 0;
-        for (int round = 0; round < WarmRoundsMax; round++)
+        string[] guests = hasPeer ? [NetworkLab.GuestAddress, NetworkLab.AloneAddress] : [NetworkLab.GuestAddress];
+        foreach (string address in guests)
         {
-            double http = (await RequestsAsync("requests").ConfigureAwait(false)).PerSecond;
-            double redis = (await RequestsAsync("redis").ConfigureAwait(false)).PerSecond;
-            if (!only.Contains("speed") || Math.Sqrt(http * redis) < fastest * WarmGain)
+            double fastest = 0;
+            for (int round = 0; round < WarmRoundsMax; round++)
             {
-                return;
-            }
+                var samples = new HaBenchSamples(cluster!, address, duration / 2);
+                double speed = await samples.TakeAsync("requests").ConfigureAwait(false)
+                    * await samples.TakeAsync("redis").ConfigureAwait(false)
+                    * await samples.TakeAsync("redis-many").ConfigureAwait(false);
+                if (!only.Contains("speed") || (round >= WarmRoundsMin && speed < fastest * WarmGain))
+                {
+                    break;
+                }
 
-            fastest = Math.Sqrt(http * redis);
+                fastest = Math.Max(fastest, speed);
+            }
         }
     }
 
     private async Task MeasureAsync(string name)
     {
         Say($"measuring {name}");
-        DateTimeOffset began = DateTimeOffset.UtcNow;
-        RequestFigures http = await RequestsAsync("requests").ConfigureAwait(false);
-        HostTimes before = HostTimes.Of(cluster!.Hosts);
-        RequestFigures redis = await RequestsAsync("redis").ConfigureAwait(false);
-        HostTimes used = HostTimes.Of(cluster.Hosts) - before;
-        double requests = Math.Max(1, redis.PerSecond * duration.TotalSeconds);
-        double bulk = await BulkAsync().ConfigureAwait(false);
-        double seconds = (DateTimeOffset.UtcNow - began).TotalSeconds;
-        List<double> pauses = [.. cluster.Hosts.SelectMany(host => host.Events)
-            .Where(printed => printed.Code == (int)EventCode.CheckpointCaptured && printed.Time >= began)
-            .Select(printed => double.Parse(Pause().Match(printed.Summary).Groups[1].Value, CultureInfo.InvariantCulture))];
-        modes.Add(new ModeFigures(name, http, redis, bulk, pauses.Count / seconds, Median(pauses),
-            used.GuestMicroseconds / requests, used.OtherMicroseconds / requests));
-        Say($"{name}: http {Text(http.PerSecond)}/s, redis {Text(redis.PerSecond)}/s, bulk {Text(bulk)} MB/s");
-    }
+        var samples = new HaBenchSamples(cluster!, NetworkLab.GuestAddress, duration);
+        foreach (string kind in HaBenchSamples.Kinds)
+        {
+            Say($"  {kind}: {Text(await samples.TakeAsync(kind).ConfigureAwait(false))}");
+        }
 
-    private async Task<RequestFigures> RequestsAsync(string kind)
-    {
-        using var client = new ClientProcess(kind, NetworkLab.GuestAddress, (long)duration.TotalSeconds, 0);
-        await client.Ended.WaitAsync(StepLimit).ConfigureAwait(false);
-        ClientReport last = client.Last is { Done: true } report ? report
-            : throw new InvalidOperationException($"{kind}: {client.Last?.Error ?? "the client did not end well"}");
-        return new RequestFigures(last.Bytes / last.Seconds, last.MedianMs, last.P99Ms);
-    }
-
-    private async Task<double> BulkAsync()
-    {
-        using var client = new ClientProcess("bulk", NetworkLab.GuestAddress, Endless, 0);
-        await UntilAsync(() => client.Last is not null, "the download's first bytes").ConfigureAwait(false);
-        ClientReport first = client.Last!;
-        await Task.Delay(duration).ConfigureAwait(false);
-        ClientReport last = client.Last!;
-        return last.Error is null ? (last.Bytes - first.Bytes) / 1e3 / Math.Max(1, last.AtMs - first.AtMs)
-            : throw new InvalidOperationException($"download: {last.Error}");
+        modes.Add(samples.Figures(name));
     }
 
     private async Task LoseAsync(string fault, NodeProcess primary)
@@ -197,30 +200,33 @@ internal sealed partial class HaBench : IDisposable
 
     private void Conclude()
     {
-        ModeFigures? Of(string name) => modes.Find(mode => mode.Name == name);
-        double Share(Func<ModeFigures, double> figure, string peer) =>
-            Of("colo") is { } colo && Of(peer) is { } other ? figure(colo) / figure(other) : 0;
-        var report = new HaBenchReport(
-            modes,
-            Share(mode => mode.Http.PerSecond, "unprotected"),
-            Share(mode => mode.Redis.PerSecond, "unprotected"),
-            Share(mode => mode.BulkMegabytesPerSecond, "unprotected"),
-            Share(mode => mode.Redis.PerSecond, "periodic-100"),
-            gaps);
-        var table = new Table().AddColumns(
-            "mode", "http/s", "median", "p99", "redis/s", "median", "p99", "bulk MB/s", "checkpoints/s", "pause",
-            "us of guests a redis request", "us of hosts");
-        foreach (ModeFigures mode in modes)
+        double? Redis(string name) => modes.Find(mode => mode.Name == name)?.Redis.PerSecond;
+        double againstPeriodic = Redis("colo") / Redis("periodic-100") ?? 0;
+        var report = new HaBenchReport(modes, shares, againstPeriodic, gaps);
+        if (modes.Count > 0)
         {
-            table.AddRow(
-                mode.Name, Text(mode.Http.PerSecond), Text(mode.Http.MedianMs), Text(mode.Http.P99Ms), Text(mode.Redis.PerSecond),
-                Text(mode.Redis.MedianMs), Text(mode.Redis.P99Ms), Text(mode.BulkMegabytesPerSecond), Text(mode.CheckpointsPerSecond),
-                Text(mode.PauseMedianMs), Text(mode.RedisGuestsMicroseconds), Text(mode.RedisHostsMicroseconds));
+            Say("mode           http/s   p50   p99   redis/s   p50   p99   x 8/s   p50   p99   MB/s  checkpoints/s  pause ms");
         }
 
-        AnsiConsole.Write(table);
-        Say($"colo of unprotected: http {report.HttpShare:P0}, redis {report.RedisShare:P0}, bulk {report.BulkShare:P0}; "
-            + $"redis colo is {Text(report.RedisAgainstPeriodic100)} times periodic at 100 ms");
+        foreach (ModeFigures mode in modes)
+        {
+            Say(string.Create(CultureInfo.InvariantCulture,
+                $"{mode.Name,-13}{Text(mode.Http)}{Text(mode.Redis),23}{Text(mode.RedisMany),21}"
+                + $"{mode.BulkMegabytesPerSecond,7:0.0}{mode.CheckpointsPerSecond,15:0.0}{mode.PauseMedianMs,10:0.00}"));
+        }
+
+        foreach (ModeFigures mode in modes)
+        {
+            Say($"{mode.Name}: processor time for one redis request: guests {mode.RedisGuestsMicroseconds:0} us, "
+                + $"everything else in the nodes {mode.RedisHostsMicroseconds:0} us");
+        }
+
+        if (shares is { } of)
+        {
+            Say($"colo of unprotected: http {of.Http:P0}, redis {of.Redis:P0}, redis on 8 connections {of.RedisMany:P0}, "
+                + $"bulk {of.Bulk:P0}; redis colo is {Text(againstPeriodic)} times periodic at 100 ms");
+        }
+
         foreach (GapFigures gap in gaps)
         {
             Say($"{gap.Fault}: {gap.Count} losses, the download stood {gap.MedianMs:0} ms (median), {gap.WorstMs:0} ms (worst)");
@@ -233,6 +239,9 @@ internal sealed partial class HaBench : IDisposable
     }
 
     private static string Text(double value) => value.ToString("0.0", CultureInfo.InvariantCulture);
+
+    private static string Text(RequestFigures figures) =>
+        string.Create(CultureInfo.InvariantCulture, $"{figures.PerSecond,8:0.0}{figures.MedianMs,6:0.0}{figures.P99Ms,6:0.0}");
 
     private static double Median(List<double> values) => values.Count == 0 ? 0 : values.Order().ElementAt(values.Count / 2);
 
@@ -263,7 +272,4 @@ internal sealed partial class HaBench : IDisposable
             await Task.Delay(20).ConfigureAwait(false);
         }
     }
-
-    [GeneratedRegex(@"pause ([\d.]+) ms")]
-    private static partial Regex Pause();
 }

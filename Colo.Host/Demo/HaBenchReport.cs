@@ -7,19 +7,24 @@ public sealed record RequestFigures(double PerSecond, double MedianMs, double P9
 /// <param name="Name">unprotected, colo, periodic-25 or periodic-100.</param>
 /// <param name="Http">One request after another, each on a connection of its own.</param>
 /// <param name="Redis">INCR, one after another on one connection.</param>
+/// <param name="RedisMany">INCR on eight connections at once.</param>
 /// <param name="BulkMegabytesPerSecond">One TCP download.</param>
-/// <param name="CheckpointsPerSecond">While the three ran.</param>
+/// <param name="CheckpointsPerSecond">While they ran.</param>
 /// <param name="PauseMedianMs">Pause of the guest at a checkpoint.</param>
-/// <param name="RedisGuestsMicroseconds">Processor time of the guests for a redis request, over both hosts.</param>
+/// <param name="RedisGuestsMicroseconds">Processor time of the guests for a redis request on one connection, over both
+/// hosts.</param>
 /// <param name="RedisHostsMicroseconds">The same of everything else in the two nodes' processes.</param>
 public sealed record ModeFigures(
-    string Name, RequestFigures Http, RequestFigures Redis, double BulkMegabytesPerSecond, double CheckpointsPerSecond, double PauseMedianMs,
-    double RedisGuestsMicroseconds, double RedisHostsMicroseconds);
+    string Name, RequestFigures Http, RequestFigures Redis, RequestFigures RedisMany, double BulkMegabytesPerSecond,
+    double CheckpointsPerSecond, double PauseMedianMs, double RedisGuestsMicroseconds, double RedisHostsMicroseconds);
+
+/// <summary>Mode colo as a share of the same guest unprotected: median of rounds in which both were measured, one right
+/// after the other.</summary>
+public sealed record ColoShares(double Http, double Redis, double RedisMany, double Bulk);
 
 /// <summary>Longest time in which a download stood around one fault of the primary.</summary>
 public sealed record GapFigures(string Fault, int Count, double MedianMs, double WorstMs, IReadOnlyList<double> GapsMs);
 
 /// <summary>The result of <c>colo bench ha</c>.</summary>
 public sealed record HaBenchReport(
-    IReadOnlyList<ModeFigures> Modes, double HttpShare, double RedisShare, double BulkShare, double RedisAgainstPeriodic100,
-    IReadOnlyList<GapFigures> Gaps);
+    IReadOnlyList<ModeFigures> Modes, ColoShares? OfUnprotected, double RedisAgainstPeriodic100, IReadOnlyList<GapFigures> Gaps);

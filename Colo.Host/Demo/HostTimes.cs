@@ -13,6 +13,9 @@ internal readonly record struct HostTimes(double GuestMicroseconds, double Other
     public static HostTimes operator -(HostTimes later, HostTimes earlier) => new(
         later.GuestMicroseconds - earlier.GuestMicroseconds, later.OtherMicroseconds - earlier.OtherMicroseconds);
 
+    public static HostTimes operator +(HostTimes one, HostTimes other) => new(
+        one.GuestMicroseconds + other.GuestMicroseconds, one.OtherMicroseconds + other.OtherMicroseconds);
+
     /// <summary>Until now, over all these nodes; one that is gone counts nothing.</summary>
     public static HostTimes Of(IEnumerable<NodeProcess> nodes)
     {

@@ -25,16 +25,17 @@ public sealed record ClientReport(
 /// The clients of the demo and the end-to-end tests; they run as processes of their own in the client's namespace, and
 /// know nothing of failovers. <c>download</c>: one TCP connection, every byte checked against the sequence that the
 /// guest serves. <c>bulk</c>: a file of zeros as fast as it comes. <c>requests</c>: small HTTP requests, one after
-/// another, each on a connection of its own. <c>redis</c>: INCR on one connection, every answer checked.
+/// another, each on a connection of its own. <c>redis</c>: INCR on one connection, every answer checked;
+/// <c>redis-many</c>: the same on eight at once.
 /// <c>records</c>: HTTP requests that the guest answers when it has a record on its disk. <c>echo</c>: datagrams.
 /// </summary>
 internal static class LabClient
 {
-    private static readonly TimeSpan ReportInterval = TimeSpan.FromMilliseconds(100);
+    public static readonly TimeSpan ReportInterval = TimeSpan.FromMilliseconds(100);
 
-    private static readonly TimeSpan BootLimit = TimeSpan.FromMinutes(2);
+    public static readonly TimeSpan BootLimit = TimeSpan.FromMinutes(2);
 
-    /// <param name="kind">download, requests, redis, records or echo.</param>
+    /// <param name="kind">download, bulk, requests, redis, redis-many, records or echo.</param>
     /// <param name="address">The guest's.</param>
     /// <param name="amount">download: bytes; records: number of the first one; the others: seconds, 0 for ever.</param>
     /// <param name="rate">download: bytes a second, 0 for as fast as it goes; the others: milliseconds between two
@@ -48,11 +49,12 @@ internal static class LabClient
                 "download" => Download(address, amount, rate),
                 "bulk" => Bulk(address, amount),
                 "requests" => Requests(address, amount, rate),
-                "redis" => Redis(address, amount, rate),
+                "redis" => RedisClients.Run(address, amount, rate, connections: 1),
+                "redis-many" => RedisClients.Run(address, amount, rate, connections: 8),
                 "records" => Records(address, amount, rate),
                 "echo" => Echo(address, amount, rate),
                 _ => throw new ArgumentException(
-                    $"client '{kind}': expected download, requests, redis, records or echo"),
+                    $"client '{kind}': expected download, bulk, requests, redis, redis-many, records or echo"),
             };
         }
         catch (Exception problem) when (problem is IOException or SocketException or InvalidDataException)
@@ -203,49 +205,6 @@ internal static class LabClient
         return Encoding.ASCII.GetString(buffer, 0, total);
     }
 
-    /// <summary>Every write that was acknowledged is there: counted on one connection, and at the end asked on
-    /// another.</summary>
-    private static int Redis(string address, long seconds, long pauseMs)
-    {
-        using Socket socket = ConnectFirst(address, 6379);
-        using var stream = new StreamReader(new NetworkStream(socket), Encoding.ASCII);
-        var meter = new AnswerMeter(TimeSpan.FromSeconds(seconds), ReportInterval, Print);
-        byte[] command = Encoding.ASCII.GetBytes("INCR colo\r\n");
-        long first = -1;
-        while (!meter.IsOver)
-        {
-            meter.Begin();
-            socket.Send(command);
-            string? answer = stream.ReadLine();
-            if (answer is null || answer.Length < 2 || !long.TryParse(answer.AsSpan(1), CultureInfo.InvariantCulture, out long value))
-            {
-                throw new InvalidDataException($"INCR was answered with '{answer}'");
-            }
-
-            first = first < 0 ? value - meter.Count - 1 : first;
-            if (value != first + meter.Count + 1)
-            {
-                throw new InvalidDataException($"INCR number {first + meter.Count + 1} was answered with '{answer}'");
-            }
-
-            meter.Answered();
-            Thread.CurrentThread.Join((int)pauseMs);
-        }
-
-        using Socket other = ConnectFirst(address, 6379);
-        using var second = new StreamReader(new NetworkStream(other), Encoding.ASCII);
-        other.Send(Encoding.ASCII.GetBytes("GET colo\r\n"));
-        string length = second.ReadLine() ?? string.Empty;
-        string? stored = length == "$-1" ? "0" : second.ReadLine();
-        if (stored != (first + meter.Count).ToString(CultureInfo.InvariantCulture))
-        {
-            throw new InvalidDataException($"{first + meter.Count} writes were acknowledged, and the guest has '{length} {stored}'");
-        }
-
-        meter.End();
-        return 0;
-    }
-
     /// <summary>Datagrams to the echo service: lost ones are sent again, a wrong answer is an error.</summary>
     private static int Echo(string address, long seconds, long pauseMs)
     {
@@ -315,7 +274,7 @@ internal static class LabClient
     }
 
     /// <summary>The guest may still be booting; from the first connection on nothing is forgiven.</summary>
-    private static Socket ConnectFirst(string address, int port)
+    public static Socket ConnectFirst(string address, int port)
     {
         long began = Stopwatch.GetTimestamp();
         while (true)
@@ -355,5 +314,5 @@ internal static class LabClient
 
     internal static long Now() => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
 
-    private static void Print(ClientReport report) => Console.WriteLine(JsonSerializer.Serialize(report, JsonSerializerOptions.Web));
+    public static void Print(ClientReport report) => Console.WriteLine(JsonSerializer.Serialize(report, JsonSerializerOptions.Web));
 }

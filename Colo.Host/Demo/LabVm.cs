@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Colo.Host.Demo;
 
-/// <summary>The VM of a <see cref="LabCluster"/>, named web.</summary>
+/// <summary>The VM of a <see cref="LabCluster"/>, named web, and what may run beside it.</summary>
 public sealed record LabVm
 {
     public const string Name = "web";
@@ -40,6 +40,10 @@ public sealed record LabVm
     /// <summary>Whether the hosts take faults on order.</summary>
     public bool Drills { get; init; }
 
+    /// <summary>Whether the first host has the same guest a second time, not protected by anything: named alone, at
+    /// <see cref="NetworkLab.AloneAddress"/>.</summary>
+    public bool HasPeer { get; init; }
+
     /// <summary>The image of the disk on a host.</summary>
     public string DiskPath(string folder, string host) => Path.Combine(folder, (SharedDisk ? "shared" : host) + ".img");
 
@@ -64,6 +68,7 @@ public sealed record LabVm
             ? $"check {{ address = \"{NetworkLab.GuestAddress}\", by = arp, interval = 250ms, misses = 4 }}"
             : string.Empty;
         string heartbeat = Gateway ? $"heartbeat {{ gateway {{ address = \"{NetworkLab.ClientAddress}\" }} }}" : string.Empty;
+        string peer = HasPeer && host == hosts[0] ? RenderPeer(host) : string.Empty;
         string drills = Drills ? "drills { allowed = on }" : string.Empty;
         return string.Create(CultureInfo.InvariantCulture, $$"""
             {{heartbeat}}
@@ -79,7 +84,17 @@ public sealed record LabVm
                 mode = {{Mode}}
                 checkpoint { periodic = {{(int)Period.TotalMilliseconds}}ms, channels = {{Channels}} }
               }
+              {{peer}}
             }
             """);
     }
+
+    private string RenderPeer(string host) => $$"""
+        alone {
+                guest = {{Guest}}
+                append = "console=ttyS0 quiet colo.ip={{NetworkLab.AloneAddress}}/24 {{Append}}"
+                nodes = [{{host}}]
+                nics = [{ bridge = br0 }]
+              }
+        """;
 }

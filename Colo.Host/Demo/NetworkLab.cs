@@ -20,6 +20,9 @@ public sealed class NetworkLab
     public const string Client = "client";
     public const string Witness = "witness";
     public const string GuestAddress = "10.10.0.50";
+
+    /// <summary>Of a second guest that is not protected.</summary>
+    public const string AloneAddress = "10.10.0.51";
     public const int PrefixLength = 24;
 
     private const string Lan = "lan";

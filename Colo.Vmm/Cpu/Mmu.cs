@@ -14,9 +14,16 @@ namespace Colo.Vmm.Cpu;
 /// </summary>
 internal sealed unsafe class Mmu : IDisposable
 {
-    public const int EntryCount = 1024;
+    /// <summary>Entries of one array. A request to a server in a guest touches some hundred pages; with half as many
+    /// entries several dozen of them took each other's place every time.</summary>
+    public const int EntryCount = 2048;
+
+    /// <summary>Bytes from the arrays for S to those for S with SUM.</summary>
+    public static readonly int SupervisorToSum =
+        (SetSumIndex - (int)PrivilegeMode.Supervisor) * 3 * EntryCount * sizeof(TlbEntry);
+
     private const int SetCount = 4;
-    private const int FillsMax = 512;
+    private const int FillsMax = 1024;
     private const int SetSumIndex = 2;
     private const ulong PageMask = GuestRam.PageSize - 1;
     private const int GenerationShift = 48;

@@ -6,9 +6,10 @@ using OpCode = Colo.Vmm.Cpu.Decode.OpCode;
 namespace Colo.Vmm.Cpu.Compiled;
 
 /// <summary>
-/// IL of the CSR instructions that a kernel executes all the time: sstatus.SIE around its critical sections, and the
-/// registers of a trap's entry and return. In supervisor mode and with no interrupt to be taken they are loads and
-/// stores of the context; otherwise the region is left before the instruction, and the interpreter does it.
+/// IL of the CSR instructions that a kernel executes all the time: sstatus.SIE around its critical sections, SUM around
+/// copies from and to user memory, and the registers of a trap's entry and return. In supervisor mode and with no
+/// interrupt to be taken they are loads and stores of the context; otherwise the region is left before the instruction,
+/// and the interpreter does it.
 /// </summary>
 internal sealed class CsrOpCompiler(ILGenerator il, RegionLocals locals)
 {
@@ -17,6 +18,7 @@ internal sealed class CsrOpCompiler(ILGenerator il, RegionLocals locals)
     private const uint ReadClear = 3;
     private const uint ReadSetImmediate = 6;
     private const uint ReadClearImmediate = 7;
+    private const ulong Changeable = Mstatus.Sie | Mstatus.Sum;
 
     private static readonly int ColdOffset = Offset(nameof(HartContext.Cold));
 
@@ -43,11 +45,16 @@ internal sealed class CsrOpCompiler(ILGenerator il, RegionLocals locals)
     public static bool MayEnableInterrupts(in Op op) =>
         Number(op) == Csr.Sstatus && Function(op) is ReadSet or ReadSetImmediate && Source(op) != 0;
 
+    /// <summary>Whether the instruction may change what the loads and stores behind it may reach.</summary>
+    public static bool MayChangeAccess(in Op op) =>
+        Number(op) == Csr.Sstatus && ReadsRegister(op) && Source(op) != 0;
+
     /// <summary>Whether a register is read, not an immediate.</summary>
     public static bool ReadsRegister(in Op op) => Function(op) <= ReadClear;
 
     /// <param name="op">One that is supported.</param>
-    /// <param name="leave">Where the region is left before it.</param>
+    /// <param name="leave">Where the region is left for the interpreter, before it. Not for another region: that
+    /// might be this one.</param>
     public void Emit(in Op op, Label leave)
     {
         LoadField(Offset(nameof(HartContext.Privilege)));
@@ -99,8 +106,8 @@ internal sealed class CsrOpCompiler(ILGenerator il, RegionLocals locals)
     }
 
     /// <summary>
-    /// sstatus with SIE as the only bit that may change. What another thread makes pending after the look at mip is
-    /// followed by a mark in the pending word, which is still there at the next block boundary.
+    /// sstatus with SIE and SUM as the only bits that may change. What another thread makes pending after the look at
+    /// mip is followed by a mark in the pending word, which is still there at the next block boundary.
     /// </summary>
     private void EmitStatus(in Op op, Label leave)
     {
@@ -111,7 +118,7 @@ internal sealed class CsrOpCompiler(ILGenerator il, RegionLocals locals)
             locals.EmitLoad(op.Rs1);
             il.Emit(OpCodes.Stloc, bits);
             il.Emit(OpCodes.Ldloc, bits);
-            il.Emit(OpCodes.Ldc_I8, ~(long)Mstatus.Sie);
+            il.Emit(OpCodes.Ldc_I8, ~(long)Changeable);
             il.Emit(OpCodes.And);
             il.Emit(OpCodes.Brtrue, leave);
         }
@@ -149,9 +156,51 @@ internal sealed class CsrOpCompiler(ILGenerator il, RegionLocals locals)
                 il.Emit(OpCodes.Or);
             }
 
-            il.Emit(OpCodes.Stloc, status);
-            StoreField(Cold(nameof(HartState.Mstatus)), status);
+            il.Emit(OpCodes.Stloc, bits);
+            StoreField(Cold(nameof(HartState.Mstatus)), bits);
+            if (MayChangeAccess(op))
+            {
+                EmitAccessChange(status, bits);
+            }
         }
+    }
+
+    /// <summary>Takes the arrays of the TLB for S with or without SUM, when that has changed: as
+    /// <see cref="Mmu.UpdateMode"/> does.</summary>
+    private void EmitAccessChange(LocalBuilder before, LocalBuilder now)
+    {
+        Label same = il.DefineLabel();
+        Label store = il.DefineLabel();
+        LocalBuilder distance = locals.ScratchPointer();
+        il.Emit(OpCodes.Ldloc, before);
+        il.Emit(OpCodes.Ldloc, now);
+        il.Emit(OpCodes.Xor);
+        il.Emit(OpCodes.Ldc_I8, (long)Mstatus.Sum);
+        il.Emit(OpCodes.And);
+        il.Emit(OpCodes.Brfalse, same);
+        il.Emit(OpCodes.Ldc_I4, Mmu.SupervisorToSum);
+        il.Emit(OpCodes.Conv_I);
+        il.Emit(OpCodes.Stloc, distance);
+        il.Emit(OpCodes.Ldloc, now);
+        il.Emit(OpCodes.Ldc_I8, (long)Mstatus.Sum);
+        il.Emit(OpCodes.And);
+        il.Emit(OpCodes.Brtrue, store);
+        il.Emit(OpCodes.Ldloc, distance);
+        il.Emit(OpCodes.Neg);
+        il.Emit(OpCodes.Stloc, distance);
+        il.MarkLabel(store);
+        foreach (string array in (string[])[nameof(HartContext.ReadTlb), nameof(HartContext.WriteTlb)])
+        {
+            LoadField(Offset(array));
+            LoadField(Offset(array));
+            il.Emit(OpCodes.Ldind_I);
+            il.Emit(OpCodes.Ldloc, distance);
+            il.Emit(OpCodes.Add);
+            il.Emit(OpCodes.Stind_I);
+        }
+
+        locals.EmitLoadTlb();
+        il.MarkLabel(same);
     }
 
     /// <summary>Leaves when bits are to be set and any enabled interrupt is pending.</summary>

@@ -59,7 +59,7 @@ internal sealed class OpCompiler(ILGenerator il, RegionLocals locals, CompileCho
                 _memory.EmitFence(op);
                 break;
             case OpCode.System:
-                _csrs.Emit(op, exit(RegionExit.Uncompiled));
+                _csrs.Emit(op, exit(RegionExit.Attention));
                 break;
             case (>= OpCode.Lb and <= OpCode.Fsd) or (>= OpCode.LrW and <= OpCode.AmoMaxuD):
                 _memory.Emit(index, op, exit);

@@ -4,8 +4,8 @@ namespace Colo.Vmm.Cpu.Compiled;
 
 /// <summary>
 /// Finds the loads and stores of a block that go through the same base register while it does not change: saved
-/// registers of a prologue, fields of a structure. Nothing leaves a block between them but a failed probe, so the first
-/// one's probe serves all, provided that all lie in one page. A region where they often do not is compiled again
+/// registers of a prologue, fields of a structure. Nothing that could change what is mapped comes between them, so the
+/// first one's probe serves all, provided that all lie in one page. A region where they often do not is compiled again
 /// without this.
 /// </summary>
 internal static class ProbeGroups
@@ -34,6 +34,11 @@ internal static class ProbeGroups
 
                 group.Writes |= IsStore(op.Code);
                 groups[i] = group;
+            }
+
+            if (op.Code == OpCode.System && CsrOpCompiler.MayChangeAccess(op))
+            {
+                Array.Clear(open);
             }
 
             int written = OpOperands.Of(op).IntegerWrite;

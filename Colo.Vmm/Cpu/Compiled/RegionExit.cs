@@ -24,6 +24,6 @@ internal enum RegionExit
     /// for.</summary>
     Float = 5,
 
-    /// <summary>Something is pending, or the budget ends.</summary>
+    /// <summary>Something is pending, the budget ends, or a CSR instruction is one for the interpreter.</summary>
     Attention = 6,
 }

@@ -189,8 +189,11 @@ internal sealed class RegionLocals
             LoadFrom(_floats[i], Offset(nameof(HartContext.F)) + i * 8, OpCodes.Ldind_R8);
         }
 
-        LoadFrom(Tlb, Offset(nameof(HartContext.ReadTlb)), OpCodes.Ldind_I);
+        EmitLoadTlb();
     }
+
+    /// <summary>Takes the arrays of the TLB that the context says.</summary>
+    public void EmitLoadTlb() => LoadFrom(Tlb, Offset(nameof(HartContext.ReadTlb)), OpCodes.Ldind_I);
 
     /// <summary>
     /// A region with floating point is for the common state only: FPU on and dirty already, rounding to nearest even.

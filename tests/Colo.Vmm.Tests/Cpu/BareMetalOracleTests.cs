@@ -17,6 +17,7 @@ public sealed class BareMetalOracleTests
     [InlineData("paging")]
     [InlineData("interrupts")]
     [InlineData("memory")]
+    [InlineData("status")]
     public void Program_passes_on_qemu(string name)
     {
         Assert.True(File.Exists(Emulator), "qemu-system-riscv64 is needed: install qemu-system-misc");

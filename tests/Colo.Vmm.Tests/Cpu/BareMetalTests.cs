@@ -15,6 +15,8 @@ public sealed class BareMetalTests
     [InlineData("interrupts", CodeTierMode.Compiled)]
     [InlineData("memory", CodeTierMode.Interpreter)]
     [InlineData("memory", CodeTierMode.Compiled)]
+    [InlineData("status", CodeTierMode.Interpreter)]
+    [InlineData("status", CodeTierMode.Compiled)]
     public void Program_passes(string name, CodeTierMode tier) =>
         Assert.Equal(0UL, Execute(BareMetal.Build("baremetal", name + ".S"), tier, 100_000));
 

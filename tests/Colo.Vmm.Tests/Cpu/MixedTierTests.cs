@@ -15,6 +15,7 @@ public sealed class MixedTierTests
     [InlineData("paging", 2)]
     [InlineData("interrupts", 3)]
     [InlineData("memory", 4)]
+    [InlineData("status", 18)]
     public void Bare_metal_programs_pass_when_the_tier_changes_at_random_instructions(string name, int seed) =>
         Assert.Equal(0UL, RunMixed(BareMetal.Build("baremetal", name + ".S"), seed, 400, 2_000_000));
 

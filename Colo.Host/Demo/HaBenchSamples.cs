@@ -1,0 +1,89 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Colo.Actors.Protocol;
+
+namespace Colo.Host.Demo;
+
+/// <summary>What clients got from one guest, by kind of work, a slice of time after another.</summary>
+internal sealed partial class HaBenchSamples(LabCluster cluster, string address, TimeSpan slice)
+{
+    /// <summary>What <see cref="TakeAsync"/> can measure: kinds of <see cref="LabClient"/>.</summary>
+    public static readonly string[] Kinds = ["requests", "redis", "redis-many", "bulk"];
+
+    private const long Endless = 1L << 40;
+    private static readonly TimeSpan StepLimit = TimeSpan.FromMinutes(5);
+
+    private readonly Dictionary<string, List<RequestFigures>> taken = Kinds.ToDictionary(kind => kind, _ => new List<RequestFigures>());
+    private readonly List<double> pauses = [];
+    private HostTimes used;
+    private double redisRequests;
+    private double seconds;
+
+    /// <summary>One slice of one kind of work.</summary>
+    /// <returns>Answers a second, or megabytes a second.</returns>
+    public async Task<double> TakeAsync(string kind)
+    {
+        DateTimeOffset began = DateTimeOffset.UtcNow;
+        HostTimes before = HostTimes.Of(cluster.Hosts);
+        RequestFigures figures = kind == "bulk"
+            ? new RequestFigures(await BulkAsync().ConfigureAwait(false), 0, 0)
+            : await RequestsAsync(kind).ConfigureAwait(false);
+        if (kind == "redis")
+        {
+            used += HostTimes.Of(cluster.Hosts) - before;
+            redisRequests += figures.PerSecond * slice.TotalSeconds;
+        }
+
+        taken[kind].Add(figures);
+        seconds += (DateTimeOffset.UtcNow - began).TotalSeconds;
+        pauses.AddRange(cluster.Hosts.SelectMany(host => host.Events)
+            .Where(printed => printed.Code == (int)EventCode.CheckpointCaptured && printed.Time >= began)
+            .Select(printed => double.Parse(Pause().Match(printed.Summary).Groups[1].Value, CultureInfo.InvariantCulture)));
+        return figures.PerSecond;
+    }
+
+    /// <summary>Medians of the slices.</summary>
+    public ModeFigures Figures(string name) => new(
+        name, Middle("requests"), Middle("redis"), Middle("redis-many"), Middle("bulk").PerSecond,
+        pauses.Count / Math.Max(1, seconds), Median(pauses),
+        used.GuestMicroseconds / Math.Max(1, redisRequests), used.OtherMicroseconds / Math.Max(1, redisRequests));
+
+    /// <summary>Slice by slice against those of another guest, which were taken right before or after; the
+    /// medians.</summary>
+    public ColoShares SharesOf(HaBenchSamples other)
+    {
+        double Share(string kind) =>
+            Median([.. taken[kind].Zip(other.taken[kind], (mine, theirs) => mine.PerSecond / theirs.PerSecond)]);
+        return new ColoShares(Share("requests"), Share("redis"), Share("redis-many"), Share("bulk"));
+    }
+
+    private static double Median(List<double> values) => values.Count == 0 ? 0 : values.Order().ElementAt(values.Count / 2);
+
+    [GeneratedRegex(@"pause ([\d.]+) ms")]
+    private static partial Regex Pause();
+
+    private RequestFigures Middle(string kind) => new(
+        Median([.. taken[kind].Select(figures => figures.PerSecond)]),
+        Median([.. taken[kind].Select(figures => figures.MedianMs)]),
+        Median([.. taken[kind].Select(figures => figures.P99Ms)]));
+
+    private async Task<RequestFigures> RequestsAsync(string kind)
+    {
+        using var client = new ClientProcess(kind, address, (long)slice.TotalSeconds, 0);
+        await client.Ended.WaitAsync(StepLimit).ConfigureAwait(false);
+        ClientReport last = client.Last is { Done: true } report ? report
+            : throw new InvalidOperationException($"{kind}: {client.Last?.Error ?? "the client did not end well"}");
+        return new RequestFigures(last.Bytes / last.Seconds, last.MedianMs, last.P99Ms);
+    }
+
+    private async Task<double> BulkAsync()
+    {
+        using var client = new ClientProcess("bulk", address, Endless, 0);
+        await client.FirstReport.WaitAsync(StepLimit).ConfigureAwait(false);
+        ClientReport first = client.Last ?? throw new InvalidOperationException("download: the client ended without a word");
+        await Task.Delay(slice).ConfigureAwait(false);
+        ClientReport last = client.Last!;
+        return last.Error is null ? (last.Bytes - first.Bytes) / 1e3 / Math.Max(1, last.AtMs - first.AtMs)
+            : throw new InvalidOperationException($"download: {last.Error}");
+    }
+}
