@@ -32,7 +32,7 @@ internal static class LabClient
 {
     private static readonly TimeSpan ReportInterval = TimeSpan.FromMilliseconds(100);
 
-    private static readonly TimeSpan BootLimit = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan BootLimit = TimeSpan.FromMinutes(3);
 
     /// <param name="kind">download, requests, redis, records or echo.</param>
     /// <param name="address">The guest's.</param>
