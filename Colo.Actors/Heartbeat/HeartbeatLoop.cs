@@ -35,9 +35,7 @@ public sealed class HeartbeatLoop : IDisposable
     public HeartbeatLoop(HeartbeatSetup setup)
     {
         this.setup = setup;
-        monitor = new HeartbeatMonitor(
-            setup.Peers.Select(peer => peer.Host), setup.Peers.Select(peer => peer.Networks).DefaultIfEmpty(1).Max(),
-            setup.Options);
+        monitor = new HeartbeatMonitor(setup.Peers, setup.Options);
     }
 
     /// <summary>

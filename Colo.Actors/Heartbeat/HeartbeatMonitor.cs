@@ -8,9 +8,10 @@ namespace Colo.Actors.Heartbeat;
 /// unknown -> heard -> lost (silence on every link | process gone) -> heard again
 /// </code>
 /// Silence counts when every link is past its detector's deadline; a process that is gone counts at once: refused, or
-/// reset on every link that was up. Promises L2: a host that was stalled itself accuses nobody for that time (the idea
-/// of Lifeguard, Dadgar et al. 2018), and tells whether it is itself that is cut off (gateway). When all peers are
-/// silent it says so for each; it decides nothing.
+/// reset on every link that was up. One link of several that is silent for a while is told, and nothing follows from
+/// it. Promises L2: a host that was stalled itself accuses nobody for that time (the idea of Lifeguard, Dadgar et al.
+/// 2018), and tells whether it is itself that is cut off (gateway). When all peers are silent it says so for each; it
+/// decides nothing.
 /// </summary>
 public sealed class HeartbeatMonitor
 {
@@ -25,13 +26,20 @@ public sealed class HeartbeatMonitor
     private Instant? _gatewayHeard;
     private (bool Reachable, bool PeerReaches)? _gatewayTold;
 
-    private sealed class Peer(int links, HeartbeatOptions options)
+    private sealed class Peer(int configured, int links, HeartbeatOptions options)
     {
+        /// <summary>How many links lead to it; others may have more.</summary>
+        public int Configured => configured;
+
         public HostIdentity? Identity { get; set; }
 
         public PhiDetector[] Detectors { get; } = [.. Enumerable.Range(0, links).Select(_ => new PhiDetector(options))];
 
         public bool[] Up { get; } = new bool[links];
+
+        /// <summary>Links that are up as far as anybody knows, and over which nothing comes while others
+        /// speak.</summary>
+        public bool[] Quiet { get; } = new bool[links];
 
         public Queue<HostIdentity> DeadLives { get; } = new();
 
@@ -44,15 +52,14 @@ public sealed class HeartbeatMonitor
         public bool ReachesGateway { get; set; } = true;
     }
 
-    /// <param name="peers">Every other node.</param>
-    /// <param name="links">How many links lead to each.</param>
-    public HeartbeatMonitor(IEnumerable<HostId> peers, int links, HeartbeatOptions options)
+    /// <param name="peers">Every other node, and how many links lead to it.</param>
+    public HeartbeatMonitor(IReadOnlyList<(HostId Host, int Links)> peers, HeartbeatOptions options)
     {
         _options = options;
-        _links = links;
-        foreach (HostId peer in peers)
+        _links = peers.Select(peer => peer.Links).DefaultIfEmpty(1).Max();
+        foreach ((HostId host, int links) in peers)
         {
-            _peers.Add(peer, new Peer(links, options));
+            _peers.Add(host, new Peer(links, _links, options));
         }
     }
 
@@ -76,8 +83,14 @@ public sealed class HeartbeatMonitor
     public IReadOnlyList<PeerGlance> Describe(Instant now) =>
     [
         .. _peers.Select(entry => new PeerGlance(
-            entry.Key, entry.Value.Identity, AgeOf(entry.Key, now), entry.Value.Lost, [.. entry.Value.Up],
+            entry.Key, entry.Value.Identity, AgeOf(entry.Key, now), entry.Value.Lost, LinksOf(entry.Value),
             entry.Value.ReachesGateway)),
+    ];
+
+    private static bool[] LinksOf(Peer peer) =>
+    [
+        .. Enumerable.Range(0, peer.Configured)
+            .Select(link => peer.Lost is null && peer.Up[link] && !peer.Quiet[link]),
     ];
 
     public void Decide(Instant now, Message message, IList<HeartbeatFinding> findings)
@@ -125,15 +138,22 @@ public sealed class HeartbeatMonitor
             }
         }
 
-        if (!peer.Up[received.Link])
+        bool back = peer.Lost is not null;
+        if (back)
+        {
+            // The others have their full time to speak again.
+            Array.ForEach(peer.Detectors, detector => detector.Restart(now));
+        }
+
+        if (!peer.Up[received.Link] || peer.Quiet[received.Link])
         {
             peer.Up[received.Link] = true;
+            peer.Quiet[received.Link] = false;
             peer.Detectors[received.Link].Restart(now);
             findings.Add(new HeartbeatFinding.Link(received.From.Host, received.Link, Up: true));
         }
 
         peer.Detectors[received.Link].Heard(now);
-        bool back = peer.Lost is not null;
         bool changed = peer.Facts != received.Facts || peer.ReachesGateway != received.ReachesGateway;
         peer.Lost = null;
         peer.Facts = received.Facts;
@@ -155,7 +175,12 @@ public sealed class HeartbeatMonitor
         }
 
         peer.Up[reset.Link] = false;
-        findings.Add(new HeartbeatFinding.Link(reset.Peer, reset.Link, Up: false));
+        if (!peer.Quiet[reset.Link])
+        {
+            findings.Add(new HeartbeatFinding.Link(reset.Peer, reset.Link, Up: false));
+        }
+
+        peer.Quiet[reset.Link] = false;
 
         // Another link that still speaks contradicts; one that is late by more than two beats does not.
         bool contradicted = false;
@@ -175,6 +200,7 @@ public sealed class HeartbeatMonitor
         if (_peers.TryGetValue(refused.Peer, out Peer? peer))
         {
             Array.Clear(peer.Up);
+            Array.Clear(peer.Quiet);
             Lose(now, peer, LossEvidence.ProcessGone, findings);
         }
     }
@@ -212,9 +238,29 @@ public sealed class HeartbeatMonitor
             {
                 Lose(now, peer, LossEvidence.Silence, findings);
             }
+            else
+            {
+                NoteQuiet(now, extra, peer, identity.Host, findings);
+            }
         }
 
         TellGateway(now, findings);
+    }
+
+    /// <summary>One link that is silent when others are not: later than a loss, because nothing follows from
+    /// it.</summary>
+    private void NoteQuiet(
+        Instant now, TimeSpan extra, Peer peer, HostId host, IList<HeartbeatFinding> findings)
+    {
+        TimeSpan more = _options.LostAtMost + extra;
+        for (int link = 0; link < _links; link++)
+        {
+            if (peer.Up[link] && !peer.Quiet[link] && now > peer.Detectors[link].Deadline() + more)
+            {
+                peer.Quiet[link] = true;
+                findings.Add(new HeartbeatFinding.Link(host, link, Up: false));
+            }
+        }
     }
 
     private void NoteStall(Instant now, IList<HeartbeatFinding> findings)

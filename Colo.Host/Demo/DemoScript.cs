@@ -44,20 +44,20 @@ internal sealed class DemoScript : IDisposable
         this.options = options;
         folder = options.KeepFolder ?? Directory.CreateTempSubdirectory("colo-demo-").FullName;
         Directory.CreateDirectory(folder);
-        Say("building a network out of namespaces: a client, a LAN, two hosts, a witness");
+        Say("building a network: a client, a LAN, two hosts, a witness");
         var vm = new LabVm { Mode = options.Mode, Guest = options.Workload == "redis" ? "debian-redis" : "debian" };
         cluster = new LabCluster(NetworkLab.Create("node-a", "node-b"), folder, vm, Tell);
     }
 
     public async Task<int> RunAsync()
     {
-        Say("starting three nodes: node-a, node-b and the witness, linked by TLS 1.3");
+        Say("starting three nodes, node-a, node-b and witness, linked by TLS 1.3");
         cluster.Start();
         NodeProcess primary = cluster.Hosts[0];
         await Step(primary, EventCode.GuestRunning, "the guest's start", began).ConfigureAwait(false);
         Say("Debian boots on node-a; its memory is copied to node-b while it runs");
         await Step(primary, EventCode.PairEstablished, "protection", began).ConfigureAwait(false);
-        Say("[green]PROTECTED[/]: the guest runs on both hosts, and only what both answer leaves");
+        Say("[green]PROTECTED[/]: it runs on both hosts, and only what both answer leaves");
         await StartClientsAsync().ConfigureAwait(false);
         await LoseAsync(cluster.FindPrimary() ?? primary).ConfigureAwait(false);
         await LoseAsync(cluster.FindPrimary() ?? cluster.Other(primary)).ConfigureAwait(false);
@@ -81,7 +81,8 @@ internal sealed class DemoScript : IDisposable
     {
         requests = new ClientProcess(options.Workload == "redis" ? "redis" : "requests", NetworkLab.GuestAddress, 0, 10);
         download = new ClientProcess("download", NetworkLab.GuestAddress, DownloadBytes, DownloadRate);
-        Say($"a client downloads {DownloadBytes >> 20} MiB over one TCP connection; a second one makes small requests all the time");
+        Say($"a client downloads {DownloadBytes >> 20} MiB over one TCP connection");
+        Say("a second one makes small requests all the time");
         await UntilAsync(() => download.Last?.Bytes > DownloadRate && requests.Last?.Bytes > 3, "the clients' first answers").ConfigureAwait(false);
     }
 
@@ -124,7 +125,7 @@ internal sealed class DemoScript : IDisposable
             events.Count(printed => printed.Code == (int)EventCode.CheckpointCaptured),
             events.Count(printed => printed.Code == (int)EventCode.CheckpointCaptured && printed.Summary.StartsWith("Mismatch", StringComparison.Ordinal)),
             options.Mode, options.Workload, faults);
-        Print(report, last);
+        DemoVerdict.Write(AnsiConsole.Console, report, last.Error);
         if (options.JsonPath is { } path)
         {
             File.WriteAllText(path, JsonSerializer.Serialize(report, Indented));
@@ -133,30 +134,11 @@ internal sealed class DemoScript : IDisposable
         return report is { ConnectionSurvived: true, HashOk: true } ? 0 : 1;
     }
 
-    private double Median(Func<FaultReport, double> value) => faults.Select(value).Order().ElementAt(faults.Count / 2);
-
-    private static void Print(DemoReport report, ClientReport last)
+    private double Median(Func<FaultReport, double> value)
     {
-        var table = new Table().Title("what the faults cost").AddColumns(
-            "lost host", "fault", "noticed", "term won", "taken over", "download stood", "requests stood", "protected again");
-        foreach (FaultReport fault in report.Faults)
-        {
-            table.AddRow(
-                fault.Host, fault.Kind, Ms(fault.DetectMs), Ms(fault.TermMs), Ms(fault.TakeoverMs), Ms(fault.DownloadGapMs),
-                Ms(fault.RequestGapMs), Ms(fault.ReprotectMs));
-        }
-
-        AnsiConsole.Write(table);
-        AnsiConsole.MarkupLine(CultureInfo.InvariantCulture, "checkpoints {0}, of them for differing answers {1}", report.Checkpoints, report.Mismatches);
-        AnsiConsole.MarkupLine(
-            CultureInfo.InvariantCulture,
-            report.ConnectionSurvived && report.HashOk
-                ? "[green]SURVIVED[/]: one TCP connection, {0} bytes, every one of them the right one"
-                : "[red]FAILED[/] after {0} bytes: {1}",
-            report.Bytes, last.Error ?? "the second client was answered wrongly or not at all");
+        double[] values = [.. faults.Select(value).Order()];
+        return (values[(values.Length - 1) / 2] + values[values.Length / 2]) / 2;
     }
-
-    private static string Ms(double value) => string.Create(CultureInfo.InvariantCulture, $"{value:0} ms");
 
     private static async Task<PrintedEvent> Step(NodeProcess node, EventCode code, string what, DateTimeOffset since)
     {

@@ -33,7 +33,7 @@ internal static class LabClient
 {
     public static readonly TimeSpan ReportInterval = TimeSpan.FromMilliseconds(100);
 
-    public static readonly TimeSpan BootLimit = TimeSpan.FromMinutes(2);
+    public static readonly TimeSpan BootLimit = TimeSpan.FromMinutes(3);
 
     /// <param name="kind">download, bulk, requests, redis, redis-many, records or echo.</param>
     /// <param name="address">The guest's.</param>

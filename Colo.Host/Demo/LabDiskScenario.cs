@@ -147,6 +147,8 @@ internal sealed partial class LabDiskScenario(LabScenario scenario, LabVm vm)
             await AskAsync(order).ConfigureAwait(false);
             await AnotherLifeAsync(order, before).ConfigureAwait(false);
             await scenario.StartClientsAsync(("records", acknowledged, PauseMs)).ConfigureAwait(false);
+            await scenario.GuestTellsAsync(EventCode.GuestSilent, at).ConfigureAwait(false);
+            await scenario.GuestTellsAsync(EventCode.GuestAnswers, at).ConfigureAwait(false);
             if (scenario.HasStayedPairSince(at, $"the guest's {order} was taken for a failure"))
             {
                 return;

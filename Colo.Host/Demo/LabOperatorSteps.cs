@@ -60,16 +60,18 @@ internal sealed class LabOperatorSteps(LabScenario scenario, Func<NodeProcess, s
         await VerifyAsync(ExitCode.Done, "equal: ").ConfigureAwait(false);
     }
 
-    /// <summary>The primary's process stops for a while by a drill; the report says how it went.</summary>
+    /// <summary>The primary's process stops for a while by a drill, under ICMP echo; the report says how it
+    /// went.</summary>
     public async Task DrillAsync(string kill)
     {
         (int code, string output) = await OrderAsync(
-            () => scenario.Secondary, "drill", "failover", LabVm.Name, "--kill", kill, "--for", "3s", "--yes")
-            .ConfigureAwait(false);
+            () => scenario.Secondary, "drill", "failover", LabVm.Name, "--kill", kill, "--for", "3s", "--yes",
+            "--load", NetworkLab.GuestAddress).ConfigureAwait(false);
         LabScenario.Say("  " + output.Trim().ReplaceLineEndings("\n  "));
         // Whether it kept the limits is for quiet machines.
         if (code is not (ExitCode.Done or ExitCode.Failed)
-            || !output.Contains("protected again", StringComparison.Ordinal))
+            || !output.Contains("protected again", StringComparison.Ordinal)
+            || !output.Contains($"answers ({NetworkLab.GuestAddress})", StringComparison.Ordinal))
         {
             throw new InvalidOperationException($"the drill ended with {code}: {output}");
         }

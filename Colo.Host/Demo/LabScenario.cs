@@ -142,6 +142,13 @@ internal sealed class LabScenario : IDisposable
         return true;
     }
 
+    /// <summary>Waits until a host tells this of the guest it asks, or until the pair breaks: who runs the guest then
+    /// asks anew.</summary>
+    public Task GuestTellsAsync(EventCode code, DateTimeOffset since) => UntilAsync(
+        () => FirstBreakSince(since) is not null || Cluster.Hosts.SelectMany(host => host.Events)
+            .Any(printed => printed.Time >= since && (EventCode)printed.Code == code),
+        $"no host says {code}");
+
     /// <summary>Both hosts hold the VM, by what the owner says.</summary>
     public Task PairedAsync() => UntilAsync(
         () =>

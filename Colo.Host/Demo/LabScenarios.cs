@@ -25,7 +25,7 @@ internal static class LabScenarios
             FileSystem = name is "disk" or "shared-disk",
             DiskBytes = name is "disk" or "shared-disk" ? LabDiskScenario.DiskBytes : 0,
             SharedDisk = name == "shared-disk",
-            Check = name == "disk",
+            Check = name switch { "disk" => "arp", "faults" => "icmp", _ => string.Empty },
             Drills = name == "disk",
             Guest = name == "redis" ? "debian-redis" : "debian",
         };
@@ -44,7 +44,16 @@ internal static class LabScenarios
     /// <summary>Each way to lose a host or its partner, under one download, requests and datagrams.</summary>
     private static async Task FaultsAsync(LabScenario scenario)
     {
+        var way = new LabLinkSteps(scenario);
         await scenario.BeginAsync(Web).ConfigureAwait(false);
+        await scenario.StepAsync("one of two networks between the hosts is cut", way.CutOneOfTwoAsync)
+            .ConfigureAwait(false);
+        await scenario.StepAsync("nobody but the clients reaches the primary", way.CutAllButLanAsync)
+            .ConfigureAwait(false);
+        await scenario.StepAsync("nothing passes from the primary to the secondary", way.CutOneWayAsync)
+            .ConfigureAwait(false);
+        await scenario.StepAsync("the hosts' own questions to the guest are lost", way.CutFromGuestAsync)
+            .ConfigureAwait(false);
         await LoseAsync(scenario, "the secondary is killed", () => scenario.Secondary, "kill", () => scenario.Primary)
             .ConfigureAwait(false);
         await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary)

@@ -34,8 +34,8 @@ public sealed record LabVm
     /// <summary>Whether the hosts watch their way to the clients.</summary>
     public bool Gateway { get; init; }
 
-    /// <summary>Whether the hosts ask the guest by ARP.</summary>
-    public bool Check { get; init; }
+    /// <summary>How the hosts ask the guest whether it answers: arp or icmp; empty: not at all.</summary>
+    public string Check { get; init; } = string.Empty;
 
     /// <summary>Whether the hosts take faults on order.</summary>
     public bool Drills { get; init; }
@@ -64,8 +64,8 @@ public sealed record LabVm
             ? $"disks = [{{ path = \"{DiskPath(folder, host)}\", mode = {(SharedDisk ? "shared" : "replicated")} }}]"
             : string.Empty;
         string mount = FileSystem ? "colo.mount=vda " : string.Empty;
-        string check = Check
-            ? $"check {{ address = \"{NetworkLab.GuestAddress}\", by = arp, interval = 250ms, misses = 4 }}"
+        string check = Check.Length > 0
+            ? $"check {{ address = \"{NetworkLab.GuestAddress}\", by = {Check}, interval = 200ms, misses = 3 }}"
             : string.Empty;
         string heartbeat = Gateway ? $"heartbeat {{ gateway {{ address = \"{NetworkLab.ClientAddress}\" }} }}" : string.Empty;
         string peer = HasPeer && host == hosts[0] ? RenderPeer(host) : string.Empty;

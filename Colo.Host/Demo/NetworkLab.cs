@@ -118,16 +118,24 @@ public sealed class NetworkLab
     /// </summary>
     public void SetBetween(string one, string other, bool passes)
     {
-        foreach ((string from, string to) in ((string, string)[])[(one, other), (other, one)])
-        {
-            foreach ((string address, string device) in ((string, string)[])[(ManagementAddress(to), "mgmt0"), (ReplicationAddress(to), "rep0")])
-            {
-                Ip(passes
-                    ? $"-n {from} neigh del {address} dev {device}"
-                    : $"-n {from} neigh replace {address} lladdr 02:00:00:00:00:99 nud permanent dev {device}");
-            }
-        }
+        SetTowards(one, other, passes);
+        SetTowards(other, one, passes);
     }
+
+    /// <summary>The same in one direction: what <paramref name="from"/> sends to <paramref name="to"/>.</summary>
+    public void SetTowards(string from, string to, bool passes)
+    {
+        SetNeighbour(from, ManagementAddress(to), "mgmt0", passes);
+        SetNeighbour(from, ReplicationAddress(to), "rep0", passes);
+    }
+
+    /// <summary>Whether the kernel of a host reaches the guest. Its bridge passes everybody else's frames
+    /// on.</summary>
+    public static void SetTowardsGuest(string host, bool passes) => SetNeighbour(host, GuestAddress, "br0", passes);
+
+    private static void SetNeighbour(string place, string address, string device, bool passes) => Ip(passes
+        ? $"-n {place} neigh del {address} dev {device}"
+        : $"-n {place} neigh replace {address} lladdr 02:00:00:00:00:99 nud permanent dev {device}");
 
     /// <summary>A start-info that runs a program inside a namespace of the lab.</summary>
     public static ProcessStartInfo Inside(string place, string program, params string[] arguments)

@@ -1,8 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
-using System.Globalization;
 using System.Net;
-using System.Net.NetworkInformation;
 using System.Runtime.InteropServices;
 
 namespace Colo.Host.Node;
@@ -20,6 +18,8 @@ internal sealed partial class ArpProbe : IDisposable
     private const ushort EtherTypeArp = 0x0806;
     private const int FrameBytes = 42;
     private const int AddressBytes = 20;
+    private const int HardwareOffset = 12;
+    private const ushort HardwareEthernet = 1; // ARPHRD_ETHER
     private const short PollIn = 1;
 
     private readonly byte[] request = new byte[FrameBytes];
@@ -28,32 +28,46 @@ internal sealed partial class ArpProbe : IDisposable
     /// <exception cref="IOException">The interface is not there, or may not be used.</exception>
     public ArpProbe(string device, IPAddress address)
     {
-        byte[] own = Hardware(device, out int index);
-        byte[] wanted = address.GetAddressBytes();
-        request.AsSpan(0, 6).Fill(0xff);
-        own.CopyTo(request.AsSpan(6));
-        // Ethernet/IPv4, lengths 6 and 4, request (RFC 826).
-        ReadOnlySpan<byte> head = [0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1];
-        head.CopyTo(request.AsSpan(12));
-        own.CopyTo(request.AsSpan(22));
-        wanted.CopyTo(request.AsSpan(38));
+        // Not by /sys/class/net, which shows the network namespace that it was mounted in.
+        uint index = IndexOf(device);
+        if (index == 0)
+        {
+            throw new IOException($"there is no interface '{device}'");
+        }
+
         socket = Open(FamilyPacket, TypeRaw | CloseOnExec, BinaryPrimitives.ReverseEndianness(EtherTypeArp));
         if (socket < 0)
         {
             throw new IOException($"ARP on {device}: {Marshal.GetLastPInvokeErrorMessage()}");
         }
 
-        // struct sockaddr_ll: family, protocol, interface, the rest zero.
+        // struct sockaddr_ll, packet(7): family, protocol, interface; the kernel fills in type and hardware address.
         byte[] place = new byte[AddressBytes];
         BinaryPrimitives.WriteUInt16LittleEndian(place, FamilyPacket);
         BinaryPrimitives.WriteUInt16BigEndian(place.AsSpan(2), EtherTypeArp);
-        BinaryPrimitives.WriteInt32LittleEndian(place.AsSpan(4), index);
-        if (Bind(socket, place, AddressBytes) != 0)
+        BinaryPrimitives.WriteUInt32LittleEndian(place.AsSpan(4), index);
+        uint length = AddressBytes;
+        if (Bind(socket, place, AddressBytes) != 0 || NameOf(socket, place, ref length) != 0)
         {
             string why = Marshal.GetLastPInvokeErrorMessage();
             _ = Close(socket);
             throw new IOException($"ARP on {device}: {why}");
         }
+
+        if (BinaryPrimitives.ReadUInt16LittleEndian(place.AsSpan(8)) != HardwareEthernet)
+        {
+            _ = Close(socket);
+            throw new IOException($"interface '{device}' is no Ethernet");
+        }
+
+        ReadOnlySpan<byte> own = place.AsSpan(HardwareOffset, 6);
+        request.AsSpan(0, 6).Fill(0xff);
+        own.CopyTo(request.AsSpan(6));
+        // Ethernet/IPv4, lengths 6 and 4, request (RFC 826).
+        ReadOnlySpan<byte> head = [0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1];
+        head.CopyTo(request.AsSpan(12));
+        own.CopyTo(request.AsSpan(22));
+        address.GetAddressBytes().CopyTo(request.AsSpan(38));
     }
 
     /// <summary>Whether the owner of the address answers in time.</summary>
@@ -94,20 +108,11 @@ internal sealed partial class ArpProbe : IDisposable
         && frame[..6].SequenceEqual(request.AsSpan(6, 6))
         && frame.Slice(28, 4).SequenceEqual(request.AsSpan(38, 4));
 
-    private static byte[] Hardware(string device, out int index)
-    {
-        string folder = Path.Combine("/sys/class/net", device);
-        if (!Directory.Exists(folder))
-        {
-            throw new IOException($"there is no interface '{device}'");
-        }
+    [LibraryImport("libc", EntryPoint = "if_nametoindex", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial uint IndexOf(string device);
 
-        index = int.Parse(File.ReadAllText(Path.Combine(folder, "ifindex")), CultureInfo.InvariantCulture);
-        string text = File.ReadAllText(Path.Combine(folder, "address")).Trim();
-        return PhysicalAddress.TryParse(text.ToUpperInvariant().Replace(':', '-'), out PhysicalAddress? parsed)
-            && parsed.GetAddressBytes() is { Length: 6 } bytes
-            ? bytes : throw new IOException($"interface '{device}' has no Ethernet address: '{text}'");
-    }
+    [LibraryImport("libc", EntryPoint = "getsockname", SetLastError = true)]
+    private static partial int NameOf(int socket, byte[] address, ref uint length);
 
     [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
     private static partial int Open(int family, int type, int protocol);

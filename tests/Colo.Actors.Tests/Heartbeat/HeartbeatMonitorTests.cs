@@ -10,7 +10,7 @@ public sealed class HeartbeatMonitorTests
     private static readonly HostIdentity B2 = new(B, new Incarnation(2));
 
     private readonly List<HeartbeatFinding> _findings = [];
-    private HeartbeatMonitor _monitor = new([B], 2, new HeartbeatOptions());
+    private HeartbeatMonitor _monitor = new([(B, 2)], new HeartbeatOptions());
     private Instant _now = new(10_000_000);
 
     [Fact]
@@ -58,6 +58,49 @@ public sealed class HeartbeatMonitorTests
         Run(1_000, both: true);
         Run(3_000, both: false);
         Assert.DoesNotContain(_findings, finding => finding is HeartbeatFinding.Lost);
+    }
+
+    [Fact]
+    public void One_silent_link_of_two_is_told_once_and_told_again_when_it_speaks()
+    {
+        Run(1_000, both: true);
+        Assert.Equal([true, true], Assert.Single(_monitor.Describe(_now)).LinksUp);
+        _findings.Clear();
+        Run(500, both: false);
+        Assert.DoesNotContain(_findings, finding => finding is HeartbeatFinding.Link); // it may only be late
+        Run(3_000, both: false);
+        Assert.Equal(new HeartbeatFinding.Link(B, 1, Up: false), Assert.Single(Links()));
+        Assert.Equal([true, false], Assert.Single(_monitor.Describe(_now)).LinksUp);
+        Decide(new HeartbeatLinkReset(B, 1)); // the system gives up the connection: no news
+        Assert.Single(Links());
+        Run(1_000, both: true);
+        Assert.Equal([new(B, 1, Up: false), new(B, 1, Up: true)], Links());
+        Assert.Equal([true, true], Assert.Single(_monitor.Describe(_now)).LinksUp);
+        Assert.DoesNotContain(_findings, finding => finding is HeartbeatFinding.Lost);
+    }
+
+    [Fact]
+    public void A_host_that_comes_back_over_one_link_has_lost_the_other_only_if_that_stays_silent()
+    {
+        Run(1_000, both: true);
+        RunSilent(2_000);
+        Assert.Equal([false, false], Assert.Single(_monitor.Describe(_now)).LinksUp);
+        _findings.Clear();
+        Run(300, both: false);
+        Run(3_000, both: true);
+        Assert.Empty(Links());
+        RunSilent(2_000);
+        Run(3_000, both: false);
+        Assert.Equal(new HeartbeatFinding.Link(B, 1, Up: false), Assert.Single(Links()));
+    }
+
+    [Fact]
+    public void A_node_with_one_network_has_no_second_one_that_is_down()
+    {
+        var witness = new HostId("w");
+        _monitor = new HeartbeatMonitor([(B, 2), (witness, 1)], new HeartbeatOptions());
+        Beat(new HostIdentity(witness, new Incarnation(1)), 0);
+        Assert.Equal([true], _monitor.Describe(_now).Single(peer => peer.Host == witness).LinksUp);
     }
 
     [Fact]
@@ -124,7 +167,7 @@ public sealed class HeartbeatMonitorTests
     [Fact]
     public void The_gateway_tells_who_is_cut_off()
     {
-        _monitor = new HeartbeatMonitor([B], 2, new HeartbeatOptions());
+        _monitor = new HeartbeatMonitor([(B, 2)], new HeartbeatOptions());
         Decide(new GatewayAnswered());
         Run(3_000, both: true);
         Assert.Equal(new HeartbeatFinding.Gateway(false, true), _findings.OfType<HeartbeatFinding.Gateway>().Last());
@@ -138,6 +181,8 @@ public sealed class HeartbeatMonitorTests
         Beat(B1, -1);
         Assert.Empty(_findings);
     }
+
+    private HeartbeatFinding.Link[] Links() => [.. _findings.OfType<HeartbeatFinding.Link>()];
 
     private void Run(int milliseconds, bool both)
     {

@@ -24,4 +24,24 @@ public sealed class DrillLoadTests
         using DrillLoad load = DrillLoad.Parse("http://127.0.0.1:1/");
         Assert.False(await load.TryStartAsync(CancellationToken.None));
     }
+
+    [Fact]
+    public async Task A_lost_echo_is_not_waited_for()
+    {
+        int asked = 0;
+        using var load = new DrillLoad(
+            async cancellation =>
+            {
+                if (Interlocked.Increment(ref asked) == 3)
+                {
+                    await Task.Delay(Timeout.InfiniteTimeSpan, cancellation);
+                }
+
+                return true;
+            },
+            waits: false);
+        Assert.True(await load.TryStartAsync(CancellationToken.None));
+        Assert.True(SpinWait.SpinUntil(() => load.Answers >= 5, Hang));
+        await load.StopAsync();
+    }
 }

@@ -58,7 +58,7 @@ public sealed class TransitionTests
     {
         var a = new HostIdentity(new HostId("a"), new Incarnation(1));
         var monitor = new Colo.Actors.Heartbeat.HeartbeatMonitor(
-            [a.Host], 1, new Colo.Actors.Heartbeat.HeartbeatOptions());
+            [(a.Host, 1)], new Colo.Actors.Heartbeat.HeartbeatOptions());
         var findings = new List<Colo.Actors.Heartbeat.HeartbeatFinding>();
         Instant Ms(int ms) => Instant.Zero + TimeSpan.FromMilliseconds(ms + 1);
         monitor.Decide(Ms(0), new Colo.Actors.Heartbeat.GatewayAnswered(), findings);

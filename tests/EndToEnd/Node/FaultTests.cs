@@ -12,6 +12,10 @@ public sealed class FaultTests(FaultTests.Run run) : IClassFixture<FaultTests.Ru
 {
     [Theory]
     [InlineData("the guest boots protected")]
+    [InlineData("one of two networks between the hosts is cut")]
+    [InlineData("nobody but the clients reaches the primary")]
+    [InlineData("nothing passes from the primary to the secondary")]
+    [InlineData("the hosts' own questions to the guest are lost")]
     [InlineData("the secondary is killed")]
     [InlineData("the primary is killed")]
     [InlineData("the secondary is killed in a checkpoint")]
