@@ -11,6 +11,7 @@ internal sealed class OpCompiler(ILGenerator il, RegionLocals locals, CompileCho
 {
     private readonly FloatOpCompiler _floats = new(il, locals);
     private readonly MemoryOpCompiler _memory = new(il, locals, choices);
+    private readonly CsrOpCompiler _csrs = new(il, locals);
 
     public static bool Supports(in Op op) => op.Code switch
     {
@@ -18,6 +19,7 @@ internal sealed class OpCompiler(ILGenerator il, RegionLocals locals, CompileCho
         >= OpCode.Jal and <= OpCode.Fence => true,
         >= OpCode.LrW and <= OpCode.AmoOrW => op.Code != OpCode.AmoXorW,
         >= OpCode.AmoSwapD and <= OpCode.AmoOrD => op.Code != OpCode.AmoXorD,
+        OpCode.System => CsrOpCompiler.Supports(op),
         _ => FloatOpCompiler.Supports(op),
     };
 
@@ -55,6 +57,9 @@ internal sealed class OpCompiler(ILGenerator il, RegionLocals locals, CompileCho
                 break;
             case OpCode.Fence:
                 _memory.EmitFence(op);
+                break;
+            case OpCode.System:
+                _csrs.Emit(op, exit(RegionExit.Uncompiled));
                 break;
             case (>= OpCode.Lb and <= OpCode.Fsd) or (>= OpCode.LrW and <= OpCode.AmoMaxuD):
                 _memory.Emit(index, op, exit);

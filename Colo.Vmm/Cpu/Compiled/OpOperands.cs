@@ -14,6 +14,7 @@ internal readonly record struct OpOperands(
         int rd = op.Rd;
         return op.Code switch
         {
+            OpCode.System => new(CsrOpCompiler.ReadsRegister(op) ? rs1 : 0, rd, 0, -1, false, false),
             OpCode.Nop or OpCode.J or OpCode.Fence => new(0, -1, 0, -1, false, false),
             OpCode.Lui or OpCode.Auipc or OpCode.Jal => new(0, rd, 0, -1, false, false),
             OpCode.Mv or (>= OpCode.Addi and <= OpCode.Sraiw) or OpCode.Jalr => new(rs1, rd, 0, -1, false, false),

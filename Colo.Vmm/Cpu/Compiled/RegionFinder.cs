@@ -101,6 +101,11 @@ internal sealed class RegionFinder
 
             _found.Add(offset, instruction);
             offset = instruction.Next;
+            if (instruction.Op.Code == OpCode.System && CsrOpCompiler.MayEnableInterrupts(instruction.Op))
+            {
+                AddEntry(offset);
+            }
+
             if (instruction.IsJump)
             {
                 FollowJump(instruction);

@@ -13,7 +13,12 @@ namespace Colo.Vmm.Cpu.Decode;
 internal sealed unsafe class CodeCache : IDisposable
 {
     private const int BucketCount = 1 << 16;
-    private const int JumpPageCount = 4096;
+
+    /// <summary>As many as there are jump entries: pages that share a bit share their entries too.</summary>
+    private const int JumpPageCount = JumpEntry.Count;
+
+    /// <summary>Entries that a page's instructions can have, one behind another: one for each halfword.</summary>
+    private const int JumpsOfPage = (int)GuestRam.PageSize / 2;
 
     /// <summary>
     /// After this many drops a page counts as mixing code and data: stores to it stay slow and drop its code only when
@@ -188,11 +193,12 @@ internal sealed unsafe class CodeCache : IDisposable
         }
 
         _jumpPages[jumpPage >> 6] &= ~(1UL << (int)(jumpPage & 63));
-        for (int i = 0; i < JumpEntry.Count; i++)
+        JumpEntry* first = _jumps + (Jump(address) - _jumps & ~(JumpsOfPage - 1L));
+        for (JumpEntry* entry = first; entry < first + JumpsOfPage; entry++)
         {
-            if (JumpPage(_jumps[i].Key) == jumpPage)
+            if (JumpPage(entry->Key) == jumpPage)
             {
-                _jumps[i].Key = ulong.MaxValue;
+                entry->Key = ulong.MaxValue;
             }
         }
     }

@@ -10,8 +10,9 @@ namespace Colo.Vmm.Cpu.Decode;
 [StructLayout(LayoutKind.Sequential, Pack = 8)]
 internal unsafe struct JumpEntry
 {
-    /// <summary>The number of entries, a power of two.</summary>
-    public const int Count = 8192;
+    /// <summary>The number of entries, a power of two. A request to a server in a guest comes by some thousand places;
+    /// with four times as many entries few of them share one.</summary>
+    public const int Count = 32768;
 
     public ulong Key;
     public CodeBlock* Block;
