@@ -85,10 +85,12 @@ public sealed class FrameChannelTests
 
         return
         [
-            (FrameType.CheckpointRequest, []), (FrameType.VmStateSend, []), (FrameType.VmStateSize, Random(VmStateSize.Size)),
-            (FrameType.VmStateData, Random(1)), (FrameType.VmStateData, Random(40_000)), (FrameType.PagesEnd, Random(16)),
-            (FrameType.PageChunk, Random(9000)), (FrameType.PagesEnd, Random(16)), (FrameType.CheckpointAbort, Random(1)),
-            (FrameType.CheckpointReply, []), (FrameType.CheckpointReply, []), (FrameType.PageChunk, Random(4096)),
+            (FrameType.CheckpointRequest, []), (FrameType.VmStateSend, []),
+            (FrameType.VmStateSize, Random(VmStateSize.Size)), (FrameType.VmStateData, Random(1)),
+            (FrameType.VmStateData, Random(40_000)), (FrameType.PagesEnd, Random(16)),
+            (FrameType.PageChunk, Random(9000)), (FrameType.PagesEnd, Random(16)),
+            (FrameType.CheckpointAbort, Random(1)), (FrameType.CheckpointReply, []),
+            (FrameType.CheckpointReply, []), (FrameType.PageChunk, Random(4096)),
         ];
     }
 
