@@ -11,10 +11,15 @@ namespace Colo.Vmm.Checkpoint;
 /// </summary>
 internal sealed class FrameChannel : IDisposable
 {
+    // A read may take this much of what follows, so that a short frame does not cost a read of its own: a header and
+    // the longest payload of the frames that come with every checkpoint.
+    private const int AheadMax = FrameHeader.Size + VmStateSize.Size;
+
     private readonly Stream _stream;
     private readonly Lock _writeLock = new();
     private readonly byte[] _smallFrame = new byte[FrameHeader.Size + 1024];
-    private readonly byte[] _header = new byte[FrameHeader.Size];
+    private readonly byte[] _ahead = new byte[AheadMax];
+    private int _aheadCount;
     private byte[] _pairOfFrames = [];
     private byte[] _payload = [];
     private ulong _nextOut;
@@ -106,6 +111,21 @@ internal sealed class FrameChannel : IDisposable
         }
     }
 
+    /// <summary>As the other, with a second frame in the same write: it goes to the end of
+    /// <paramref name="frame"/>, where there is room for it.</summary>
+    public bool TryWriteInPlace(
+        FrameType type, CheckpointStamp stamp, Span<byte> frame, uint payloadCrc, FrameType second,
+        ReadOnlySpan<byte> secondPayload)
+    {
+        lock (_writeLock)
+        {
+            var length = frame.Length - 2 * FrameHeader.Size - secondPayload.Length;
+            new FrameHeader(type, length, payloadCrc, stamp, _nextOut++).Write(frame);
+            Put(second, stamp, secondPayload, frame[(FrameHeader.Size + length)..]);
+            return WriteRaw(frame);
+        }
+    }
+
     /// <summary>Sends bytes outside any frame: the channel opening.</summary>
     public bool WriteRaw(ReadOnlySpan<byte> bytes)
     {
@@ -149,10 +169,10 @@ internal sealed class FrameChannel : IDisposable
     {
         payload = default;
         header = default;
-        var failure = ReadRaw(_header, LinkFailure.Closed);
+        var failure = ReadOver(_ahead, ref _aheadCount, FrameHeader.Size, LinkFailure.Closed);
         if (failure == LinkFailure.None)
         {
-            failure = FrameHeader.TryRead(_header, out header);
+            failure = FrameHeader.TryRead(_ahead, out header);
         }
 
         if (failure == LinkFailure.None && header.Sequence != _nextIn)
@@ -166,29 +186,40 @@ internal sealed class FrameChannel : IDisposable
         }
 
         _nextIn++;
-        if (_payload.Length < header.PayloadLength)
+        var length = header.PayloadLength;
+        if (_payload.Length < length + AheadMax)
         {
             // The length has passed the limit of its type, so this is bounded.
-            _payload = GC.AllocateUninitializedArray<byte>((header.PayloadLength + 4095) & ~4095);
+            _payload = GC.AllocateUninitializedArray<byte>((length + AheadMax + 4095) & ~4095);
         }
 
-        var target = _payload.AsSpan(0, header.PayloadLength);
-        failure = ReadRaw(target, LinkFailure.Truncated);
+        var filled = _aheadCount - FrameHeader.Size;
+        _ahead.AsSpan(FrameHeader.Size, filled).CopyTo(_payload);
+        failure = ReadOver(_payload.AsSpan(0, length + AheadMax), ref filled, length, LinkFailure.Truncated);
         if (failure != LinkFailure.None)
         {
             return Fail(failure);
         }
 
-        payload = target;
+        _aheadCount = filled - length;
+        _payload.AsSpan(length, _aheadCount).CopyTo(_ahead);
+        payload = _payload.AsSpan(0, length);
         return LinkFailure.None;
     }
 
     /// <summary>Fills <paramref name="target"/>; <paramref name="atStart"/> is the verdict on an end before its first
-    /// byte.</summary>
+    /// byte. Not to be mixed with frames.</summary>
     public LinkFailure ReadRaw(Span<byte> target, LinkFailure atStart)
     {
         var filled = 0;
-        while (filled < target.Length)
+        return ReadOver(target, ref filled, target.Length, atStart);
+    }
+
+    /// <summary>Reads until at least <paramref name="least"/> bytes are in <paramref name="target"/>, and more only if
+    /// they come with them.</summary>
+    private LinkFailure ReadOver(Span<byte> target, ref int filled, int least, LinkFailure atStart)
+    {
+        while (filled < least)
         {
             int count;
             try

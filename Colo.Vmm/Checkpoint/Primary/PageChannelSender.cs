@@ -76,21 +76,14 @@ internal sealed class PageChannelSender
     /// <summary>Begins with the first page of a set.</summary>
     public void Begin() => _cursor = _index << 6;
 
-    /// <summary>Sends the next chunk of this channel's pages of <paramref name="set"/>.
-    /// <paramref name="isLast"/>: there are no more. False when the channel has failed.</summary>
+    /// <summary>Sends the next chunk of this channel's pages of <paramref name="set"/>; behind the last one of a
+    /// checkpoint says what this channel sent. <paramref name="isLast"/>: there are no more. False when the channel has
+    /// failed.</summary>
     public bool TrySendChunk(FrameType type, CheckpointStamp stamp, DirtyPages set, IPageSource source, out bool isLast)
     {
-        var channels = _link.PageChannelCount;
         isLast = false;
-        while (set.NextSet(ref _cursor, out var page))
+        while (TryNextOwn(set, ref _cursor, out var page))
         {
-            var owner = _link.ChannelOf(page);
-            if (owner != _index)
-            {
-                _cursor = ((page >> 6) + (_index - owner + channels) % channels) << 6;
-                continue;
-            }
-
             var register = _builder.BodyRegister;
             var peek = _cursor;
             var upcoming = set.NextSet(ref peek, out var next) ? next : -1;
@@ -99,22 +92,34 @@ internal sealed class PageChannelSender
                 Add(page, register);
             }
 
-            if (_builder.IsFull)
+            // Whether a full chunk is the last has to be known here: the end goes out in the same write.
+            peek = _cursor;
+            if (_builder.IsFull && TryNextOwn(set, ref peek, out _))
             {
                 return Flush(type, stamp);
             }
         }
 
         isLast = true;
-        return _builder.IsEmpty || Flush(type, stamp);
+        return type == FrameType.PageChunk ? FlushAndEnd(stamp) : _builder.IsEmpty || Flush(type, stamp);
     }
 
-    /// <summary>Says what this channel sent for the checkpoint.</summary>
-    public bool End(CheckpointStamp stamp)
+    /// <summary>The next page of the set that travels on this channel.</summary>
+    private bool TryNextOwn(DirtyPages set, ref int cursor, out int page)
     {
-        Span<byte> payload = stackalloc byte[PagesEnd.Size];
-        new PagesEnd((ulong)Counts.Sent, _chunks).Write(payload);
-        return _channel.TryWrite(FrameType.PagesEnd, stamp, payload);
+        var channels = _link.PageChannelCount;
+        while (set.NextSet(ref cursor, out page))
+        {
+            var owner = _link.ChannelOf(page);
+            if (owner == _index)
+            {
+                return true;
+            }
+
+            cursor = ((page >> 6) + (_index - owner + channels) % channels) << 6;
+        }
+
+        return false;
     }
 
     private bool Flush(FrameType type, CheckpointStamp stamp)
@@ -122,6 +127,22 @@ internal sealed class PageChannelSender
         _chunks++;
         var frame = _builder.Close(out var payloadCrc);
         return _channel.TryWriteInPlace(type, stamp, frame, payloadCrc);
+    }
+
+    /// <summary>The rest of a checkpoint's pages and what this channel sent, in one write: the peer's reader wakes once
+    /// for both.</summary>
+    private bool FlushAndEnd(CheckpointStamp stamp)
+    {
+        _chunks += _builder.IsEmpty ? 0UL : 1;
+        Span<byte> end = stackalloc byte[PagesEnd.Size];
+        new PagesEnd((ulong)Counts.Sent, _chunks).Write(end);
+        if (_builder.IsEmpty)
+        {
+            return _channel.TryWrite(FrameType.PagesEnd, stamp, end);
+        }
+
+        var frame = _builder.Close(out var payloadCrc, FrameHeader.Size + PagesEnd.Size);
+        return _channel.TryWriteInPlace(FrameType.PageChunk, stamp, frame, payloadCrc, FrameType.PagesEnd, end);
     }
 
     private void Add(int page, uint register)

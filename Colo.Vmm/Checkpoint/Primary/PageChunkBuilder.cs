@@ -11,6 +11,9 @@ internal sealed class PageChunkBuilder
 {
     private const int BodyStart = FrameHeader.Size + PageChunk.HeaderSize;
 
+    // Room for what may go out in one write with the last chunk.
+    private const int BehindMax = FrameHeader.Size + PagesEnd.Size;
+
     // Brotli's quality 1 is its fastest real compressor; a window of 2^18 bytes covers a default chunk.
     private const int BrotliQuality = 1;
     private const int BrotliWindowBits = 18;
@@ -35,7 +38,7 @@ internal sealed class PageChunkBuilder
         ArgumentOutOfRangeException.ThrowIfGreaterThan(pagesMax, FrameLimits.PagesPerChunkMax);
         _pagesMax = pagesMax;
         _runsCrossBlocks = runsCrossBlocks;
-        var size = BodyStart + pagesMax * FrameLimits.PageSize + _records.Length;
+        var size = BodyStart + pagesMax * FrameLimits.PageSize + _records.Length + BehindMax;
         _frame = GC.AllocateUninitializedArray<byte>(size);
         _compressed = compress ? GC.AllocateUninitializedArray<byte>(size) : null;
     }
@@ -72,7 +75,9 @@ internal sealed class PageChunkBuilder
 
     /// <summary>Finishes the chunk and starts the next; the frame is valid until the next page is added.</summary>
     /// <param name="payloadCrc">Checksum of what is behind the room for the frame header.</param>
-    public Span<byte> Close(out uint payloadCrc)
+    /// <param name="behind">Bytes of room that the span has behind the chunk, at most those of a pages-end
+    /// frame.</param>
+    public Span<byte> Close(out uint payloadCrc, int behind = 0)
     {
         var records = _records.AsSpan(0, _recordCount * PageChunk.RecordSize);
         var body = _bodyLength;
@@ -106,7 +111,7 @@ internal sealed class PageChunkBuilder
         _bodyRegister = 0;
         _isAllPages = true;
         _last = default;
-        return whole;
+        return frame.AsSpan(0, whole.Length + behind);
     }
 
     private void Add(PageRecord record)

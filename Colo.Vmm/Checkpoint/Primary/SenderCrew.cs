@@ -163,8 +163,7 @@ internal sealed class SenderCrew : IDisposable
                     continue;
                 }
 
-                if (!_senders[i].TrySendChunk(type, job.Stamp, job.Set, job.Source, out _isDone[i])
-                    || (_isDone[i] && job.IsCheckpoint && !_senders[i].End(job.Stamp)))
+                if (!_senders[i].TrySendChunk(type, job.Stamp, job.Set, job.Source, out _isDone[i]))
                 {
                     return SendEnd.Failed;
                 }

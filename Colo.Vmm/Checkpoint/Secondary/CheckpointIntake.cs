@@ -109,7 +109,7 @@ internal sealed class CheckpointIntake
     {
         lock (_endGate)
         {
-            while (!Array.TrueForAll(_channels, c => c.Ended))
+            while (!HaveAllEnded())
             {
                 if (isLost())
                 {
@@ -263,6 +263,8 @@ internal sealed class CheckpointIntake
         }
     }
 
+    private bool HaveAllEnded() => Array.TrueForAll(_channels, channel => channel.Ended);
+
     private void Discard()
     {
         Image.NoteLost(_collecting.Members);
@@ -294,7 +296,11 @@ internal sealed class CheckpointIntake
         }
 
         state.Ended = true;
-        Wake();
+        if (HaveAllEnded())
+        {
+            Wake();
+        }
+
         return LinkFailure.None;
     }
 

@@ -25,8 +25,8 @@ internal enum Tampering
 }
 
 /// <summary>
-/// Damages what is written through it. Each write is one frame (the first one is the channel opening), because that is
-/// how channels write; lies are signed again with right checksums.
+/// Damages what is written through it, frame by frame (the first one is the channel opening), also where a channel
+/// sends two in one write; lies are signed again with right checksums.
 /// </summary>
 internal sealed class TamperStream : Stream
 {
@@ -75,6 +75,25 @@ internal sealed class TamperStream : Stream
     public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
 
     public override void Write(ReadOnlySpan<byte> buffer)
+    {
+        while (!buffer.IsEmpty)
+        {
+            var length = FirstFrame(buffer);
+            WriteFrame(buffer[..length]);
+            buffer = buffer[length..];
+        }
+    }
+
+    private static int FirstFrame(ReadOnlySpan<byte> buffer)
+    {
+        var isFrame = buffer.Length >= FrameHeader.Size
+            && BinaryPrimitives.ReadUInt32LittleEndian(buffer) == FrameHeader.Magic;
+        return isFrame
+            ? Math.Min(buffer.Length, FrameHeader.Size + BinaryPrimitives.ReadInt32LittleEndian(buffer[8..]))
+            : buffer.Length;
+    }
+
+    private void WriteFrame(ReadOnlySpan<byte> buffer)
     {
         var index = WriteCount++;
         var frame = buffer.ToArray();
