@@ -205,7 +205,8 @@ internal sealed class HaBench : IDisposable
         var report = new HaBenchReport(modes, shares, againstPeriodic, gaps);
         if (modes.Count > 0)
         {
-            Say("mode           http/s   p50   p99   redis/s   p50   p99   x 8/s   p50   p99   MB/s  checkpoints/s  pause ms");
+            Say("mode           http/s   p50   p99   redis/s   p50   p99   x 8/s   p50   p99   MB/s  checkpoints/s"
+                + "  pause ms");
         }
 
         foreach (ModeFigures mode in modes)
@@ -223,13 +224,14 @@ internal sealed class HaBench : IDisposable
 
         if (shares is { } of)
         {
-            Say($"colo of unprotected: http {of.Http:P0}, redis {of.Redis:P0}, redis on 8 connections {of.RedisMany:P0}, "
-                + $"bulk {of.Bulk:P0}; redis colo is {Text(againstPeriodic)} times periodic at 100 ms");
+            Say($"colo of unprotected: http {of.Http:P0}, redis {of.Redis:P0}, redis on 8 connections "
+                + $"{of.RedisMany:P0}, bulk {of.Bulk:P0}; redis colo is {Text(againstPeriodic)} times periodic at 100 ms");
         }
 
         foreach (GapFigures gap in gaps)
         {
-            Say($"{gap.Fault}: {gap.Count} losses, the download stood {gap.MedianMs:0} ms (median), {gap.WorstMs:0} ms (worst)");
+            Say($"{gap.Fault}: {gap.Count} losses, the download stood {gap.MedianMs:0} ms (median), "
+                + $"{gap.WorstMs:0} ms (worst)");
         }
 
         if (jsonPath is not null)

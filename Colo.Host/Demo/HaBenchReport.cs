@@ -27,4 +27,5 @@ public sealed record GapFigures(string Fault, int Count, double MedianMs, double
 
 /// <summary>The result of <c>colo bench ha</c>.</summary>
 public sealed record HaBenchReport(
-    IReadOnlyList<ModeFigures> Modes, ColoShares? OfUnprotected, double RedisAgainstPeriodic100, IReadOnlyList<GapFigures> Gaps);
+    IReadOnlyList<ModeFigures> Modes, ColoShares? OfUnprotected, double RedisAgainstPeriodic100,
+    IReadOnlyList<GapFigures> Gaps);

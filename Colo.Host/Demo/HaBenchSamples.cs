@@ -13,7 +13,8 @@ internal sealed partial class HaBenchSamples(LabCluster cluster, string address,
     private const long Endless = 1L << 40;
     private static readonly TimeSpan StepLimit = TimeSpan.FromMinutes(5);
 
-    private readonly Dictionary<string, List<RequestFigures>> taken = Kinds.ToDictionary(kind => kind, _ => new List<RequestFigures>());
+    private readonly Dictionary<string, List<RequestFigures>> taken =
+        Kinds.ToDictionary(kind => kind, _ => new List<RequestFigures>());
     private readonly List<double> pauses = [];
     private HostTimes used;
     private double redisRequests;
@@ -38,7 +39,8 @@ internal sealed partial class HaBenchSamples(LabCluster cluster, string address,
         seconds += (DateTimeOffset.UtcNow - began).TotalSeconds;
         pauses.AddRange(cluster.Hosts.SelectMany(host => host.Events)
             .Where(printed => printed.Code == (int)EventCode.CheckpointCaptured && printed.Time >= began)
-            .Select(printed => double.Parse(Pause().Match(printed.Summary).Groups[1].Value, CultureInfo.InvariantCulture)));
+            .Select(printed => Pause().Match(printed.Summary).Groups[1].Value)
+            .Select(pause => double.Parse(pause, CultureInfo.InvariantCulture)));
         return figures.PerSecond;
     }
 
@@ -57,7 +59,8 @@ internal sealed partial class HaBenchSamples(LabCluster cluster, string address,
         return new ColoShares(Share("requests"), Share("redis"), Share("redis-many"), Share("bulk"));
     }
 
-    private static double Median(List<double> values) => values.Count == 0 ? 0 : values.Order().ElementAt(values.Count / 2);
+    private static double Median(List<double> values) =>
+        values.Count == 0 ? 0 : values.Order().ElementAt(values.Count / 2);
 
     [GeneratedRegex(@"pause ([\d.]+) ms")]
     private static partial Regex Pause();
@@ -80,7 +83,8 @@ internal sealed partial class HaBenchSamples(LabCluster cluster, string address,
     {
         using var client = new ClientProcess("bulk", address, Endless, 0);
         await client.FirstReport.WaitAsync(StepLimit).ConfigureAwait(false);
-        ClientReport first = client.Last ?? throw new InvalidOperationException("download: the client ended without a word");
+        ClientReport first = client.Last
+            ?? throw new InvalidOperationException("download: the client ended without a word");
         await Task.Delay(slice).ConfigureAwait(false);
         ClientReport last = client.Last!;
         return last.Error is null ? (last.Bytes - first.Bytes) / 1e3 / Math.Max(1, last.AtMs - first.AtMs)

@@ -60,7 +60,8 @@ internal static class RedisClients
         Socket.Select(sockets, null, null, LabClient.BootLimit);
         return sockets.Count > 0
             ? counters.FindAll(counter => sockets.Contains(counter.Socket))
-            : throw new IOException($"no answer on any of {counters.Count} connections within {LabClient.BootLimit.TotalSeconds:0} s");
+            : throw new IOException(
+                $"no answer on any of {counters.Count} connections within {LabClient.BootLimit.TotalSeconds:0} s");
     }
 
     /// <summary>One connection with a key of its own.</summary>
@@ -97,7 +98,7 @@ internal static class RedisClients
             int length = 0;
             while (length == 0 || buffer[length - 1] != '\n')
             {
-                int more = length < buffer.Length ? Socket.Receive(buffer, length, buffer.Length - length, SocketFlags.None) : 0;
+                int more = length < buffer.Length ? Socket.Receive(buffer.AsSpan(length)) : 0;
                 length = more > 0 ? length + more : throw new IOException($"the connection of {key} ended");
             }
 
