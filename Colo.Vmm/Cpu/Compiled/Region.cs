@@ -8,4 +8,9 @@ namespace Colo.Vmm.Cpu.Compiled;
 internal sealed record Region(int Page, IReadOnlyList<RegionBlock> Blocks, IReadOnlyList<int> Entries)
 {
     public int InstructionCount { get; } = Blocks.Sum(b => b.Instructions.Length);
+
+    /// <summary>What is asked of a region once it is compiled: everything but the instructions, which are most of
+    /// it. The count stays.</summary>
+    public Region WithoutInstructions() =>
+        this with { Blocks = [.. Blocks.Select(b => b with { Instructions = [] })] };
 }

@@ -84,7 +84,8 @@ internal sealed unsafe class RegionLibrary : IDisposable
         {
             _made = Math.Max(_made, number);
             CompiledRegion made = new(
-                region, CompiledRegion.Used(region, request.Code), code, entry, request.ShareProbes, number);
+                region.WithoutInstructions(), CompiledRegion.Used(region, request.Code), code, entry,
+                request.ShareProbes, number);
             Remember(key, made);
             return made;
         }
