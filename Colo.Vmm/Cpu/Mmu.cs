@@ -195,11 +195,34 @@ internal sealed unsafe class Mmu : IDisposable
         return true;
     }
 
+    /// <summary>Takes away every write permission: the next store to a page passes the RAM's gate. At a checkpoint the
+    /// guest stands still meanwhile, and the arrays have left the processor's cache, so only what was filled is
+    /// touched.</summary>
     public void FlushWrites()
     {
         for (int set = 0; set < SetCount; set++)
         {
-            FlushArray(Entries + (set * 3 + 1) * EntryCount);
+            TlbEntry* entries = Entries + set * 3 * EntryCount;
+            if (_fillCounts[set] > FillsMax)
+            {
+                FlushArray(entries + EntryCount);
+                continue;
+            }
+
+            int kept = 0;
+            foreach (ushort index in _fills[set].AsSpan(0, _fillCounts[set]))
+            {
+                if (index / EntryCount == 1)
+                {
+                    entries[index].Tag = TlbEntry.InvalidTag;
+                }
+                else
+                {
+                    _fills[set][kept++] = index;
+                }
+            }
+
+            _fillCounts[set] = kept;
         }
     }
 

@@ -80,6 +80,7 @@ internal sealed unsafe class RegionLibrary : IDisposable
         int number = Interlocked.Increment(ref _started);
         (RegionDelegate code, nint entry) =
             RegionCompiler.Compile(region, new CompileChoices(_hostDelta, request.ShareProbes, number));
+        CompiledSource.Drop(code);
         lock (_lock)
         {
             _made = Math.Max(_made, number);

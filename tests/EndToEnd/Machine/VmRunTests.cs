@@ -57,6 +57,9 @@ public sealed class VmRunTests : IDisposable
         await RequireIdleAsync(vm.Id);
         FillMemory(vm);
         await RequireMemoryAsync(vm.Id);
+        vm.Type("rm /tmp/fill; seq 1 60000 | sort -n | gzip | sha256sum; echo wo''rked\n");
+        vm.Console.WaitFor("worked", DebianGuest.BootLimit);
+        await RequireMemoryAsync(vm.Id);
         await vm.ExecuteAsync("system_powerdown");
         Assert.Equal(0, await vm.ExitCodeAsync());
         Assert.Contains("colo-guest: power button", vm.Console.Text);

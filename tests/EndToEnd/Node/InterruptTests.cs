@@ -21,7 +21,8 @@ public sealed class InterruptTests
         string folder = Directory.CreateTempSubdirectory("colo-e2e-").FullName;
         try
         {
-            var start = new ProcessStartInfo(LosingBothHostsTests.Program(), ["demo"])
+            // Tests that run in the background of a shell have SIGINT ignored, and their processes would as well.
+            var start = new ProcessStartInfo("env", ["--default-signal", LosingBothHostsTests.Program(), "demo"])
             {
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
