@@ -1,4 +1,5 @@
 using Colo.Vmm.Devices.Uart;
+using Microsoft.Win32.SafeHandles;
 
 namespace Colo.Host.Cli;
 
@@ -40,7 +41,9 @@ internal sealed class StdioConsole : IConsoleBackend
 
     private void ReadLoop()
     {
-        using Stream input = Console.OpenStandardInput();
+        // Not the console's own stream: on a terminal that one edits and echoes whole lines by itself.
+        using var handle = new SafeFileHandle(0, ownsHandle: false);
+        using var input = new FileStream(handle, FileAccess.Read, bufferSize: 0);
         var buffer = new byte[256];
         int got;
         while ((got = input.Read(buffer)) > 0)
