@@ -7,13 +7,15 @@ namespace Colo.Host;
 /// <summary>Entry point of the <c>colo</c> command; each command has its own file in Cli.</summary>
 internal static class Program
 {
+    private const string Title = "Non-stop virtual machines";
+
     public static int Main(string[] args) => Run(args, Console.Out, Console.Error);
 
     /// <summary>Runs a command line.</summary>
     /// <returns>An <see cref="ExitCode"/>.</returns>
     internal static int Run(IReadOnlyList<string> args, TextWriter output, TextWriter error)
     {
-        ParseResult parsed = BuildRoot().Parse(args);
+        ParseResult parsed = (args is ["vm", "run", ..] ? BuildMachineRoot() : BuildRoot()).Parse(args);
         if (parsed.Errors.Count > 0)
         {
             foreach (ParseError problem in parsed.Errors)
@@ -41,6 +43,10 @@ internal static class Program
         }
     }
 
+    /// <summary>The process of a machine loads only what a machine needs: the other commands' libraries would stay in
+    /// memory beside its guest's.</summary>
+    private static RootCommand BuildMachineRoot() => new(Title) { VmRunCommand.Build() };
+
     private static RootCommand BuildRoot()
     {
         Command vm = VmRunCommand.Build();
@@ -49,7 +55,7 @@ internal static class Program
             vm.Add(command);
         }
 
-        var root = new RootCommand("Non-stop virtual machines")
+        var root = new RootCommand(Title)
         {
             vm,
             NodeCommand.Build(),

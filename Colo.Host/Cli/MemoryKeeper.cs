@@ -3,26 +3,54 @@ using Colo.Vmm.Memory;
 namespace Colo.Host.Cli;
 
 /// <summary>
-/// Now and then gives back what the process of a machine needed for a while only: pages of the runtime's files, free
-/// memory of the C library, and of the collector when much was allocated. Beside the guest's memory stays what is in
-/// use. Costs some milliseconds of a pool thread each time; the collection, which stops the guest for as long, is left
-/// out when nothing was allocated.
+/// Gives back what the process of a machine needed for a while only. Beside the guest's memory stays what is in use.
+/// Pages of the runtime's files go when they have become more, looked at every second: a start needs 25 MiB of them for a
+/// moment. Free memory of the C library and, when much was allocated, of the collector goes every ten seconds; a
+/// collection stops the guest for some milliseconds. All of it costs some milliseconds of a pool thread.
 /// </summary>
 internal sealed class MemoryKeeper : IDisposable
 {
-    /// <summary>A boot is over within some seconds.</summary>
-    private static readonly TimeSpan s_first = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan s_period = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_period = TimeSpan.FromSeconds(1);
+    private const int PeriodsBetweenCollections = 10;
+    private const int PeriodsBeforeFirstCollection = 5;
     private const long AllocatedMin = 4 << 20;
+    private const long MappedMin = 3 << 20;
 
+    private readonly RuntimeFiles _files = new();
     private readonly Timer _timer;
     private long _allocated;
+    private long _mapped;
+    private int _periods = PeriodsBetweenCollections - PeriodsBeforeFirstCollection;
+    private int _busy;
 
-    public MemoryKeeper() => _timer = new Timer(_ => GiveBack(), null, s_first, s_period);
+    public MemoryKeeper() => _timer = new Timer(_ => Look(), null, s_period, s_period);
 
     public void Dispose() => _timer.Dispose();
 
-    private void GiveBack()
+    private void Look()
+    {
+        // On a host that has stood still the next look may come before this one has ended.
+        if (Interlocked.Exchange(ref _busy, 1) != 0)
+        {
+            return;
+        }
+
+        if (++_periods >= PeriodsBetweenCollections)
+        {
+            _periods = 0;
+            Collect();
+        }
+
+        if (_files.MappedBytes() - _mapped >= MappedMin)
+        {
+            _files.GiveBackPages();
+            _mapped = _files.MappedBytes();
+        }
+
+        Volatile.Write(ref _busy, 0);
+    }
+
+    private void Collect()
     {
         long allocated = GC.GetTotalAllocatedBytes();
         if (allocated - _allocated > AllocatedMin)
@@ -32,6 +60,5 @@ internal sealed class MemoryKeeper : IDisposable
         }
 
         HostHeap.GiveBackFree();
-        RuntimeFiles.GiveBackPages();
     }
 }

@@ -1,90 +1,121 @@
 using System.Buffers.Text;
 using System.Runtime.InteropServices;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace Colo.Vmm.Memory;
 
 /// <summary>
-/// The pages of the runtime's and the program's own files that this process has mapped: about 33 MiB after a start,
-/// most of which only the start needed. They are clean copies of what the host's page cache holds, so they can be given
-/// back at any time; what is executed again comes back by a minor fault. Linux, proc_pid_smaps(5).
+/// The pages of the runtime's and the program's own files that this process has mapped: 20 to 30 MiB, most of which only
+/// the start or some seconds of work needed. They are clean copies of what the host's page cache holds, so they can be
+/// given back at any time; what is executed again comes back by a minor fault. One thread at a time. Linux,
+/// proc_pid_maps(5), proc_pid_pagemap(5), proc_pid_statm(5).
 /// </summary>
 /// <remarks>
 /// SAFETY: between reading where a file is mapped and giving its pages back another thread might unmap it and get
 /// memory of its own there, which would be lost. So only files count that stay mapped as long as the process lives: the
-/// assemblies that were loaded before the look, and the runtime's native libraries. Of those, only mappings that cannot
-/// be written and have no page of their own (Anonymous: 0), as relocation makes them; of such madvise(2) MADV_DONTNEED
-/// loses nothing.
+/// assemblies that were loaded before the look, the runtime's native libraries and those that the dynamic loader loaded
+/// for them. Of those, only mappings that cannot be written and have no page of their own, as relocation makes them; of
+/// such madvise(2) MADV_DONTNEED loses nothing.
 /// </remarks>
-public static unsafe partial class RuntimeFiles
+public sealed unsafe partial class RuntimeFiles
 {
     private const int DontNeed = 4;
     private const int LineMax = 8192;
+    private const ulong PageIsPresent = 1ul << 63;
+    private const ulong PageIsSwapped = 1ul << 62;
+    private const ulong PageIsOfFile = 1ul << 61;
 
-    /// <summary>Gives the pages back. Any thread; a few milliseconds. Nothing happens where there is no
-    /// smaps.</summary>
-    public static void GiveBackPages()
+    /// <summary>What libcoreclr.so is linked with, so that the loader never unloads it.</summary>
+    private static readonly string[] s_linked = ["libstdc++.so", "libm.so", "libgcc_s.so", "libc.so"];
+    private readonly byte[] _lines = new byte[LineMax];
+    private readonly ulong[] _entries = new ulong[1024];
+    private readonly List<byte[]> _libraries;
+    private List<byte[]> _assemblies = [];
+    private int _assemblyCount;
+
+    /// <summary>Nothing is given back yet.</summary>
+    public RuntimeFiles() => _libraries =
+        [.. Directory.EnumerateFiles(RuntimeEnvironment.GetRuntimeDirectory(), "*.so").Select(Encoding.UTF8.GetBytes)];
+
+    /// <summary>Bytes of files and of other shared pages that the process has in memory now; 0 where the host does not
+    /// say.</summary>
+    public long MappedBytes()
     {
         try
         {
-            byte[][] files = [.. StayingFiles().Select(Encoding.UTF8.GetBytes)];
-            using var maps = new FileStream("/proc/self/smaps", FileMode.Open, FileAccess.Read, FileShare.Read, 0);
-            GiveBackPages(maps, files);
+            using SafeFileHandle statm = File.OpenHandle("/proc/self/statm");
+            Span<byte> text = _lines;
+            text = text[..RandomAccess.Read(statm, text, 0)];
+            // size, resident, shared, in pages.
+            for (int field = 0; field < 2; field++)
+            {
+                text = text[(text.IndexOf((byte)' ') + 1)..];
+            }
+
+            return Utf8Parser.TryParse(text, out long pages, out _) ? pages * Environment.SystemPageSize : 0;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // No Linux; nothing is lost.
+            return 0;
         }
     }
 
-    private static IEnumerable<string> StayingFiles() =>
-        AppDomain.CurrentDomain.GetAssemblies()
-            .Where(assembly => !assembly.IsDynamic && assembly.Location.Length > 0)
-            .Select(assembly => assembly.Location)
-            .Concat(Directory.EnumerateFiles(RuntimeEnvironment.GetRuntimeDirectory(), "*.so"));
-
-    private static void GiveBackPages(Stream maps, byte[][] files)
+    /// <summary>Gives the pages back; a millisecond or two, however large the guest. Nothing happens where the host
+    /// does not say what is mapped.</summary>
+    public void GiveBackPages()
     {
-        var buffer = new byte[LineMax];
+        try
+        {
+            FindAssemblies();
+            using var maps = new FileStream("/proc/self/maps", FileMode.Open, FileAccess.Read, FileShare.Read, 0);
+            using SafeFileHandle pages = File.OpenHandle("/proc/self/pagemap");
+            GiveBackPages(maps, pages);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // No Linux, or one that keeps this from processes; nothing is lost.
+        }
+    }
+
+    private void FindAssemblies()
+    {
+        System.Reflection.Assembly[] loaded = AppDomain.CurrentDomain.GetAssemblies();
+        if (loaded.Length != _assemblyCount)
+        {
+            _assemblyCount = loaded.Length;
+            _assemblies = [.. loaded.Where(assembly => !assembly.IsDynamic && assembly.Location.Length > 0)
+                .Select(assembly => Encoding.UTF8.GetBytes(assembly.Location))];
+        }
+    }
+
+    private void GiveBackPages(FileStream maps, SafeFileHandle pages)
+    {
         int filled = 0;
-        ulong start = 0;
-        ulong end = 0;
         int got;
-        while ((got = maps.Read(buffer, filled, buffer.Length - filled)) > 0)
+        while ((got = maps.Read(_lines, filled, _lines.Length - filled)) > 0)
         {
             filled += got;
             int at = 0;
             int length;
-            while ((length = buffer.AsSpan(at, filled - at).IndexOf((byte)'\n')) >= 0)
+            while ((length = _lines.AsSpan(at, filled - at).IndexOf((byte)'\n')) >= 0)
             {
-                ReadOnlySpan<byte> line = buffer.AsSpan(at, length);
-                at += length + 1;
-                if (line.StartsWith("Anonymous:"u8))
+                if (TryReadFile(_lines.AsSpan(at, length), out ulong start, out ulong end)
+                    && HasNoPageOfItsOwn(pages, start, end))
                 {
-                    if (start != 0 && line.EndsWith(" 0 kB"u8))
-                    {
-                        _ = Advise((nint)start, (nuint)(end - start), DontNeed);
-                    }
+                    _ = Advise((nint)start, (nuint)(end - start), DontNeed);
+                }
 
-                    start = 0;
-                }
-                else if (IsHeader(line))
-                {
-                    start = TryReadFile(line, files, out ulong from, out end) ? from : 0;
-                }
+                at += length + 1;
             }
 
-            buffer.AsSpan(at, filled - at).CopyTo(buffer);
+            _lines.AsSpan(at, filled - at).CopyTo(_lines);
             filled -= at;
         }
     }
 
-    /// <summary>Only a mapping's first line begins with a digit or a small letter.</summary>
-    private static bool IsHeader(ReadOnlySpan<byte> line) =>
-        line.Length > 0 && line[0] is (>= (byte)'0' and <= (byte)'9') or (>= (byte)'a' and <= (byte)'f');
-
     /// <summary>"start-end perms offset device inode   path": whether its pages may be given back.</summary>
-    private static bool TryReadFile(ReadOnlySpan<byte> line, byte[][] files, out ulong start, out ulong end)
+    private bool TryReadFile(ReadOnlySpan<byte> line, out ulong start, out ulong end)
     {
         end = 0;
         if (!Utf8Parser.TryParse(line, out start, out int digits, 'x')
@@ -95,25 +126,55 @@ public static unsafe partial class RuntimeFiles
 
         ReadOnlySpan<byte> rights = line[(digits + more + 2)..];
         int path = line.IndexOf((byte)'/');
-        if (path < 0 || rights.Length < 4)
-        {
-            return false;
-        }
+        return path >= 0 && rights.Length >= 4 && rights[1] != (byte)'w' && Stays(line[path..]);
+    }
 
-        if (rights[1] == (byte)'w')
+    private bool Stays(ReadOnlySpan<byte> path)
+    {
+        foreach (byte[] file in _libraries)
         {
-            return false;
-        }
-
-        foreach (byte[] file in files)
-        {
-            if (line[path..].SequenceEqual(file))
+            if (path.SequenceEqual(file))
             {
                 return true;
             }
         }
 
-        return false;
+        foreach (byte[] file in _assemblies)
+        {
+            if (path.SequenceEqual(file))
+            {
+                return true;
+            }
+        }
+
+        string name = Encoding.UTF8.GetString(path[(path.LastIndexOf((byte)'/') + 1)..]);
+        return Array.Exists(s_linked, library => name.StartsWith(library, StringComparison.Ordinal));
+    }
+
+    private bool HasNoPageOfItsOwn(SafeFileHandle pages, ulong start, ulong end)
+    {
+        ulong page = (ulong)Environment.SystemPageSize;
+        for (ulong next = start / page; next < end / page;)
+        {
+            Span<ulong> entries = _entries.AsSpan(0, (int)Math.Min((ulong)_entries.Length, (end / page) - next));
+            Span<byte> bytes = MemoryMarshal.AsBytes(entries);
+            if (RandomAccess.Read(pages, bytes, (long)next * sizeof(ulong)) != bytes.Length)
+            {
+                return false;
+            }
+
+            foreach (ulong entry in entries)
+            {
+                if ((entry & PageIsSwapped) != 0 || (entry & (PageIsPresent | PageIsOfFile)) == PageIsPresent)
+                {
+                    return false;
+                }
+            }
+
+            next += (ulong)entries.Length;
+        }
+
+        return true;
     }
 
     [LibraryImport("libc", EntryPoint = "madvise")]
