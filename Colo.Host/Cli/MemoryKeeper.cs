@@ -12,7 +12,7 @@ internal sealed class MemoryKeeper : IDisposable
 {
     private static readonly TimeSpan s_period = TimeSpan.FromSeconds(1);
     private const int PeriodsBetweenCollections = 10;
-    private const int PeriodsBeforeFirstCollection = 5;
+    private const int PeriodsBeforeFirstCollection = 3;
     private const long AllocatedMin = 4 << 20;
     private const long MappedMin = 3 << 20;
 

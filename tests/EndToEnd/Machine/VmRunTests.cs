@@ -57,6 +57,7 @@ public sealed class VmRunTests : IDisposable
         await RequireIdleAsync(vm.Id);
         FillMemory(vm);
         RequireMemory(vm.Id, "at the moment all memory was touched");
+        Assert.DoesNotContain("Akka.dll", await File.ReadAllTextAsync($"/proc/{vm.Id}/maps"));
         vm.Type("rm /tmp/fill; seq 1 60000 | sort -n | gzip | sha256sum; echo wo''rked\n");
         vm.Console.WaitFor("worked", DebianGuest.BootLimit);
         RequireMemory(vm.Id, "after work");
