@@ -24,9 +24,9 @@ internal sealed class SbiFirmware(Board board) : ISbiHandler
     private const int SupervisorSoftware = 1;
     private const int SupervisorTimer = 5;
     private const int CsrStimecmp = 0x14d;
-    private const int ConsoleWriteMax = 4096;
+    private const int ConsoleMax = 4096;
 
-    private readonly byte[] _consoleBuffer = new byte[ConsoleWriteMax];
+    private readonly byte[] _consoleBuffer = new byte[ConsoleMax];
 
     public void HandleCall(Hart hart)
     {
@@ -220,12 +220,26 @@ internal sealed class SbiFirmware(Board board) : ISbiHandler
         }
     }
 
+    private SbiResult ReadConsole(Hart hart)
+    {
+        // Looked at before anything is taken: what cannot be stored stays typed.
+        Span<byte> text = _consoleBuffer.AsSpan(0, (int)Math.Min(hart.GetX(10), ConsoleMax));
+        if (hart.GetX(12) != 0 || !board.Ram.TryRead(hart.GetX(11), text))
+        {
+            return SbiResult.InvalidParameter;
+        }
+
+        int count = board.Uart.ReadDirect(text);
+        board.Ram.TryWrite(hart.GetX(11), text[..count]);
+        return SbiResult.Success((ulong)count);
+    }
+
     private SbiResult DebugConsole(Hart hart, ulong function)
     {
         switch (function)
         {
             case 0:
-                int length = (int)Math.Min(hart.GetX(10), ConsoleWriteMax);
+                int length = (int)Math.Min(hart.GetX(10), ConsoleMax);
                 Span<byte> text = _consoleBuffer.AsSpan(0, length);
                 if (hart.GetX(12) != 0 || !board.Ram.TryRead(hart.GetX(11), text))
                 {
@@ -235,7 +249,7 @@ internal sealed class SbiFirmware(Board board) : ISbiHandler
                 board.Uart.WriteDirect(text);
                 return SbiResult.Success((ulong)length);
             case 1:
-                return SbiResult.Success(0);
+                return ReadConsole(hart);
             case 2:
                 board.Uart.WriteDirect([(byte)hart.GetX(10)]);
                 return SbiResult.Success(0);

@@ -102,6 +102,25 @@ internal sealed class UartDevice : IMmioDevice, IServicedDevice, IStatefulDevice
         Metrics.BytesSent += bytes.Length;
     }
 
+    /// <summary>Input for the firmware's console, before the guest's registers get it; returns how much there
+    /// was.</summary>
+    public int ReadDirect(Span<byte> bytes)
+    {
+        int count = 0;
+        while (count < bytes.Length)
+        {
+            FillFifo();
+            if (_fifo.Count == 0)
+            {
+                break;
+            }
+
+            bytes[count++] = ReadReceived();
+        }
+
+        return count;
+    }
+
     public ulong Read(ulong offset, int size) => offset switch
     {
         0 => (_lineControl & DivisorLatch) != 0 ? (byte)_divisor : ReadReceived(),

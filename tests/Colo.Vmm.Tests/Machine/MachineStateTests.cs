@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
+using Colo.Vmm.Cpu;
 using Colo.Vmm.Machine;
+using Colo.Vmm.Tests.Devices;
 
 namespace Colo.Vmm.Tests.Machine;
 
@@ -20,6 +22,38 @@ public class MachineStateTests
         Assert.Equal(0x1234_5678_9abc_def0u, second.Board.Harts[0].Hart.GetX(5));
         Assert.Equal(987_654_321u, second.Board.Clock.ReadTime());
         Assert.Equal(WithoutWallClock(state), WithoutWallClock(TestMachine.Save(second)));
+    }
+
+    /// <summary>Whatever its devices were doing, nothing of it is left.</summary>
+    [Fact]
+    public void A_machine_that_has_run_becomes_the_saved_one()
+    {
+        using VirtMachine first = TestMachine.New(TestMachine.Options, TestMachine.LoopForEver);
+        byte[] state = TestMachine.Save(first);
+        using VirtMachine second = TestMachine.New(TestMachine.Options, TestMachine.LoopForEver);
+        second.Start();
+        Assert.True(SpinWait.SpinUntil(() => second.InstructionsRetired > 0, TimeSpan.FromMinutes(1)));
+        second.Pause();
+        using MockDriver disk = new MockDriver(second, 0, 1).Start();
+        using MockDriver card = new MockDriver(second, 1, 2, 1).Start();
+        card.Add(0, RingSegment.In(card.Allocate(256), 256));
+        second.Board.Uart.Write(7, 1, 0x5a);
+        second.Board.Uart.Write(1, 1, 3);
+        ((RecordingConsole)second.Options.Console!).Type("typed");
+        ((RecordingBackend)second.Options.Nics[0].Backend).Deliver(new byte[60]);
+        second.Board.Bus.TryWrite(MemoryMap.Plic + 40, 4, 3);
+        second.Board.Bus.TryWrite(MemoryMap.Aclint, 4, 1);
+        second.Board.Bus.TryWrite(MemoryMap.Aclint + 0x4000, 8, 5);
+        second.Board.Bus.TryWrite(MemoryMap.Rtc + 0x10, 4, 1);
+        second.Board.Bus.TryWrite(MemoryMap.Rtc + 8, 4, 77);
+        Hart hart = second.Board.Harts[0].Hart;
+        hart.SetX(5, 1);
+        hart.WriteCsr(0x140, 99);
+        Assert.NotEqual(WithoutWallClock(state), WithoutWallClock(TestMachine.Save(second)));
+        Assert.Null(second.RestoreDevices(state).Error);
+        Assert.Equal(WithoutWallClock(state), WithoutWallClock(TestMachine.Save(second)));
+        Assert.Equal(0u, disk.Read(0x70));
+        Assert.Equal(0u, hart.ReadCsr(0x344) & (1u << 3));
     }
 
     [Fact]
@@ -118,6 +152,11 @@ public class MachineStateTests
         byte[] damaged = [.. good];
         damaged[^200] ^= 1;
         Assert.False(machine.Restore(new MemoryStream(damaged)).IsOk);
+        byte[] other = [.. good];
+        BinaryPrimitives.WriteUInt16LittleEndian(other.AsSpan(8), 9);
+        string? error = machine.Restore(new MemoryStream(other)).Error;
+        Assert.Contains("format version 9", error);
+        Assert.Contains("reads version 1", error);
     }
 
     /// <summary>The wall clock moves between two saves; it stands in the first section behind mode and ticks.</summary>

@@ -92,6 +92,20 @@ public sealed class SbiFirmwareTests : IDisposable
     }
 
     [Fact]
+    public void Console_reads_what_was_typed_and_takes_nothing_that_it_cannot_store()
+    {
+        Assert.Equal((0, 0u), Call(Console, 1, 10, 0x8010_0000, 0));
+        ((RecordingConsole)_machine.Options.Console!).Type("typed by a person");
+        Assert.Equal(-3, Call(Console, 1, 5, 0x10, 0).Error);
+        Assert.Equal((0, 6u), Call(Console, 1, 6, 0x8010_0000, 0));
+        Assert.Equal((0, 11u), Call(Console, 1, 4096, 0x8010_0006, 0));
+        var text = new byte[17];
+        Assert.True(_machine.Ram.TryRead(0x8010_0000, text));
+        Assert.Equal("typed by a person"u8, text);
+        Assert.Equal((0, 0u), Call(Console, 1, 10, 0x8010_0000, 0));
+    }
+
+    [Fact]
     public void System_reset_becomes_a_request_to_the_board()
     {
         Call(Reset, 0, 0, 0);
