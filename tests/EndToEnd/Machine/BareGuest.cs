@@ -15,8 +15,8 @@ internal static class BareGuest
     /// <summary>Compiles tree.c into the folder: it prints its device tree and ends with a number from it.</summary>
     public static string BuildTree(string folder) => Build(folder, "tree", "bench/start.S", "baremetal/tree.c");
 
-    /// <summary>The last whole count on the console; 0 before the first. Of a line in whose middle the machine was saved
-    /// only the end is printed by the one that goes on: that is no count.</summary>
+    /// <summary>The last whole count on the console; 0 before the first. Of a line in whose middle the machine was
+    /// saved only the end is printed by the one that goes on: that is no count.</summary>
     public static ulong Count(VmProcess vm) => LastCount(vm.Console.Text);
 
     internal static ulong LastCount(string console)
@@ -36,7 +36,8 @@ internal static class BareGuest
         return count;
     }
 
-    private static bool IsCount(string line) => line.Length == CountDigits && line.All(char.IsAsciiHexDigitLower);
+    private static bool IsCount(string line) =>
+        line.Length == CountDigits && line.All(char.IsAsciiHexDigitLower);
 
     private static string Build(string folder, string name, params string[] sources)
     {

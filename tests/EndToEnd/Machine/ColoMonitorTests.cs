@@ -124,7 +124,8 @@ public sealed class ColoMonitorTests : IDisposable
         Assert.True(first >= reached, $"restored at {first:x}, saved at {reached:x}");
     }
 
-    /// <summary>A socket in the test's own folder: a port that was free a moment ago may be somebody's by now.</summary>
+    /// <summary>A socket in the test's own folder: a port that was free a moment ago may be somebody's by
+    /// now.</summary>
     private string Meeting(string name) => $"unix:{Path.Combine(_folder, name)}";
 
     private static Task<JsonElement> SetCapabilitiesAsync(VmProcess vm) =>
