@@ -43,12 +43,12 @@ internal sealed class TerminalProcess : IDisposable
     /// <summary>Waits until the terminal has shown the text; returns all that it has shown.</summary>
     public string WaitFor(string expected)
     {
-        DateTime end = DateTime.UtcNow + Hang;
+        var waited = Stopwatch.StartNew();
         lock (_text)
         {
             while (!_text.ToString().Contains(expected, StringComparison.Ordinal))
             {
-                TimeSpan left = end - DateTime.UtcNow;
+                TimeSpan left = Hang - waited.Elapsed;
                 Assert.True(
                     !_closed && left > TimeSpan.Zero && System.Threading.Monitor.Wait(_text, left),
                     $"the terminal did not show '{expected}'{(_closed ? " before it closed" : "")}: {_text}");
