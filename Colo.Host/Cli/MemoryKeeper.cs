@@ -4,8 +4,8 @@ namespace Colo.Host.Cli;
 
 /// <summary>
 /// Gives back what the process of a machine needed for a while only. Beside the guest's memory stays what is in use.
-/// Pages of the runtime's files go when they have become more, looked at every second: a start needs 25 MiB of them for a
-/// moment. Free memory of the C library and, when much was allocated, of the collector goes every ten seconds; a
+/// Pages of the runtime's files go when they have become more, looked at every second: a start needs 33 MiB of them
+/// for a moment. Free memory of the C library and, when much was allocated, of the collector goes every ten seconds; a
 /// collection stops the guest for some milliseconds. All of it costs some milliseconds of a pool thread.
 /// </summary>
 internal sealed class MemoryKeeper : IDisposable

@@ -28,8 +28,8 @@ public sealed record HartOptions
 
     /// <summary>
     /// Bytes of decoded blocks that a hart keeps, at least 512 KiB; the oldest are given up beyond it. A boot of Debian
-    /// decodes 17 MiB in all; with 24 MiB it takes the same processor time, with 4 MiB the interpreter alone takes 1.4 %
-    /// more.
+    /// decodes 17 MiB in all; with 24 MiB it takes the same processor time, with 4 MiB the interpreter alone takes
+    /// 1.4 % more.
     /// </summary>
     public int DecodedBytesMax { get; init; } = 6 << 20;
 

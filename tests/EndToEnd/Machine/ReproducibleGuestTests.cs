@@ -82,7 +82,8 @@ public sealed class ReproducibleGuestTests : IDisposable
             Assert.True(exit == new MachineExit(MachineExitReason.GuestShutdown, 0), $"{exit}: {console.Text}");
             disk.Dispose();
             return new Outcome(
-                console.Text, machine.InstructionsRetired, Devices(machine), Ram(machine), Hash(File.ReadAllBytes(file)));
+                console.Text, machine.InstructionsRetired, Devices(machine), Ram(machine),
+                Hash(await File.ReadAllBytesAsync(file)));
         }
     }
 
