@@ -17,16 +17,31 @@ public sealed class FaultTests(FaultTests.Run run) : IClassFixture<FaultTests.Ru
     [InlineData("nothing passes from the primary to the secondary")]
     [InlineData("the hosts' own questions to the guest are lost")]
     [InlineData("the secondary is killed")]
+    [InlineData("the witness is killed")]
     [InlineData("the primary is killed")]
+    [InlineData("the primary and the witness are killed")]
+    [InlineData("the witness has forgotten everything when the primary is killed")]
     [InlineData("the secondary is killed in a checkpoint")]
     [InlineData("the primary is killed in a checkpoint")]
     [InlineData("the roles are exchanged under load")]
     [InlineData("the replication cable is pulled")]
+    [InlineData("both cables between the hosts clog")]
     [InlineData("the primary's LAN cable is pulled")]
     [InlineData("nothing passes between the hosts")]
     [InlineData("the primary freezes")]
     [InlineData("the primary loses its power")]
     public void The_clients_are_served_through(string step) => run.AssertStep(step);
+
+    [Theory]
+    [InlineData("a client uses the same few ports again and again")]
+    [InlineData("the replication cable is slow")]
+    [InlineData("the replication cable loses, doubles, delays and damages")]
+    [InlineData("the replication cable passes everything in bursts")]
+    [InlineData("the connections between the hosts are reset")]
+    [InlineData("the secondary hardly gets to work")]
+    [InlineData("a client storms the guest")]
+    [InlineData("the switch of the clients' network starts anew")]
+    public void The_clients_are_served_though_nobody_is_lost(string step) => run.AssertStep(step);
 
     public sealed class Run() : ScenarioRun("faults");
 }
