@@ -13,6 +13,12 @@ internal sealed class LabCableSteps(LabScenario scenario)
     private const int Attempts = 3;
     private const int DataPort = 7450;
 
+    // How long faults last, not how long anything may take.
+    private static readonly TimeSpan Clogged = TimeSpan.FromMilliseconds(150);
+    private static readonly TimeSpan Open = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Stopped = TimeSpan.FromMilliseconds(60);
+    private static readonly TimeSpan Running = TimeSpan.FromMilliseconds(20);
+
     /// <summary>Delays far below the time after which a host is lost, on a narrow cable, never change the owner
     /// (L2).</summary>
     public async Task SlowAsync()
@@ -52,9 +58,9 @@ internal sealed class LabCableSteps(LabScenario scenario)
         for (int burst = 0; burst < Bursts; burst++)
         {
             await cable.SetAsync(new WireRule { Clogged = true }).ConfigureAwait(false);
-            await Task.Delay(150).ConfigureAwait(false);
+            await Task.Delay(Clogged).ConfigureAwait(false);
             await cable.SetAsync(new WireRule()).ConfigureAwait(false);
-            await Task.Delay(50).ConfigureAwait(false);
+            await Task.Delay(Open).ConfigureAwait(false);
         }
     });
 
@@ -102,9 +108,9 @@ internal sealed class LabCableSteps(LabScenario scenario)
         for (int pause = 0; pause < Pauses; pause++)
         {
             host.Freeze(true);
-            await Task.Delay(60).ConfigureAwait(false);
+            await Task.Delay(Stopped).ConfigureAwait(false);
             host.Freeze(false);
-            await Task.Delay(20).ConfigureAwait(false);
+            await Task.Delay(Running).ConfigureAwait(false);
         }
     });
 

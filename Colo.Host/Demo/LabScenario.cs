@@ -15,6 +15,8 @@ internal sealed class LabScenario : IDisposable
     /// <summary>A hang, not a slow machine.</summary>
     public static readonly TimeSpan StepLimit = TimeSpan.FromSeconds(150);
 
+    private static readonly TimeSpan Again = TimeSpan.FromMilliseconds(100);
+
     private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
     private static readonly EventCode[] Broken =
@@ -185,7 +187,7 @@ internal sealed class LabScenario : IDisposable
                 }
             }
 
-            await Task.Delay(100).ConfigureAwait(false);
+            await Task.Delay(Again).ConfigureAwait(false);
         }
 
         throw new TimeoutException($"no checkpoint of the pair succeeds in {StepLimit.TotalSeconds:0} s");

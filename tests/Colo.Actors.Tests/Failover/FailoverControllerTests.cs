@@ -165,7 +165,8 @@ public sealed class FailoverControllerTests
         Say(new ArbiterAnswered(question.Request, new ArbiterAnswer.Granted(question.Proposal!.Next)));
         Assert.Equal(FailoverState.Primary, _host.Failover.State);
         Assert.Contains(
-            _effects, effect => effect is Effect.Send { Message: CheckpointRequest { Reason: CheckpointReason.Mismatch } });
+            _effects.OfType<Effect.Send>(),
+            sent => sent.Message is CheckpointRequest { Reason: CheckpointReason.Mismatch });
     }
 
     [Fact]
@@ -177,7 +178,8 @@ public sealed class FailoverControllerTests
         Answer(new ArbiterAnswer.Refused(new ArbiterRecord(Vm, new Term(1), B, null), ArbiterRefusal.TermMoved));
         Assert.Equal(FailoverState.PrimaryAsking, _host.Failover.State);
         Assert.Equal(ProtectionState.Holding, _host.Status.Protection);
-        Effect.StartTimer timer = _effects.OfType<Effect.StartTimer>().Single(item => item.Name == TimerName.ArbiterRetry);
+        Effect.StartTimer timer = _effects.OfType<Effect.StartTimer>()
+            .Single(item => item.Name == TimerName.ArbiterRetry);
         Say(new TimerFired(timer.Name, timer.Generation));
         Assert.Equal(asked, Asked());
     }
@@ -192,13 +194,15 @@ public sealed class FailoverControllerTests
         host.Decide(_now, new NodeStarted(), effects);
         long request = effects.OfType<Effect.AskArbiter>().Last().Request;
         effects = new EffectList();
-        host.Decide(_now, new ArbiterAnswered(request, new ArbiterAnswer.Refused(null, ArbiterRefusal.NoRecord)), effects);
+        var nothing = new ArbiterAnswer.Refused(null, ArbiterRefusal.NoRecord);
+        host.Decide(_now, new ArbiterAnswered(request, nothing), effects);
         Assert.Equal(FailoverState.Parked, host.Failover.State);
         Assert.DoesNotContain(effects, effect => effect is Effect.AskArbiter or Effect.BootGuest);
 
         // The operator's word is another matter.
         effects = new EffectList();
-        host.Decide(_now, new FailoverCommand(new CommandId("c-1"), "the witness is gone", AcceptDataLoss: true), effects);
+        host.Decide(
+            _now, new FailoverCommand(new CommandId("c-1"), "the witness is gone", AcceptDataLoss: true), effects);
         Assert.Equal("t1 solo a#1", effects.OfType<Effect.AskArbiter>().Last().Proposal!.Next.ToString());
     }
 

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
-using System.Text;
 using Colo.Actors.Arbiter;
 using Colo.Actors.Checkpoint;
 using Colo.Actors.Failover;
@@ -16,7 +15,7 @@ namespace Colo.Host.Tests.Cluster;
 /// What comes to the ports of a real node of a protected pair and is no peer's word, or an old one (F15, F16, F36): it
 /// is turned away and said, the node goes on, and nothing about the pair changes.
 /// </summary>
-public sealed class HostileInputTests
+public sealed class HostileInputTests(HostileInputTests.Pair pair) : IClassFixture<HostileInputTests.Pair>
 {
     // Links of numbers that no network has, so that the real ones of that peer stay as they are; each its own, because
     // a link that is opened anew ends the former.
@@ -39,7 +38,8 @@ public sealed class HostileInputTests
     [Fact]
     public async Task Bytes_that_are_no_link_are_turned_away_by_every_port_of_every_node()
     {
-        await using LoopbackCluster cluster = await PairAsync();
+        LoopbackCluster cluster = pair.Cluster;
+        pair.Begin();
         byte[] open = new LinkOpen(LinkKind.CheckpointControl, 0, "web", 1, "node-b").ToBytes();
         byte[] huge = [.. open];
         BinaryPrimitives.WriteUInt16BigEndian(huge.AsSpan(14), ushort.MaxValue);
@@ -52,7 +52,8 @@ public sealed class HostileInputTests
             int port = new Uri(node.Url).Port;
             foreach (IPEndPoint to in (IPEndPoint[])[node.Runtime.Options.Listen[0], new(IPAddress.Loopback, port)])
             {
-                foreach (byte[] bytes in (byte[][])[[], noise, huge, wrongKind, open[..13], "GET / HTTP/9.9\r\n\r\n"u8.ToArray()])
+                byte[] text = "GET / HTTP/9.9\r\n\r\n"u8.ToArray();
+                foreach (byte[] bytes in new[] { [], noise, huge, wrongKind, open[..13], text })
                 {
                     await SendAsync(to, bytes);
                 }
@@ -64,13 +65,14 @@ public sealed class HostileInputTests
             Assert.Equal(HttpStatusCode.OK, (await node.Http.GetAsync("/alive")).StatusCode);
         }
 
-        await StillAPairAsync(cluster);
+        await pair.IsWholeAsync();
     }
 
     [Fact]
     public async Task A_peer_of_another_version_is_told_which_one_is_spoken_here()
     {
-        await using LoopbackCluster cluster = await PairAsync();
+        LoopbackCluster cluster = pair.Cluster;
+        pair.Begin();
         byte[] next = new LinkOpen(LinkKind.Control, FirstChannel, string.Empty, 0, "node-b").ToBytes();
         BinaryPrimitives.WriteUInt16BigEndian(next.AsSpan(8), LinkOpen.Version + 1);
         foreach (LoopbackNode node in cluster.Nodes)
@@ -82,18 +84,20 @@ public sealed class HostileInputTests
             await SaysAsync(node, $"version {LinkOpen.Version + 1}, this node speaks {LinkOpen.Version}");
         }
 
-        await StillAPairAsync(cluster);
+        await pair.IsWholeAsync();
     }
 
     [Fact]
     public async Task Links_of_an_old_term_of_unknown_vms_and_of_strangers_are_refused()
     {
-        await using LoopbackCluster cluster = await PairAsync();
+        LoopbackCluster cluster = pair.Cluster;
+        pair.Begin();
         foreach (LoopbackNode node in cluster.Nodes)
         {
             foreach (LinkKind kind in Enum.GetValues<LinkKind>().Where(kind => kind != LinkKind.Control))
             {
-                foreach ((string vm, string host) in ((string, string)[])[("web", Other(node)), ("nobody", Other(node)), ("web", "stranger")])
+                string peer = Other(node);
+                foreach ((string vm, string host) in new[] { ("web", peer), ("nobody", peer), ("web", "stranger") })
                 {
                     LinkException refused = await Assert.ThrowsAsync<LinkException>(() =>
                         OpenAsync(node, new LinkOpen(kind, 0, vm, 1, host)));
@@ -105,13 +109,14 @@ public sealed class HostileInputTests
                 OpenAsync(node, new LinkOpen(LinkKind.Control, FirstChannel, string.Empty, 0, "stranger")));
         }
 
-        await StillAPairAsync(cluster);
+        await pair.IsWholeAsync();
     }
 
     [Fact]
     public async Task Control_frames_that_are_too_long_cut_off_or_senseless_end_their_link_and_nothing_else()
     {
-        await using LoopbackCluster cluster = await PairAsync();
+        LoopbackCluster cluster = pair.Cluster;
+        pair.Begin();
         HostIdentity witness = cluster["witness"].Runtime.Self;
         byte[] truncated = Frame(CoreMessage, new byte[100])[..20];
         byte[] foreign = new WireHeartbeat
@@ -128,8 +133,10 @@ public sealed class HostileInputTests
             (Frame(Heartbeat, [0xff, 0xff, 0xff]), "a control frame that makes no sense"),
             (Frame(Heartbeat, foreign), "a control frame that makes no sense"),
             (Frame(CoreMessage, [0xff, 0xff, 0xff]), "message of "),
-            (Frame(CoreMessage, new WirePeerMessage { Vm = "web", Kind = 77 }.ToByteArray()), "the sender, its term or epoch is missing"),
-            (Frame(CoreMessage, PeerCodec.Encode(new VmId("web"), new LeaveNotice(witness, new Term(2), "x"))), "a control frame that makes no sense"),
+            (Frame(CoreMessage, new WirePeerMessage { Vm = "web", Kind = 77 }.ToByteArray()),
+                "the sender, its term or epoch is missing"),
+            (Frame(CoreMessage, PeerCodec.Encode(new VmId("web"), new LeaveNotice(witness, new Term(2), "x"))),
+                "a control frame that makes no sense"),
             (Frame(ArbiterRequest, [0xff, 0xff, 0xff]), "frame of "),
         ];
         foreach (LoopbackNode node in cluster.Nodes)
@@ -143,30 +150,36 @@ public sealed class HostileInputTests
             }
         }
 
-        await StillAPairAsync(cluster);
+        await pair.IsWholeAsync();
     }
 
     [Fact]
     public async Task Messages_of_an_old_term_or_of_an_earlier_life_are_refused_and_told()
     {
-        await using LoopbackCluster cluster = await PairAsync();
+        LoopbackCluster cluster = pair.Cluster;
+        pair.Begin();
         LoopbackNode a = cluster["node-a"];
         LoopbackNode b = cluster["node-b"];
         var vm = new VmId("web");
-        HttpResponseMessage exchanged = await a.Http.PostAsync("/vms/web/switchover", null);
+        // Two terms of one pair, whatever was before.
+        LoopbackNode primary = await pair.PrimaryAsync();
+        HttpResponseMessage exchanged = await primary.Http.PostAsync("/vms/web/switchover", null);
         Assert.True(exchanged.IsSuccessStatusCode, await exchanged.Content.ReadAsStringAsync());
         await a.WhenAsync("web", EventCode.SwitchoverDone);
         await b.WhenAsync("web", EventCode.SwitchoverDone);
-        foreach ((LoopbackNode node, HostIdentity peer) in ((LoopbackNode, HostIdentity)[])[(a, b.Runtime.Self), (b, a.Runtime.Self)])
+        var now = new Term((long)await pair.TermAsync());
+        var past = new Term(now.Value - 1);
+        foreach (LoopbackNode node in new[] { a, b })
         {
+            HostIdentity peer = cluster[Other(node)].Runtime.Self;
             var earlier = new HostIdentity(peer.Host, new Incarnation(peer.Incarnation.Value - 1));
             long before = node.Runtime.Events.LastId;
             PeerMessage[] old =
             [
-                new LeaveNotice(peer, new Term(2), "replayed"),
-                new LeaveNotice(earlier, new Term(3), "of an earlier life"),
+                new LeaveNotice(peer, past, "replayed"),
+                new LeaveNotice(earlier, now, "of an earlier life"),
                 new LeaveNotice(peer, new Term(99), "of a term that nobody has won"),
-                new CheckpointRequest(peer, new Term(2), new Epoch(1), CheckpointReason.Operator),
+                new CheckpointRequest(peer, past, new Epoch(1), CheckpointReason.Operator),
             ];
             foreach (PeerMessage message in old)
             {
@@ -179,13 +192,14 @@ public sealed class HostileInputTests
             }
         }
 
-        await StillAPairAsync(cluster, primary: "node-b");
+        await pair.IsWholeAsync();
     }
 
     [Fact]
     public async Task A_witness_takes_no_proposal_of_an_old_term_or_in_another_hosts_name()
     {
-        await using LoopbackCluster cluster = await PairAsync();
+        LoopbackCluster cluster = pair.Cluster;
+        pair.Begin();
         LoopbackNode witness = cluster["witness"];
         HostIdentity b = cluster["node-b"].Runtime.Self;
         WireArbiterRequest Ask(ulong expected, string host) => new()
@@ -198,43 +212,15 @@ public sealed class HostileInputTests
                 Primary = new WireIdentity { Host = host, Incarnation = (ulong)b.Incarnation.Value },
             },
         };
-        await SayAsync(witness, "node-b", Frame(ArbiterRequest, Ask(1, "node-b").ToByteArray()));
-        await SaysAsync(witness, "node-b asks for t2 solo");
-        await SayAsync(witness, "node-b", Frame(ArbiterRequest, Ask(2, "node-a").ToByteArray()));
+        ulong term = await pair.TermAsync();
+        await SayAsync(witness, "node-b", Frame(ArbiterRequest, Ask(term - 1, "node-b").ToByteArray()));
+        await SaysAsync(witness, $"node-b asks for t{term} solo");
+        await SayAsync(witness, "node-b", Frame(ArbiterRequest, Ask(term, "node-a").ToByteArray()));
         await SaysAsync(witness, "in somebody else's name");
-        Assert.DoesNotContain(witness.Lines, line => line.Contains("asks for t3", StringComparison.Ordinal)
+        Assert.DoesNotContain(witness.Lines, line => line.Contains(" solo ", StringComparison.Ordinal)
+            && line.Contains("node-b asks", StringComparison.Ordinal)
             && line.Contains("Granted", StringComparison.Ordinal));
-        await StillAPairAsync(cluster);
-    }
-
-    /// <summary>No silence on a busy machine is a loss here: what breaks this pair is what the test did to it.</summary>
-    private static async Task<LoopbackCluster> PairAsync()
-    {
-        var cluster = new LoopbackCluster(
-            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"),
-            "heartbeat { lost-after = 60s, pause-accepted = 50s }");
-        await cluster.StartAsync();
-        await cluster["node-a"].WhenAsync("web", EventCode.PairEstablished);
-        await cluster["node-b"].WhenAsync("web", EventCode.PairEstablished);
-        return cluster;
-    }
-
-    /// <summary>Nothing has happened to the pair, and it makes a checkpoint.</summary>
-    private static async Task StillAPairAsync(LoopbackCluster cluster, string primary = "node-a")
-    {
-        LoopbackNode a = cluster[primary];
-        LoopbackNode b = cluster[Other(a)];
-        (long onA, long onB) = (a.Runtime.Events.LastId, b.Runtime.Events.LastId);
-        HttpResponseMessage answer = await a.Http.PostAsync("/vms/web/checkpoint", null);
-        Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
-        await a.WhenAsync("web", EventCode.CheckpointCommitted, onA);
-        await b.WhenAsync("web", EventCode.CheckpointLoaded, onB);
-        foreach (LoopbackNode node in new[] { a, b })
-        {
-            Assert.DoesNotContain(
-                node.Runtime.Events.After(0), logged => logged.Vm == "web" && Broken.Contains((EventCode)logged.Code)
-                    && !(node.Name == "node-a" && logged.Code == (int)EventCode.GuestBooting));
-        }
+        await pair.IsWholeAsync();
     }
 
     private static string Other(LoopbackNode node) => node.Name == "node-b" ? "node-a" : "node-b";
@@ -284,17 +270,72 @@ public sealed class HostileInputTests
         return answer.ToArray();
     }
 
-    private static async Task SaysAsync(LoopbackNode node, string words, int after = 0)
-    {
-        using var late = new CancellationTokenSource(Hang);
-        while (!node.Lines.Skip(after).Any(line => line.Contains(words, StringComparison.Ordinal)))
-        {
-            if (late.IsCancellationRequested)
-            {
-                throw new TimeoutException($"{node.Name} does not say '{words}':\n{string.Join('\n', node.Lines)}");
-            }
+    private static Task SaysAsync(LoopbackNode node, string words, int after = 0) => Task.Run(() => Assert.True(
+        SpinWait.SpinUntil(
+            () => node.Lines.Skip(after).Any(line => line.Contains(words, StringComparison.Ordinal)), Hang),
+        $"{node.Name} does not say '{words}':\n{string.Join('\n', node.Lines)}"));
 
-            await Task.Delay(50);
+    /// <summary>One pair for all: none of these tests may change it.</summary>
+    public sealed class Pair : IAsyncLifetime
+    {
+        private readonly Dictionary<string, long> began = [];
+
+        /// <summary>No silence on a busy machine is a loss here: what breaks this pair is what a test did to
+        /// it.</summary>
+        internal LoopbackCluster Cluster { get; } = new(
+            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"),
+            "heartbeat { lost-after = 60s, pause-accepted = 50s }");
+
+        public async Task InitializeAsync()
+        {
+            await Cluster.StartAsync();
+            await Cluster["node-a"].WhenAsync("web", EventCode.PairEstablished);
+            await Cluster["node-b"].WhenAsync("web", EventCode.PairEstablished);
+        }
+
+        public async Task DisposeAsync() => await Cluster.DisposeAsync();
+
+        internal void Begin()
+        {
+            foreach (LoopbackNode node in Cluster.Nodes)
+            {
+                began[node.Name] = node.Runtime.Events.LastId;
+            }
+        }
+
+        internal async Task<LoopbackNode> PrimaryAsync() => Cluster[(await TermAndOwnerAsync()).Owner];
+
+        internal async Task<ulong> TermAsync() => (await TermAndOwnerAsync()).Term;
+
+        /// <summary>Nothing has happened to the pair, and it makes a checkpoint.</summary>
+        internal async Task IsWholeAsync()
+        {
+            LoopbackNode primary = await PrimaryAsync();
+            LoopbackNode secondary = Cluster[Other(primary)];
+            (long here, long there) = (primary.Runtime.Events.LastId, secondary.Runtime.Events.LastId);
+            HttpResponseMessage answer = await primary.Http.PostAsync("/vms/web/checkpoint", null);
+            Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
+            await primary.WhenAsync("web", EventCode.CheckpointCommitted, here);
+            await secondary.WhenAsync("web", EventCode.CheckpointLoaded, there);
+            foreach (LoopbackNode node in Cluster.Nodes)
+            {
+                Assert.DoesNotContain(
+                    node.Runtime.Events.After(began[node.Name]),
+                    logged => logged.Vm == "web" && Broken.Contains((EventCode)logged.Code));
+            }
+        }
+
+        private async Task<(ulong Term, string Owner)> TermAndOwnerAsync()
+        {
+            string owner = string.Empty;
+            System.Text.Json.JsonElement vm = default;
+            await Cluster["node-a"].WhenAsync("/vms/web", page =>
+            {
+                vm = page;
+                owner = page.GetProperty("role").GetString() == "Primary" ? "node-a" : "node-b";
+                return page.GetProperty("role").GetString() is "Primary" or "Secondary";
+            });
+            return (vm.GetProperty("term").GetUInt64(), owner);
         }
     }
 }
