@@ -54,6 +54,7 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
         _evidence = evidence;
         context.Emit(EventCode.PeerLost, $"{peer}: {evidence}", effects);
         context.Desk.Finish(CommandResult.Failed, $"the secondary is lost: {evidence}", effects);
+        context.Draining = false; // it could not be handed over, so it needs a second copy here
         context.StopTimer(TimerName.PeerStep, effects);
         context.Tell(CoreName.PrimaryCheckpoint, new EndPrimarySession(Resume: true, $"{evidence}"), effects);
         effects.Add(new Effect.RunHook("on-peer-lost", context.Term, $"{peer}"));
@@ -208,6 +209,7 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
     {
         context.StopTimer(TimerName.PeerStep, effects);
         context.Tell(CoreName.PrimaryCheckpoint, new SwitchoverCancelled(reason), effects);
+        context.Draining = false;
         context.Enter(FailoverState.Primary);
         context.Emit(EventCode.SwitchoverCancelled, reason, effects);
         context.Desk.Finish(CommandResult.Failed, $"rolled back: {reason}", effects);

@@ -27,6 +27,7 @@ public sealed class VmSupervisor : ReceiveActor
     private readonly IActorRef protocol;
     private readonly IActorRef machine;
     private readonly IActorRef arbiter;
+    private VmStatus? status;
     private bool givenUp;
 
     public VmSupervisor(VmRuntime runtime)
@@ -72,9 +73,12 @@ public sealed class VmSupervisor : ReceiveActor
             case Effect.CompleteCommand done:
                 Complete(done);
                 break;
-            case Effect.ReportStatus report:
-                runtime.Observer.StatusChanged(runtime.Vm, report.Status);
+            case Effect.ReportStatus report when !givenUp:
+                status = report.Status;
+                runtime.Observer.StatusChanged(runtime.Vm, status);
                 break;
+            case Effect.ReportStatus:
+                break; // of a VM that is not here any more
             case Effect.Emit emit:
                 runtime.Observer.Happened(runtime.Vm, emit.Event);
                 break;
@@ -133,5 +137,10 @@ public sealed class VmSupervisor : ReceiveActor
         machine.Tell(new Effect.DisconnectReplication("given up"));
         machine.Tell(new Effect.DiscardGuest("given up"));
         runtime.Observer.Glanced(runtime.Vm, new VmGlance(Term.Zero, false));
+        runtime.Observer.StatusChanged(
+            runtime.Vm,
+            new VmStatus(
+                VmRole.None, ProtectionState.Parked, status?.Term ?? Term.Zero, status?.Epoch ?? Epoch.Zero, null,
+                "GivenUp", "a restart of the node"));
     }
 }

@@ -44,10 +44,10 @@ internal static class ConsoleCommand
         ClientContext context, string vm, HttpResponseMessage response, CancellationToken cancellation)
     {
         using var left = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        using RawTerminal? terminal = context.IsTerminal ? new RawTerminal() : null;
         Channel<byte[]> keys = Channel.CreateUnbounded<byte[]>();
-        // Blocked in read until the process ends; nothing waits for it.
-        new Thread(() => ReadKeys(keys.Writer, context, left)) { Name = "colo console", IsBackground = true }.Start();
+        using var typed = new TypedKeys(
+            () => Leave(left), () => context.Error.Write(Help), some => keys.Writer.TryWrite(some.ToArray()),
+            () => keys.Writer.TryComplete());
         Task typing = TypeAsync(context, vm, keys.Reader, left.Token);
         try
         {
@@ -69,24 +69,6 @@ internal static class ConsoleCommand
         }
 
         return ExitCode.Done;
-    }
-
-    private static void ReadKeys(ChannelWriter<byte[]> keys, ClientContext context, CancellationTokenSource left)
-    {
-        var filter = new EscapeFilter(() => Leave(left), () => context.Error.Write(Help));
-        using Stream input = Console.OpenStandardInput();
-        byte[] buffer = new byte[256];
-        int got;
-        while ((got = input.Read(buffer)) > 0)
-        {
-            int kept = filter.Filter(buffer.AsSpan(0, got));
-            if (kept > 0)
-            {
-                keys.TryWrite(buffer.AsSpan(0, kept).ToArray());
-            }
-        }
-
-        keys.TryComplete();
     }
 
     private static void Leave(CancellationTokenSource left)

@@ -121,7 +121,8 @@ internal sealed class DemoScript : IDisposable
         PrintedEvent[] events = [.. cluster.Hosts.SelectMany(host => host.Events)];
         var report = new DemoReport(
             survived, last.HashOk && last.Done, last.Bytes, [.. faults.Select(fault => fault.DownloadGapMs)],
-            Median(fault => fault.DetectMs), Median(fault => fault.TakeoverMs), Median(fault => fault.ReprotectMs),
+            Median.Of(faults.Select(fault => fault.DetectMs)), Median.Of(faults.Select(fault => fault.TakeoverMs)),
+            Median.Of(faults.Select(fault => fault.ReprotectMs)),
             events.Count(printed => printed.Code == (int)EventCode.CheckpointCaptured),
             events.Count(printed => printed.Code == (int)EventCode.CheckpointCaptured && printed.Summary.StartsWith("Mismatch", StringComparison.Ordinal)),
             options.Mode, options.Workload, faults);
@@ -132,12 +133,6 @@ internal sealed class DemoScript : IDisposable
         }
 
         return report is { ConnectionSurvived: true, HashOk: true } ? 0 : 1;
-    }
-
-    private double Median(Func<FaultReport, double> value)
-    {
-        double[] values = [.. faults.Select(value).Order()];
-        return (values[(values.Length - 1) / 2] + values[values.Length / 2]) / 2;
     }
 
     private static async Task<PrintedEvent> Step(NodeProcess node, EventCode code, string what, DateTimeOffset since)

@@ -14,6 +14,9 @@ internal sealed class HaBench : IDisposable
     /// <summary>What can be measured apart.</summary>
     public static readonly string[] Parts = ["speed", "kill", "cable"];
 
+    /// <summary>What takes longer will not come.</summary>
+    public static readonly TimeSpan StepLimit = TimeSpan.FromMinutes(5);
+
     private const long Endless = 1L << 40;
     private const int WarmRoundsMin = 3;
     private const int WarmRoundsMax = 10;
@@ -22,7 +25,6 @@ internal sealed class HaBench : IDisposable
     /// <summary>Of the product of three rates.</summary>
     private const double WarmGain = 1.1;
 
-    private static readonly TimeSpan StepLimit = TimeSpan.FromMinutes(5);
     private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
     private readonly TimeSpan duration;
@@ -195,7 +197,7 @@ internal sealed class HaBench : IDisposable
             primary = survivor;
         }
 
-        gaps.Add(new GapFigures(fault, found.Count, Median(found), found.Max(), found));
+        gaps.Add(new GapFigures(fault, found.Count, Median.Of(found), found.Max(), found));
     }
 
     private void Conclude()
@@ -244,8 +246,6 @@ internal sealed class HaBench : IDisposable
 
     private static string Text(RequestFigures figures) =>
         string.Create(CultureInfo.InvariantCulture, $"{figures.PerSecond,8:0.0}{figures.MedianMs,6:0.0}{figures.P99Ms,6:0.0}");
-
-    private static double Median(List<double> values) => values.Count == 0 ? 0 : values.Order().ElementAt(values.Count / 2);
 
     private static void Say(string text) => Console.WriteLine(text);
 

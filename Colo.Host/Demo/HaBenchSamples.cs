@@ -11,7 +11,6 @@ internal sealed partial class HaBenchSamples(LabCluster cluster, string address,
     public static readonly string[] Kinds = ["requests", "redis", "redis-many", "bulk"];
 
     private const long Endless = 1L << 40;
-    private static readonly TimeSpan StepLimit = TimeSpan.FromMinutes(5);
 
     private readonly Dictionary<string, List<RequestFigures>> taken =
         Kinds.ToDictionary(kind => kind, _ => new List<RequestFigures>());
@@ -47,7 +46,7 @@ internal sealed partial class HaBenchSamples(LabCluster cluster, string address,
     /// <summary>Medians of the slices.</summary>
     public ModeFigures Figures(string name) => new(
         name, Middle("requests"), Middle("redis"), Middle("redis-many"), Middle("bulk").PerSecond,
-        pauses.Count / Math.Max(1, seconds), Median(pauses),
+        pauses.Count / Math.Max(1, seconds), Median.Of(pauses),
         used.GuestMicroseconds / Math.Max(1, redisRequests), used.OtherMicroseconds / Math.Max(1, redisRequests));
 
     /// <summary>Slice by slice against those of another guest, which were taken right before or after; the
@@ -55,25 +54,22 @@ internal sealed partial class HaBenchSamples(LabCluster cluster, string address,
     public ColoShares SharesOf(HaBenchSamples other)
     {
         double Share(string kind) =>
-            Median([.. taken[kind].Zip(other.taken[kind], (mine, theirs) => mine.PerSecond / theirs.PerSecond)]);
+            Median.Of(taken[kind].Zip(other.taken[kind], (mine, theirs) => mine.PerSecond / theirs.PerSecond));
         return new ColoShares(Share("requests"), Share("redis"), Share("redis-many"), Share("bulk"));
     }
-
-    private static double Median(List<double> values) =>
-        values.Count == 0 ? 0 : values.Order().ElementAt(values.Count / 2);
 
     [GeneratedRegex(@"pause ([\d.]+) ms")]
     private static partial Regex Pause();
 
     private RequestFigures Middle(string kind) => new(
-        Median([.. taken[kind].Select(figures => figures.PerSecond)]),
-        Median([.. taken[kind].Select(figures => figures.MedianMs)]),
-        Median([.. taken[kind].Select(figures => figures.P99Ms)]));
+        Median.Of(taken[kind].Select(figures => figures.PerSecond)),
+        Median.Of(taken[kind].Select(figures => figures.MedianMs)),
+        Median.Of(taken[kind].Select(figures => figures.P99Ms)));
 
     private async Task<RequestFigures> RequestsAsync(string kind)
     {
         using var client = new ClientProcess(kind, address, (long)slice.TotalSeconds, 0);
-        await client.Ended.WaitAsync(StepLimit).ConfigureAwait(false);
+        await client.Ended.WaitAsync(HaBench.StepLimit).ConfigureAwait(false);
         ClientReport last = client.Last is { Done: true } report ? report
             : throw new InvalidOperationException($"{kind}: {client.Last?.Error ?? "the client did not end well"}");
         return new RequestFigures(last.Bytes / last.Seconds, last.MedianMs, last.P99Ms);
@@ -82,7 +78,7 @@ internal sealed partial class HaBenchSamples(LabCluster cluster, string address,
     private async Task<double> BulkAsync()
     {
         using var client = new ClientProcess("bulk", address, Endless, 0);
-        await client.FirstReport.WaitAsync(StepLimit).ConfigureAwait(false);
+        await client.FirstReport.WaitAsync(HaBench.StepLimit).ConfigureAwait(false);
         ClientReport first = client.Last
             ?? throw new InvalidOperationException("download: the client ended without a word");
         await Task.Delay(slice).ConfigureAwait(false);

@@ -91,10 +91,10 @@ public sealed record LabVm
 
     private string RenderPeer(string host) => $$"""
         alone {
-                guest = {{Guest}}
-                append = "console=ttyS0 quiet colo.ip={{NetworkLab.AloneAddress}}/24 {{Append}}"
-                nodes = [{{host}}]
-                nics = [{ bridge = br0 }]
-              }
+          guest = {{Guest}}
+          append = "console=ttyS0 quiet colo.ip={{NetworkLab.AloneAddress}}/24 {{Append}}"
+          nodes = [{{host}}]
+          nics = [{ bridge = br0 }]
+        }
         """;
 }

@@ -8,7 +8,13 @@ namespace Colo.Host.Node;
 /// that is being filled and then hands over; with nobody there it asks the guest to shut down, and says so either way.
 /// A guest that shut down for this starts again with the node.
 /// </summary>
-internal sealed class GuestFarewell(NodeRuntime node, TimeProvider time, Action<string> log)
+/// <param name="node">The node that stops.</param>
+/// <param name="command">Carries a command out on a VM of the node.</param>
+/// <param name="time">For the limit and the looks.</param>
+/// <param name="log">Takes what is worth a line.</param>
+internal sealed class GuestFarewell(
+    NodeRuntime node, Func<string, OperatorCommand, Task<Effect.CompleteCommand>> command, TimeProvider time,
+    Action<string> log)
 {
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
 
@@ -34,21 +40,39 @@ internal sealed class GuestFarewell(NodeRuntime node, TimeProvider time, Action<
         }
     }
 
+    /// <summary>
+    /// Until nothing of the VM is here. Being refused is no end of it: a switchover is rolled back on a busy machine,
+    /// and between the look at the role and the command the role may have changed.
+    /// </summary>
     private async Task LeaveAsync(VmRecord vm, CancellationToken late)
     {
-        if (vm.Status?.Role == VmRole.Solo && !await WaitForPeerAsync(vm, late).ConfigureAwait(false))
+        string said = string.Empty;
+        while (vm.Status?.Role is not (null or VmRole.None))
         {
-            await ShutDownAsync(vm, late).ConfigureAwait(false);
-        }
-        else
-        {
-            Effect.CompleteCommand end = await node.CommandAsync(
-                vm.Definition.Name, new DrainCommand(NodeRuntime.NewCommandId())).ConfigureAwait(false);
-            if (end.Result != CommandResult.Done)
+            if (vm.Status.Role == VmRole.Solo)
             {
-                log($"{vm.Definition.Name} is not handed over: {end.Text}");
-                await ShutDownAsync(vm, late).ConfigureAwait(false);
+                if (!await WaitForPeerAsync(vm, late).ConfigureAwait(false))
+                {
+                    await ShutDownAsync(vm, late).ConfigureAwait(false);
+                }
+
+                continue;
             }
+
+            Effect.CompleteCommand end = await command(
+                vm.Definition.Name, new DrainCommand(NodeRuntime.NewCommandId())).ConfigureAwait(false);
+            if (end.Result == CommandResult.Done)
+            {
+                break;
+            }
+
+            if (end.Text != said)
+            {
+                said = end.Text;
+                log($"{vm.Definition.Name} is not handed over yet: {end.Text}");
+            }
+
+            await Task.Delay(Look, time, late).ConfigureAwait(false);
         }
 
         left.TryRemove(vm.Definition.Name, out _);
@@ -63,6 +87,7 @@ internal sealed class GuestFarewell(NodeRuntime node, TimeProvider time, Action<
         while (vm.Status?.Role != VmRole.Primary || vm.Status.Protection != ProtectionState.Protected)
         {
             bool hope = vm.Status?.Role is VmRole.Solo or VmRole.Primary && vm.Status.Protection != ProtectionState.Off
+                && !vm.IsProtectionPaused
                 && node.Members().Any(member => member.Status == "Up" && member.Node != node.Self.Host.Name
                     && vm.Definition.Nodes.Contains(member.Node) && member.Facts is not { IsDraining: true });
             if (!hope)

@@ -325,7 +325,7 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     /// <summary>
     /// Before the process ends: hands every guest to its peer, or lets it shut down where there is none.
     /// </summary>
-    public Task StopGuestsAsync(TimeSpan limit) => new GuestFarewell(this, time, log).RunAsync(limit);
+    public Task StopGuestsAsync(TimeSpan limit) => new GuestFarewell(this, CommandAsync, time, log).RunAsync(limit);
 
     public static CommandId NewCommandId() => new(Guid.NewGuid().ToString("N"));
 

@@ -48,7 +48,7 @@ strap:
     csrr t0, scause; EXPECT(t0, 2)
     csrr t0, sepc; la t1, user; bne t0, t1, fail
     CASE(21); csrr t0, sstatus; andi t0, t0, 0x100; bnez t0, fail
-    CASE(22); TRY(ecall); EXPECT_TRAP(9); jal ra, tosuper; TRY(csrr t0, mstatus); EXPECT_TRAP(2)
+    CASE(22); TRY(ecall); EXPECT_TRAP(9); csrw medeleg, zero; jal ra, tosuper; TRY(csrr t0, mstatus); EXPECT_TRAP(2)
     /* The trap above returned to M-mode; rdtime from U needs both enables. */
     CASE(23); csrw mcounteren, zero; li t0, -1; csrw scounteren, t0; jal ra, touser; TRY(rdtime t0); EXPECT_TRAP(2)
     CASE(24); li t0, 2; csrw mcounteren, t0; jal ra, touser; TRY(rdtime t0); EXPECT(s10, -1); TRY(ecall); EXPECT_TRAP(8)
@@ -61,18 +61,9 @@ strap:
     CASE(30); jal ra, tosuper; TRY(mret); EXPECT_TRAP(2)
     PASS
 
-/* Return to the caller in U or S mode; illegal instructions go to M. */
+/* jal ra, touser: goes on in U-mode. */
 touser:
-    csrw medeleg, zero
     csrw mepc, ra
     li t6, 0x1800
     csrc mstatus, t6
-    mret
-tosuper:
-    csrw medeleg, zero
-    csrw mepc, ra
-    li t6, 0x1800
-    csrc mstatus, t6
-    li t6, 0x800
-    csrs mstatus, t6
     mret

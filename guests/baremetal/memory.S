@@ -36,13 +36,6 @@ main:
               EXPECT(s10, -1)
     PASS
 
-tosuper:
-    csrw mepc, ra
-    li t6, 0x1800
-    csrc mstatus, t6
-    li t6, 0x800
-    csrs mstatus, t6
-    mret
     .balign 64
 patched:
     li a0, 1

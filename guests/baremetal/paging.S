@@ -83,14 +83,6 @@ main:
               TRY(ecall); EXPECT_TRAP(9)
     PASS
 
-tosuper:
-    csrw mepc, ra
-    li t6, 0x1800
-    csrc mstatus, t6
-    li t6, 0x800
-    csrs mstatus, t6
-    mret
-
     .data
     .balign 4096
 root: .space 4096

@@ -74,14 +74,6 @@ interrupt:
     addi s4, s4, 1
     sret
 
-tosuper:
-    csrw mepc, ra
-    li t6, 0x1800
-    csrc mstatus, t6
-    li t6, 0x800
-    csrs mstatus, t6
-    mret
-
     .data
     .balign 4096
 root: .space 4096

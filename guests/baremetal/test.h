@@ -51,6 +51,15 @@ trap:
     csrc mstatus, t6
     mret
 
+/* jal ra, tosuper: goes on in S-mode. */
+tosuper:
+    csrw mepc, ra
+    li t6, 0x1800
+    csrc mstatus, t6
+    li t6, 0x800
+    csrs mstatus, t6
+    mret
+
 pass:
     li gp, 0
 fail:

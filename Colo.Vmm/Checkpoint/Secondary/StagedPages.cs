@@ -7,7 +7,8 @@ namespace Colo.Vmm.Checkpoint.Secondary;
 /// <summary>
 /// The pages received for one checkpoint and not yet in the guest's RAM; the last version of a page replaces the one
 /// before. A page is in a buffer, in the spill file, or only a mark. Channels may put pages at the same time as long as
-/// each page has one channel.
+/// each block of 64 pages has one channel (<see cref="CheckpointLink.ChannelOf"/>): what they have staged is counted
+/// when it is asked for, so that they share no counter.
 /// </summary>
 internal sealed class StagedPages
 {
@@ -20,8 +21,6 @@ internal sealed class StagedPages
     private readonly byte[]?[] _contentOfPage;
     private readonly int[] _slotOfPage;
     private readonly DirtyPages _members;
-    private long _count;
-    private long _setDigest;
     private int _overflowed;
 
     public StagedPages(int pageCount, StagingRoom room)
@@ -32,15 +31,28 @@ internal sealed class StagedPages
         _members = new DirtyPages(pageCount);
     }
 
-    /// <summary>Different pages staged.</summary>
-    public int Count => (int)Volatile.Read(ref _count);
+    /// <summary>Different pages staged; counted on each call.</summary>
+    public int Count => _members.Count;
 
     /// <summary>Bytes of the tables, whatever is staged.</summary>
     public long TableBytes =>
         (long)_contentOfPage.Length * IntPtr.Size + (long)_slotOfPage.Length * sizeof(int) + _members.PageCount / 8;
 
-    /// <summary>Sum of <see cref="PageHash.OfNumber"/> over them.</summary>
-    public ulong SetDigest => (ulong)Volatile.Read(ref _setDigest);
+    /// <summary>Sum of <see cref="PageHash.OfNumber"/> over them; nobody else may be using the object.</summary>
+    public ulong SetDigest
+    {
+        get
+        {
+            var sum = 0UL;
+            var cursor = 0;
+            while (_members.NextSet(ref cursor, out var page))
+            {
+                sum = unchecked(sum + PageHash.OfNumber(page));
+            }
+
+            return sum;
+        }
+    }
 
     /// <summary>A page did not fit: the checkpoint cannot become whole.</summary>
     public bool Overflowed => Volatile.Read(ref _overflowed) != 0;
@@ -146,8 +158,6 @@ internal sealed class StagedPages
         }
 
         _members.Clear();
-        _count = 0;
-        _setDigest = 0;
         _overflowed = 0;
     }
 
@@ -181,7 +191,7 @@ internal sealed class StagedPages
             present = s_spilled;
         }
 
-        NoteMember(page);
+        _members.Add(page);
         Volatile.Write(ref _contentOfPage[page], present);
         return true;
     }
@@ -189,7 +199,7 @@ internal sealed class StagedPages
     private void Mark(int page, byte[] mark)
     {
         var old = _contentOfPage[page];
-        NoteMember(page);
+        _members.Add(page);
         Volatile.Write(ref _contentOfPage[page], mark);
         LetGo(page, old);
     }
@@ -205,16 +215,6 @@ internal sealed class StagedPages
         {
             _room.FreeSpilled(_slotOfPage[page]);
             _room.Leave();
-        }
-    }
-
-    private void NoteMember(int page)
-    {
-        if (_contentOfPage[page] is null)
-        {
-            _members.Mark(page);
-            Interlocked.Increment(ref _count);
-            Interlocked.Add(ref _setDigest, unchecked((long)PageHash.OfNumber(page)));
         }
     }
 }

@@ -1,5 +1,4 @@
 using System.Reflection.Emit;
-using System.Runtime.InteropServices;
 using Colo.Vmm.Cpu.Decode;
 using OpCode = Colo.Vmm.Cpu.Decode.OpCode;
 
@@ -19,8 +18,6 @@ internal sealed class CsrOpCompiler(ILGenerator il, RegionLocals locals)
     private const uint ReadSetImmediate = 6;
     private const uint ReadClearImmediate = 7;
     private const ulong Changeable = Mstatus.Sie | Mstatus.Sum;
-
-    private static readonly int ColdOffset = Offset(nameof(HartContext.Cold));
 
     public static bool Supports(in Op op)
     {
@@ -57,17 +54,17 @@ internal sealed class CsrOpCompiler(ILGenerator il, RegionLocals locals)
     /// might be this one.</param>
     public void Emit(in Op op, Label leave)
     {
-        LoadField(Offset(nameof(HartContext.Privilege)));
+        il.EmitPlace(ContextField.Offset(nameof(HartContext.Privilege)));
         il.Emit(OpCodes.Ldind_I4);
         il.Emit(OpCodes.Ldc_I4, (int)PrivilegeMode.Supervisor);
         il.Emit(OpCodes.Bne_Un, leave);
         switch (Number(op))
         {
             case Csr.Sstatus: EmitStatus(op, leave); break;
-            case Csr.Sscratch: EmitRegister(op, Cold(nameof(HartState.Sscratch)), ulong.MaxValue); break;
-            case Csr.Sepc: EmitRegister(op, Cold(nameof(HartState.Sepc)), ~1UL); break;
-            case Csr.Scause: EmitRegister(op, Cold(nameof(HartState.Scause)), 0); break;
-            default: EmitRegister(op, Cold(nameof(HartState.Stval)), 0); break;
+            case Csr.Sscratch: EmitRegister(op, ContextField.Cold(nameof(HartState.Sscratch)), ulong.MaxValue); break;
+            case Csr.Sepc: EmitRegister(op, ContextField.Cold(nameof(HartState.Sepc)), ~1UL); break;
+            case Csr.Scause: EmitRegister(op, ContextField.Cold(nameof(HartState.Scause)), 0); break;
+            default: EmitRegister(op, ContextField.Cold(nameof(HartState.Stval)), 0); break;
         }
     }
 
@@ -78,10 +75,6 @@ internal sealed class CsrOpCompiler(ILGenerator il, RegionLocals locals)
     private static uint Source(in Op op) => (uint)op.Imm >> 15 & 31;
 
     private static bool IsRead(in Op op) => Function(op) != ReadWrite && Source(op) == 0;
-
-    private static int Offset(string field) => (int)Marshal.OffsetOf<HartContext>(field);
-
-    private static int Cold(string field) => ColdOffset + (int)Marshal.OffsetOf<HartState>(field);
 
     /// <summary>A register that means nothing to the hart between traps.</summary>
     private void EmitRegister(in Op op, int place, ulong writable)
@@ -96,7 +89,7 @@ internal sealed class CsrOpCompiler(ILGenerator il, RegionLocals locals)
             il.Emit(OpCodes.Stloc, written);
         }
 
-        LoadField(place);
+        il.EmitPlace(place);
         il.Emit(OpCodes.Ldind_I8);
         locals.EmitStore(op.Rd);
         if (written is not null)
@@ -133,7 +126,7 @@ internal sealed class CsrOpCompiler(ILGenerator il, RegionLocals locals)
             EmitInterruptTest(bits, leave);
         }
 
-        LoadField(Cold(nameof(HartState.Mstatus)));
+        il.EmitPlace(ContextField.Cold(nameof(HartState.Mstatus)));
         il.Emit(OpCodes.Ldind_I8);
         il.Emit(OpCodes.Stloc, status);
         if (op.Rd != HartContext.SinkRegister)
@@ -157,7 +150,7 @@ internal sealed class CsrOpCompiler(ILGenerator il, RegionLocals locals)
             }
 
             il.Emit(OpCodes.Stloc, bits);
-            StoreField(Cold(nameof(HartState.Mstatus)), bits);
+            StoreField(ContextField.Cold(nameof(HartState.Mstatus)), bits);
             if (MayChangeAccess(op))
             {
                 EmitAccessChange(status, bits);
@@ -191,8 +184,8 @@ internal sealed class CsrOpCompiler(ILGenerator il, RegionLocals locals)
         il.MarkLabel(store);
         foreach (string array in (string[])[nameof(HartContext.ReadTlb), nameof(HartContext.WriteTlb)])
         {
-            LoadField(Offset(array));
-            LoadField(Offset(array));
+            il.EmitPlace(ContextField.Offset(array));
+            il.EmitPlace(ContextField.Offset(array));
             il.Emit(OpCodes.Ldind_I);
             il.Emit(OpCodes.Ldloc, distance);
             il.Emit(OpCodes.Add);
@@ -209,10 +202,10 @@ internal sealed class CsrOpCompiler(ILGenerator il, RegionLocals locals)
         Label quiet = il.DefineLabel();
         il.Emit(OpCodes.Ldloc, bits);
         il.Emit(OpCodes.Brfalse, quiet);
-        LoadField(Cold(nameof(HartState.Mip)));
+        il.EmitPlace(ContextField.Cold(nameof(HartState.Mip)));
         il.Emit(OpCodes.Volatile);
         il.Emit(OpCodes.Ldind_I8);
-        LoadField(Cold(nameof(HartState.Mie)));
+        il.EmitPlace(ContextField.Cold(nameof(HartState.Mie)));
         il.Emit(OpCodes.Ldind_I8);
         il.Emit(OpCodes.Ldc_I8, (long)CsrFile.ExternalSeip);
         il.Emit(OpCodes.Or);
@@ -225,7 +218,7 @@ internal sealed class CsrOpCompiler(ILGenerator il, RegionLocals locals)
     private void EmitVisible(LocalBuilder status)
     {
         LocalBuilder fs = locals.Scratch();
-        LoadField(Offset(nameof(HartContext.Fs)));
+        il.EmitPlace(ContextField.Offset(nameof(HartContext.Fs)));
         il.Emit(OpCodes.Ldind_U4);
         il.Emit(OpCodes.Conv_U8);
         il.Emit(OpCodes.Stloc, fs);
@@ -251,15 +244,8 @@ internal sealed class CsrOpCompiler(ILGenerator il, RegionLocals locals)
 
     private void StoreField(int offset, LocalBuilder value)
     {
-        LoadField(offset);
+        il.EmitPlace(offset);
         il.Emit(OpCodes.Ldloc, value);
         il.Emit(OpCodes.Stind_I8);
-    }
-
-    private void LoadField(int offset)
-    {
-        il.Emit(OpCodes.Ldarg_0);
-        il.Emit(OpCodes.Ldc_I4, offset);
-        il.Emit(OpCodes.Add);
     }
 }

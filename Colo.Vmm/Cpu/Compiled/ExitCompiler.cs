@@ -11,13 +11,13 @@ namespace Colo.Vmm.Cpu.Compiled;
 /// </summary>
 internal sealed class ExitCompiler
 {
-    private static readonly int PcOffset = Offset(nameof(HartContext.Pc));
-    private static readonly int RemainingOffset = Offset(nameof(HartContext.Remaining));
-    private static readonly int ExitOffset = Offset(nameof(HartContext.RegionExit));
-    private static readonly int StraddleOffset = Offset(nameof(HartContext.StraddleRegion));
-    private static readonly int ModeKeyOffset = Offset(nameof(HartContext.ModeKey));
-    private static readonly int JumpsOffset = Offset(nameof(HartContext.Jumps));
-    private static readonly int ChainedOffset = Offset(nameof(HartContext.Chained));
+    private static readonly int PcOffset = ContextField.Offset(nameof(HartContext.Pc));
+    private static readonly int RemainingOffset = ContextField.Offset(nameof(HartContext.Remaining));
+    private static readonly int ExitOffset = ContextField.Offset(nameof(HartContext.RegionExit));
+    private static readonly int StraddleOffset = ContextField.Offset(nameof(HartContext.StraddleRegion));
+    private static readonly int ModeKeyOffset = ContextField.Offset(nameof(HartContext.ModeKey));
+    private static readonly int JumpsOffset = ContextField.Offset(nameof(HartContext.Jumps));
+    private static readonly int ChainedOffset = ContextField.Offset(nameof(HartContext.Chained));
     private static readonly int EntryCodeOffset = (int)Marshal.OffsetOf<JumpEntry>(nameof(JumpEntry.Code));
     private static readonly int EntryNumberOffset = (int)Marshal.OffsetOf<JumpEntry>(nameof(JumpEntry.Entry));
 
@@ -105,7 +105,7 @@ internal sealed class ExitCompiler
 
     private void EmitReasonOf(int group)
     {
-        LoadField(ExitOffset);
+        _il.EmitPlace(ExitOffset);
         _il.Emit(OpCodes.Ldloc, _locals.Exit);
         _il.Emit(OpCodes.Ldc_I4_3);
         _il.Emit(OpCodes.And);
@@ -138,7 +138,7 @@ internal sealed class ExitCompiler
     /// there.</summary>
     private void EmitStraddleTest()
     {
-        LoadField(ExitOffset);
+        _il.EmitPlace(ExitOffset);
         _il.Emit(OpCodes.Ldloc, _locals.Straddle);
         _il.Emit(OpCodes.Ldc_I4, 12);
         _il.Emit(OpCodes.Shr_Un);
@@ -148,7 +148,7 @@ internal sealed class ExitCompiler
         _il.Emit(OpCodes.Ldc_I4, (int)RegionExit.Memory);
         _il.Emit(OpCodes.Add);
         _il.Emit(OpCodes.Stind_I4);
-        LoadField(StraddleOffset);
+        _il.EmitPlace(StraddleOffset);
         _il.Emit(OpCodes.Ldc_I4, _number);
         _il.Emit(OpCodes.Stind_I4);
     }
@@ -173,11 +173,11 @@ internal sealed class ExitCompiler
         _il.MarkLabel(_chain);
         EmitStoreState(pushRest);
         _il.Emit(OpCodes.Ldloc, _locals.Pc);
-        LoadField(ModeKeyOffset);
+        _il.EmitPlace(ModeKeyOffset);
         _il.Emit(OpCodes.Ldind_I8);
         _il.Emit(OpCodes.Xor);
         _il.Emit(OpCodes.Stloc, key);
-        LoadField(JumpsOffset);
+        _il.EmitPlace(JumpsOffset);
         _il.Emit(OpCodes.Ldind_I);
         EmitJumpIndex(key);
         _il.Emit(OpCodes.Add);
@@ -186,8 +186,8 @@ internal sealed class ExitCompiler
         _il.Emit(OpCodes.Ldind_I8);
         _il.Emit(OpCodes.Ldloc, key);
         _il.Emit(OpCodes.Bne_Un, miss);
-        LoadField(ChainedOffset);
-        LoadField(ChainedOffset);
+        _il.EmitPlace(ChainedOffset);
+        _il.EmitPlace(ChainedOffset);
         _il.Emit(OpCodes.Ldind_I8);
         _il.Emit(OpCodes.Ldc_I8, 1L);
         _il.Emit(OpCodes.Add);
@@ -232,20 +232,11 @@ internal sealed class ExitCompiler
     private void EmitStoreState(Action pushRest)
     {
         _locals.EmitStoreAll();
-        LoadField(RemainingOffset);
+        _il.EmitPlace(RemainingOffset);
         pushRest();
         _il.Emit(OpCodes.Stind_I8);
-        LoadField(PcOffset);
+        _il.EmitPlace(PcOffset);
         _il.Emit(OpCodes.Ldloc, _locals.Pc);
         _il.Emit(OpCodes.Stind_I8);
     }
-
-    private void LoadField(int offset)
-    {
-        _il.Emit(OpCodes.Ldarg_0);
-        _il.Emit(OpCodes.Ldc_I4, offset);
-        _il.Emit(OpCodes.Add);
-    }
-
-    private static int Offset(string field) => (int)Marshal.OffsetOf<HartContext>(field);
 }

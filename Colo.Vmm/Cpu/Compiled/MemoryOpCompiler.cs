@@ -1,5 +1,4 @@
 using System.Reflection.Emit;
-using System.Runtime.InteropServices;
 using Colo.Vmm.Cpu.Decode;
 using OpCode = Colo.Vmm.Cpu.Decode.OpCode;
 
@@ -12,11 +11,8 @@ namespace Colo.Vmm.Cpu.Compiled;
 /// </summary>
 internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, CompileChoices choices)
 {
-    private static readonly int ReservationAddressOffset =
-        Offset(nameof(HartContext.Cold)) + (int)Marshal.OffsetOf<HartState>(nameof(HartState.ReservationAddress));
-
-    private static readonly int ReservationValueOffset =
-        Offset(nameof(HartContext.Cold)) + (int)Marshal.OffsetOf<HartState>(nameof(HartState.ReservationValue));
+    private static readonly int ReservationAddressOffset = ContextField.Cold(nameof(HartState.ReservationAddress));
+    private static readonly int ReservationValueOffset = ContextField.Cold(nameof(HartState.ReservationValue));
 
     private ProbeGroup?[] _groups = [];
 
@@ -62,13 +58,11 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
             return;
         }
 
-        LoadField(Offset(nameof(HartContext.Pending)));
+        il.EmitPlace(ContextField.Offset(nameof(HartContext.Pending)));
         il.Emit(OpCodes.Volatile);
         il.Emit(OpCodes.Ldind_I4);
         il.Emit(OpCodes.Pop);
     }
-
-    private static int Offset(string field) => (int)Marshal.OffsetOf<HartContext>(field);
 
     /// <summary>Pushes the host address of a load or store.</summary>
     private void EmitPlace(int index, in Op op, bool writes, Func<RegionExit, Label> exit)
@@ -300,10 +294,10 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
         }
 
         il.Emit(OpCodes.Stloc, value);
-        LoadField(ReservationAddressOffset);
+        il.EmitPlace(ReservationAddressOffset);
         EmitPhysical(place);
         il.Emit(OpCodes.Stind_I8);
-        LoadField(ReservationValueOffset);
+        il.EmitPlace(ReservationValueOffset);
         il.Emit(OpCodes.Ldloc, value);
         il.Emit(OpCodes.Stind_I8);
         il.Emit(OpCodes.Ldloc, value);
@@ -321,7 +315,7 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
         il.Emit(OpCodes.Stloc, place);
         il.Emit(OpCodes.Ldc_I8, 1L);
         il.Emit(OpCodes.Stloc, failed);
-        LoadField(ReservationAddressOffset);
+        il.EmitPlace(ReservationAddressOffset);
         il.Emit(OpCodes.Ldind_I8);
         EmitPhysical(place);
         il.Emit(OpCodes.Bne_Un, done);
@@ -337,7 +331,7 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
         il.Emit(OpCodes.Conv_U8);
         il.Emit(OpCodes.Stloc, failed);
         il.MarkLabel(done);
-        LoadField(ReservationAddressOffset);
+        il.EmitPlace(ReservationAddressOffset);
         il.Emit(OpCodes.Ldc_I8, -1L);
         il.Emit(OpCodes.Stind_I8);
         il.Emit(OpCodes.Ldloc, failed);
@@ -346,7 +340,7 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
 
     private void EmitExpected(bool wide)
     {
-        LoadField(ReservationValueOffset);
+        il.EmitPlace(ReservationValueOffset);
         il.Emit(wide ? OpCodes.Ldind_I8 : OpCodes.Ldind_I4);
     }
 
@@ -356,12 +350,5 @@ internal sealed class MemoryOpCompiler(ILGenerator il, RegionLocals locals, Comp
         il.Emit(OpCodes.Conv_U8);
         il.Emit(OpCodes.Ldc_I8, (long)choices.HostDelta);
         il.Emit(OpCodes.Sub);
-    }
-
-    private void LoadField(int offset)
-    {
-        il.Emit(OpCodes.Ldarg_0);
-        il.Emit(OpCodes.Ldc_I4, offset);
-        il.Emit(OpCodes.Add);
     }
 }

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Reflection.Emit;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using OpCode = Colo.Vmm.Cpu.Decode.OpCode;
 
 namespace Colo.Vmm.Cpu.Compiled;
@@ -30,10 +29,10 @@ internal sealed class RegionCompiler
     /// <summary>A branch that goes one way less often than this is left to the host's prediction.</summary>
     private const double SelectShareMin = 0.1;
 
-    private static readonly int PcOffset = Offset(nameof(HartContext.Pc));
-    private static readonly int PendingOffset = Offset(nameof(HartContext.Pending));
-    private static readonly int RemainingOffset = Offset(nameof(HartContext.Remaining));
-    private static readonly int ExitOffset = Offset(nameof(HartContext.RegionExit));
+    private static readonly int PcOffset = ContextField.Offset(nameof(HartContext.Pc));
+    private static readonly int PendingOffset = ContextField.Offset(nameof(HartContext.Pending));
+    private static readonly int RemainingOffset = ContextField.Offset(nameof(HartContext.Remaining));
+    private static readonly int ExitOffset = ContextField.Offset(nameof(HartContext.RegionExit));
 
     private readonly Region _region;
     private readonly ILGenerator _il;
@@ -77,8 +76,6 @@ internal sealed class RegionCompiler
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "GetMethodDescriptor")]
     private static extern RuntimeMethodHandle MethodHandle(DynamicMethod method);
 
-    private static int Offset(string field) => (int)Marshal.OffsetOf<HartContext>(field);
-
     private void Emit()
     {
         EmitEntry();
@@ -101,10 +98,10 @@ internal sealed class RegionCompiler
     private void EmitEntry()
     {
         _locals.EmitLoad();
-        LoadField(RemainingOffset);
+        _il.EmitPlace(RemainingOffset);
         _il.Emit(OpCodes.Ldind_I8);
         _il.Emit(OpCodes.Stloc, _locals.Outer);
-        LoadField(PcOffset);
+        _il.EmitPlace(PcOffset);
         _il.Emit(OpCodes.Ldind_I8);
         // base = pc without the offset in the page.
         _il.Emit(OpCodes.Ldc_I8, -4096L);
@@ -372,7 +369,7 @@ internal sealed class RegionCompiler
 
     private void EmitReason(RegionExit why)
     {
-        LoadField(ExitOffset);
+        _il.EmitPlace(ExitOffset);
         _il.Emit(OpCodes.Ldc_I4, (int)why);
         _il.Emit(OpCodes.Stind_I4);
     }
@@ -385,15 +382,8 @@ internal sealed class RegionCompiler
     /// <summary>Pushes the pending word, which other threads set.</summary>
     private void LoadPending()
     {
-        LoadField(PendingOffset);
+        _il.EmitPlace(PendingOffset);
         _il.Emit(OpCodes.Volatile);
         _il.Emit(OpCodes.Ldind_I4);
-    }
-
-    private void LoadField(int offset)
-    {
-        _il.Emit(OpCodes.Ldarg_0);
-        _il.Emit(OpCodes.Ldc_I4, offset);
-        _il.Emit(OpCodes.Add);
     }
 }

@@ -1,6 +1,5 @@
 using System.Reflection;
 using System.Reflection.Emit;
-using System.Runtime.InteropServices;
 
 namespace Colo.Vmm.Cpu.Compiled;
 
@@ -101,7 +100,7 @@ internal sealed class RegionLocals
         }
         else
         {
-            EmitPlace(Place(register));
+            _il.EmitPlace(Place(register));
             _il.Emit(OpCodes.Ldind_I8);
         }
     }
@@ -126,7 +125,7 @@ internal sealed class RegionLocals
         {
             LocalBuilder value = Scratch();
             _il.Emit(OpCodes.Stloc, value);
-            EmitPlace(Place(register));
+            _il.EmitPlace(Place(register));
             _il.Emit(OpCodes.Ldloc, value);
             _il.Emit(OpCodes.Stind_I8);
         }
@@ -186,14 +185,14 @@ internal sealed class RegionLocals
 
         for (int i = 0; i < 32; i++)
         {
-            LoadFrom(_floats[i], Offset(nameof(HartContext.F)) + i * 8, OpCodes.Ldind_R8);
+            LoadFrom(_floats[i], FloatPlace(i), OpCodes.Ldind_R8);
         }
 
         EmitLoadTlb();
     }
 
     /// <summary>Takes the arrays of the TLB that the context says.</summary>
-    public void EmitLoadTlb() => LoadFrom(Tlb, Offset(nameof(HartContext.ReadTlb)), OpCodes.Ldind_I);
+    public void EmitLoadTlb() => LoadFrom(Tlb, ContextField.Offset(nameof(HartContext.ReadTlb)), OpCodes.Ldind_I);
 
     /// <summary>
     /// A region with floating point is for the common state only: FPU on and dirty already, rounding to nearest even.
@@ -229,17 +228,17 @@ internal sealed class RegionLocals
 
         for (int i = 0; i < 32; i++)
         {
-            StoreTo(_floatWritten[i] ? _floats[i] : null, Offset(nameof(HartContext.F)) + i * 8, OpCodes.Stind_R8);
+            StoreTo(_floatWritten[i] ? _floats[i] : null, FloatPlace(i), OpCodes.Stind_R8);
         }
     }
 
-    private static int Place(int register) => Offset(nameof(HartContext.X)) + register * 8;
+    private static int Place(int register) => ContextField.Offset(nameof(HartContext.X)) + register * 8;
 
-    private static int Offset(string field) => (int)Marshal.OffsetOf<HartContext>(field);
+    private static int FloatPlace(int register) => ContextField.Offset(nameof(HartContext.F)) + register * 8;
 
     private void EmitField(string name)
     {
-        EmitPlace(Offset(name));
+        _il.EmitPlace(ContextField.Offset(name));
         _il.Emit(OpCodes.Ldind_I4);
     }
 
@@ -272,7 +271,7 @@ internal sealed class RegionLocals
     {
         if (local is not null)
         {
-            EmitPlace(offset);
+            _il.EmitPlace(offset);
             _il.Emit(load);
             _il.Emit(OpCodes.Stloc, local);
         }
@@ -282,16 +281,9 @@ internal sealed class RegionLocals
     {
         if (local is not null)
         {
-            EmitPlace(offset);
+            _il.EmitPlace(offset);
             _il.Emit(OpCodes.Ldloc, local);
             _il.Emit(store);
         }
-    }
-
-    private void EmitPlace(int offset)
-    {
-        _il.Emit(OpCodes.Ldarg_0);
-        _il.Emit(OpCodes.Ldc_I4, offset);
-        _il.Emit(OpCodes.Add);
     }
 }

@@ -281,6 +281,36 @@ public sealed class FailoverControllerTests
         Assert.Equal(1, FailAndStartAgain());
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_host_whose_drain_has_failed_takes_a_second_copy_again(bool lost)
+    {
+        BecomePrimary();
+        Say(new DrainCommand(new CommandId("drain")));
+        Assert.Equal(FailoverState.SwitchoverOut, _host.Failover.State);
+        Message failure = lost
+            ? new PeerLost(B, LossEvidence.Silence)
+            : _effects.OfType<Effect.StartTimer>().Where(timer => timer.Name == TimerName.PeerStep)
+                .Select(timer => new TimerFired(timer.Name, timer.Generation)).Single();
+
+        Say(failure);
+
+        Effect.CompleteCommand end = Assert.Single(_effects.OfType<Effect.CompleteCommand>());
+        Assert.Equal(CommandResult.Failed, end.Result);
+        if (!lost)
+        {
+            Assert.Equal(FailoverState.Primary, _host.Failover.State);
+            Say(new PeerLost(B, LossEvidence.Silence));
+        }
+
+        ArbiterRecord solo = Asked().Next;
+        Answer(new ArbiterAnswer.Granted(solo));
+        Assert.Equal(FailoverState.Solo, _host.Failover.State);
+        Say(new JoinOffer(B with { Incarnation = new Incarnation(2) }, solo.Term, default));
+        Assert.Equal(FailoverState.SoloFilling, _host.Failover.State);
+    }
+
     private double FailAndStartAgain()
     {
         Say(new MachineFailed("no interface"));

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
@@ -172,6 +173,43 @@ public sealed class ClusterTests
         await cluster["node-b"].WhenAsync(
             "/vms/web", page => page.GetProperty("role").GetString() is "Solo" or "Primary");
         Assert.Equal(0, a.Machines["web"].PowerdownsAsked);
+    }
+
+    [Fact]
+    public async Task A_node_that_stops_hands_the_guest_over_though_it_is_refused_at_first_and_a_secondary_leaves()
+    {
+        await using var cluster = new LoopbackCluster(
+            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        LoopbackNode b = cluster["node-b"];
+        await a.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "Primary"
+            && page.GetProperty("protection").GetString() == "Protected");
+        const string busy = "rolled back: not ready in time";
+        var refusals = new Queue<string>([busy, busy, "the guest has no second copy; the state is SwitchoverOut"]);
+        var said = new ConcurrentQueue<string>();
+        var farewell = new GuestFarewell(
+            a.Runtime,
+            (vm, command) => refusals.TryDequeue(out string? text)
+                ? Task.FromResult(new Effect.CompleteCommand(command.Id, CommandResult.Failed, text))
+                : a.Runtime.CommandAsync(vm, command),
+            TimeProvider.System, said.Enqueue);
+
+        await farewell.RunAsync(TimeSpan.FromSeconds(90));
+
+        Assert.Empty(refusals);
+        Assert.Equal(2, said.Count(line => line.Contains("not handed over yet", StringComparison.Ordinal)));
+        await b.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "Solo");
+        Assert.Equal(0, a.Machines["web"].PowerdownsAsked);
+
+        long before = b.Runtime.Events.LastId;
+        await a.Runtime.UndrainHostAsync();
+        await b.WhenAsync("web", EventCode.PairEstablished, before);
+        await a.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "Secondary");
+        await a.Runtime.StopGuestsAsync(TimeSpan.FromSeconds(90));
+        await a.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "None");
+        await b.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "Solo");
+        Assert.Equal(0, b.Machines["web"].PowerdownsAsked);
     }
 
     private static bool Reachable(JsonElement members, string node) => members.GetProperty("members").EnumerateArray()

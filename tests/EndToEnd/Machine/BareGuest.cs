@@ -6,6 +6,8 @@ namespace Colo.EndToEnd.Machine;
 /// <summary>Programs of guests/baremetal for a machine without an operating system.</summary>
 internal static class BareGuest
 {
+    private const int CountDigits = 16;
+
     /// <summary>Compiles counter.S into the folder: it counts for ever and prints the count, 16 hexadecimal digits a
     /// line.</summary>
     public static string Build(string folder) => Build(folder, "counter", "baremetal/counter.S");
@@ -13,13 +15,15 @@ internal static class BareGuest
     /// <summary>Compiles tree.c into the folder: it prints its device tree and ends with a number from it.</summary>
     public static string BuildTree(string folder) => Build(folder, "tree", "bench/start.S", "baremetal/tree.c");
 
-    /// <summary>The last whole count on the console; 0 before the first.</summary>
-    public static ulong Count(VmProcess vm)
+    /// <summary>The last whole count on the console; 0 before the first. Of a line in whose middle the machine was
+    /// saved only the end is printed by the one that goes on: that is no count.</summary>
+    public static ulong Count(VmProcess vm) => LastCount(vm.Console.Text);
+
+    internal static ulong LastCount(string console)
     {
-        string[] lines = vm.Console.Text.Split('\n');
-        return lines.Length < 2
-            ? 0
-            : ulong.Parse(lines[^2], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+        // What follows the last line feed is still being printed.
+        string? last = console.Split('\n')[..^1].LastOrDefault(IsCount);
+        return last is null ? 0 : ulong.Parse(last, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
     }
 
     /// <summary>Waits until the machine has printed something greater.</summary>
@@ -31,6 +35,9 @@ internal static class BareGuest
             $"the guest does not count on beyond {than:x}: {vm.Errors}");
         return count;
     }
+
+    private static bool IsCount(string line) =>
+        line.Length == CountDigits && line.All(char.IsAsciiHexDigitLower);
 
     private static string Build(string folder, string name, params string[] sources)
     {

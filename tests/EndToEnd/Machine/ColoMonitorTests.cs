@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Colo.Vmm.Qemu;
@@ -65,11 +63,11 @@ public sealed class ColoMonitorTests : IDisposable
         BareGuest.WaitForMore(first, BareGuest.Count(first));
         await RequireModeAsync(first, "none", "primary");
 
-        int port = FreePort();
+        string again = Meeting("again");
         await using VmProcess third = Start("third", "--incoming", "defer");
         await SetCapabilitiesAsync(third);
-        await third.ExecuteAsync("migrate-incoming", new JsonObject { ["uri"] = $"tcp:127.0.0.1:{port}" });
-        await first.ExecuteAsync("migrate", new JsonObject { ["uri"] = $"tcp:127.0.0.1:{port}" });
+        await third.ExecuteAsync("migrate-incoming", new JsonObject { ["uri"] = again });
+        await first.ExecuteAsync("migrate", new JsonObject { ["uri"] = again });
         await WaitForStatusAsync(first, "colo");
         third.WaitForEvent("RESUME", 3);
         await RequireModeAsync(third, "secondary", "none");
@@ -93,12 +91,12 @@ public sealed class ColoMonitorTests : IDisposable
     [Fact]
     public async Task Machine_migrates_without_colo_and_stands_at_its_source()
     {
-        int port = FreePort();
-        await using VmProcess target = Start("target", "--incoming", $"tcp:127.0.0.1:{port}");
+        string meeting = Meeting("meeting");
+        await using VmProcess target = Start("target", "--incoming", meeting);
         await RequireStatusAsync(target, "inmigrate");
         await using VmProcess source = Start("source");
         ulong reached = BareGuest.WaitForMore(source, 0);
-        await source.ExecuteAsync("migrate", new JsonObject { ["uri"] = $"tcp:127.0.0.1:{port}" });
+        await source.ExecuteAsync("migrate", new JsonObject { ["uri"] = meeting });
         await WaitForStatusAsync(source, "completed");
         await WaitForStatusAsync(target, "completed");
         Assert.True(BareGuest.WaitForMore(target, reached) > reached);
@@ -126,12 +124,9 @@ public sealed class ColoMonitorTests : IDisposable
         Assert.True(first >= reached, $"restored at {first:x}, saved at {reached:x}");
     }
 
-    private static int FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
-    }
+    /// <summary>A socket in the test's own folder: a port that was free a moment ago may be somebody's by
+    /// now.</summary>
+    private string Meeting(string name) => $"unix:{Path.Combine(_folder, name)}";
 
     private static Task<JsonElement> SetCapabilitiesAsync(VmProcess vm) =>
         vm.ExecuteAsync("migrate-set-capabilities", new JsonObject
@@ -179,14 +174,14 @@ public sealed class ColoMonitorTests : IDisposable
     /// </summary>
     private async Task<(VmProcess Primary, VmProcess Secondary)> ProtectAsync()
     {
-        int port = FreePort();
-        VmProcess secondary = Start("secondary", "--incoming", $"tcp:127.0.0.1:{port}");
+        string meeting = Meeting("meeting");
+        VmProcess secondary = Start("secondary", "--incoming", meeting);
         await SetCapabilitiesAsync(secondary);
         VmProcess primary = Start("primary");
         BareGuest.WaitForMore(primary, 0);
         await SetCapabilitiesAsync(primary);
         await primary.ExecuteAsync("migrate-set-parameters", new JsonObject { ["x-checkpoint-delay"] = 200 });
-        await primary.ExecuteAsync("migrate", new JsonObject { ["uri"] = $"tcp:127.0.0.1:{port}" });
+        await primary.ExecuteAsync("migrate", new JsonObject { ["uri"] = meeting });
         await WaitForStatusAsync(primary, "colo");
         await WaitForStatusAsync(secondary, "colo");
         secondary.WaitForEvent("STOP");

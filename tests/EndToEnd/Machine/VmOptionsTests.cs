@@ -40,6 +40,17 @@ public sealed class VmOptionsTests : IDisposable
         }
     }
 
+    [Fact]
+    public void The_escape_key_of_a_terminal_ends_the_machine_and_the_terminal_is_as_it_was()
+    {
+        using var terminal = new TerminalProcess(
+            VmProcess.Program(), "vm", "run", "--bios", "none", "--kernel", BareGuest.Build(_folder), "--memory",
+            "16M");
+        terminal.WaitFor("000000000000c350");
+        terminal.Type("\u0001x");
+        terminal.RequireEnd(0);
+    }
+
     private static string Dtc(string from, string to, string input, string? output = null)
     {
         var start = new ProcessStartInfo("dtc", ["-q", "-I", from, "-O", to, "-o", output ?? "-", input])
