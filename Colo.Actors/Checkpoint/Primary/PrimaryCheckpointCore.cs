@@ -175,7 +175,8 @@ public sealed class PrimaryCheckpointCore : IProtocolCore
         {
             // The joining checkpoint covers everything up to its capture. From its commit on there is something to
             // compare, and whoever compares asks once: it waits until the pair is in force.
-            if (_reason == CheckpointReason.Join
+            bool covered = trigger.About is { } made && made < Epoch;
+            if (!covered && _reason == CheckpointReason.Join
                 && _state is PrimaryCheckpointState.AwaitingLoaded or PrimaryCheckpointState.Running)
             {
                 _latch.Set(trigger.Reason);
