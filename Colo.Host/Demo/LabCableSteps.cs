@@ -119,7 +119,7 @@ internal sealed class LabCableSteps(LabScenario scenario)
     {
         const long PacketsPerSecond = 10_000;
         using var storm = new ClientProcess("storm", NetworkLab.GuestAddress, 0, PacketsPerSecond);
-        await LabScenario.UntilAsync(() => storm.Last?.Bytes > 2 * PacketsPerSecond, "the storm does not begin")
+        await LabScenario.UntilAsync(() => storm.Last?.Bytes > PacketsPerSecond / 2, "the storm does not begin")
             .ConfigureAwait(false);
         await ServedInThisAsync().ConfigureAwait(false);
         if (storm.Ended.IsCompleted)
