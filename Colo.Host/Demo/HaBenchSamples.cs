@@ -17,6 +17,7 @@ internal sealed partial class HaBenchSamples(LabCluster cluster, string address,
     private readonly List<double> pauses = [];
     private HostTimes used;
     private double redisRequests;
+    private long answered;
     private double seconds;
 
     /// <summary>One slice of one kind of work.</summary>
@@ -31,7 +32,7 @@ internal sealed partial class HaBenchSamples(LabCluster cluster, string address,
         if (kind == "redis")
         {
             used += HostTimes.Of(cluster.Hosts) - before;
-            redisRequests += figures.PerSecond * slice.TotalSeconds;
+            redisRequests += answered;
         }
 
         taken[kind].Add(figures);
@@ -72,7 +73,8 @@ internal sealed partial class HaBenchSamples(LabCluster cluster, string address,
         await client.Ended.WaitAsync(HaBench.StepLimit).ConfigureAwait(false);
         ClientReport last = client.Last is { Done: true } report ? report
             : throw new InvalidOperationException($"{kind}: {client.Last?.Error ?? "the client did not end well"}");
-        return new RequestFigures(last.Bytes / last.Seconds, last.MedianMs, last.P99Ms);
+        answered = last.Bytes;
+        return new RequestFigures(last.PerSecond, last.MedianMs, last.P99Ms);
     }
 
     private async Task<double> BulkAsync()

@@ -14,12 +14,13 @@ namespace Colo.Host.Demo;
 /// <param name="Error">Why it ended, or null.</param>
 /// <param name="Done">Whether everything asked for has arrived.</param>
 /// <param name="HashOk">Whether every byte was the right one.</param>
-/// <param name="Seconds">At the end: how long it took.</param>
+/// <param name="Seconds">At the end: how long it took; of small requests, how long they were measured.</param>
+/// <param name="PerSecond">At the end of small requests: answers a second, measured after a warm-up.</param>
 /// <param name="MedianMs">At the end of small requests: median of the times from question to answer.</param>
 /// <param name="P99Ms">At the end of small requests: 99th percentile.</param>
 public sealed record ClientReport(
     long AtMs, long Bytes, double GapMs, string? Error = null, bool Done = false, bool HashOk = true,
-    double Seconds = 0, double MedianMs = 0, double P99Ms = 0);
+    double Seconds = 0, double PerSecond = 0, double MedianMs = 0, double P99Ms = 0);
 
 /// <summary>
 /// The clients of the demo and the end-to-end tests; they run as processes of their own in the client's namespace, and
@@ -160,7 +161,7 @@ internal static class LabClient
             }
 
             meter.Answered();
-            Thread.CurrentThread.Join((int)pauseMs);
+            Pause(pauseMs);
         }
 
         meter.End();
@@ -183,11 +184,20 @@ internal static class LabClient
             }
 
             meter.Answered();
-            Thread.CurrentThread.Join((int)pauseMs);
+            Pause(pauseMs);
         }
 
         meter.End();
         return 0;
+    }
+
+    /// <summary>Waits between two requests, where a pause was asked for.</summary>
+    public static void Pause(long milliseconds)
+    {
+        if (milliseconds > 0)
+        {
+            Thread.CurrentThread.Join((int)milliseconds);
+        }
     }
 
     /// <summary>Head and body of the answer to one request on a connection of its own.</summary>
@@ -231,7 +241,7 @@ internal static class LabClient
             }
 
             meter.Answered();
-            Thread.CurrentThread.Join((int)pauseMs);
+            Pause(pauseMs);
         }
 
         meter.End();

@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
@@ -28,7 +29,7 @@ internal static class RedisClients
                 {
                     counter.TakeAnswer();
                     meter.Answered(counter.AskedAt);
-                    Thread.CurrentThread.Join((int)pauseMs);
+                    LabClient.Pause(pauseMs);
                     counter.Ask();
                 }
             }
@@ -102,10 +103,14 @@ internal static class RedisClients
                 length = more > 0 ? length + more : throw new IOException($"the connection of {key} ended");
             }
 
-            string answer = Encoding.ASCII.GetString(buffer, 0, length);
-            if (answer != string.Create(CultureInfo.InvariantCulture, $":{last + 1}\r\n"))
+            Span<byte> answer = buffer.AsSpan(0, length);
+            bool isRight = answer[0] == ':' && answer.EndsWith("\r\n"u8)
+                && Utf8Parser.TryParse(answer[1..], out long count, out int digits)
+                && digits == length - 3 && count == last + 1;
+            if (!isRight)
             {
-                throw new InvalidDataException($"INCR {key} after {last} was answered with '{answer.Trim()}'");
+                throw new InvalidDataException(
+                    $"INCR {key} after {last} was answered with '{Encoding.ASCII.GetString(answer).Trim()}'");
             }
 
             last++;
