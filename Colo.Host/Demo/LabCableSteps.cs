@@ -1,5 +1,4 @@
 using System.Globalization;
-using Colo.Actors.Protocol;
 
 namespace Colo.Host.Demo;
 
