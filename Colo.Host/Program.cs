@@ -61,6 +61,7 @@ internal static class Program
             NodeCommand.Build(),
             DemoCommand.Build(),
             DemoCommand.BuildClient(),
+            DemoCommand.BuildWire(),
             LabCommands.BuildBench(),
             LabCommands.BuildTest(),
             StatusCommand.Build(),

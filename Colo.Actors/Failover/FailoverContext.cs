@@ -118,6 +118,9 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
     {
         switch (answer)
         {
+            case ArbiterAnswer.Refused { Current: { } current } when current.Term < (Record?.Term ?? Term.Zero):
+                RetryLater($"its record {current} is older than {Record}: it has forgotten", effects);
+                break;
             case ArbiterAnswer.Refused { Current: { } current }:
                 Evicted(current, effects);
                 break;

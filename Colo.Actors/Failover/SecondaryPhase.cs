@@ -231,7 +231,7 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
                 context.Learn(current, effects); // the pair's newer record had not reached this host
                 AskSolo(ArbiterClaim.InSync, effects);
                 break;
-            case ArbiterAnswer.Refused { Current: { } current }:
+            case ArbiterAnswer.Refused { Current: { } current } when current.Term >= context.Record!.Term:
                 context.Emit(EventCode.TermRefused, $"{current}", effects);
                 context.Evicted(current, effects);
                 break;

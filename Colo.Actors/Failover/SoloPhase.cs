@@ -251,8 +251,9 @@ internal sealed class SoloPhase(FailoverContext context)
         context.Term = record.Term;
         context.Fence.Raise(record.Term);
         effects.Add(new Effect.OpenPairGate(record, _joinEpoch));
-        context.Tell(CoreName.PrimaryCheckpoint, new PrimaryPaired(record.Term), effects);
+        // Before anything that a checkpoint core says in the new term: the peer refuses what is above its own.
         context.Send(context.Peer!.Value.Host, new PairEstablished(context.Self, record.Term, record), effects);
+        context.Tell(CoreName.PrimaryCheckpoint, new PrimaryPaired(record.Term), effects);
         context.Enter(FailoverState.Primary);
         context.Emit(EventCode.PairEstablished, $"{record}", effects);
         effects.Add(new Effect.RunHook("on-pair", record.Term, record.ToString()));

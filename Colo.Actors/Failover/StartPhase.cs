@@ -48,6 +48,12 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
             case ArbiterAnswer.Granted granted:
                 Orient(granted.Record, effects);
                 break;
+            case ArbiterAnswer.Refused { Reason: ArbiterRefusal.NoRecord } when context.LastInStep > Term.Zero:
+                // A second life of the VM, from a disk that may be old, is not this host's choice.
+                string forgotten = $"the arbiter has no record of the VM that has been here in {context.LastInStep}";
+                context.Emit(EventCode.ColdStartWaits, forgotten, effects);
+                context.Park(forgotten, effects);
+                break;
             case ArbiterAnswer.Refused when context.Options.CreateHere:
                 ColdStart(ArbiterClaim.InSync, effects);
                 break;

@@ -38,6 +38,17 @@ internal static class DemoCommand
         return client;
     }
 
+    /// <summary>The hidden <c>colo lab-wire</c>.</summary>
+    public static Command BuildWire()
+    {
+        var near = new Argument<string>("near");
+        var far = new Argument<string>("far");
+        var wire = new Command("lab-wire", "A cable that treats frames badly") { near, far };
+        wire.Hidden = true;
+        wire.SetAction(parsed => LabWire.Run(parsed.GetValue(near)!, parsed.GetValue(far)!));
+        return wire;
+    }
+
     private static Option<string> Choice(string name, string description, params string[] values)
     {
         var option = new Option<string>(name)

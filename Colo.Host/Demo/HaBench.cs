@@ -21,6 +21,7 @@ internal sealed class HaBench : IDisposable
     private const int WarmRoundsMin = 3;
     private const int WarmRoundsMax = 10;
     private const int CompareRounds = 5;
+    private const int BesideRounds = 3;
 
     /// <summary>Of the product of three rates.</summary>
     private const double WarmGain = 1.1;
@@ -37,7 +38,8 @@ internal sealed class HaBench : IDisposable
     private readonly List<ModeFigures> modes = [];
     private readonly List<GapFigures> gaps = [];
     private LabCluster? cluster;
-    private ColoShares? shares;
+    private SpeedShares? shares;
+    private SpeedShares? beside;
 
     /// <param name="seconds">Time for each measurement.</param>
     /// <param name="faults">Losses of the primary of each kind.</param>
@@ -86,6 +88,7 @@ internal sealed class HaBench : IDisposable
         await CompareAsync().ConfigureAwait(false);
         await LabCluster.CommandAsync(Primary(), "mode", LabVm.Name, "periodic").ConfigureAwait(false);
         await MeasureAsync("periodic-100").ConfigureAwait(false);
+        await BesideAsync().ConfigureAwait(false);
         await BeginAsync("periodic", TimeSpan.FromMilliseconds(25)).ConfigureAwait(false);
         await MeasureAsync("periodic-25").ConfigureAwait(false);
     }
@@ -109,6 +112,33 @@ internal sealed class HaBench : IDisposable
         modes.Add(colo.Figures("colo"));
         modes.Add(unprotected.Figures("unprotected"));
         shares = colo.SharesOf(unprotected);
+    }
+
+    /// <summary>
+    /// Both guests unprotected, and by turns one or both of them at work. A pair is two guests at work: what they leave
+    /// of each other's speed on this machine is the most that it can reach here.
+    /// </summary>
+    private async Task BesideAsync()
+    {
+        await LabCluster.CommandAsync(Primary(), "unprotect", LabVm.Name, "--yes").ConfigureAwait(false);
+        TimeSpan slice = duration / 2;
+        var alone = new HaBenchSamples(cluster!, NetworkLab.AloneAddress, slice);
+        HaBenchSamples[] both =
+        [
+            new(cluster!, NetworkLab.AloneAddress, slice), new(cluster!, NetworkLab.GuestAddress, slice),
+        ];
+        for (int round = 0; round < BesideRounds; round++)
+        {
+            Say($"measuring two unprotected guests side by side, round {round + 1} of {BesideRounds}");
+            foreach (string kind in HaBenchSamples.Kinds)
+            {
+                double one = await alone.TakeAsync(kind).ConfigureAwait(false);
+                double[] two = await Task.WhenAll(both.Select(samples => samples.TakeAsync(kind))).ConfigureAwait(false);
+                Say($"  {kind}: {Text(two[0])} and {Text(two[1])} of {Text(one)}, {two.Average() / one:P0}");
+            }
+        }
+
+        beside = HaBenchSamples.MeanShares(both[0].SharesOf(alone), both[1].SharesOf(alone));
     }
 
     /// <summary>The host that has the first copy now: a busy machine may have changed roles by itself, and a command to
@@ -204,7 +234,7 @@ internal sealed class HaBench : IDisposable
     {
         double? Redis(string name) => modes.Find(mode => mode.Name == name)?.Redis.PerSecond;
         double againstPeriodic = Redis("colo") / Redis("periodic-100") ?? 0;
-        var report = new HaBenchReport(modes, shares, againstPeriodic, gaps);
+        var report = new HaBenchReport(modes, shares, beside, againstPeriodic, gaps);
         if (modes.Count > 0)
         {
             Say("mode           http/s   p50   p99   redis/s   p50   p99   x 8/s   p50   p99   MB/s  checkpoints/s"
@@ -228,6 +258,12 @@ internal sealed class HaBench : IDisposable
         {
             Say($"colo of unprotected: http {of.Http:P0}, redis {of.Redis:P0}, redis on 8 connections "
                 + $"{of.RedisMany:P0}, bulk {of.Bulk:P0}; redis colo is {Text(againstPeriodic)} times periodic at 100 ms");
+        }
+
+        if (beside is { } two)
+        {
+            Say($"each of two unprotected guests side by side, of one: http {two.Http:P0}, redis {two.Redis:P0}, redis on 8 "
+                + $"connections {two.RedisMany:P0}, bulk {two.Bulk:P0}");
         }
 
         foreach (GapFigures gap in gaps)

@@ -18,14 +18,20 @@ public sealed record ModeFigures(
     string Name, RequestFigures Http, RequestFigures Redis, RequestFigures RedisMany, double BulkMegabytesPerSecond,
     double CheckpointsPerSecond, double PauseMedianMs, double RedisGuestsMicroseconds, double RedisHostsMicroseconds);
 
-/// <summary>Mode colo as a share of the same guest unprotected: median of rounds in which both were measured, one right
-/// after the other.</summary>
-public sealed record ColoShares(double Http, double Redis, double RedisMany, double Bulk);
+/// <summary>Shares of the rates of the same guest unprotected and alone at work: medians of rounds in which both were
+/// measured, one right after the other.</summary>
+public sealed record SpeedShares(double Http, double Redis, double RedisMany, double Bulk);
 
 /// <summary>Longest time in which a download stood around one fault of the primary.</summary>
 public sealed record GapFigures(string Fault, int Count, double MedianMs, double WorstMs, IReadOnlyList<double> GapsMs);
 
 /// <summary>The result of <c>colo bench ha</c>.</summary>
+/// <param name="Modes">Each mode's own figures.</param>
+/// <param name="OfUnprotected">Mode colo.</param>
+/// <param name="SideBySide">Each of two unprotected guests that work at the same time, as a share of one that works
+/// alone: what a machine with both hosts on it leaves of two guests.</param>
+/// <param name="RedisAgainstPeriodic100">Mode colo.</param>
+/// <param name="Gaps">By fault.</param>
 public sealed record HaBenchReport(
-    IReadOnlyList<ModeFigures> Modes, ColoShares? OfUnprotected, double RedisAgainstPeriodic100,
+    IReadOnlyList<ModeFigures> Modes, SpeedShares? OfUnprotected, SpeedShares? SideBySide, double RedisAgainstPeriodic100,
     IReadOnlyList<GapFigures> Gaps);

@@ -52,12 +52,17 @@ internal sealed partial class HaBenchSamples(LabCluster cluster, string address,
 
     /// <summary>Slice by slice against those of another guest, which were taken right before or after; the
     /// medians.</summary>
-    public ColoShares SharesOf(HaBenchSamples other)
+    public SpeedShares SharesOf(HaBenchSamples other)
     {
         double Share(string kind) =>
             Median.Of(taken[kind].Zip(other.taken[kind], (mine, theirs) => mine.PerSecond / theirs.PerSecond));
-        return new ColoShares(Share("requests"), Share("redis"), Share("redis-many"), Share("bulk"));
+        return new SpeedShares(Share("requests"), Share("redis"), Share("redis-many"), Share("bulk"));
     }
+
+    /// <summary>Of two guests that were measured at the same time.</summary>
+    public static SpeedShares MeanShares(SpeedShares one, SpeedShares other) => new(
+        (one.Http + other.Http) / 2, (one.Redis + other.Redis) / 2, (one.RedisMany + other.RedisMany) / 2,
+        (one.Bulk + other.Bulk) / 2);
 
     [GeneratedRegex(@"pause ([\d.]+) ms")]
     private static partial Regex Pause();

@@ -29,6 +29,7 @@ public sealed record ClientReport(
 /// another, each on a connection of its own. <c>redis</c>: INCR on one connection, every answer checked;
 /// <c>redis-many</c>: the same on eight at once.
 /// <c>records</c>: HTTP requests that the guest answers when it has a record on its disk. <c>echo</c>: datagrams.
+/// <c>ports</c> and <c>storm</c>: <see cref="HardClients"/>.
 /// </summary>
 internal static class LabClient
 {
@@ -36,11 +37,11 @@ internal static class LabClient
 
     public static readonly TimeSpan BootLimit = TimeSpan.FromMinutes(3);
 
-    /// <param name="kind">download, bulk, requests, redis, redis-many, records or echo.</param>
+    /// <param name="kind">download, bulk, requests, redis, redis-many, records, echo, ports or storm.</param>
     /// <param name="address">The guest's.</param>
     /// <param name="amount">download: bytes; records: number of the first one; the others: seconds, 0 for ever.</param>
-    /// <param name="rate">download: bytes a second, 0 for as fast as it goes; the others: milliseconds between two
-    /// requests.</param>
+    /// <param name="rate">download: bytes a second, 0 for as fast as it goes; storm: datagrams a second; the others:
+    /// milliseconds between two requests.</param>
     public static int Run(string kind, string address, long amount, long rate)
     {
         try
@@ -54,8 +55,10 @@ internal static class LabClient
                 "redis-many" => RedisClients.Run(address, amount, rate, connections: 8),
                 "records" => Records(address, amount, rate),
                 "echo" => Echo(address, amount, rate),
+                "ports" => HardClients.RunPorts(address, amount, rate),
+                "storm" => HardClients.RunStorm(address, amount, rate),
                 _ => throw new ArgumentException(
-                    $"client '{kind}': expected download, bulk, requests, redis, redis-many, records or echo"),
+                    $"client '{kind}': expected download, bulk, requests, redis, redis-many, records, echo, ports or storm"),
             };
         }
         catch (Exception problem) when (problem is IOException or SocketException or InvalidDataException)
@@ -200,10 +203,16 @@ internal static class LabClient
     /// <summary>Head and body of the answer to one request on a connection of its own.</summary>
     private static string Get(string address, string path)
     {
-        byte[] buffer = new byte[4096];
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.ReceiveTimeout = 30_000;
         socket.Connect(address, 80);
+        return Ask(socket, path);
+    }
+
+    /// <summary>The same on a connection that is there.</summary>
+    public static string Ask(Socket socket, string path)
+    {
+        byte[] buffer = new byte[4096];
+        socket.ReceiveTimeout = 30_000;
         socket.Send(Encoding.ASCII.GetBytes($"GET {path} HTTP/1.0\r\nHost: guest\r\n\r\n"));
         int total = 0;
         int length;

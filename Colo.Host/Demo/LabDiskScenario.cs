@@ -20,8 +20,13 @@ internal sealed partial class LabDiskScenario(LabScenario scenario, LabVm vm)
     public async Task RunAsync()
     {
         var operation = new LabOperatorSteps(scenario, Image);
+        var faults = new LabDiskFaultSteps(scenario);
         await scenario.BeginAsync(("records", 0, PauseMs)).ConfigureAwait(false);
         await scenario.StepAsync("the comparer's decisions are told live", operation.ListenAsync).ConfigureAwait(false);
+        await scenario.StepAsync("the primary's disk is slow", () => faults.SlowAsync()).ConfigureAwait(false);
+        await scenario.StepAsync("writes to the primary's disk fail", () => faults.FailAsync()).ConfigureAwait(false);
+        await scenario.StepAsync("the secondary is killed and its disk is lost", () => faults.LoseDiskAsync(Image))
+            .ConfigureAwait(false);
         await LoseAsync("the primary is killed under writes").ConfigureAwait(false);
         await scenario.StepAsync("the joiner is killed while it is filled", async () =>
         {

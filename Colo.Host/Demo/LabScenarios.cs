@@ -41,48 +41,65 @@ internal static class LabScenarios
         return scenario.Conclude(json);
     }
 
-    /// <summary>Each way to lose a host or its partner, under one download, requests and datagrams.</summary>
+    /// <summary>Each way to lose a host or its partner, and what only makes their life hard, under one download,
+    /// requests, datagrams, and a client that uses its ports again and again.</summary>
     private static async Task FaultsAsync(LabScenario scenario)
     {
         var way = new LabLinkSteps(scenario);
+        var cable = new LabCableSteps(scenario);
+        var witness = new LabWitnessSteps(scenario);
+        (string Name, Func<Task> Run)[] steps =
+        [
+            ("a client uses the same few ports again and again", () => scenario.StartClientsAsync(("ports", 0, 50))),
+            ("one of two networks between the hosts is cut", way.CutOneOfTwoAsync),
+            ("nobody but the clients reaches the primary", way.CutAllButLanAsync),
+            ("nothing passes from the primary to the secondary", way.CutOneWayAsync),
+            ("the hosts' own questions to the guest are lost", way.CutFromGuestAsync),
+            ("the replication cable is slow", cable.SlowAsync),
+            ("the replication cable loses, doubles, damages and clogs", cable.BadAsync),
+            ("the connections between the hosts are reset", cable.ResetAsync),
+            ("the secondary hardly gets to work", cable.GrayAsync),
+            ("a client storms the guest", cable.StormAsync),
+            ("the switch of the clients' network starts anew", cable.SwitchRestartsAsync),
+            ("the secondary is killed", () => LoseAsync(scenario, scenario.Secondary, "kill", scenario.Primary)),
+            ("the witness is killed", witness.KillAsync),
+            ("the primary is killed", () => LoseAsync(scenario, scenario.Primary, "kill", scenario.Secondary)),
+            ("the primary and the witness are killed, and the witness forgets", witness.ForgetAsync),
+            ("the secondary is killed in a checkpoint", () => KillInCheckpointAsync(scenario, scenario.Secondary)),
+            ("the primary is killed in a checkpoint", () => KillInCheckpointAsync(scenario, scenario.Primary)),
+            ("the roles are exchanged under load", () => scenario.SwitchAsync(
+                () => LabCluster.CommandAsync(scenario.Primary, "switchover", LabVm.Name).GetAwaiter().GetResult(),
+                () => { })),
+            ("the replication cable is pulled", () => PullAsync(scenario)),
+            ("both cables between the hosts clog", cable.ClogAllAsync),
+            ("the primary's LAN cable is pulled", () => PullLanAsync(scenario)),
+            ("nothing passes between the hosts", () => scenario.LoseAsync(
+                () => scenario.Lab.SetBetween("node-a", "node-b", passes: false),
+                () => scenario.Lab.SetBetween("node-a", "node-b", passes: true), survivor: null)),
+            ("the primary freezes", () => LoseAsync(scenario, scenario.Primary, "freeze", scenario.Secondary)),
+            ("the primary loses its power", () => LoseAsync(scenario, scenario.Primary, "power", scenario.Secondary)),
+        ];
         await scenario.BeginAsync(Web).ConfigureAwait(false);
-        await scenario.StepAsync("one of two networks between the hosts is cut", way.CutOneOfTwoAsync)
-            .ConfigureAwait(false);
-        await scenario.StepAsync("nobody but the clients reaches the primary", way.CutAllButLanAsync)
-            .ConfigureAwait(false);
-        await scenario.StepAsync("nothing passes from the primary to the secondary", way.CutOneWayAsync)
-            .ConfigureAwait(false);
-        await scenario.StepAsync("the hosts' own questions to the guest are lost", way.CutFromGuestAsync)
-            .ConfigureAwait(false);
-        await LoseAsync(scenario, "the secondary is killed", () => scenario.Secondary, "kill", () => scenario.Primary)
-            .ConfigureAwait(false);
-        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary)
-            .ConfigureAwait(false);
-        await KillInCheckpointAsync(scenario, "the secondary is killed in a checkpoint", () => scenario.Secondary)
-            .ConfigureAwait(false);
-        await KillInCheckpointAsync(scenario, "the primary is killed in a checkpoint", () => scenario.Primary)
-            .ConfigureAwait(false);
-        await scenario.StepAsync("the roles are exchanged under load", () => scenario.SwitchAsync(
-            () => LabCluster.CommandAsync(scenario.Primary, "switchover", LabVm.Name).GetAwaiter().GetResult(), () => { })).ConfigureAwait(false);
-        await Cut("the replication cable is pulled", Cable.Replication).ConfigureAwait(false);
-        await scenario.StepAsync("the primary's LAN cable is pulled", () =>
+        foreach ((string name, Func<Task> run) in steps)
         {
-            string host = scenario.Primary.Name;
-            return scenario.SwitchAsync(
-                () => NetworkLab.SetCable(host, Cable.Lan, plugged: false), () => NetworkLab.SetCable(host, Cable.Lan, plugged: true));
-        }).ConfigureAwait(false);
-        await scenario.StepAsync("nothing passes between the hosts", () => scenario.LoseAsync(
-            () => scenario.Lab.SetBetween("node-a", "node-b", passes: false),
-            () => scenario.Lab.SetBetween("node-a", "node-b", passes: true), survivor: null)).ConfigureAwait(false);
-        await LoseAsync(scenario, "the primary freezes", () => scenario.Primary, "freeze", () => scenario.Secondary).ConfigureAwait(false);
-        await LoseAsync(scenario, "the primary loses its power", () => scenario.Primary, "power", () => scenario.Secondary).ConfigureAwait(false);
+            await scenario.StepAsync(name, run).ConfigureAwait(false);
+        }
+    }
 
-        Task Cut(string step, Cable cable) => scenario.StepAsync(step, () =>
-        {
-            string host = scenario.Primary.Name;
-            return scenario.LoseAsync(
-                () => NetworkLab.SetCable(host, cable, plugged: false), () => NetworkLab.SetCable(host, cable, plugged: true), survivor: null);
-        });
+    private static Task PullAsync(LabScenario scenario)
+    {
+        string host = scenario.Primary.Name;
+        return scenario.LoseAsync(
+            () => NetworkLab.SetCable(host, Cable.Replication, plugged: false),
+            () => NetworkLab.SetCable(host, Cable.Replication, plugged: true), survivor: null);
+    }
+
+    private static Task PullLanAsync(LabScenario scenario)
+    {
+        string host = scenario.Primary.Name;
+        return scenario.SwitchAsync(
+            () => NetworkLab.SetCable(host, Cable.Lan, plugged: false),
+            () => NetworkLab.SetCable(host, Cable.Lan, plugged: true));
     }
 
     /// <summary>Each side is killed between two checkpoints and in one; then the primary at some moment of a
@@ -91,29 +108,30 @@ internal static class LabScenarios
     private static async Task CheckpointsAsync(LabScenario scenario)
     {
         await scenario.BeginAsync(Web).ConfigureAwait(false);
-        await LoseAsync(scenario, "the secondary is killed", () => scenario.Secondary, "kill", () => scenario.Primary)
+        await scenario.StepAsync(
+            "the secondary is killed", () => LoseAsync(scenario, scenario.Secondary, "kill", scenario.Primary))
             .ConfigureAwait(false);
-        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary)
+        await scenario.StepAsync(
+            "the primary is killed", () => LoseAsync(scenario, scenario.Primary, "kill", scenario.Secondary))
             .ConfigureAwait(false);
-        await KillInCheckpointAsync(scenario, "the secondary is killed in a checkpoint", () => scenario.Secondary)
+        await scenario.StepAsync(
+            "the secondary is killed in a checkpoint", () => KillInCheckpointAsync(scenario, scenario.Secondary))
             .ConfigureAwait(false);
         for (int round = 1; round <= CheckpointKills; round++)
         {
-            await KillInCheckpointAsync(
-                scenario, $"the primary is killed in a checkpoint, {round}", () => scenario.Primary,
-                periodic: round > ColoKills).ConfigureAwait(false);
+            bool periodic = round > ColoKills;
+            await scenario.StepAsync(
+                $"the primary is killed in a checkpoint, {round}",
+                () => KillInCheckpointAsync(scenario, scenario.Primary, periodic)).ConfigureAwait(false);
         }
 
         await scenario.StepAsync("the joiner is killed while it is filled", scenario.LoseJoinerAsync)
             .ConfigureAwait(false);
     }
 
-    private static Task KillInCheckpointAsync(
-        LabScenario scenario, string step, Func<NodeProcess> victim, bool periodic = false) => scenario.StepAsync(
-        step, async () =>
+    private static async Task KillInCheckpointAsync(LabScenario scenario, NodeProcess host, bool periodic = false)
     {
         NodeProcess primary = scenario.Primary;
-        NodeProcess host = victim();
         NodeProcess survivor = scenario.Cluster.Other(host);
         if (periodic)
         {
@@ -129,22 +147,20 @@ internal static class LabScenarios
         await Task.Delay(Random.Shared.Next(0, 25)).ConfigureAwait(false);
         await scenario.LoseAsync(host.Kill, host.Start, survivor).ConfigureAwait(false);
         await order.ConfigureAwait(false);
-    });
+    }
 
     /// <summary>A counter in redis, where a write that was acknowledged and lost would show in the next
     /// answer.</summary>
     private static async Task RedisAsync(LabScenario scenario)
     {
         await scenario.BeginAsync(("redis", 0, 2)).ConfigureAwait(false);
-        await LoseAsync(scenario, "the primary is killed", () => scenario.Primary, "kill", () => scenario.Secondary)
-            .ConfigureAwait(false);
-        await LoseAsync(scenario, "the other one is killed", () => scenario.Primary, "kill", () => scenario.Secondary).ConfigureAwait(false);
+        foreach (string name in (string[])["the primary is killed", "the other one is killed"])
+        {
+            await scenario.StepAsync(
+                name, () => LoseAsync(scenario, scenario.Primary, "kill", scenario.Secondary)).ConfigureAwait(false);
+        }
     }
 
-    private static Task LoseAsync(
-        LabScenario scenario, string step, Func<NodeProcess> victim, string fault, Func<NodeProcess> survivor) => scenario.StepAsync(step, () =>
-    {
-        NodeProcess host = victim();
-        return scenario.LoseAsync(() => LabFault.Strike(host, fault), () => LabFault.Restore(host, fault), survivor());
-    });
+    private static Task LoseAsync(LabScenario scenario, NodeProcess host, string fault, NodeProcess survivor) =>
+        scenario.LoseAsync(() => LabFault.Strike(host, fault), () => LabFault.Restore(host, fault), survivor);
 }

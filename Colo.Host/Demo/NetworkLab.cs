@@ -29,6 +29,8 @@ public sealed class NetworkLab
     private const string Mgmt = "mgmt";
     private const string Wire = "wire";
 
+    private static readonly Cable[] Each = [Cable.Lan, Cable.Management, Cable.Replication];
+
     private NetworkLab(IReadOnlyList<string> hosts) => Hosts = hosts;
 
     /// <summary>Names of the namespaces that can run guests, in order: the n-th has the addresses .n of each
@@ -95,20 +97,10 @@ public sealed class NetworkLab
     /// </summary>
     public static void SetCable(string host, Cable cables, bool plugged)
     {
-        string state = plugged ? "up" : "down";
-        if (cables.HasFlag(Cable.Lan))
+        foreach (Cable cable in Each.Where(cable => cables.HasFlag(cable)))
         {
-            Ip($"-n {Lan} link set {PortName(host, "lan0")} {state}");
-        }
-
-        if (cables.HasFlag(Cable.Management))
-        {
-            Ip($"-n {Mgmt} link set {PortName(host, "mgmt0")} {state}");
-        }
-
-        if (cables.HasFlag(Cable.Replication))
-        {
-            Ip($"-n {Wire} link set {PortName(host, "rep0")} {state}");
+            (string network, string port) = Port(host, cable);
+            Ip($"-n {network} link set {port} {(plugged ? "up" : "down")}");
         }
     }
 
@@ -136,6 +128,39 @@ public sealed class NetworkLab
     private static void SetNeighbour(string place, string address, string device, bool passes) => Ip(passes
         ? $"-n {place} neigh del {address} dev {device}"
         : $"-n {place} neigh replace {address} lladdr 02:00:00:00:00:99 nud permanent dev {device}");
+
+    /// <summary>Makes what a <see cref="FaultyCable"/> needs besides its process.</summary>
+    /// <returns>The namespace of its process, and the names of the two TAP interfaces that it makes.</returns>
+    internal static (string Place, string Near, string Far) PrepareWire(string host, Cable cable)
+    {
+        (string network, string port) = Port(host, cable);
+        AddBridge(network, "x" + port);
+        return (network, "y" + port, "z" + port);
+    }
+
+    /// <summary>The host's frames go by way of the two interfaces.</summary>
+    internal static void InsertWire(string host, Cable cable)
+    {
+        (string network, string port) = Port(host, cable);
+        Ip($"-n {network} link set y{port} master x{port} up");
+        Ip($"-n {network} link set z{port} master br0 up");
+        Ip($"-n {network} link set {port} master x{port}");
+    }
+
+    /// <summary>And no longer.</summary>
+    internal static void RemoveWire(string host, Cable cable)
+    {
+        (string network, string port) = Port(host, cable);
+        Ip($"-n {network} link set {port} master br0");
+        Ip($"-n {network} link del x{port}");
+    }
+
+    /// <summary>The switch of the clients' network forgets who is where, and passes nothing on meanwhile.</summary>
+    internal static void RestartLan()
+    {
+        Ip($"-n {Lan} link set br0 down");
+        Ip($"-n {Lan} link set br0 up");
+    }
 
     /// <summary>A start-info that runs a program inside a namespace of the lab.</summary>
     public static ProcessStartInfo Inside(string place, string program, params string[] arguments)
@@ -186,6 +211,14 @@ public sealed class NetworkLab
             Ip($"-n {place} addr add {address}/{PrefixLength} dev {device}");
         }
     }
+
+    private static (string Network, string Port) Port(string host, Cable cable) => cable switch
+    {
+        Cable.Lan => (Lan, PortName(host, "lan0")),
+        Cable.Management => (Mgmt, PortName(host, "mgmt0")),
+        Cable.Replication => (Wire, PortName(host, "rep0")),
+        _ => throw new ArgumentException($"cables {cable} of {host}: expected one of them", nameof(cable)),
+    };
 
     private static string PortName(string place, string device) => device == "eth0" ? $"p-{place}" : $"{device[0]}-{place}";
 

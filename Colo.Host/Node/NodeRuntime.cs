@@ -289,6 +289,7 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         if (vms.TryRemove(vm, out _))
         {
             node.Tell(new RemoveVm(new VmId(vm)));
+            terms.Forget(vm);
             Events.Add(vm, new HostEvent(EventCode.VmRemoved, Term.Zero, Epoch.Zero, string.Empty));
         }
 

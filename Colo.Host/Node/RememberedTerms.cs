@@ -34,6 +34,18 @@ internal sealed class RememberedTerms
         }
     }
 
+    /// <summary>The VM is no more; another one may get its name.</summary>
+    public void Forget(string vm)
+    {
+        lock (gate)
+        {
+            if (terms.Remove(vm))
+            {
+                File.Delete(Path.Combine(folder, vm));
+            }
+        }
+    }
+
     public void Note(string vm, VmStatus status)
     {
         if (status.State is not ("Primary" or "Secondary" or "Solo"))

@@ -7,8 +7,8 @@ namespace Colo.Vmm.Memory;
 
 /// <summary>
 /// The pages of the runtime's and the program's own files that this process has mapped: 20 to 30 MiB, most of which
-/// only the start or some seconds of work needed. They are clean copies of what the host's page cache holds, so they can be
-/// given back at any time; what is executed again comes back by a minor fault. One thread at a time. Linux,
+/// only the start or some seconds of work needed. They are clean copies of what the host's page cache holds, so they
+/// can be given back at any time; what is executed again comes back by a minor fault. One thread at a time. Linux,
 /// proc_pid_maps(5), proc_pid_pagemap(5), proc_pid_statm(5).
 /// </summary>
 /// <remarks>

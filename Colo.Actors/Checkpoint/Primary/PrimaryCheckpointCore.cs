@@ -173,7 +173,16 @@ public sealed class PrimaryCheckpointCore : IProtocolCore
     {
         if (!_paired && trigger.Reason != CheckpointReason.Join)
         {
-            return; // the joining checkpoint covers everything; before it there is nothing to compare
+            // The joining checkpoint covers everything up to its capture. From its commit on there is something to
+            // compare, and whoever compares asks once: it waits until the pair is in force.
+            bool covered = trigger.About is { } made && made < Epoch;
+            if (!covered && _reason == CheckpointReason.Join
+                && _state is PrimaryCheckpointState.AwaitingLoaded or PrimaryCheckpointState.Running)
+            {
+                _latch.Set(trigger.Reason);
+            }
+
+            return;
         }
 
         if (InFlight && trigger.About is { } about && about < Epoch)
@@ -416,7 +425,7 @@ public sealed class PrimaryCheckpointCore : IProtocolCore
 
     private void BeginIfDue(Instant now, EffectList effects)
     {
-        if (_latch.Peek() is not { } reason)
+        if (_latch.Peek() is not { } reason || (!_paired && reason != CheckpointReason.Join))
         {
             return;
         }

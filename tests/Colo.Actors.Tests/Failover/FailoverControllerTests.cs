@@ -153,6 +153,60 @@ public sealed class FailoverControllerTests
         Assert.Equal(2, _host.Primary.Begun); // the joining one and this
     }
 
+    /// <summary>The comparer asks once; forgotten, everything that differed would stand for a whole period.</summary>
+    [Fact]
+    public void A_mismatch_between_the_joining_commit_and_the_pair_costs_a_checkpoint_as_soon_as_there_is_a_pair()
+    {
+        BecomeSolo();
+        JoinUntilAsked();
+        Effect.AskArbiter question = _effects.OfType<Effect.AskArbiter>().Last();
+        Say(new CheckpointTrigger(CheckpointReason.Mismatch));
+        Assert.Equal(1, _host.Primary.Begun);
+        Say(new ArbiterAnswered(question.Request, new ArbiterAnswer.Granted(question.Proposal!.Next)));
+        Assert.Equal(FailoverState.Primary, _host.Failover.State);
+        // The other host knows the term before it is asked for something in it.
+        Assert.Equal(
+            [nameof(PairEstablished), nameof(CheckpointRequest)],
+            _effects.OfType<Effect.Send>().Select(sent => sent.Message.GetType().Name));
+    }
+
+    [Fact]
+    public void An_arbiter_that_has_forgotten_a_newer_record_evicts_nobody()
+    {
+        BecomePrimary();
+        Say(new PeerLost(B, LossEvidence.ProcessGone));
+        ArbiterProposal asked = Asked();
+        Answer(new ArbiterAnswer.Refused(new ArbiterRecord(Vm, new Term(1), B, null), ArbiterRefusal.TermMoved));
+        Assert.Equal(FailoverState.PrimaryAsking, _host.Failover.State);
+        Assert.Equal(ProtectionState.Holding, _host.Status.Protection);
+        Effect.StartTimer timer = _effects.OfType<Effect.StartTimer>()
+            .Single(item => item.Name == TimerName.ArbiterRetry);
+        Say(new TimerFired(timer.Name, timer.Generation));
+        Assert.Equal(asked, Asked());
+    }
+
+    [Fact]
+    public void A_host_that_had_the_vm_does_not_create_it_again_because_the_record_is_gone()
+    {
+        var host = new VmProtocol(
+            Vm, A, new FailoverOptions { Candidates = [A.Host, B.Host], CreateHere = true, LastInStep = new Term(7) },
+            new CheckpointOptions(), new ResyncOptions());
+        var effects = new EffectList();
+        host.Decide(_now, new NodeStarted(), effects);
+        long request = effects.OfType<Effect.AskArbiter>().Last().Request;
+        effects = new EffectList();
+        var nothing = new ArbiterAnswer.Refused(null, ArbiterRefusal.NoRecord);
+        host.Decide(_now, new ArbiterAnswered(request, nothing), effects);
+        Assert.Equal(FailoverState.Parked, host.Failover.State);
+        Assert.DoesNotContain(effects, effect => effect is Effect.AskArbiter or Effect.BootGuest);
+
+        // The operator's word is another matter.
+        effects = new EffectList();
+        host.Decide(
+            _now, new FailoverCommand(new CommandId("c-1"), "the witness is gone", AcceptDataLoss: true), effects);
+        Assert.Equal("t1 solo a#1", effects.OfType<Effect.AskArbiter>().Last().Proposal!.Next.ToString());
+    }
+
     /// <summary>The owner may give an attempt up before any link is open: then only a new offer leads on.</summary>
     [Fact]
     public void A_target_offers_itself_again_and_takes_the_next_invitation()

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using Colo.Actors.Protocol;
 using Colo.Host.Cli;
@@ -108,9 +110,10 @@ public class ClientCommandTests
     [InlineData("wait web-1 --for protected --timeout 1ms")]
     public async Task A_node_that_is_away_is_unreachable(string line)
     {
-        FakeNode gone = await FakeNode.StartAsync();
-        string url = gone.Url;
-        await gone.DisposeAsync();
+        // A port that nobody listens at and, while it is bound here, nobody else can take.
+        using var taken = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        string url = $"http://{taken.LocalEndPoint}";
         var ran = await ColoCommand.RunAsync([.. line.Split(' '), "--url", url]);
         Assert.Equal(5, ran.Code);
         Assert.Contains($"{url}/ cannot be reached", ran.Error, StringComparison.Ordinal);

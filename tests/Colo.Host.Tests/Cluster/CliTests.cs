@@ -114,7 +114,7 @@ public sealed class CliTests
         await File.WriteAllTextAsync(
             changed,
             (await File.ReadAllTextAsync(file))
-            .Replace("lost-after = 3s", "lost-after = 4s, tresh = 3", StringComparison.Ordinal));
+            .Replace("lost-after = 30s", "lost-after = 40s, tresh = 3", StringComparison.Ordinal));
         var invalid = await ColoCommand.RunAsync("config", "validate", changed);
         Assert.Equal(1, invalid.Code);
         Assert.Contains("colo.heartbeat.tresh is not a key of Colo", invalid.Output, StringComparison.Ordinal);
@@ -122,7 +122,7 @@ public sealed class CliTests
             changed,
             (await File.ReadAllTextAsync(changed)).Replace(", tresh = 3", string.Empty, StringComparison.Ordinal));
         Assert.Contains(
-            "~ colo.heartbeat.lost-after = 3s -> 4s", (await RunAsync(a, $"config diff {changed}")).Output,
+            "~ colo.heartbeat.lost-after = 30s -> 40s", (await RunAsync(a, $"config diff {changed}")).Output,
             StringComparison.Ordinal);
         Assert.Equal(1, (await RunAsync(a, $"check --pre {file}")).Code); // its ports are taken by the node itself
     }

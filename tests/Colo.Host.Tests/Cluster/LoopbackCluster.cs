@@ -37,7 +37,7 @@ internal sealed class LoopbackCluster : IAsyncDisposable
                     {{string.Join("\n    ", all.Select((peer, other) => $"{peer} = [\"{Address(other)}:7450\"]").Where((_, other) => other != index))}}
                   }
                   management { port = 0 }
-                  heartbeat { lost-after = 3s, pause-accepted = 2s }
+                  heartbeat { lost-after = 30s, pause-accepted = 20s }
                   arbiter { witness { node = witness } }
                   {{(witness ? string.Empty : extra)}}
                   vms {
@@ -81,6 +81,10 @@ internal sealed class LoopbackCluster : IAsyncDisposable
         Directory.Delete(folder, recursive: true);
     }
 
-    private string Address(int index) => string.Create(
-        CultureInfo.InvariantCulture, $"127.{16 + (Environment.ProcessId % 200)}.{1 + (number % 250)}.{1 + index}");
+    /// <summary>14 bits of the process, 7 of the cluster, 3 of the node.</summary>
+    private string Address(int index)
+    {
+        int own = (Environment.ProcessId & 0x3fff) << 10 | (number & 0x7f) << 3 | (index + 1);
+        return string.Create(CultureInfo.InvariantCulture, $"127.{own >> 16}.{own >> 8 & 255}.{own & 255}");
+    }
 }

@@ -25,6 +25,8 @@ public sealed class PartsBesideQemuTests : IDisposable
             + $"-chardev socket,id=out,path={_folder}/red0 -chardev socket,id=in,path={_folder}/red1 "
             + "-object filter-mirror,id=m0,netdev=left,queue=tx,outdev=out "
             + "-object filter-redirector,id=r0,netdev=left,queue=tx,indev=in");
+        rig.WaitForChardev("red0");
+        rig.WaitForChardev("red1");
         var right = new PartsRig.Frames();
         using var end = new FrameStreamEndpoint(qemu.Connect("right"));
         end.Start((frame, _) =>

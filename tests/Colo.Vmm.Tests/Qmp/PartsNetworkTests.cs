@@ -40,6 +40,8 @@ public sealed class PartsNetworkTests : IDisposable
         var mirrored = new PartsRig.Frames();
         mirror.Start((frame, _) => Kept(mirrored, frame));
         using var secondary = new FrameStreamEndpoint(_rig.Connect("compare1"));
+        _rig.WaitForChardev("mirror0");
+        _rig.WaitForChardev("compare1");
         Assert.Null(_rig.Hooks.Begin(ReplicationRole.Primary));
         Commit();
 
@@ -116,7 +118,7 @@ public sealed class PartsNetworkTests : IDisposable
         var compared = new PartsRig.Frames();
         using var compare = new FrameStreamEndpoint(_rig.Connect("red1"));
         compare.Start((frame, _) => Kept(compared, frame));
-        WaitForChardev("red1");
+        _rig.WaitForChardev("red1");
         _rig.Card.Send(Answer(4));
         Assert.Equal(Answer(4), compared.Wait(0));
         Assert.Equal(0, _rig.Network.Count);
@@ -206,7 +208,7 @@ public sealed class PartsNetworkTests : IDisposable
             var got = new PartsRig.Frames();
             using var end = new FrameStreamEndpoint(_rig.Connect(expected));
             end.Start((frame, _) => Kept(got, frame));
-            WaitForChardev(expected);
+            _rig.WaitForChardev(expected);
             _rig.FromNetwork(Answer(number));
             Assert.Equal(Answer(number++), got.Wait(0));
             _rig.Say($$$"""
@@ -265,7 +267,7 @@ public sealed class PartsNetworkTests : IDisposable
     {
         _rig.WireSecondary();
         using Socket peer = _rig.Connect("red0");
-        WaitForChardev("red0");
+        _rig.WaitForChardev("red0");
         (_, Action yank) = _rig.Parts.Yankables().Single(y => (string?)y.Instance["id"] == "red0");
         yank();
         peer.ReceiveTimeout = (int)PartsRig.Hang.TotalMilliseconds;
@@ -294,12 +296,4 @@ public sealed class PartsNetworkTests : IDisposable
                 """)! >= frames,
             PartsRig.Hang),
         "the comparer did not get the frame");
-
-    private void WaitForChardev(string id) => Assert.True(
-        SpinWait.SpinUntil(
-            () => _rig.Say("""{"execute": "query-chardev"}""").AsArray().Any(d =>
-                (string)d!["label"]! == id
-                && !((string)d["filename"]!).StartsWith("disconnected:", StringComparison.Ordinal)),
-            PartsRig.Hang),
-        $"chardev {id} is not connected");
 }

@@ -71,6 +71,15 @@ internal sealed class PartsRig : IDisposable
         return socket;
     }
 
+    /// <summary>Waits until somebody is connected; who connects is so a moment before he is accepted.</summary>
+    public void WaitForChardev(string id) => Assert.True(
+        SpinWait.SpinUntil(
+            () => Say("""{"execute": "query-chardev"}""").AsArray().Any(d =>
+                (string)d!["label"]! == id
+                && !((string)d["filename"]!).StartsWith("disconnected:", StringComparison.Ordinal)),
+            Hang),
+        $"chardev {id} is not connected");
+
     public JsonObject WaitForEvent(string name)
     {
         var waited = System.Diagnostics.Stopwatch.StartNew();
@@ -106,6 +115,11 @@ internal sealed class PartsRig : IDisposable
         Parts.AddObject("iothread,id=iothread1");
         Parts.AddObject("colo-compare,id=comp0,primary_in=compare0-0,secondary_in=compare1,outdev=compare_out0,"
             + "iothread=iothread1,compare_timeout=600000");
+        // In a pair a frame that finds nobody at the other end is lost, like one on a cable.
+        foreach (string id in (string[])["compare0", "compare0-0", "compare_out", "compare_out0"])
+        {
+            WaitForChardev(id);
+        }
     }
 
     /// <summary>The secondary's side; its peers are the rig's own sockets red0 and red1.</summary>

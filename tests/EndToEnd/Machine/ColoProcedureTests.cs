@@ -181,7 +181,7 @@ public sealed class ColoProcedureTests : IDisposable
             _network.Namespace, _folder, name,
             [
                 "--guest", "debian", "--memory", "128M", "--append",
-                $"console=ttyS0 colo.ip={NetworkNamespace.GuestAddress}/24",
+                $"console=ttyS0 quiet colo.ip={NetworkNamespace.GuestAddress}/24",
                 "--nic", $"tap={tap},id=hn0,mac=52:54:00:77:00:02", .. arguments,
             ]);
         _machines.Add(machine);

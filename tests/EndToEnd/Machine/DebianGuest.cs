@@ -50,7 +50,8 @@ internal static class DebianGuest
             MemoryBytes = 256 << 20,
             KernelPath = Path.Combine(folder, "Image"),
             InitrdPath = Path.Combine(folder, "initrd.img"),
-            CommandLine = $"console=ttyS0 colo.ip={NetworkNamespace.GuestAddress}/24",
+            // Without "quiet" a line of the kernel may come in the middle of what a test waits for.
+            CommandLine = $"console=ttyS0 quiet colo.ip={NetworkNamespace.GuestAddress}/24",
             Console = console,
             Nics = network is null ? [] : [new NicOptions(network, [0x52, 0x54, 0, 0x77, 0, 2])],
             Disks = disks,

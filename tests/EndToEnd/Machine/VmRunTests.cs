@@ -38,7 +38,7 @@ public sealed class VmRunTests : IDisposable
         passt.WaitForListener(passtSocket);
         await using var vm = new VmProcess(
             _folder, "vm", "--guest", "debian", "--memory", $"{GuestMebibytes}M", "--bios", OpenSbi, "--append",
-            "console=ttyS0 colo.dhcp",
+            "console=ttyS0 quiet colo.dhcp",
             "--disk", $"nbd=nbd+unix:///?socket={nbdSocket}", "--disk",
             $"file={image},readonly,serial=colo77",
             "--nic", $"stream=unix:{passtSocket},mac=52:54:00:77:00:02,mtu=1400");
@@ -76,8 +76,8 @@ public sealed class VmRunTests : IDisposable
         string images = DebianGuest.Folder;
         await using var vm = new VmProcess(
             _folder, "vm", "--kernel", Compress(Path.Combine(images, "Image")),
-            "--initrd", Path.Combine(images, "initrd.img"), "--append", "console=ttyS0 colo.ip=10.77.0.2/24", "--nic",
-            $"stream=unix:{wire},listen,dump={ours}");
+            "--initrd", Path.Combine(images, "initrd.img"), "--append", "console=ttyS0 quiet colo.ip=10.77.0.2/24",
+            "--nic", $"stream=unix:{wire},listen,dump={ours}");
         vm.WaitForListener(wire);
         using Tool qemu = Tool.Start(
             "qemu-system-riscv64", "-M", "virt", "-m", "256M", "-nographic", "-monitor", "none", "-serial", "none",

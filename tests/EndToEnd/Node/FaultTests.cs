@@ -17,16 +17,29 @@ public sealed class FaultTests(FaultTests.Run run) : IClassFixture<FaultTests.Ru
     [InlineData("nothing passes from the primary to the secondary")]
     [InlineData("the hosts' own questions to the guest are lost")]
     [InlineData("the secondary is killed")]
+    [InlineData("the witness is killed")]
     [InlineData("the primary is killed")]
+    [InlineData("the primary and the witness are killed, and the witness forgets")]
     [InlineData("the secondary is killed in a checkpoint")]
     [InlineData("the primary is killed in a checkpoint")]
     [InlineData("the roles are exchanged under load")]
     [InlineData("the replication cable is pulled")]
+    [InlineData("both cables between the hosts clog")]
     [InlineData("the primary's LAN cable is pulled")]
     [InlineData("nothing passes between the hosts")]
     [InlineData("the primary freezes")]
     [InlineData("the primary loses its power")]
     public void The_clients_are_served_through(string step) => run.AssertStep(step);
+
+    [Theory]
+    [InlineData("a client uses the same few ports again and again")]
+    [InlineData("the replication cable is slow")]
+    [InlineData("the replication cable loses, doubles, damages and clogs")]
+    [InlineData("the connections between the hosts are reset")]
+    [InlineData("the secondary hardly gets to work")]
+    [InlineData("a client storms the guest")]
+    [InlineData("the switch of the clients' network starts anew")]
+    public void The_clients_are_served_though_nobody_is_lost(string step) => run.AssertStep(step);
 
     public sealed class Run() : ScenarioRun("faults");
 }
@@ -84,6 +97,9 @@ public sealed class RedisTests(RedisTests.Run run) : IClassFixture<RedisTests.Ru
 public sealed class ReplicatedDiskTests(ReplicatedDiskTests.Run run) : IClassFixture<ReplicatedDiskTests.Run>
 {
     [Theory]
+    [InlineData("the primary's disk is slow")]
+    [InlineData("writes to the primary's disk fail")]
+    [InlineData("the secondary is killed and its disk is lost")]
     [InlineData("the primary is killed under writes")]
     [InlineData("the joiner is killed while it is filled")]
     [InlineData("the mode is periodic and the roles are exchanged under writes")]

@@ -16,8 +16,8 @@ public sealed class LosingBothHostsTests
 
     [Theory]
     [InlineData("colo", "kill", "http")]
-    [InlineData("periodic", "kill", "http")]
-    [InlineData("auto", "power", "redis")]
+    [InlineData("periodic", "cable", "http")]
+    [InlineData("auto", "freeze", "redis")]
     public async Task A_download_survives_the_loss_of_either_host(string mode, string fault, string workload)
     {
         string folder = Directory.CreateTempSubdirectory("colo-e2e-").FullName;
