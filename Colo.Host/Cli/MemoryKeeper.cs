@@ -41,9 +41,8 @@ internal sealed class MemoryKeeper : IDisposable
             Collect();
         }
 
-        if (_files.MappedBytes() - _mapped >= MappedMin)
+        if (_files.MappedBytes() - _mapped >= MappedMin && _files.GiveBackPages())
         {
-            _files.GiveBackPages();
             _mapped = _files.MappedBytes();
         }
 

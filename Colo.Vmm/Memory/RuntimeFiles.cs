@@ -16,7 +16,8 @@ namespace Colo.Vmm.Memory;
 /// memory of its own there, which would be lost. So only files count that stay mapped as long as the process lives: the
 /// assemblies that were loaded before the look, the runtime's native libraries and those that the dynamic loader loaded
 /// for them. Of those, only mappings that cannot be written and have no page of their own, as relocation makes them; of
-/// such madvise(2) MADV_DONTNEED loses nothing.
+/// such madvise(2) MADV_DONTNEED loses nothing. And only mappings that were there, the same, at the look before: the
+/// dynamic loader first maps a whole library read-only and then puts its written parts into that.
 /// </remarks>
 public sealed unsafe partial class RuntimeFiles
 {
@@ -33,6 +34,9 @@ public sealed unsafe partial class RuntimeFiles
     private readonly List<byte[]> _libraries;
     private List<byte[]> _assemblies = [];
     private int _assemblyCount;
+    private HashSet<(ulong Start, ulong End)> _before = [];
+    private HashSet<(ulong Start, ulong End)> _now = [];
+    private bool _gaveBack;
 
     /// <summary>Nothing is given back yet.</summary>
     public RuntimeFiles() => _libraries =
@@ -61,10 +65,15 @@ public sealed unsafe partial class RuntimeFiles
         }
     }
 
-    /// <summary>Gives the pages back; a millisecond or two, however large the guest. Nothing happens where the host
-    /// does not say what is mapped.</summary>
-    public void GiveBackPages()
+    /// <summary>
+    /// Gives back the pages of what was mapped at the call before this one as it is now: a library that is being loaded
+    /// is mapped whole at first, and written afterwards. A millisecond or two, however large the guest. False when
+    /// nothing was given back, as at the first call, and where the host does not say what is mapped.
+    /// </summary>
+    public bool GiveBackPages()
     {
+        _gaveBack = false;
+        _now.Clear();
         try
         {
             FindAssemblies();
@@ -76,6 +85,9 @@ public sealed unsafe partial class RuntimeFiles
         {
             // No Linux, or one that keeps this from processes; nothing is lost.
         }
+
+        (_before, _now) = (_now, _before);
+        return _gaveBack;
     }
 
     private void FindAssemblies()
@@ -101,9 +113,9 @@ public sealed unsafe partial class RuntimeFiles
             while ((length = _lines.AsSpan(at, filled - at).IndexOf((byte)'\n')) >= 0)
             {
                 if (TryReadFile(_lines.AsSpan(at, length), out ulong start, out ulong end)
-                    && HasNoPageOfItsOwn(pages, start, end))
+                    && _now.Add((start, end)) && _before.Contains((start, end)) && HasNoPageOfItsOwn(pages, start, end))
                 {
-                    _ = Advise((nint)start, (nuint)(end - start), DontNeed);
+                    _gaveBack |= Advise((nint)start, (nuint)(end - start), DontNeed) == 0;
                 }
 
                 at += length + 1;
