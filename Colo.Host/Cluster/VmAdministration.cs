@@ -13,7 +13,9 @@ namespace Colo.Host.Cluster;
 /// </summary>
 public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders orders)
 {
-    /// <summary>Adds a VM to the cluster.</summary>
+    private const string HereAlready = "is here already";
+
+    /// <summary>Adds a VM to the cluster. What was left half done is completed; one that is whole is refused.</summary>
     /// <param name="text">HOCON or JSON, the keys of <c>colo.vm-defaults</c>; without <c>nodes</c> they are
     /// chosen.</param>
     /// <param name="dryRun">Checks on all nodes and changes nothing.</param>
@@ -30,8 +32,11 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
                 return Invalid(vm, wrong);
             }
 
+            // A command that is repeated after half of it was done means the nodes that were chosen then: free memory
+            // is another one now.
             IReadOnlyList<MemberView> members = node.Members();
-            IReadOnlyList<string> places = Placement.Choose(draft.MemoryBytes, members);
+            IReadOnlyList<string> places = node.Find(vm) is { IsStored: true } known
+                ? known.Definition.Nodes : Placement.Choose(draft.MemoryBytes, members);
             if (places.Count == 0)
             {
                 return Outcome.Refused(
@@ -57,6 +62,12 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
             return new Outcome(
                 "refused", $"{refusal.Text}; nothing has changed",
                 [.. checks.Where(check => !check.IsDone).Select(check => check.Text)]);
+        }
+
+        if (checks.All(check => check.Text == HereAlready))
+        {
+            return Outcome.Refused(
+                $"VM '{vm}' is on {string.Join(", ", definition.Nodes)} already; `colo vm place` changes its nodes");
         }
 
         string on = $"on {string.Join(", ", definition.Nodes)}{chosen}";
@@ -217,7 +228,7 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
             }
         }
 
-        return Outcome.Done("can be here");
+        return Outcome.Done(node.Find(vm) is null ? "can be here" : HereAlready);
     }
 
     private async Task<Outcome> DefineHereAsync(string vm, string text)

@@ -76,7 +76,9 @@ public sealed class CliTests
         Assert.Equal(
             0, (await RunAsync(a, "wait web --for protected")).Code is 0
             ? 0 : (await RunAsync(cluster["node-b"], "wait web --for protected")).Code);
-        Assert.Equal(3, (await RunAsync(a, $"vm create web --file {file}")).Code);
+        var again = await RunAsync(a, $"vm create web --file {file}");
+        Assert.Equal(3, again.Code);
+        Assert.Contains("already", again.Error, StringComparison.Ordinal);
         Assert.Equal(3, (await RunAsync(a, "vm delete web --yes")).Code);
         Assert.Equal(0, (await RunAsync(a, "host drain node-b")).Code);
         Assert.Equal(0, (await RunAsync(a, "host undrain node-b")).Code);
