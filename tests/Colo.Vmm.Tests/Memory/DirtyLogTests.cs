@@ -94,6 +94,45 @@ public sealed class DirtyLogTests
         Assert.True(undone.AsSpan().SequenceEqual(copy));
     }
 
+    /// <summary>The table of states is used again by the next capture, which finds there whatever this one
+    /// left.</summary>
+    [Fact]
+    public void Captures_that_ended_anywhere_leave_nothing_to_the_next()
+    {
+        const int pages = 64;
+        using GuestRam ram = new(0, pages * GuestRam.PageSize);
+        Random random = new(11);
+        byte[] taken = new byte[GuestRam.PageSize];
+        byte[] content = new byte[pages];
+        for (int round = 0; round < 300; round++)
+        {
+            int[] set = [.. Enumerable.Range(0, pages).Where(_ => random.Next(3) > 0)];
+            foreach (int page in set)
+            {
+                ram.MarkDirty(page);
+            }
+
+            byte[] then = [.. content];
+            using PageCapture capture = ram.BeginCapture(ram.SwapDirty());
+            for (int step = random.Next(4 * pages); step > 0; step--)
+            {
+                int page = random.Next(pages);
+                if (random.Next(2) == 0)
+                {
+                    content[page]++;
+                    Assert.True(ram.TryWrite((ulong)page * GuestRam.PageSize, content.AsSpan(page, 1)));
+                }
+                else
+                {
+                    bool holds = Array.IndexOf(set, page) >= 0;
+                    Assert.Equal(holds, capture.TryTake(page, taken));
+                    Assert.True(!holds || taken[0] == then[page], $"round {round}, page {page}");
+                    set = [.. set.Where(other => other != page)];
+                }
+            }
+        }
+    }
+
     [Fact]
     public void Page_is_taken_once()
     {
