@@ -106,7 +106,7 @@ public class FutureActorRef<T> : MinimalActorRef
         return true;
     }
 
-    /// <summary>In a simulation the task completes as a step of its own, see <see cref="ActorSystemImpl.Complete"/>.</summary>
+    /// <summary>In a simulation a step of its own, see <see cref="ActorSystemImpl.Complete"/>.</summary>
     private void Complete(Action completion) => _provider.SystemOf().Complete(completion);
 
     // Not where the answer comes in, which would allocate for the closure with each.
