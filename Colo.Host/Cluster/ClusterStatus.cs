@@ -18,7 +18,12 @@ internal static class ClusterStatus
         IReadOnlyList<MemberView> members = node.Members();
         IEnumerable<string> names = node.Vms.Select(vm => vm.Definition.Name).Concat(node.Cluster.Names()).Distinct()
             .Order(StringComparer.Ordinal);
-        List<VmStatusView> vms = [.. names.Select(name => VmOf(node, name, members))];
+        // One that is removed just now is known to nobody any more.
+        List<VmStatusView> vms =
+        [
+            .. names.Select(name => ViewsOf(node, name, node.Find(name))).Where(views => views.Count > 0)
+                .Select(views => VmOf(node, views, members)),
+        ];
         bool degraded = vms.Exists(
             vm => vm.Word != "PROTECTED" || vm.Detail.StartsWith(SilentGuest, StringComparison.Ordinal))
             || members.Any(member => member.Status == "Unreachable");
@@ -29,14 +34,24 @@ internal static class ClusterStatus
                 ? $"witness {node.Options.Arbiter.WitnessNode}" : arbiter);
     }
 
-    public static VmStatusView VmOf(NodeRuntime node, string name, IReadOnlyList<MemberView> members)
+    /// <param name="own">A VM of this node.</param>
+    public static VmStatusView VmOf(NodeRuntime node, VmRecord own, IReadOnlyList<MemberView> members) =>
+        VmOf(node, ViewsOf(node, own.Definition.Name, own), members);
+
+    private static List<(VmView View, double AgeMs)> ViewsOf(NodeRuntime node, string name, VmRecord? own)
     {
         var views = new List<(VmView View, double AgeMs)>(node.Cluster.Of(new VmId(name)));
-        if (node.Find(name) is { } own)
+        if (own is not null)
         {
             views.Insert(0, (VmViews.Of(node, own), 0));
         }
 
+        return views;
+    }
+
+    private static VmStatusView VmOf(
+        NodeRuntime node, List<(VmView View, double AgeMs)> views, IReadOnlyList<MemberView> members)
+    {
         // The owner speaks for the VM; among several, which there should not be, the one of the highest term and the
         // youngest word.
         (VmView View, double AgeMs) = views
@@ -45,7 +60,7 @@ internal static class ClusterStatus
             .ThenByDescending(entry => entry.View.Term).ThenBy(entry => entry.AgeMs).First();
         string word = WordOf(View, members);
         return new VmStatusView(
-            name, word, DetailOf(View), View.Since, View.Term, View.Epoch, View.Mode, View.AutomaticRoleChange,
+            View.Name, word, DetailOf(View), View.Since, View.Term, View.Epoch, View.Mode, View.AutomaticRoleChange,
             FatesOf(node, View, word), RequestedOf(View, word), View.Why, NextOf(View, word), RowsOf(views, members),
             View.Gauges,
             View.Recent, View.LastCheckpoint,

@@ -72,7 +72,7 @@ public sealed record HealthCheck(string Group, string Name, string Status, strin
     private static IEnumerable<HealthCheck> OfVm(NodeRuntime node, VmRecord vm)
     {
         string name = vm.Definition.Name;
-        VmStatusView status = ClusterStatus.VmOf(node, name, node.Members());
+        VmStatusView status = ClusterStatus.VmOf(node, vm, node.Members());
         yield return new(
             name, "protection",
             status.Word switch { "PROTECTED" => "ok", "HOLDING" or "UNKNOWN" => "failed", _ => "warning" },

@@ -13,7 +13,7 @@ internal static class VmPage
 
     public static Html Render(NodeRuntime node, VmRecord vm, VmView view)
     {
-        VmStatusView status = ClusterStatus.VmOf(node, view.Name, node.Members());
+        VmStatusView status = ClusterStatus.VmOf(node, vm, node.Members());
         string path = $"/vms/{Uri.EscapeDataString(view.Name)}";
         return Page.Frame(node, view.Name, Html.Of($"""
             <p class="tabs"><a href="{path}/timeline" accesskey="t">Timeline</a>

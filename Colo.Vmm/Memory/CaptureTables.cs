@@ -16,9 +16,9 @@ internal sealed class CaptureTables
     }
 
     /// <summary>
-    /// Makes all states those of an earlier use. A state carries its use's mark in its upper six bits, so that beginning
-    /// a capture goes over the table every 63rd time only. The guest is paused: no writer has anything to do with an
-    /// earlier use.
+    /// Makes all states those of an earlier use. A state carries its use's mark in its upper six bits, so that
+    /// beginning a capture goes over the table every 63rd time only. The guest is paused: no writer has anything to do
+    /// with an earlier use.
     /// </summary>
     /// <returns>The mark of this use: a multiple of 4, not 0.</returns>
     public byte Renew()
