@@ -24,8 +24,8 @@ public sealed record DiskRoleChanged(DiskRole Role, HostIdentity? Peer, Term Ter
 /// <summary>From the disk link.</summary>
 public sealed record DiskLinkLost(HostIdentity Peer) : Message, IDiskInput;
 
-/// <summary>Fill of the disk buffer or of the forwarding queue, in percent of its bound, when it passes a
-/// mark.</summary>
+/// <summary>Fill of the disk buffer or of the forwarding queue, in percent of its bound: when it passes a mark, and
+/// after each checkpoint until one has emptied it.</summary>
 public sealed record DiskBufferLevel(int Percent) : Message, IDiskInput;
 
 /// <summary>A local disk failed a request. The guest sees the error; the policy may move the VM.</summary>

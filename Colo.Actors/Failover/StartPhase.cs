@@ -20,6 +20,8 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
         .On<ArbiterAnswered>(OnColdAnswer, FailoverState.ColdStarting)
         .On<ArbiterAnswered>(OnParkedRead, FailoverState.Parked)
         .On<GuestBooted>(OnBooted, FailoverState.Booting)
+        .On<MachineFailed>((now, failed, effects) => OnBooted(now, new GuestBooted(false, failed.Reason), effects),
+            FailoverState.Booting)
         .On<PeerSeen>(OnPeerSeenParked, FailoverState.Parked)
         .On<JoinInvite>(OnInvite, FailoverState.Parked)
         .On<PairEstablished>(OnPairedTooLate, FailoverState.Parked)
