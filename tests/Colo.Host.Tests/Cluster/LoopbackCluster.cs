@@ -7,6 +7,10 @@ namespace Colo.Host.Tests.Cluster;
 /// </summary>
 internal sealed class LoopbackCluster : IAsyncDisposable
 {
+    /// <summary>For clusters whose nodes are started again and again: a question that was asked before there were links
+    /// both ways is asked again sooner.</summary>
+    public const string AsksOften = "arbiter { timeout = 1s }";
+
     private static int count;
 
     private readonly string folder = Directory.CreateTempSubdirectory("colo-cluster-").FullName;

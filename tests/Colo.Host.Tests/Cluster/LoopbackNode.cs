@@ -36,6 +36,9 @@ internal sealed class LoopbackNode : IAsyncDisposable
     /// <summary>Whether its machines are real ones. To be set before the start.</summary>
     public bool IsEmbedded { get; set; }
 
+    /// <summary>Sees each effect before a scripted machine carries it out; false: it never does. It may throw.</summary>
+    public Func<Effect, bool>? Effects { get; set; }
+
     /// <summary>Opens the files of replicated disks; null: as they are. To be set before the start.</summary>
     public Func<string, FileMode, IStorageFile>? Files { get; set; }
 
@@ -56,7 +59,8 @@ internal sealed class LoopbackNode : IAsyncDisposable
         Assert.True(options is not null, string.Join('\n', errors));
         Runtime = new NodeRuntime(
             options, loader.Config.WithFallback(NodeCommand.Engine), Time, Lines.Enqueue,
-            IsEmbedded ? null : (vm, _, report) => Machines[vm.Name] = new ScriptedBackend(report), Memory, Files)
+            IsEmbedded ? null : (vm, _, report) => Machines[vm.Name] = new ScriptedBackend(
+                report, effect => Effects?.Invoke(effect) ?? true), Memory, Files)
         {
             ConfigEntries = EffectiveKeys.Of(loader),
         };

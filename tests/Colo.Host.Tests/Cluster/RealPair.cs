@@ -34,7 +34,7 @@ internal sealed class RealPair : IAsyncDisposable
             ["node-a", "node-b"],
             "web { kernel = \"KERNEL\", memory = 16MiB, nodes = [node-a, node-b], "
                 + $"disks = [{{ path = \"STATE.disk\" }}], {keys} }}\n",
-            "drills { allowed = on }", Kernel.Value);
+            $"drills {{ allowed = on }}, {LoopbackCluster.AsksOften}", Kernel.Value);
         foreach (LoopbackNode node in Hosts)
         {
             node.IsEmbedded = true;
