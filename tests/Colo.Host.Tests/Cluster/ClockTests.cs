@@ -47,7 +47,7 @@ public sealed class ClockTests
             }
         }
 
-        DateTimeOffset last = a.Runtime.Events.After(0).Last().Time;
+        DateTimeOffset last = a.Runtime.Events.After(0)[^1].Time;
         Assert.True(last > DateTimeOffset.UtcNow.AddDays(300), $"the events of node-a are of {last}");
         foreach (LoopbackNode node in cluster.Nodes)
         {
