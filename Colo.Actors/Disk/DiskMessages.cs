@@ -52,6 +52,11 @@ public sealed record DiskCopyDone(long ComparedBytes = 0, long SentBytes = 0, lo
 /// <summary>One pass over memory is sent. <paramref name="DirtyPages"/> were written meanwhile.</summary>
 public sealed record MemoryRoundDone(long PagesSent, long DirtyPages, TimeSpan Duration) : Message, IResyncInput;
 
+/// <summary>In a pass over memory the guest wrote faster than the link: it gets this share of its time until the pass
+/// ends.</summary>
+public sealed record MemoryRoundOutrun(int GuestPercent, int Round, long PagesSent, long DirtyPages)
+    : Message, IResyncInput;
+
 public sealed record ResyncChannelFailed(string Reason) : Message, IResyncInput;
 
 /// <summary>How a joiner's disk is brought into step.</summary>

@@ -76,7 +76,8 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
         if (HasForgotten(record))
         {
             // Whoever had the VM in the term that is lost has the newest disk, and that need not be this host.
-            string forgotten = $"the arbiter's record {record} is older than {context.LastInStep}, in which the VM was here";
+            string forgotten =
+                $"the arbiter's record {record} is older than {context.LastInStep}, in which the VM was here";
             context.Emit(EventCode.ColdStartWaits, forgotten, effects);
             context.Park(forgotten, effects);
             return;

@@ -1,7 +1,8 @@
 /* Writes a page of its disk (virtio, slot 0) every 10 ms, for ever, and reads it back. After each tenth it flushes, and
  * prints how many it has written, sixteen hexadecimal digits a line. A page that does not read as it was written is a line
- * "BAD", a request that fails a line "ERR". For each 'w' that is typed it writes 512 KiB more, and prints "DONE". S-mode
- * under the machine's own SBI, one hart, no interrupts. */
+ * "BAD", a request that fails a line "ERR". For each 'w' that is typed it writes 512 KiB more, and prints "DONE". From a 'd'
+ * on, which it answers with "DIRTIES", until the next byte it does nothing but write to all pages of 10 MiB of memory.
+ * S-mode under the machine's own SBI, one hart, no interrupts. */
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
@@ -21,6 +22,7 @@ static struct {
     struct { u32 head, length; } used[RING];
 } queue __attribute__((aligned(64)));
 static u8 data[PIECE] __attribute__((aligned(PAGE)));
+static u8 area[10 << 20] __attribute__((aligned(PAGE)));
 static u64 capacity;
 u8 stack[8192] __attribute__((aligned(16)));
 
@@ -142,7 +144,14 @@ void work(void)
             request(FLUSH, 0, 0);
             print_count(count);
         }
-        if ((UART[5] & 1) && UART[0] == 'w') {
+        u8 typed = UART[5] & 1 ? UART[0] : 0;
+        if (typed == 'd') {
+            print("DIRTIES\n");
+            for (u64 round = 1; !(UART[5] & 1); round++)
+                for (u32 at = 0; at < sizeof area; at += PAGE)
+                    *(volatile u64 *)(area + at) = round;
+        }
+        if (typed == 'w') {
             for (int i = 0; i < BURST; i++) {
                 fill(++burst << 20, PIECE);
                 request(WRITE, capacity / 2 + burst * PIECE % (capacity / 2), PIECE);

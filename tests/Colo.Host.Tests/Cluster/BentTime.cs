@@ -9,7 +9,7 @@ internal sealed class BentTime(int driftPpm) : TimeProvider
 
     public override long TimestampFrequency => System.TimestampFrequency;
 
-    /// <summary>Sets the wall clock, and only that.</summary>
+    /// <summary>As an administrator does it, or a first answer from a time server: what is monotonic goes on.</summary>
     public void Step(TimeSpan by) => Interlocked.Add(ref stepTicks, by.Ticks);
 
     public override long GetTimestamp() => began + Bend(System.GetTimestamp() - began);

@@ -36,7 +36,8 @@ internal sealed class LoopbackNode : IAsyncDisposable
     /// <summary>Whether its machines are real ones. To be set before the start.</summary>
     public bool IsEmbedded { get; set; }
 
-    /// <summary>Sees each effect before a scripted machine carries it out; false: it never does. It may throw.</summary>
+    /// <summary>Sees each effect before a scripted machine carries it out; false: it never does. It may
+    /// throw.</summary>
     public Func<Effect, bool>? Effects { get; set; }
 
     /// <summary>Opens the files of replicated disks; null: as they are. To be set before the start.</summary>

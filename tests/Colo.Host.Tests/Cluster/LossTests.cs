@@ -4,8 +4,8 @@ using Colo.Host.Node;
 namespace Colo.Host.Tests.Cluster;
 
 /// <summary>
-/// What hosts of one process with scripted machines lose, several things at once among them (F32, F34, F35, F40): nobody
-/// begins a second life of the guest, the operator is told, and the pair is whole when what was lost is back.
+/// What hosts of one process with scripted machines lose, several things at once among them (F32, F34, F35, F40):
+/// nobody begins a second life of the guest, the operator is told, and the pair is whole when what was lost is back.
 /// </summary>
 public sealed class LossTests
 {

@@ -63,8 +63,8 @@ public sealed class PowerCutTests
     }
 
     /// <summary>
-    /// Each page that the guest had written before its last flush is there, or pieces of what the guest has written over
-    /// it since, going round.
+    /// Each page that the guest had written before its last flush is there, or pieces of what the guest has written
+    /// over it since, going round.
     /// </summary>
     private static void AssertHas(byte[] disk, long flushed)
     {

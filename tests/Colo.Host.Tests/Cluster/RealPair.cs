@@ -100,12 +100,14 @@ internal sealed class RealPair : IAsyncDisposable
     }
 
     /// <summary>Lets the guest write 512 KiB at once.</summary>
-    public static async Task WriteAsync(LoopbackNode node)
+    public static Task WriteAsync(LoopbackNode node) => TypeAsync(node, "w", "DONE");
+
+    /// <summary>Types something and waits until the guest answers.</summary>
+    public static async Task TypeAsync(LoopbackNode node, string keys, string answer)
     {
         int from = Console(node).Length;
-        node.Runtime.Find("web")!.Console.Type("w"u8);
-        await PrintsAsync(
-            node, "DONE", () => Console(node)[from..].Contains("DONE", StringComparison.Ordinal));
+        node.Runtime.Find("web")!.Console.Type(Encoding.ASCII.GetBytes(keys));
+        await PrintsAsync(node, answer, () => Console(node)[from..].Contains(answer, StringComparison.Ordinal));
     }
 
     /// <summary>The pair is whole, the disks are compared while the guest runs, and the guest of the owner has seen
