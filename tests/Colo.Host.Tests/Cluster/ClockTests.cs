@@ -12,8 +12,7 @@ public sealed class ClockTests
     private static readonly EventCode[] Broken =
     [
         EventCode.PeerLost, EventCode.FailoverStarted, EventCode.WentSolo, EventCode.Evicted,
-        EventCode.ReplicaDiscarded, EventCode.InvariantViolated, EventCode.CheckpointAborted,
-        EventCode.CheckpointStalled, EventCode.SwitchoverCancelled, EventCode.HostLost, EventCode.LocalStall,
+        EventCode.ReplicaDiscarded, EventCode.InvariantViolated, EventCode.HostLost,
     ];
 
     [Fact]

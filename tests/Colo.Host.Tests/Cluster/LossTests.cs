@@ -62,8 +62,14 @@ public sealed class LossTests
         await ReplaceAsync(witness, file, pair);
         long there = b.Runtime.Events.LastId;
         await a.StartAsync();
-        LoggedEvent asked = await b.WhenAsync("web", EventCode.ArbiterUnknown, there);
-        Assert.Contains("it has forgotten", asked.Summary, StringComparison.Ordinal);
+        LoggedEvent asked;
+        do
+        {
+            asked = await b.WhenAsync("web", EventCode.ArbiterUnknown, there);
+            there = asked.Id;
+        }
+        while (!asked.Summary.Contains("it has forgotten", StringComparison.Ordinal));
+
         await b.StopAsync();
         await a.WhenAsync("web", EventCode.ReplicaDiscarded);
         await b.StartAsync();
@@ -93,24 +99,26 @@ public sealed class LossTests
         await cluster.StartAsync();
         await WholeAsync(a, 0, b, 0);
 
-        // The witness and the secondary: the primary holds what it has and asks on.
+        // The witness and the secondary: the primary holds what it has and asks on. The witness first: its last answer
+        // may be a yes.
         long here = a.Runtime.Events.LastId;
-        await Task.WhenAll(witness.StopAsync(), b.StopAsync());
+        await witness.StopAsync();
+        await b.StopAsync();
         await a.WhenAsync("web", EventCode.HoldingForArbiter, here);
         Assert.DoesNotContain(a.Runtime.Events.After(here), logged => logged.Code == (int)EventCode.WentSolo);
         await Task.WhenAll(witness.StartAsync(), b.StartAsync());
         await a.WhenAsync("web", EventCode.WentSolo, here);
         await WholeAsync(a, here, b, 0);
 
-        // Both hosts, then everything: the primary's host boots, and nobody else.
+        // Both hosts, then everything: one of them boots. Whoever sees the other's end first may have taken over.
         await Task.WhenAll(a.StopAsync(), b.StopAsync());
         await Task.WhenAll(a.StartAsync(), b.StartAsync());
         await WholeAsync(a, 0, b, 0);
-        AssertBooted(a, b);
+        AssertOneBooted(a, b);
         await Task.WhenAll(cluster.Nodes.Select(node => node.StopAsync()));
         await Task.WhenAll(cluster.Nodes.Select(node => node.StartAsync()));
         await WholeAsync(a, 0, b, 0);
-        AssertBooted(a, b);
+        AssertOneBooted(a, b);
     }
 
     [Fact]
@@ -139,15 +147,14 @@ public sealed class LossTests
         await b.StopAsync(); // the copy under way has no end
         await b.StartAsync();
         await WholeAsync(a, 0, b, 0);
-        AssertBooted(a, b);
+        AssertOneBooted(a, b);
+        Assert.Contains(a.Runtime.Events.After(0), logged => logged.Code == (int)EventCode.GuestBooting);
     }
 
     /// <summary>In their present lives.</summary>
-    private static void AssertBooted(LoopbackNode owner, LoopbackNode other)
-    {
-        Assert.Single(owner.Runtime.Events.After(0), logged => logged.Code == (int)EventCode.GuestBooting);
-        Assert.DoesNotContain(other.Runtime.Events.After(0), logged => logged.Code == (int)EventCode.GuestBooting);
-    }
+    private static void AssertOneBooted(LoopbackNode a, LoopbackNode b) => Assert.Single(
+        a.Runtime.Events.After(0).Concat(b.Runtime.Events.After(0)),
+        logged => logged.Code == (int)EventCode.GuestBooting);
 
     private static LoopbackCluster Cluster() =>
         new(["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"), LoopbackCluster.AsksOften);
