@@ -24,12 +24,18 @@ internal static class VmRunner
         HostHeap.KeepLittle();
         using var keeper = new MemoryKeeper();
         VirtMachine? machine = null;
+        bool quits = false;
         try
         {
             (string? kernel, string? initrd) = options.Guest is { } guest ? GuestImages.Find(guest) : (options.Kernel, options.Initrd);
-            IConsoleBackend? console = OpenConsole(options.Console, () => Volatile.Read(ref machine)?.Shutdown());
+            IConsoleBackend? console = OpenConsole(options.Console, () =>
+            {
+                Interlocked.Exchange(ref quits, true);
+                Volatile.Read(ref machine)?.Shutdown();
+            });
             using MachineParts? parts = options.QmpPath is null ? null : new MachineParts(TimeProvider.System);
-            machine = new VirtMachine(Build(options, kernel, options.Initrd ?? initrd, console, parts));
+            Interlocked.Exchange(
+                ref machine, new VirtMachine(Build(options, kernel, options.Initrd ?? initrd, console, parts)));
             foreach (string chardev in options.Chardevs)
             {
                 parts!.AddChardev(chardev);
@@ -50,7 +56,12 @@ internal static class VmRunner
                 Restore(machine, file);
             }
 
-            if (options.Incoming is null && !options.Stopped)
+            if (Volatile.Read(ref quits))
+            {
+                // The keys may have been faster than the machine's making.
+                machine.Shutdown();
+            }
+            else if (options.Incoming is null && !options.Stopped)
             {
                 // A chardev with wait=on keeps the guest from starting; the monitor is there already.
                 parts?.WaitForPeers(machine.Completion);

@@ -34,9 +34,17 @@ internal sealed class FaultyCable : IDisposable
         start.RedirectStandardOutput = true;
         Process process = Process.Start(start) ?? throw new InvalidOperationException("the wire could not be started");
         var made = new FaultyCable(host, cable, process);
-        await made.AnswersAsync().ConfigureAwait(false);
-        NetworkLab.InsertWire(host, cable);
-        return made;
+        try
+        {
+            await made.AnswersAsync().ConfigureAwait(false);
+            NetworkLab.InsertWire(host, cable);
+            return made;
+        }
+        catch
+        {
+            made.Dispose();
+            throw;
+        }
     }
 
     /// <summary>What happens to frames from now on.</summary>

@@ -1,10 +1,12 @@
+using System.Diagnostics;
 using System.Globalization;
 
 namespace Colo.Host.Demo;
 
 /// <summary>
-/// Processor time that nodes have used: of their guests, and of everything else in them. From the scheduler's accounts
-/// (<c>/proc/PID/task/TID/schedstat</c>, nanoseconds on a processor first).
+/// Processor time that nodes have used: of their guests, and of everything else in them. The guests' from the scheduler's
+/// accounts of their threads (<c>/proc/PID/task/TID/schedstat</c>, nanoseconds on a processor first), the rest from
+/// what the whole process has used.
 /// </summary>
 internal readonly record struct HostTimes(double GuestMicroseconds, double OtherMicroseconds)
 {
@@ -16,24 +18,37 @@ internal readonly record struct HostTimes(double GuestMicroseconds, double Other
     public static HostTimes operator +(HostTimes one, HostTimes other) => new(
         one.GuestMicroseconds + other.GuestMicroseconds, one.OtherMicroseconds + other.OtherMicroseconds);
 
-    /// <summary>Until now, over all these nodes; one that is gone counts nothing.</summary>
+    /// <summary>Until now, over all these nodes; one that is gone counts nothing. Threads that have ended count as
+    /// not of the guests, which keep theirs.</summary>
     public static HostTimes Of(IEnumerable<NodeProcess> nodes)
     {
-        double guest = 0;
-        double other = 0;
-        foreach (string task in nodes.Where(node => node.IsRunning).SelectMany(Tasks))
+        var sum = default(HostTimes);
+        foreach (NodeProcess node in nodes.Where(node => node.IsRunning))
         {
-            if (!TryRead(task, "comm", out string name) || !TryRead(task, "schedstat", out string times))
-            {
-                continue; // the thread has ended meanwhile
-            }
-
-            double microseconds = long.Parse(times.AsSpan(0, times.IndexOf(' ')), CultureInfo.InvariantCulture) / 1e3;
-            bool isGuest = Array.Exists(s_guestThreads, prefix => name.StartsWith(prefix, StringComparison.Ordinal));
-            (guest, other) = isGuest ? (guest + microseconds, other) : (guest, other + microseconds);
+            double guest = Tasks(node).Where(IsGuest).Sum(Microseconds);
+            sum += new HostTimes(guest, Math.Max(0, TotalMicroseconds(node) - guest));
         }
 
-        return new HostTimes(guest, other);
+        return sum;
+    }
+
+    private static bool IsGuest(string task) => TryRead(task, "comm", out string name)
+        && Array.Exists(s_guestThreads, prefix => name.StartsWith(prefix, StringComparison.Ordinal));
+
+    private static double Microseconds(string task) => TryRead(task, "schedstat", out string times)
+        ? long.Parse(times.AsSpan(0, times.IndexOf(' ')), CultureInfo.InvariantCulture) / 1e3 : 0;
+
+    private static double TotalMicroseconds(NodeProcess node)
+    {
+        try
+        {
+            using var process = Process.GetProcessById(node.ProcessId);
+            return process.TotalProcessorTime.TotalMicroseconds;
+        }
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException)
+        {
+            return 0; // it has ended meanwhile
+        }
     }
 
     private static string[] Tasks(NodeProcess node)

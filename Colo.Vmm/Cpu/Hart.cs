@@ -19,7 +19,8 @@ public sealed unsafe class Hart : IDisposable, IRamClient
     private readonly CompiledTier? _tier;
     private readonly RegionLibrary? _ownLibrary;
     private readonly HartOptions _options;
-    private HartContext* _context;
+    private readonly HartContext* _context;
+    private bool _disposed;
 
     public Hart(int hartId, GuestRam ram, ISystemBus bus, IGuestClock clock, HartOptions options)
         : this(hartId, ram, bus, clock, options, null)
@@ -288,14 +289,13 @@ public sealed unsafe class Hart : IDisposable, IRamClient
 
     public void Dispose()
     {
-        if (_context != null)
+        if (!_disposed)
         {
+            _disposed = true;
             _ram.RemoveClient(this);
             _tier?.Dispose();
             _ownLibrary?.Dispose();
             _code.Dispose();
-            _mmu.Dispose();
-            _context = null;
         }
     }
 

@@ -12,7 +12,7 @@ namespace Colo.Vmm.Cpu;
 /// No exception is thrown for the guest's faults: members return false and leave cause and value in
 /// <see cref="FaultCause"/> and <see cref="FaultValue"/>.
 /// </summary>
-internal sealed unsafe class Mmu : IDisposable
+internal sealed unsafe class Mmu
 {
     /// <summary>Entries of one array. A request to a server in a guest touches some hundred pages; with half as many
     /// entries several dozen of them took each other's place every time.</summary>
@@ -28,6 +28,7 @@ internal sealed unsafe class Mmu : IDisposable
     private const ulong PageMask = GuestRam.PageSize - 1;
     private const int GenerationShift = 48;
     private const ulong GenerationMask = (1 << 14) - 1;
+    private const int ContextAlignment = 4096;
 
     private readonly GuestRam _ram;
     private readonly ISystemBus _bus;
@@ -37,7 +38,12 @@ internal sealed unsafe class Mmu : IDisposable
     /// few dozen. More than there is room for means all.</summary>
     private readonly ushort[][] _fills = new ushort[SetCount][];
     private readonly int[] _fillCounts = new int[SetCount];
-    private HartContext* _context;
+
+    /// <summary>Holds the context and the TLB. The collector's, not freed by hand: other threads (a network card's, the
+    /// one that serves metrics) may still set flags in the context and read its counters when the machine has
+    /// ended.</summary>
+    private readonly byte[] _memory;
+    private readonly HartContext* _context;
     private TlbEntry* _fetch;
     private PrivilegeMode _dataMode;
     private ulong _generation;
@@ -51,10 +57,11 @@ internal sealed unsafe class Mmu : IDisposable
     {
         _ram = ram;
         _bus = bus;
-        nuint size = (nuint)(sizeof(HartContext) + 63) / 64 * 64;
-        nuint tlbSize = (nuint)(SetCount * 3 * EntryCount * sizeof(TlbEntry));
-        _context = (HartContext*)NativeMemory.AlignedAlloc(size + tlbSize, 4096);
-        NativeMemory.Clear(_context, size + tlbSize);
+        int size = (sizeof(HartContext) + 63) / 64 * 64;
+        int tlbSize = SetCount * 3 * EntryCount * sizeof(TlbEntry);
+        _memory = GC.AllocateArray<byte>(ContextAlignment - 1 + size + tlbSize, pinned: true);
+        nuint start = (nuint)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_memory));
+        _context = (HartContext*)(start + ContextAlignment - 1 & ~(nuint)(ContextAlignment - 1));
         Entries = (TlbEntry*)((byte*)_context + size);
         Pmp = new Pmp(_context);
         _walker = new PageWalker(ram, _context, Pmp);
@@ -67,8 +74,6 @@ internal sealed unsafe class Mmu : IDisposable
         FlushAll();
         UpdateMode();
     }
-
-    ~Mmu() => Free();
 
     public HartContext* Context => _context;
 
@@ -94,12 +99,6 @@ internal sealed unsafe class Mmu : IDisposable
     /// matches.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Tag(ulong address, int size) => address + (ulong)(size - 1) & ~PageMask;
-
-    public void Dispose()
-    {
-        Free();
-        GC.SuppressFinalize(this);
-    }
 
     /// <summary>Selects the arrays after a change of mode, MPRV, MPP or SUM.</summary>
     public void UpdateMode()
@@ -569,13 +568,4 @@ internal sealed unsafe class Mmu : IDisposable
     }
 
     private static ulong Truncate(ulong value, int size) => size == 8 ? value : value & ((1UL << (8 * size)) - 1);
-
-    private void Free()
-    {
-        if (_context != null)
-        {
-            NativeMemory.AlignedFree(_context);
-            _context = null;
-        }
-    }
 }

@@ -260,13 +260,8 @@ internal sealed class Board : IDisposable
 
     public void Dispose()
     {
-        // First the compiler, which delivers to the harts.
+        // First what delivers to the harts from threads of its own, the compiler and the back ends; then the harts.
         _library.Dispose();
-        foreach (HartSlot slot in Harts)
-        {
-            slot.Hart.Dispose();
-        }
-
         Options.Console?.Dispose();
         Options.VirtioConsole?.Dispose();
         foreach (NicOptions nic in Options.Nics)
@@ -277,6 +272,11 @@ internal sealed class Board : IDisposable
         foreach (DiskOptions disk in Options.Disks)
         {
             disk.Device.Dispose();
+        }
+
+        foreach (HartSlot slot in Harts)
+        {
+            slot.Hart.Dispose();
         }
 
         Ram.Dispose();

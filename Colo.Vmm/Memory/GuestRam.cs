@@ -21,7 +21,6 @@ public sealed unsafe class GuestRam : IDisposable
     private const byte HoldsNone = 0;
     private const byte HoldsCode = 1;
     private const byte Revoking = 2;
-    private const int CacheLine = 64;
 
     private readonly Lock _captureLock = new();
     private byte* _host;
@@ -190,7 +189,7 @@ public sealed unsafe class GuestRam : IDisposable
 
     /// <summary>
     /// Keeps a capture's tables for the next one. A writer that was inside the gate when the capture ended may still
-    /// touch them; none is left once the machine is paused, and only then does a capture begin and clear them.
+    /// touch them; none is left once the machine is paused, and only then does a capture begin and renew them.
     /// </summary>
     internal void ReturnTables(CaptureTables tables) => Volatile.Write(ref _spareTables, tables);
 
@@ -201,14 +200,6 @@ public sealed unsafe class GuestRam : IDisposable
     /// </summary>
     internal void WarmForCapture()
     {
-        if (Volatile.Read(ref _spareTables) is { } tables)
-        {
-            for (int i = 0; i < tables.States.Length; i += CacheLine)
-            {
-                _ = Volatile.Read(ref tables.States[i]);
-            }
-        }
-
         _dirty.Warm();
         Volatile.Read(ref _spareDirty)?.Warm();
     }

@@ -15,8 +15,8 @@ public delegate void SavedPageVisitor(int pageIndex, ReadOnlySpan<byte> content)
 ///   Gone &lt;- taken -- Held -- first write --&gt; Saved -- taken --&gt; Gone
 ///                      \__ Copying (whoever won the swap copies; a writer that lost waits) __/
 /// </code>
-/// A page that is not in the set stays Held and is never looked at, so that beginning a capture costs the same for one
-/// page as for all of them.
+/// A page that is not in the set is never looked at, and a state that an earlier capture left in the table counts as
+/// Held, so that beginning a capture costs the same for one page as for all of them.
 /// Promise: <see cref="TryTake(int, Span{byte})"/> yields the bytes as of the beginning, whoever runs beside it.
 /// </summary>
 public sealed class PageCapture : IDisposable
@@ -31,6 +31,7 @@ public sealed class PageCapture : IDisposable
     private readonly CaptureTables _tables;
     private readonly byte[] _states;
     private readonly byte[]?[] _saved;
+    private readonly byte _mark;
     private int _savedCount;
     private int _savedEverCount;
     private int _savedLimit = int.MaxValue;
@@ -46,7 +47,7 @@ public sealed class PageCapture : IDisposable
         _tables = tables;
         _states = tables.States;
         _saved = tables.Saved;
-        Array.Clear(_states);
+        _mark = tables.Renew();
     }
 
     /// <summary>Number of pages saved because they were written before they were taken, and not yet taken.</summary>
@@ -135,7 +136,7 @@ public sealed class PageCapture : IDisposable
         ArgumentNullException.ThrowIfNull(visitor);
         for (int page = 0; page < _states.Length; page++)
         {
-            if (Volatile.Read(ref _states[page]) == Saved)
+            if (StateIn(Volatile.Read(ref _states[page])) == Saved)
             {
                 visitor(page, _saved[page]);
             }
@@ -180,16 +181,16 @@ public sealed class PageCapture : IDisposable
 
         ref byte state = ref _states[page];
         byte seen = Volatile.Read(ref state);
-        while (seen is not (Gone or Saved))
+        while (StateIn(seen) is not (Gone or Saved))
         {
-            if (seen == Held && Interlocked.CompareExchange(ref state, Copying, Held) == Held)
+            if (StateIn(seen) == Held && Interlocked.CompareExchange(ref state, Marked(Copying), seen) == seen)
             {
                 byte[] buffer = _ram.SavedPages.Rent();
                 _ram.ReadPage(page).CopyTo(buffer);
                 _saved[page] = buffer;
                 Interlocked.Increment(ref _savedCount);
                 Interlocked.Increment(ref _savedEverCount);
-                Volatile.Write(ref state, Saved);
+                Volatile.Write(ref state, Marked(Saved));
                 return;
             }
 
@@ -212,14 +213,15 @@ public sealed class PageCapture : IDisposable
         while (true)
         {
             byte seen = Volatile.Read(ref state);
-            if (seen == Gone)
+            byte now = StateIn(seen);
+            if (now == Gone)
             {
                 return false;
             }
 
-            if (seen != Copying && Interlocked.CompareExchange(ref state, Copying, seen) == seen)
+            if (now != Copying && Interlocked.CompareExchange(ref state, Marked(Copying), seen) == seen)
             {
-                was = seen;
+                was = now;
                 return true;
             }
 
@@ -241,7 +243,7 @@ public sealed class PageCapture : IDisposable
 
     private void Leave(int page, byte was, byte becomes)
     {
-        Debug.Assert(_states[page] == Copying, "only the thread that won the swap may leave");
+        Debug.Assert(_states[page] == Marked(Copying), "only the thread that won the swap may leave");
         if (becomes == Gone && was == Saved)
         {
             byte[] saved = _saved[page]!;
@@ -250,6 +252,15 @@ public sealed class PageCapture : IDisposable
             _ram.SavedPages.Return(saved);
         }
 
-        Volatile.Write(ref _states[page], becomes);
+        Volatile.Write(ref _states[page], Marked(becomes));
     }
+
+    /// <summary>What an entry of the table says in this capture.</summary>
+    private byte StateIn(byte entry)
+    {
+        int own = entry ^ _mark;
+        return own <= Gone ? (byte)own : Held;
+    }
+
+    private byte Marked(byte state) => (byte)(_mark | state);
 }

@@ -223,7 +223,7 @@ public sealed class PrimaryCheckpointSender : IDisposable
 
     private void Capture(CheckpointRun run)
     {
-        _devices.ResetWrittenCount();
+        WarmDevices();
         _machine.Ram.WarmForCapture();
         _ledger.Pending.Warm();
         run.BeginPause();
@@ -295,6 +295,15 @@ public sealed class PrimaryCheckpointSender : IDisposable
 
         run.EndLoad();
         return run.Report(CheckpointStatus.Loaded, AbortReason.None, LinkFailure.None);
+    }
+
+    /// <summary>Brings the memory that the device state will be written to into the processor's cache, see
+    /// <see cref="GuestRam.WarmForCapture"/>.</summary>
+    private void WarmDevices()
+    {
+        var length = _devices.WrittenCount;
+        _devices.ResetWrittenCount();
+        _devices.GetSpan(length)[..length].Clear();
     }
 
     private SendEnd SendPages(CheckpointRun run, CancellationToken cancellation)

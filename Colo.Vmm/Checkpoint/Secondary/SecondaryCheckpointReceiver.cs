@@ -197,8 +197,7 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
             thread?.Join();
         }
 
-        _intake.Image.Dispose();
-        _intake.Room.Dispose();
+        _intake.Dispose();
     }
 
     private OsFile? OpenSpill(string? path)

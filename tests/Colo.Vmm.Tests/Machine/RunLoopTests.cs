@@ -84,6 +84,44 @@ public sealed class RunLoopTests
         Assert.True(SpinWait.SpinUntil(() => (slot.Hart.ReadCsr(mip) & timer) != 0, HangLimit), "the timer never came");
     }
 
+    /// <summary>The threads of cables, disks and consoles have their own end; a frame that came at the machine's ended
+    /// the process once.</summary>
+    [Fact]
+    public async Task Cables_and_disks_may_speak_while_a_machine_ends_and_when_it_is_gone()
+    {
+        for (int round = 0; round < 20; round++)
+        {
+            var cable = new EagerCable();
+            var disk = new LateDisk(new MemoryDevice(1 << 20)) { IsLate = true };
+            var console = new RecordingConsole();
+            VirtMachine machine = New(
+                Options with
+                {
+                    Console = console,
+                    Disks = [new DiskOptions(disk, "late")],
+                    Nics = [new NicOptions(cable, [0x52, 0x54, 0, 0, 0, 1])],
+                },
+                LoopForEver);
+            using MockDriver driver = RequestOne(machine);
+            machine.Start();
+            using var gone = new ManualResetEventSlim();
+            Task speaking = Task.Run(() =>
+            {
+                for (int frames = 0; frames < 1000 || !gone.IsSet; frames++)
+                {
+                    cable.Deliver(new byte[60]);
+                }
+            });
+            machine.Dispose();
+            gone.Set();
+            await speaking.WaitAsync(HangLimit);
+            disk.Answer();
+            cable.Deliver(new byte[60]);
+            console.Type("x");
+            Assert.True(machine.Completion.IsCompletedSuccessfully);
+        }
+    }
+
     /// <summary>One read of a sector, in flight when the machine starts.</summary>
     private static MockDriver RequestOne(VirtMachine machine)
     {

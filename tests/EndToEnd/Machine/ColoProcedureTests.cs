@@ -111,7 +111,7 @@ public sealed class ColoProcedureTests : IDisposable
         WriteBlock(fourth, image, 6);
         download.Finish();
         await fourth.ExecuteAsync("quit");
-        Assert.Equal(0, await fourth.ExitCodeAsync());
+        await fourth.EndsWithAsync(0);
         Assert.True(
             image.AsSpan().SequenceEqual(File.ReadAllBytes(Image("fourth"))), "the last survivor's disk differs");
     }

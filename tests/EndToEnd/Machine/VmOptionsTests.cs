@@ -19,7 +19,7 @@ public sealed class VmOptionsTests : IDisposable
             _folder, "first", "--bios", "none", "--kernel", elf, "--memory", "16M", "--append", "colo was here",
             "--console", $"file:{generated}"))
         {
-            Assert.Equal(0, await vm.ExitCodeAsync());
+            await vm.EndsWithAsync(0);
             Assert.Equal("", vm.Console.Text);
         }
 
@@ -35,7 +35,7 @@ public sealed class VmOptionsTests : IDisposable
             _folder, "second", "--bios", "none", "--kernel", elf, "--memory", "16M", "--dtb", answer,
             "--console", "none"))
         {
-            Assert.Equal(42, await vm.ExitCodeAsync());
+            await vm.EndsWithAsync(42);
             Assert.Equal("", vm.Console.Text);
         }
     }
@@ -49,6 +49,15 @@ public sealed class VmOptionsTests : IDisposable
         terminal.WaitFor("000000000000c350");
         terminal.Type("\u0001x");
         terminal.RequireEnd(0);
+    }
+
+    [Fact]
+    public async Task The_escape_key_is_heard_before_there_is_a_machine()
+    {
+        await using var vm = new VmProcess(
+            _folder, "hasty", "--bios", "none", "--kernel", BareGuest.Build(_folder), "--memory", "16M");
+        vm.Type("\u0001x");
+        await vm.EndsWithAsync(0);
     }
 
     private static string Dtc(string from, string to, string input, string? output = null)

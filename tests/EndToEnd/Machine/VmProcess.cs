@@ -159,10 +159,12 @@ internal sealed class VmProcess : IAsyncDisposable
         }
     }
 
-    public async Task<int> ExitCodeAsync()
+    /// <summary>Waits for its end; another exit code comes with what the process said.</summary>
+    public async Task EndsWithAsync(int exitCode)
     {
         await _process.WaitForExitAsync().WaitAsync(Hang);
-        return _process.ExitCode;
+        Assert.True(
+            _process.ExitCode == exitCode, $"{_name} ended with {_process.ExitCode}, expected {exitCode}: {Errors}");
     }
 
     /// <summary>SIGKILL: what the loss of a host looks like to the others.</summary>

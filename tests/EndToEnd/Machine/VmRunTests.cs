@@ -62,7 +62,7 @@ public sealed class VmRunTests : IDisposable
         vm.Console.WaitFor("worked", DebianGuest.BootLimit);
         RequireMemory(vm.Id, "after work");
         await vm.ExecuteAsync("system_powerdown");
-        Assert.Equal(0, await vm.ExitCodeAsync());
+        await vm.EndsWithAsync(0);
         Assert.Contains("colo-guest: power button", vm.Console.Text);
         Assert.Contains("reboot: Power down", vm.Console.Text);
     }
@@ -95,7 +95,7 @@ public sealed class VmRunTests : IDisposable
         vm.Console.WaitFor("heard: from the guest", DebianGuest.BootLimit);
         // The escape key ends the machine.
         vm.Type("\u0001x");
-        Assert.Equal(0, await vm.ExitCodeAsync());
+        await vm.EndsWithAsync(0);
         RequireSameFrames(ours, theirs);
     }
 
