@@ -71,8 +71,8 @@ public sealed class LossTests
         while (!asked.Summary.Contains("it has forgotten", StringComparison.Ordinal));
 
         await b.StopAsync();
-        await a.WhenAsync("web", EventCode.ReplicaDiscarded);
         await b.StartAsync();
+        await a.WhenAsync("web", EventCode.ReplicaDiscarded);
         LoggedEvent waits = await b.WhenAsync("web", EventCode.ColdStartWaits);
         Assert.Contains("is older than", waits.Summary, StringComparison.Ordinal);
 
@@ -132,9 +132,8 @@ public sealed class LossTests
         await cluster.StartAsync();
         await a.WhenAsync("web", EventCode.ResyncStarted);
         await a.StopAsync();
-        await b.WhenAsync("web", EventCode.ReplicaDiscarded);
-        long there = b.Runtime.Events.LastId;
         await a.StartAsync();
+        await b.WhenAsync("web", EventCode.ReplicaDiscarded);
         await a.WhenAsync("web", EventCode.ResyncStarted);
         Assert.DoesNotContain(
             b.Runtime.Events.After(0),
