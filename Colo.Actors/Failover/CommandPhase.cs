@@ -196,7 +196,13 @@ internal sealed class CommandPhase(
                 secondary.Leave("drain", effects);
                 Done(command, "left", effects);
                 break;
-            case FailoverState.Parked or FailoverState.JoinTarget or FailoverState.Off or FailoverState.Starting:
+            case FailoverState.JoinTarget:
+                context.Draining = true;
+                context.Emit(EventCode.Draining, "", effects);
+                secondary.LeaveAttempt("drain", effects);
+                Done(command, "left", effects);
+                break;
+            case FailoverState.Parked or FailoverState.Off or FailoverState.Starting:
                 context.Draining = true;
                 Done(command, "nothing runs here", effects);
                 break;

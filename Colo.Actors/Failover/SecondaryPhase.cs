@@ -144,7 +144,8 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
         }
     }
 
-    private void LeaveAttempt(string reason, EffectList effects)
+    /// <summary>Gives the joining attempt up, in whose pair this host may be already without knowing.</summary>
+    public void LeaveAttempt(string reason, EffectList effects)
     {
         context.Send(context.Peer!.Value.Host, new LeaveNotice(context.Self, context.Term, reason), effects);
         context.DiscardAndPark(reason, effects);

@@ -15,9 +15,9 @@ public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
 {
     private readonly HostIdentity self;
     private readonly IPeerLinkEvents events;
-    private volatile bool stopped;
+    private bool stopped;
     private readonly SortedDictionary<string, OutboundLink[]> outbound = new(StringComparer.Ordinal);
-    private readonly List<DataLink> inbound = [];
+    private readonly Dictionary<DataLink, TaskCompletionSource> inbound = [];
     private readonly SortedDictionary<string, PeerEndpoint> peers = new(StringComparer.Ordinal);
 
     public PeerLinks(
@@ -86,28 +86,42 @@ public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
         DataLink? former;
         lock (inbound)
         {
+            if (stopped)
+            {
+                link.Abort();
+                return;
+            }
+
             // A peer that opens a link anew has given the former up; nothing else would tell when a cable had been cut.
-            former = inbound.Find(other =>
+            former = inbound.Keys.FirstOrDefault(other =>
                 other.Open.Host == link.Open.Host && other.Open.Channel == link.Open.Channel);
-            inbound.Add(link);
+            inbound[link] = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
         former?.Abort();
         new Thread(() => Read(link)) { IsBackground = true, Name = $"colo hears {link.Open.Host}" }.Start();
     }
 
+    /// <summary>Returns when nothing more is heard or said: no thread of a link still works on a message.</summary>
     public async ValueTask DisposeAsync()
     {
-        stopped = true;
         foreach (OutboundLink link in outbound.Values.SelectMany(links => links))
         {
             await link.DisposeAsync().ConfigureAwait(false);
         }
 
+        Task[] reading;
         lock (inbound)
         {
-            inbound.ForEach(link => link.Abort());
+            stopped = true;
+            reading = [.. inbound.Values.Select(ended => ended.Task)];
+            foreach (DataLink link in inbound.Keys)
+            {
+                link.Abort();
+            }
         }
+
+        await Task.WhenAll(reading).ConfigureAwait(false);
     }
 
     private bool SendFirst(HostId to, byte[] frame)
@@ -130,15 +144,20 @@ public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
     {
         UrgentThread.Raise();
         string why = InboundLink.Read(link, Received);
+        bool expected;
+        TaskCompletionSource? ended;
         lock (inbound)
         {
-            inbound.Remove(link);
+            expected = stopped;
+            inbound.Remove(link, out ended);
         }
 
-        if (!stopped)
+        if (!expected)
         {
             events.Refused($"control link of {link.Open.Host} ended: {why}");
         }
+
+        ended?.TrySetResult();
     }
 
     private bool Received(DataLink link, byte type, ReadOnlySpan<byte> payload)

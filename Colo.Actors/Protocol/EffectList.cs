@@ -14,6 +14,8 @@ public sealed class EffectList : IReadOnlyList<Effect>
 
     public void Add(Effect effect) => _items.Add(effect);
 
+    public void Insert(int index, Effect effect) => _items.Insert(index, effect);
+
     public void Clear() => _items.Clear();
 
     public IEnumerator<Effect> GetEnumerator() => _items.GetEnumerator();

@@ -42,10 +42,12 @@ public abstract class VmProtocolLoop(FailoverController failover)
     /// <summary>
     /// Takes one message and appends what is to be done. <see cref="Effect.Tell"/> never appears among the effects; a
     /// timer comes back as
-    /// <see cref="TimerFired"/> through this method.
+    /// <see cref="TimerFired"/> through this method. A new status comes before everything else of its decision: whoever
+    /// has an event, a command's answer or the peer's next message finds the state that they speak of.
     /// </summary>
     public void Decide(Instant now, Message message, EffectList effects)
     {
+        int first = effects.Count;
         Run(Route(message), now, message);
         for (int tells = 0; _pending.TryDequeue(out Effect? effect);)
         {
@@ -65,7 +67,7 @@ public abstract class VmProtocolLoop(FailoverController failover)
         if (status != _reported)
         {
             _reported = status;
-            effects.Add(new Effect.ReportStatus(status));
+            effects.Insert(first, new Effect.ReportStatus(status));
         }
     }
 

@@ -130,9 +130,6 @@ public sealed class VmSupervisor : ReceiveActor
     {
         log.Error(problem, "VM {0} is given up on this host", runtime.Vm);
         givenUp = true;
-        runtime.Observer.Happened(
-            runtime.Vm,
-            new HostEvent(EventCode.InvariantViolated, Term.Zero, Epoch.Zero, $"given up on this host: {problem.Message}"));
         machine.Tell(new Effect.CloseGate("given up"));
         machine.Tell(new Effect.DisconnectReplication("given up"));
         machine.Tell(new Effect.DiscardGuest("given up"));
@@ -142,5 +139,8 @@ public sealed class VmSupervisor : ReceiveActor
             new VmStatus(
                 VmRole.None, ProtectionState.Parked, status?.Term ?? Term.Zero, status?.Epoch ?? Epoch.Zero, null,
                 "GivenUp", "a restart of the node"));
+        runtime.Observer.Happened(
+            runtime.Vm,
+            new HostEvent(EventCode.InvariantViolated, Term.Zero, Epoch.Zero, $"given up on this host: {problem.Message}"));
     }
 }

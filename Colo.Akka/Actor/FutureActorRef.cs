@@ -13,7 +13,7 @@ public class FutureActorRef<T> : MinimalActorRef
     private readonly IActorRefProvider _provider;
     private ActorPath _path;
     private bool _registered;
-    private bool _decided;
+    private int _decided;
 
     public FutureActorRef(TaskCompletionSource<T> result, ActorPath path, IActorRefProvider provider)
     {
@@ -60,48 +60,57 @@ public class FutureActorRef<T> : MinimalActorRef
 
     internal void Fail(Exception cause)
     {
-        Decide(() => _result.TrySetException(cause));
+        if (IsFirst())
+        {
+            Complete(() => _result.TrySetException(cause));
+        }
     }
 
     internal void Cancel(CancellationToken token)
     {
-        Decide(() => _result.TrySetCanceled(token));
+        if (IsFirst())
+        {
+            Complete(() => _result.TrySetCanceled(token));
+        }
     }
 
     protected override void TellInternal(object message, IActorRef sender)
     {
-        if (IsSimulated)
+        if (!IsFirst())
         {
-            Decide(() => Answer(message));
+            return;
         }
-        else if (Answer(message))
+
+        if (_provider.SystemOf().Hooks is null)
         {
-            Release();
+            Answer(message);
+        }
+        else
+        {
+            CompleteBy(message);
         }
     }
-
-    private bool IsSimulated => _provider.SystemOf().Hooks is { SingleThreaded: true };
 
     /// <summary>
-    /// The first one decides. In a simulation the task itself completes as a step of its own, see
-    /// <see cref="ActorSystemImpl.Complete"/>.
+    /// The first one decides. Timer and place are given back before the task completes, so that who has the answer
+    /// finds nothing left of the question.
     /// </summary>
-    private void Decide(Func<bool> completion)
+    private bool IsFirst()
     {
-        if (!IsSimulated)
+        if (Interlocked.Exchange(ref _decided, 1) != 0)
         {
-            if (completion())
-            {
-                Release();
-            }
+            return false;
         }
-        else if (!_decided)
-        {
-            _decided = true;
-            Release();
-            _provider.SystemOf().Complete(() => completion());
-        }
+
+        Release();
+        return true;
     }
+
+    /// <summary>In a simulation a step of its own, see <see cref="ActorSystemImpl.Complete"/>.</summary>
+    private void Complete(Action completion) => _provider.SystemOf().Complete(completion);
+
+    // Not where the answer comes in, which would allocate for the closure with each.
+    private void CompleteBy(object message) => Complete(() => Answer(message));
 
     // Untyped, everything is an answer. Typed, a failure is thrown, and what does not fit is an error of the caller.
     private bool Answer(object message) =>
@@ -136,7 +145,7 @@ public class FutureActorRef<T> : MinimalActorRef
             if (_path is null)
             {
                 var path = _provider.TempPath();
-                if (!_result.Task.IsCompleted)
+                if (Volatile.Read(ref _decided) == 0)
                 {
                     _provider.RegisterTempActor(this, path);
                     _registered = true;

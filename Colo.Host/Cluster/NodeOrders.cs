@@ -10,6 +10,10 @@ public sealed class NodeOrders(HostId self, Func<PeerLinks> links, TimeProvider 
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
+    /// <summary>A link that broke is open again after a tenth of this; a peer that is heard may not have one yet.</summary>
+    private static readonly TimeSpan LinkPatience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
+
     private readonly ConcurrentDictionary<ulong, TaskCompletionSource<WireNodeReply>> waiting = new();
     private ulong last;
 
@@ -30,8 +34,8 @@ public sealed class NodeOrders(HostId self, Func<PeerLinks> links, TimeProvider 
         waiting[number] = answered;
         try
         {
-            if (!links()
-                .Ask(new HostId(node), new WireNodeRequest { Request = number, Verb = verb, Name = name, Body = body }))
+            var request = new WireNodeRequest { Request = number, Verb = verb, Name = name, Body = body };
+            if (!await SentAsync(() => links().Ask(new HostId(node), request)).ConfigureAwait(false))
             {
                 return Outcome.Refused($"{node} cannot be reached");
             }
@@ -62,6 +66,24 @@ public sealed class NodeOrders(HostId self, Func<PeerLinks> links, TimeProvider 
     {
         Outcome outcome = await Here(request.Verb, request.Name, request.Body).ConfigureAwait(false);
         string text = outcome.Errors.Count == 0 ? outcome.Text : string.Join("; ", outcome.Errors);
-        links().Answer(from, new WireNodeReply { Request = request.Request, Done = outcome.IsDone, Text = text });
+        var reply = new WireNodeReply { Request = request.Request, Done = outcome.IsDone, Text = text };
+        await SentAsync(() => links().Answer(from, reply)).ConfigureAwait(false);
     });
+
+    /// <summary>Tries until there is a link or the time for that is over.</summary>
+    private async Task<bool> SentAsync(Func<bool> send)
+    {
+        long began = time.GetTimestamp();
+        while (!send())
+        {
+            if (time.GetElapsedTime(began) > LinkPatience)
+            {
+                return false;
+            }
+
+            await Task.Delay(Look, time).ConfigureAwait(false);
+        }
+
+        return true;
+    }
 }

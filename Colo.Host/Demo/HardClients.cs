@@ -58,7 +58,7 @@ internal static class HardClients
         {
             for (long wanted = (long)(clock.Elapsed.TotalSeconds * packetsPerSecond); sent < wanted; sent++)
             {
-                socket.SendTo(datagram, to);
+                _ = TrySend(socket, datagram, to);
             }
 
             gaps.Progress();
@@ -70,6 +70,20 @@ internal static class HardClients
         return 0;
     }
 
+    /// <returns>False when the datagram cannot leave: who storms does not care.</returns>
+    private static bool TrySend(Socket socket, byte[] datagram, IPEndPoint to)
+    {
+        try
+        {
+            return socket.SendTo(datagram, to) == datagram.Length;
+        }
+        catch (SocketException problem) when (
+            LabClient.IsAway(problem) || problem.SocketErrorCode is SocketError.NoBufferSpaceAvailable)
+        {
+            return false;
+        }
+    }
+
     private static bool TryBindAndConnect(Socket socket, int port, string address)
     {
         try
@@ -79,7 +93,8 @@ internal static class HardClients
             return true;
         }
         catch (SocketException problem)
-            when (problem.SocketErrorCode is SocketError.AddressAlreadyInUse or SocketError.AddressNotAvailable)
+            when (problem.SocketErrorCode is SocketError.AddressAlreadyInUse or SocketError.AddressNotAvailable
+                || LabClient.IsAway(problem))
         {
             Thread.CurrentThread.Join(20);
             return false;

@@ -43,9 +43,7 @@ public static partial class Isolation
             start.Environment[Marker] = "1";
             start.Environment[TemporaryFolder] = temporary;
             start.RedirectStandardInput = true;
-            using Process process = Process.Start(start)
-                ?? throw new InvalidOperationException("unshare could not be started");
-            return Wait(process);
+            return Run(start);
         }
         finally
         {
@@ -103,29 +101,54 @@ public static partial class Isolation
         });
     }
 
-    private static int Wait(Process process)
+    /// <summary>Signals are expected before there is anything to end.</summary>
+    private static int Run(ProcessStartInfo start)
     {
         int signal = 0;
+        var gate = new Lock();
+        Process? process = null;
         using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT);
         using PosixSignalRegistration terminate = On(PosixSignal.SIGTERM);
         using PosixSignalRegistration hangUp = On(PosixSignal.SIGHUP);
-        process.WaitForExit();
-        return signal == 0 ? process.ExitCode : 128 + signal;
+        lock (gate)
+        {
+            process = Process.Start(start) ?? throw new InvalidOperationException("unshare could not be started");
+            if (signal != 0)
+            {
+                End(process);
+            }
+        }
+
+        using (process)
+        {
+            process.WaitForExit();
+            return signal == 0 ? process.ExitCode : 128 + signal;
+        }
 
         PosixSignalRegistration On(PosixSignal wanted) => PosixSignalRegistration.Create(wanted, context =>
         {
             context.Cancel = true;
-            if (Interlocked.CompareExchange(ref signal, NumberOf(wanted), 0) == 0)
+            lock (gate)
             {
-                Console.Error.WriteLine("colo: interrupted; ending what runs, removing what was made");
-                process.StandardInput.Close();
-                _ = Task.Delay(EndLimit).ContinueWith(_ => process.Kill(), TaskScheduler.Default);
-            }
-            else
-            {
-                process.Kill(); // asked twice; unshare takes the inner process with it
+                bool again = signal != 0;
+                signal = again ? signal : NumberOf(wanted);
+                if (again)
+                {
+                    process?.Kill(); // asked twice; unshare takes the inner process with it
+                }
+                else if (process is not null)
+                {
+                    End(process);
+                }
             }
         });
+
+        static void End(Process process)
+        {
+            Console.Error.WriteLine("colo: interrupted; ending what runs, removing what was made");
+            process.StandardInput.Close();
+            _ = Task.Delay(EndLimit).ContinueWith(_ => process.Kill(), TaskScheduler.Default);
+        }
     }
 
     private static int NumberOf(PosixSignal signal) => signal switch

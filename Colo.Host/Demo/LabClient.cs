@@ -37,6 +37,10 @@ internal static class LabClient
 
     public static readonly TimeSpan BootLimit = TimeSpan.FromMinutes(3);
 
+    /// <summary>How long an answer may take: a hang, not a guest that is held until an arbiter is there
+    /// again.</summary>
+    private static readonly TimeSpan AnswerLimit = TimeSpan.FromMinutes(2);
+
     /// <param name="kind">download, bulk, requests, redis, redis-many, records, echo, ports or storm.</param>
     /// <param name="address">The guest's.</param>
     /// <param name="amount">download: bytes; records: number of the first one; the others: seconds, 0 for ever.</param>
@@ -203,8 +207,7 @@ internal static class LabClient
     /// <summary>Head and body of the answer to one request on a connection of its own.</summary>
     private static string Get(string address, string path)
     {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Connect(address, 80);
+        using Socket socket = Connect(address, 80);
         return Ask(socket, path);
     }
 
@@ -212,7 +215,7 @@ internal static class LabClient
     public static string Ask(Socket socket, string path)
     {
         byte[] buffer = new byte[4096];
-        socket.ReceiveTimeout = 30_000;
+        socket.ReceiveTimeout = (int)AnswerLimit.TotalMilliseconds;
         socket.Send(Encoding.ASCII.GetBytes($"GET {path} HTTP/1.0\r\nHost: guest\r\n\r\n"));
         int total = 0;
         int length;
@@ -248,7 +251,8 @@ internal static class LabClient
         return 0;
     }
 
-    /// <returns>False when the guest's answer to an earlier datagram was that nobody listens yet.</returns>
+    /// <returns>False when the guest's answer to an earlier datagram was that nobody listens yet, or when it is away
+    /// for so long that its address is asked for in vain.</returns>
     private static bool TrySend(Socket socket, byte[] question)
     {
         try
@@ -256,7 +260,8 @@ internal static class LabClient
             socket.Send(question);
             return true;
         }
-        catch (SocketException problem) when (problem.SocketErrorCode is SocketError.ConnectionRefused)
+        catch (SocketException problem) when (
+            problem.SocketErrorCode is SocketError.ConnectionRefused || IsAway(problem))
         {
             Thread.CurrentThread.Join(20);
             return false;
@@ -274,7 +279,7 @@ internal static class LabClient
                 length = socket.Receive(answer);
             }
             catch (SocketException problem) when (problem.SocketErrorCode is SocketError.TimedOut or SocketError.WouldBlock
-                or SocketError.ConnectionRefused)
+                or SocketError.ConnectionRefused || IsAway(problem))
             {
                 return false;
             }
@@ -315,6 +320,32 @@ internal static class LabClient
             }
         }
     }
+
+    /// <summary>A connection of a client that goes on asking while nobody answers for the guest's address: a kernel
+    /// says so after some seconds, and a guest may be held for longer.</summary>
+    private static Socket Connect(string address, int port)
+    {
+        long began = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                socket.Connect(address, port);
+                return socket;
+            }
+            catch (SocketException problem) when (
+                IsAway(problem) && Stopwatch.GetElapsedTime(began) < AnswerLimit)
+            {
+                socket.Dispose();
+                Thread.CurrentThread.Join(20);
+            }
+        }
+    }
+
+    /// <summary>Nobody answers for the guest's address.</summary>
+    public static bool IsAway(SocketException problem) =>
+        problem.SocketErrorCode is SocketError.HostUnreachable or SocketError.HostDown;
 
     private static void SkipHead(Stream stream)
     {

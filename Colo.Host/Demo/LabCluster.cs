@@ -11,6 +11,13 @@ namespace Colo.Host.Demo;
 /// web.</summary>
 public sealed partial class LabCluster : IDisposable
 {
+    /// <summary>What a pair that is left alone does not do.</summary>
+    internal static readonly EventCode[] Broken =
+    [
+        EventCode.FailoverStarted, EventCode.PeerLost, EventCode.Evicted, EventCode.SwitchoverCancelled,
+        EventCode.TookOver, EventCode.WentSolo,
+    ];
+
     private const int DataPort = 7450;
     private readonly NetworkLab lab;
     private readonly string folder;
@@ -47,6 +54,18 @@ public sealed partial class LabCluster : IDisposable
             .Where(match => match.Success)
             .MaxBy(match => long.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture));
         return Hosts.FirstOrDefault(host => host.Name == newest?.Groups[2].Value);
+    }
+
+    /// <summary>The same, if by what it says nothing has broken that pair since; else null.</summary>
+    public NodeProcess? FindPairedPrimary()
+    {
+        NodeProcess? primary = FindPrimary();
+        PrintedEvent? last = primary?.Events.LastOrDefault(
+            printed => Broken.Contains((EventCode)printed.Code)
+            || (EventCode)printed.Code is EventCode.PairEstablished or EventCode.SwitchoverDone);
+        // A switchover that is given up leaves the pair as it was.
+        return last is null || (Broken.Contains((EventCode)last.Code) && last.Code != (int)EventCode.SwitchoverCancelled)
+            ? null : primary;
     }
 
     /// <summary>Runs <c>colo</c> with these arguments on a host, as its operator would.</summary>

@@ -37,9 +37,7 @@ internal sealed partial class LabDiskScenario(LabScenario scenario, LabVm vm)
         await scenario.StepAsync("the mode is periodic and the roles are exchanged under writes", async () =>
         {
             await LabCluster.CommandAsync(scenario.Primary, "mode", LabVm.Name, "periodic").ConfigureAwait(false);
-            await scenario.SwitchAsync(
-                () => LabCluster.CommandAsync(scenario.Primary, "switchover", LabVm.Name).GetAwaiter().GetResult(),
-                () => { }).ConfigureAwait(false);
+            await scenario.ExchangeAsync().ConfigureAwait(false);
         }).ConfigureAwait(false);
         await LoseAsync("the new primary is killed under writes").ConfigureAwait(false);
         await scenario.StepAsync("the guest panics", () => RestartAsync("panic")).ConfigureAwait(false);
@@ -69,14 +67,12 @@ internal sealed partial class LabDiskScenario(LabScenario scenario, LabVm vm)
             await scenario.LoseAsync(() => victim.Freeze(true), () => victim.Freeze(false), survivor)
                 .ConfigureAwait(false);
         }).ConfigureAwait(false);
-        await scenario.StepAsync("the roles are exchanged under writes", () => scenario.SwitchAsync(
-            () => LabCluster.CommandAsync(scenario.Primary, "switchover", LabVm.Name).GetAwaiter().GetResult(),
-            () => { })).ConfigureAwait(false);
+        await scenario.StepAsync("the roles are exchanged under writes", scenario.ExchangeAsync).ConfigureAwait(false);
         await LoseAsync("the new primary is killed under writes").ConfigureAwait(false);
         await scenario.StepAsync("the guest is shut down on both", async () =>
         {
             acknowledged = Acknowledged();
-            await AskAsync("sync").ConfigureAwait(false);
+            await AskAsync("sync", "60").ConfigureAwait(false);
             await scenario.ShutDownAsync().ConfigureAwait(false);
         }).ConfigureAwait(false);
         await scenario.StepAsync("the file system is clean and has every record", () =>
@@ -147,9 +143,9 @@ internal sealed partial class LabDiskScenario(LabScenario scenario, LabVm vm)
         {
             acknowledged = Acknowledged();
             scenario.EndClients();
-            string before = await BootAsync().ConfigureAwait(false);
+            string before = await AskAsync("boot", "60").ConfigureAwait(false);
             DateTimeOffset at = DateTimeOffset.UtcNow;
-            await AskAsync(order).ConfigureAwait(false);
+            await AskAsync(order, "60").ConfigureAwait(false);
             await AnotherLifeAsync(order, before).ConfigureAwait(false);
             await scenario.StartClientsAsync(("records", acknowledged, PauseMs)).ConfigureAwait(false);
             await scenario.GuestTellsAsync(EventCode.GuestSilent, at).ConfigureAwait(false);
@@ -185,7 +181,7 @@ internal sealed partial class LabDiskScenario(LabScenario scenario, LabVm vm)
     {
         acknowledged = Acknowledged();
         scenario.EndClients();
-        await AskAsync("sync").ConfigureAwait(false);
+        await AskAsync("sync", "60").ConfigureAwait(false);
         DateTimeOffset limit = DateTimeOffset.UtcNow + LabScenario.StepLimit;
         while (!await LabDisk.AreEqualAsync(Image(scenario.Primary), Image(scenario.Secondary)).ConfigureAwait(false))
         {
@@ -210,12 +206,13 @@ internal sealed partial class LabDiskScenario(LabScenario scenario, LabVm vm)
     private string Image(NodeProcess host) => vm.DiskPath(scenario.Folder, host.Name);
 
     /// <summary>Names the guest's present life; empty while it does not answer.</summary>
-    private static Task<string> BootAsync() => AskAsync("boot");
+    private static Task<string> BootAsync() => AskAsync("boot", "5");
 
-    private static async Task<string> AskAsync(string order)
+    /// <param name="seconds">How long to wait for the answer.</param>
+    private static async Task<string> AskAsync(string order, string seconds)
     {
         (int code, string output) = await LabCluster.RunAsync(
-            NetworkLab.Client, "curl", "--silent", "--max-time", "5",
+            NetworkLab.Client, "curl", "--silent", "--max-time", seconds,
             $"http://{NetworkLab.GuestAddress}/cgi-bin/order?{order}").ConfigureAwait(false);
         return code == 0 ? output.Trim() : string.Empty;
     }

@@ -65,7 +65,7 @@ internal sealed class LabOperatorSteps(LabScenario scenario, Func<NodeProcess, s
     public async Task DrillAsync(string kill)
     {
         (int code, string output) = await OrderAsync(
-            () => scenario.Secondary, "drill", "failover", LabVm.Name, "--kill", kill, "--for", "3s", "--yes",
+            () => scenario.Secondary, "drill", "failover", LabVm.Name, "--kill", kill, "--for", "6s", "--yes",
             "--load", NetworkLab.GuestAddress).ConfigureAwait(false);
         LabScenario.Say("  " + output.Trim().ReplaceLineEndings("\n  "));
         // Whether it kept the limits is for quiet machines.

@@ -19,12 +19,6 @@ internal sealed class LabScenario : IDisposable
 
     private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
-    private static readonly EventCode[] Broken =
-    [
-        EventCode.FailoverStarted, EventCode.PeerLost, EventCode.Evicted, EventCode.SwitchoverCancelled,
-        EventCode.TookOver, EventCode.WentSolo,
-    ];
-
     private readonly string folder;
     private readonly bool keeps;
     private readonly List<LabStep> steps = [];
@@ -163,11 +157,9 @@ internal sealed class LabScenario : IDisposable
     public Task PairedAsync() => UntilAsync(
         () =>
         {
-            Primary = Cluster.FindPrimary() ?? Primary;
-            PrintedEvent? last = Primary.Events.LastOrDefault(
-                printed => Broken.Contains((EventCode)printed.Code)
-                || (EventCode)printed.Code is EventCode.PairEstablished or EventCode.SwitchoverDone);
-            return last is not null && !Broken.Contains((EventCode)last.Code);
+            NodeProcess? primary = Cluster.FindPairedPrimary();
+            Primary = primary ?? Primary;
+            return primary is not null;
         },
         "the pair does not become whole again");
 
@@ -202,7 +194,7 @@ internal sealed class LabScenario : IDisposable
         printed => printed.Time >= at && (EventCode)printed.Code == EventCode.CheckpointCommitted);
 
     private PrintedEvent? FirstBreakSince(DateTimeOffset at) => Cluster.Hosts.SelectMany(host => host.Events)
-        .Where(printed => printed.Time >= at && Broken.Contains((EventCode)printed.Code))
+        .Where(printed => printed.Time >= at && LabCluster.Broken.Contains((EventCode)printed.Code))
         .MinBy(printed => printed.Time);
 
     /// <summary>A host is lost; the clients go on; it comes back; the pair is whole; the clients go on.</summary>
@@ -221,19 +213,43 @@ internal sealed class LabScenario : IDisposable
         await ServedAsync().ConfigureAwait(false);
     }
 
+    /// <summary>The operator exchanges the roles.</summary>
+    public Task ExchangeAsync() => SwitchAsync(
+        async () => await LabCluster.CommandAsync(Primary, "switchover", LabVm.Name).ConfigureAwait(false), () => { });
+
     /// <summary>The roles are exchanged on purpose, and the pair stays one.</summary>
-    public async Task SwitchAsync(Action begin, Action end)
+    public async Task SwitchAsync(Func<Task> begin, Action end)
     {
-        DateTimeOffset at = DateTimeOffset.UtcNow;
-        begin();
-        (NodeProcess winner, _) = await AnyAsync(at, null, EventCode.SwitchoverDone, EventCode.SwitchoverCancelled, EventCode.TookOver)
-            .ConfigureAwait(false);
-        await ServedAsync().ConfigureAwait(false);
-        // Whatever breaks the new pair does so within its first checkpoints.
-        await Task.Delay(TimeSpan.FromSeconds(3)).ConfigureAwait(false);
-        AssertPairSince(at, $"the pair broke after {winner.Name} had handed over");
-        end();
-        await ServedAsync().ConfigureAwait(false);
+        const int Attempts = 3;
+        for (int attempt = 1; attempt <= Attempts; attempt++)
+        {
+            await PairedAsync().ConfigureAwait(false);
+            DateTimeOffset at = DateTimeOffset.UtcNow;
+            try
+            {
+                await begin().ConfigureAwait(false);
+                await AnyAsync(
+                    at, null, EventCode.SwitchoverDone, EventCode.SwitchoverCancelled, EventCode.TookOver,
+                    EventCode.WentSolo).ConfigureAwait(false);
+                await ServedAsync().ConfigureAwait(false);
+                // Whatever breaks the new pair does so within its first checkpoints.
+                await Task.Delay(TimeSpan.FromSeconds(3)).ConfigureAwait(false);
+            }
+            catch (InvalidOperationException) when (FirstBreakSince(at) is not null)
+            {
+                // The order was refused because there was no pair any more; why is asked below.
+            }
+
+            bool stayed = HasStayedPairSince(at, "the pair broke after the roles were exchanged");
+            end();
+            await ServedAsync().ConfigureAwait(false);
+            if (stayed)
+            {
+                return;
+            }
+        }
+
+        throw new InvalidOperationException($"{Attempts} times a host was taken for lost when roles were exchanged");
     }
 
     /// <summary>The secondary is killed, comes back, is killed again while it is filled, and comes back.</summary>

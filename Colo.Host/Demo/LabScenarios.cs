@@ -20,6 +20,7 @@ internal static class LabScenarios
     {
         var vm = new LabVm
         {
+            LostAfter = TimeSpan.FromMilliseconds(1500),
             Gateway = name == "faults",
             Channels = name == "checkpoints" ? 4 : 1,
             FileSystem = name is "disk" or "shared-disk",
@@ -67,9 +68,7 @@ internal static class LabScenarios
             ("the primary and the witness are killed, and the witness forgets", witness.ForgetAsync),
             ("the secondary is killed in a checkpoint", () => KillInCheckpointAsync(scenario, scenario.Secondary)),
             ("the primary is killed in a checkpoint", () => KillInCheckpointAsync(scenario, scenario.Primary)),
-            ("the roles are exchanged under load", () => scenario.SwitchAsync(
-                () => LabCluster.CommandAsync(scenario.Primary, "switchover", LabVm.Name).GetAwaiter().GetResult(),
-                () => { })),
+            ("the roles are exchanged under load", scenario.ExchangeAsync),
             ("the replication cable is pulled", () => PullAsync(scenario)),
             ("both cables between the hosts clog", cable.ClogAllAsync),
             ("the primary's LAN cable is pulled", () => PullLanAsync(scenario)),
@@ -96,9 +95,14 @@ internal static class LabScenarios
 
     private static Task PullLanAsync(LabScenario scenario)
     {
-        string host = scenario.Primary.Name;
+        string host = string.Empty;
         return scenario.SwitchAsync(
-            () => NetworkLab.SetCable(host, Cable.Lan, plugged: false),
+            () =>
+            {
+                host = scenario.Primary.Name;
+                NetworkLab.SetCable(host, Cable.Lan, plugged: false);
+                return Task.CompletedTask;
+            },
             () => NetworkLab.SetCable(host, Cable.Lan, plugged: true));
     }
 

@@ -31,6 +31,10 @@ public sealed record LabVm
     /// <summary>Whether the disk of the first host has an ext4 file system, which the guest mounts.</summary>
     public bool FileSystem { get; init; }
 
+    /// <summary>How long a host may be silent before it is lost; null: as nodes do by default. Where the detector is
+    /// not what is tested, a busy machine must not make pairs break by themselves.</summary>
+    public TimeSpan? LostAfter { get; init; }
+
     /// <summary>Whether the hosts watch their way to the clients.</summary>
     public bool Gateway { get; init; }
 
@@ -67,11 +71,17 @@ public sealed record LabVm
         string check = Check.Length > 0
             ? $"check {{ address = \"{NetworkLab.GuestAddress}\", by = {Check}, interval = 200ms, misses = 3 }}"
             : string.Empty;
-        string heartbeat = Gateway ? $"heartbeat {{ gateway {{ address = \"{NetworkLab.ClientAddress}\" }} }}" : string.Empty;
+        string gateway = Gateway ? $"heartbeat.gateway.address = \"{NetworkLab.ClientAddress}\"" : string.Empty;
+        string patience = LostAfter is { } lost
+            ? string.Create(
+                CultureInfo.InvariantCulture,
+                $"heartbeat {{ lost-after = {lost.TotalMilliseconds}ms, pause-accepted = {lost.TotalMilliseconds * 0.8}ms }}")
+            : string.Empty;
         string peer = HasPeer && host == hosts[0] ? RenderPeer(host) : string.Empty;
         string drills = Drills ? "drills { allowed = on }" : string.Empty;
         return string.Create(CultureInfo.InvariantCulture, $$"""
-            {{heartbeat}}
+            {{gateway}}
+            {{patience}}
             {{drills}}
             vms {
               {{Name}} {

@@ -10,6 +10,9 @@ public sealed record PrintedEvent(DateTimeOffset Time, string Host, int Code, st
 /// <summary>One node of the lab: a real process in its namespace, watched through what it prints.</summary>
 public sealed partial class NodeProcess : IDisposable
 {
+    /// <summary>A hang, not a slow machine.</summary>
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(60);
+
     private readonly string config;
     private readonly Action<PrintedEvent> happened;
     private readonly Lock gate = new();
@@ -67,11 +70,17 @@ public sealed partial class NodeProcess : IDisposable
         process.WaitForExit();
     }
 
-    /// <summary>SIGSTOP or SIGCONT.</summary>
+    /// <summary>SIGSTOP or SIGCONT. Returns when no thread of a frozen node runs any more.</summary>
+    /// <exception cref="TimeoutException">It does not stop.</exception>
     public void Freeze(bool frozen)
     {
-        using Process kill = Process.Start("kill", [frozen ? "-STOP" : "-CONT", process!.Id.ToString(CultureInfo.InvariantCulture)]);
+        string id = process!.Id.ToString(CultureInfo.InvariantCulture);
+        using Process kill = Process.Start("kill", [frozen ? "-STOP" : "-CONT", id]);
         kill.WaitForExit();
+        if (frozen && !SpinWait.SpinUntil(() => process.HasExited || StandsStill(id), StopLimit))
+        {
+            throw new TimeoutException($"{Name} has not stopped within {StopLimit.TotalSeconds:0} s");
+        }
     }
 
     /// <summary>The next event that matches, or one that came at or after <paramref name="since"/>.</summary>
@@ -98,7 +107,35 @@ public sealed partial class NodeProcess : IDisposable
             Kill();
         }
 
+        process?.WaitForExit(); // its last lines are in the log then, whose folder may be removed next
         process?.Dispose();
+    }
+
+    /// <summary>Each thread is stopped; a signal is only on its way when it has been sent.</summary>
+    private static bool StandsStill(string id)
+    {
+        try
+        {
+            return Directory.GetDirectories($"/proc/{id}/task").All(task =>
+            {
+                string stat = File.ReadAllText(Path.Combine(task, "stat"));
+                return stat[stat.LastIndexOf(')') + 2] is 'T' or 't' or 'Z' or 'X';
+            });
+        }
+        catch (IOException)
+        {
+            return false; // a thread has ended meanwhile
+        }
+    }
+
+    /// <summary>What nodes print has no day: it is the moment of this time of day that is nearest to now.</summary>
+    internal static DateTimeOffset MomentOf(string timeOfDay, DateTimeOffset now)
+    {
+        DateTimeOffset today = new DateTimeOffset(now.UtcDateTime.Date, TimeSpan.Zero)
+            + TimeSpan.Parse(timeOfDay, CultureInfo.InvariantCulture);
+        return today - now > TimeSpan.FromHours(12) ? today.AddDays(-1)
+            : now - today > TimeSpan.FromHours(12) ? today.AddDays(1)
+            : today;
     }
 
     [GeneratedRegex(@"^(\d\d:\d\d:\d\d\.\d\d\d) (\S+) E(\d+) (\S+) .*?: (.*)$")]
@@ -119,7 +156,7 @@ public sealed partial class NodeProcess : IDisposable
             if (match.Success)
             {
                 printed = new PrintedEvent(
-                    new DateTimeOffset(DateTime.UtcNow.Date, TimeSpan.Zero) + TimeSpan.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture),
+                    MomentOf(match.Groups[1].Value, DateTimeOffset.UtcNow),
                     match.Groups[2].Value, int.Parse(match.Groups[3].Value, CultureInfo.InvariantCulture),
                     match.Groups[4].Value, match.Groups[5].Value);
                 events.Add(printed);

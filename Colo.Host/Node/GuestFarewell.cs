@@ -116,12 +116,13 @@ internal sealed class GuestFarewell(
 
         Say(vm, "the node stops and no peer can take the guest: it is asked to shut down");
         vm.Backend?.RequestPowerdown();
-        while (vm.Status?.Role == VmRole.Solo)
+        // The end is agreed with the arbiter before it is one.
+        while (vm.Status is { Role: VmRole.Solo } or { Role: not VmRole.None, Protection: ProtectionState.Off })
         {
             await Task.Delay(Look, time, late).ConfigureAwait(false);
         }
 
-        if (vm.Status?.Role == VmRole.None)
+        if (vm.Status is { Role: VmRole.None, Protection: ProtectionState.Off })
         {
             GuestReturn.Remember(node.Options.StateDirectory, vm.Definition.Name);
         }

@@ -51,6 +51,7 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     private readonly ReportSender reports;
     private readonly IcmpProbe? gateway;
     private readonly RememberedTerms terms;
+    private volatile bool stops;
     private readonly Func<(long Available, long Total)> memory;
 
     /// <param name="open">Opens backends; null: as the definitions say.</param>
@@ -72,6 +73,7 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         Events = new EventLog(options.Name, time);
         Commands = new CommandJournal(time);
         Self = new HostIdentity(new HostId(options.Name), NodeIncarnation.Next(options.StateDirectory));
+        Events.Add(string.Empty, new HostEvent(EventCode.NodeStarted, Term.Zero, Epoch.Zero, $"{Self}"));
         History = new FailoverJournal(options.Name, options.StateDirectory, time);
         terms = new RememberedTerms(options.StateDirectory);
         security = options.Tls is { } tls ? LinkSecurity.FromFiles(tls.Certificate, tls.Key, tls.Authority) : null;
@@ -100,12 +102,13 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
                 address, options.Heartbeat.GatewayTimeout / 2, options.Heartbeat.GatewayTimeout / 2, () =>
                 true, OnGateway)
             : null;
+        // The addresses are taken before a VM is touched, for another process of this node would have them; peers are
+        // heard when there is somebody to hear them.
         foreach (IPEndPoint listen in options.Listen)
         {
-            listeners.Add(new LinkListener(listen, security, Decide, Take, this.log));
+            listeners.Add(new LinkListener(listen, security, Decide, Take, this.log, start: false));
         }
 
-        Events.Add(string.Empty, new HostEvent(EventCode.NodeStarted, Term.Zero, Epoch.Zero, $"{Self}"));
         foreach (VmDefinition definition in options.Vms.Where(vm => vm.Nodes.Contains(options.Name)))
         {
             AddVm(definition, isStored: false);
@@ -117,6 +120,7 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         }
 
         reports = new ReportSender(this, links, Cluster, time);
+        listeners.ForEach(listener => listener.Start());
     }
 
     public HostIdentity Self { get; }
@@ -331,7 +335,11 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     /// <summary>
     /// Before the process ends: hands every guest to its peer, or lets it shut down where there is none.
     /// </summary>
-    public Task StopGuestsAsync(TimeSpan limit) => new GuestFarewell(this, CommandAsync, time, log).RunAsync(limit);
+    public Task StopGuestsAsync(TimeSpan limit)
+    {
+        stops = true;
+        return new GuestFarewell(this, CommandAsync, time, log).RunAsync(limit);
+    }
 
     public static CommandId NewCommandId() => new(Guid.NewGuid().ToString("N"));
 
@@ -406,7 +414,8 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
 
         record.Status = status;
         terms.Note(vm.Name, status);
-        if (status.State == "Off" && GuestReturn.Take(options.StateDirectory, vm.Name))
+        // A guest that is off because this node stops is for the next life of the node.
+        if (status.State == "Off" && !stops && GuestReturn.Take(options.StateDirectory, vm.Name))
         {
             _ = CommandAsync(vm.Name, new StartCommand(NewCommandId()));
         }
@@ -414,17 +423,22 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
 
     void IVmObserver.Happened(VmId vm, HostEvent happened)
     {
-        Events.Add(vm.Name, happened);
-        if (!vms.TryGetValue(vm.Name, out VmRecord? record))
+        if (vms.TryGetValue(vm.Name, out VmRecord? record))
         {
-            return;
+            Note(record, happened);
         }
 
+        // Last: whoever is told of the event finds its consequences in the journals.
+        Events.Add(vm.Name, happened);
+    }
+
+    private void Note(VmRecord record, HostEvent happened)
+    {
         record.Journal.Take(
             happened, happened.Code is >= EventCode.CheckpointRequested and <= EventCode.LoadFailed
             ? record.Backend?.Inspect().Timing : null);
         string? peer = record.Status?.Peer?.Host.Name;
-        History.Take(vm.Name, happened, peer, peer is null ? null : SilenceOf(peer));
+        History.Take(record.Definition.Name, happened, peer, peer is null ? null : SilenceOf(peer));
         switch (happened.Code)
         {
             case EventCode.CheckpointCaptured:

@@ -25,7 +25,7 @@ public sealed class LinkListener : IAsyncDisposable
     private readonly Action<string> refused;
     private readonly CancellationTokenSource stopping = new();
     private readonly SemaphoreSlim handshakes = new(PendingHandshakesMax);
-    private readonly Task accepting;
+    private Task accepting = Task.CompletedTask;
     private long refusedCount;
 
     /// <param name="address">Where to listen; port 0 takes any.</param>
@@ -33,8 +33,11 @@ public sealed class LinkListener : IAsyncDisposable
     /// <param name="decide">Whether a link is wanted.</param>
     /// <param name="opened">Takes over an accepted link.</param>
     /// <param name="refused">Told, in one sentence, of each connection that was turned away.</param>
+    /// <param name="start">False: whoever connects waits until <see cref="Start"/>; the address is taken at
+    /// once.</param>
     public LinkListener(
-        IPEndPoint address, LinkSecurity? security, LinkDecision decide, Action<DataLink> opened, Action<string> refused)
+        IPEndPoint address, LinkSecurity? security, LinkDecision decide, Action<DataLink> opened, Action<string> refused,
+        bool start = true)
     {
         if (security is null && !IPAddress.IsLoopback(address.Address))
         {
@@ -48,7 +51,10 @@ public sealed class LinkListener : IAsyncDisposable
         socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(address);
         socket.Listen(128);
-        accepting = Task.Run(AcceptAsync);
+        if (start)
+        {
+            Start();
+        }
     }
 
     /// <summary>A peer that has not finished its handshake by then is closed.</summary>
@@ -58,6 +64,9 @@ public sealed class LinkListener : IAsyncDisposable
 
     /// <summary>Connections turned away so far.</summary>
     public long RefusedCount => Interlocked.Read(ref refusedCount);
+
+    /// <summary>Begins to accept; once.</summary>
+    public void Start() => accepting = Task.Run(AcceptAsync);
 
     public async ValueTask DisposeAsync()
     {

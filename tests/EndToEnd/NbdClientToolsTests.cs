@@ -41,7 +41,7 @@ public sealed class NbdClientToolsTests : IDisposable
         {
             using (var client = NbdClient.Open(
                 $"nbd+unix:///{export}?socket={At("socket")}",
-                new NbdClientOptions { OpenTimeout = TimeSpan.FromSeconds(30), RetryInterval = TimeSpan.FromMilliseconds(50) }))
+                new NbdClientOptions { OpenTimeout = TimeSpan.FromMinutes(2), RetryInterval = TimeSpan.FromMilliseconds(50) }))
             {
                 Assert.Equal(Size, client.SizeBytes);
                 await CheckAsync(client);

@@ -66,7 +66,7 @@ public sealed class EtcdArbiterTests
         using Process etcd = StartEtcd(directory, address, peer);
         try
         {
-            using HttpClient client = new() { Timeout = TimeSpan.FromSeconds(20) };
+            using HttpClient client = new() { Timeout = TimeSpan.FromSeconds(60) };
             EtcdArbiter arbiter = new(client, [new Uri("http://127.0.0.1:1/"), new Uri(address + "/")], "/colo/arbiter/");
             await Ready(arbiter);
             Assert.Equal(new ArbiterAnswer.Granted(First().Next), await arbiter.CompareAndSetAsync(First(), default));

@@ -224,6 +224,36 @@ public sealed class FailoverControllerTests
         Assert.Contains(_effects, effect => effect is Effect.ConnectReplication { AsPrimary: false });
     }
 
+    /// <summary>The pair may be in force already without this host's knowing: it must not become its secondary.</summary>
+    [Fact]
+    public void A_target_that_is_drained_leaves_the_attempt()
+    {
+        Say(new NodeStarted());
+        Answer(new ArbiterAnswer.Granted(new ArbiterRecord(Vm, new Term(1), B, null)));
+        Say(new JoinInvite(B, new Term(1), 1));
+        Say(new DrainCommand(new CommandId("c-1")));
+        Assert.Equal(CommandResult.Done, Assert.Single(_effects.OfType<Effect.CompleteCommand>()).Result);
+        Assert.Contains(_effects, effect => effect is Effect.Send { Message: LeaveNotice } send && send.To == B.Host);
+        Assert.DoesNotContain(_effects, effect => effect is Effect.Send { Message: JoinOffer });
+        Say(new PairEstablished(B, new Term(2), new ArbiterRecord(Vm, new Term(2), B, A)));
+        Assert.Equal(FailoverState.Parked, _host.Failover.State);
+    }
+
+    /// <summary>Whoever reads an event or an answer asks for the state next.</summary>
+    [Fact]
+    public void A_new_state_is_told_before_the_events_and_answers_that_speak_of_it()
+    {
+        BecomePrimary();
+        Assert.Equal(ProtectionState.Protected, FirstStatus());
+        Say(new PeerLost(B, LossEvidence.ProcessGone));
+        Assert.Equal(ProtectionState.Holding, FirstStatus());
+        Answer(new ArbiterAnswer.Granted(Asked().Next));
+        Assert.Equal(ProtectionState.Unprotected, FirstStatus());
+        Assert.Contains(_effects, effect => effect is Effect.Emit { Event.Code: EventCode.WentSolo });
+
+        ProtectionState FirstStatus() => Assert.IsType<Effect.ReportStatus>(_effects[0]).Status.Protection;
+    }
+
     [Fact]
     public void A_joiner_that_fails_again_and_again_is_left_alone_for_longer_and_longer()
     {

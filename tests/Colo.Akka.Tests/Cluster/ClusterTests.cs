@@ -124,7 +124,7 @@ public class ClusterTests
     public async Task A_crashed_node_becomes_unreachable_and_the_majority_goes_on()
     {
         await using var nodes = new ClusterNodes();
-        var systems = await nodes.Form(5);
+        var systems = await nodes.Form(5, ClusterNodes.Noticing);
         var watched = systems[4].ActorOf(Props.Create(() => new Echo()), "echo");
         var watcher = new Inboxed(systems[0]);
         var remote = await RemoteSystems.Resolve(systems[0], systems[4], watched.Path.ToStringWithoutAddress());
@@ -145,11 +145,16 @@ public class ClusterTests
     public async Task A_new_incarnation_replaces_the_old_one()
     {
         await using var nodes = new ClusterNodes();
-        var systems = await nodes.Form(2, "akka.cluster.downing-provider-class = \"\"");
+
+        // An address of this process's own: a port that the old one has given up may be somebody's before the new one is
+        // there.
+        var own = $"{ClusterNodes.Noticing}\nakka.remote.dot-netty.tcp.hostname = 127.{Environment.ProcessId >> 16 | 128}."
+            + $"{Environment.ProcessId >> 8 & 255}.{Environment.ProcessId & 255}";
+        var systems = await nodes.Form(2, $"{own}\nakka.cluster.downing-provider-class = \"\"");
         var old = ClusterOf.Get(systems[1]).SelfUniqueAddress;
         await ClusterNodes.Crash(systems[1]);
         var again = nodes.Create(
-            $"akka.remote.dot-netty.tcp.port = {old.Address.Port}\nakka.cluster.retry-unsuccessful-join-after = 300ms");
+            $"{own}\nakka.remote.dot-netty.tcp.port = {old.Address.Port}\nakka.cluster.retry-unsuccessful-join-after = 300ms");
         await ClusterOf.Get(again).JoinAsync(ClusterOf.Get(systems[0]).SelfAddress).WaitAsync(Bound);
         await ClusterNodes.Until(
             systems[0],

@@ -11,8 +11,8 @@ public class RemoteDeathWatchTests
     public async Task Notices_that_a_remote_actor_stops()
     {
         await using var systems = new RemoteSystems();
-        var a = systems.Create("a");
-        var b = systems.Create("b");
+        var a = systems.Create("a", RemoteSystems.Patient);
+        var b = systems.Create("b", RemoteSystems.Patient);
         var target = b.ActorOf(Props.Create(() => new Echo()), "echo");
         var watcher = new Inboxed(a);
         var remote = await RemoteSystems.Resolve(a, b, "/user/echo");

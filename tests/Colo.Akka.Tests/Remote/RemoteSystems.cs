@@ -9,7 +9,10 @@ namespace Colo.Akka.Tests.Remote;
 internal sealed class RemoteSystems : IAsyncDisposable
 {
     /// <summary>Only guards against hanging; nothing is measured with it.</summary>
-    internal static readonly TimeSpan HangBound = TimeSpan.FromSeconds(30);
+    internal static readonly TimeSpan HangBound = TimeSpan.FromMinutes(2);
+
+    /// <summary>For tests in which nobody is to be given up: a machine with much to do is silent now and then.</summary>
+    internal const string Patient = "akka.remote.watch-failure-detector.acceptable-heartbeat-pause = 60s";
 
     private const string Fast = """
         akka {
@@ -112,6 +115,17 @@ internal sealed class Inboxed
         while (true)
         {
             if (await Next() is T wanted)
+            {
+                return wanted;
+            }
+        }
+    }
+
+    internal async Task<T> Next<T>(Func<T, bool> condition)
+    {
+        while (true)
+        {
+            if (await Next() is T wanted && condition(wanted))
             {
                 return wanted;
             }

@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 using Colo.Actors.Protocol;
+using Colo.Host.Node;
 
 namespace Colo.Host.Tests.Cluster;
 
@@ -165,7 +166,15 @@ public sealed class AdministrationTests
         await cluster.StartAsync();
         LoopbackNode a = cluster["node-a"];
         await a.WhenAsync("/vms/web", page => page.GetProperty("protection").GetString() == "Protected");
+        long seen = a.Runtime.Events.LastId;
         Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms/web/checkpoint", string.Empty)).Status);
+        LoggedEvent captured;
+        do
+        {
+            captured = await a.WhenAsync("web", EventCode.CheckpointCaptured, seen);
+            seen = captured.Id;
+        }
+        while (!captured.Summary.StartsWith("Operator", StringComparison.Ordinal));
         JsonElement list = await a.WhenAsync("/vms/web/checkpoints", page => page.EnumerateArray().Any(
             entry =>
                 entry.GetProperty("reason").GetString() == "Operator"

@@ -132,7 +132,8 @@ public sealed class ClusterTests
         await b.WhenAsync("/status", page => page.GetProperty("members").EnumerateArray().Any(
             member =>
                 member.GetProperty("node").GetString() == "node-a"
-                && member.GetProperty("facts").GetProperty("isDraining").GetBoolean()));
+                && member.GetProperty("facts") is { ValueKind: JsonValueKind.Object } facts
+                && facts.GetProperty("isDraining").GetBoolean()));
         long before = b.Runtime.Events.LastId;
         Assert.True((await b.Http.PostAsync("/node/undrain?host=node-a", null)).IsSuccessStatusCode);
         await b.WhenAsync("web", EventCode.PairEstablished, before);
@@ -198,7 +199,11 @@ public sealed class ClusterTests
         await farewell.RunAsync(TimeSpan.FromSeconds(90));
 
         Assert.Empty(refusals);
-        Assert.Equal(2, said.Count(line => line.Contains("not handed over yet", StringComparison.Ordinal)));
+        // Each reason is said once; a busy machine may have had one of its own afterwards.
+        Assert.Collection(
+            said.Where(line => line.Contains("not handed over yet", StringComparison.Ordinal)).Take(2),
+            line => Assert.EndsWith(busy, line, StringComparison.Ordinal),
+            line => Assert.Contains("no second copy", line, StringComparison.Ordinal));
         await b.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "Solo");
         Assert.Equal(0, a.Machines["web"].PowerdownsAsked);
 

@@ -100,7 +100,12 @@ public sealed class FaultTests
         LoopbackNode a = cluster["node-a"];
         LoopbackNode b = cluster["node-b"];
         await b.WhenAsync("/vms/web", vm => vm.GetProperty("protection").GetString() == "Protected");
-        await b.WhenAsync("/status", page => page.GetProperty("vms")[0].GetProperty("word").GetString() == "PROTECTED");
+        foreach (LoopbackNode node in new[] { a, b })
+        {
+            await node.WhenAsync(
+                "/status", page => page.GetProperty("vms")[0].GetProperty("word").GetString() == "PROTECTED");
+        }
+
         var primary = await RunAsync(a, "drill failover web --yes");
         Assert.Equal(3, primary.Code);
         Assert.Contains("expected Secondary", primary.Error, StringComparison.Ordinal);

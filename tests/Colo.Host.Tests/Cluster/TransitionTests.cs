@@ -12,7 +12,8 @@ public sealed class TransitionTests
         string folder = Directory.CreateTempSubdirectory("colo-hooks-").FullName;
         string script = Path.Combine(folder, "hook");
         await File.WriteAllTextAsync(
-            script, $"#!/bin/sh\nprintf '%s|' \"$@\" > {folder}/$2.tmp && mv {folder}/$2.tmp {folder}/$2.out\n");
+            script,
+            $"#!/bin/sh\nprintf '%s|' \"$@\" > {folder}/$2.$$.tmp && mv {folder}/$2.$$.tmp {folder}/$2.$$.out\n");
         using (var chmod = System.Diagnostics.Process.Start("chmod", ["700", script]))
         {
             await chmod.WaitForExitAsync();
@@ -27,13 +28,19 @@ public sealed class TransitionTests
         {
             await cluster.StartAsync();
             await cluster["node-b"].WhenAsync("web", EventCode.PairEstablished);
-            Assert.StartsWith("first|on-pair|web|2|", await WhenAsync(folder, "on-pair"), StringComparison.Ordinal);
+            foreach (string told in await WhenAsync(folder, "on-pair", processes: 2))
+            {
+                Assert.StartsWith("first|on-pair|web|2|", told, StringComparison.Ordinal);
+            }
+
             await cluster["node-a"].StopAsync();
             await cluster["node-b"].WhenAsync("web", EventCode.TookOver);
             Assert.StartsWith(
-                "first|on-peer-lost|web|2|node-a#1", await WhenAsync(folder, "on-peer-lost"), StringComparison.Ordinal);
+                "first|on-peer-lost|web|2|node-a#1", Assert.Single(await WhenAsync(folder, "on-peer-lost", 1)),
+                StringComparison.Ordinal);
             Assert.StartsWith(
-                "first|on-takeover|web|3|", await WhenAsync(folder, "on-takeover"), StringComparison.Ordinal);
+                "first|on-takeover|web|3|", Assert.Single(await WhenAsync(folder, "on-takeover", 1)),
+                StringComparison.Ordinal);
         }
 
         Directory.Delete(folder, recursive: true);
@@ -118,18 +125,19 @@ public sealed class TransitionTests
         Assert.Equal(1, exchanges);
     }
 
-    private static async Task<string> WhenAsync(string folder, string hook)
+    /// <summary>What so many processes of a hook were told; each of the pair's nodes runs its own.</summary>
+    private static async Task<string[]> WhenAsync(string folder, string hook, int processes)
     {
-        string path = Path.Combine(folder, hook + ".out");
+        string[] Written() => Directory.GetFiles(folder, hook + ".*.out");
         var there = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var watcher = new FileSystemWatcher(folder);
-        watcher.Renamed += (_, renamed) => _ = renamed.FullPath == path && there.TrySetResult();
+        watcher.Renamed += (_, _) => _ = Written().Length >= processes && there.TrySetResult();
         watcher.EnableRaisingEvents = true;
-        if (!File.Exists(path))
+        if (Written().Length < processes)
         {
             await there.Task.WaitAsync(TimeSpan.FromSeconds(90));
         }
 
-        return await File.ReadAllTextAsync(path);
+        return [.. Written().Select(File.ReadAllText)];
     }
 }

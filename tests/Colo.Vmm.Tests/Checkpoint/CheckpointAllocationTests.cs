@@ -30,13 +30,23 @@ public sealed class CheckpointAllocationTests
             Epoch(epoch, 1000);
         }
 
-        var before = GC.GetTotalAllocatedBytes(precise: true);
-        for (ulong epoch = 5; epoch <= 24; epoch++)
+        // The best of some rounds: the runner itself may still be telling of tests that are over, while what a page
+        // costs it costs in every round.
+        const int rounds = 5;
+        const ulong epochs = 10;
+        var least = long.MaxValue;
+        for (ulong round = 0; round < rounds; round++)
         {
-            Epoch(epoch, 1000);
+            var before = GC.GetTotalAllocatedBytes(precise: true);
+            for (ulong epoch = 1; epoch <= epochs; epoch++)
+            {
+                Epoch(4 + (round * epochs) + epoch, 1000);
+            }
+
+            least = Math.Min(least, GC.GetTotalAllocatedBytes(precise: true) - before);
         }
 
-        var perCheckpoint = (GC.GetTotalAllocatedBytes(precise: true) - before) / 20;
+        var perCheckpoint = least / (long)epochs;
 
         // 1000 pages, 4 MB: what is left is a handful of small objects for the checkpoint itself and for the test.
         Assert.InRange(perCheckpoint, 0, 16 * 1024);

@@ -73,7 +73,9 @@ public sealed class QemuPairTests
 
         cluster.WhenProtected(primary: 1);
         Assert.False(QemuCluster.Lives(stopped));
-        Assert.Contains(cluster.Events(0, "ReplicaDiscarded"), line => line.Contains("hangs", StringComparison.Ordinal));
+        // What a node prints comes a moment after the state that it answers with.
+        cluster.Until("the node says that its QEMU hangs", () => cluster.Events(0, "ReplicaDiscarded").Any(
+            line => line.Contains("hangs", StringComparison.Ordinal)));
         AssertCountsOn(cluster, 1);
     }
 
@@ -227,11 +229,17 @@ public sealed class QemuPairTests
     /// <summary>What the last copy of this kind to the other node has moved.</summary>
     private static long CopiedBytes(QemuCluster cluster, int node, string plan)
     {
-        string[] copies = [.. cluster.Events(node, "ResyncStarted", "ResyncDone").Where(line =>
-            line.Contains(": disk by ", StringComparison.Ordinal) || line.EndsWith(" bytes", StringComparison.Ordinal))];
-        int started = Array.FindLastIndex(copies, line => line.EndsWith($": disk by {plan}", StringComparison.Ordinal));
-        Assert.True(
-            started >= 0 && started + 1 < copies.Length, $"no copy by {plan} has ended: {string.Join('\n', copies)}");
+        string[] copies = [];
+        int started = -1;
+
+        // What a node prints comes a moment after the state that it answers with.
+        cluster.Until($"a copy by {plan} has ended", () =>
+        {
+            copies = [.. cluster.Events(node, "ResyncStarted", "ResyncDone").Where(line =>
+                line.Contains(": disk by ", StringComparison.Ordinal) || line.EndsWith(" bytes", StringComparison.Ordinal))];
+            started = Array.FindLastIndex(copies, line => line.EndsWith($": disk by {plan}", StringComparison.Ordinal));
+            return started >= 0 && started + 1 < copies.Length;
+        });
         return long.Parse(copies[started + 1].Split(' ')[^2], CultureInfo.InvariantCulture);
     }
 

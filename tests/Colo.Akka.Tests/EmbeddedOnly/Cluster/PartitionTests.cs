@@ -17,7 +17,7 @@ public class PartitionTests
     {
         using var network = new CutNetwork();
         await using var cluster = new ClusterNodes { Transport = network.Setup("host") };
-        var systems = await cluster.Form(nodes, settings);
+        var systems = await cluster.Form(nodes, ClusterNodes.Noticing + settings);
         var sides = new[] { (Systems: systems.Take(left).ToList(), Survives: leftSurvives), (Systems: systems.Skip(left).ToList(), Survives: rightSurvives) };
         network.Cut(AddressesOf(sides[0].Systems), AddressesOf(sides[1].Systems));
         foreach (var (side, survives) in sides)
@@ -65,7 +65,7 @@ public class PartitionTests
               lease-majority {
                 lease-implementation = test-lease
                 lease-name = lease-majority-test
-                acquire-lease-delay-for-minority = 2s
+                acquire-lease-delay-for-minority = 5s
               }
             }
             test-lease.lease-class = "Colo.Akka.Tests.EmbeddedOnly.Cluster.MemoryLease, Colo.Akka.Tests"
@@ -78,7 +78,7 @@ public class PartitionTests
     {
         using var network = new CutNetwork();
         await using var cluster = new ClusterNodes { Transport = network.Setup("host") };
-        var systems = await cluster.Form(3, "akka.cluster.split-brain-resolver.stable-after = 60s");
+        var systems = await cluster.Form(3, ClusterNodes.Noticing + "akka.cluster.split-brain-resolver.stable-after = 60s");
         network.Cut(AddressesOf(systems.Take(1)), AddressesOf(systems.Skip(1)));
         await ClusterNodes.Until(systems[0], state => state.Unreachable.Count == 2, "2 unreachable");
         await ClusterNodes.Until(systems[1], state => state.Unreachable.Count == 1, "1 unreachable");

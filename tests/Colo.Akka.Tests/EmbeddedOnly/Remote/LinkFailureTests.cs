@@ -10,7 +10,7 @@ public class LinkFailureTests
     private static readonly TimeSpan Bound = RemoteSystems.HangBound;
 
     // Only the watch decides here how long silence is borne.
-    private const string Patient = "akka.remote.watch-failure-detector.acceptable-heartbeat-pause = 60s";
+    private const string Patient = RemoteSystems.Patient;
 
     [Fact]
     public async Task Messages_wait_while_the_way_is_cut_and_arrive_in_order_afterwards()
@@ -60,7 +60,7 @@ public class LinkFailureTests
         var dead = new Inboxed(a);
         a.EventStream.Subscribe(dead.Ref, typeof(DeadLetter));
         remote.Tell("too late");
-        Assert.Equal("too late", (await dead.Next<DeadLetter>()).Message);
+        await dead.Next<DeadLetter>(letter => letter.Message is "too late");
         b.ActorSelection($"{RemoteSystems.AddressOf(a)}/user/x").Tell("hello?");
         Assert.Equal(RemoteSystems.AddressOf(a), (await told.Next<ThisActorSystemQuarantinedEvent>()).RemoteAddress);
     }
