@@ -24,8 +24,8 @@ public sealed record DiskRoleChanged(DiskRole Role, HostIdentity? Peer, Term Ter
 /// <summary>From the disk link.</summary>
 public sealed record DiskLinkLost(HostIdentity Peer) : Message, IDiskInput;
 
-/// <summary>Fill of the disk buffer or of the forwarding queue, in percent of its bound, when it passes a
-/// mark.</summary>
+/// <summary>Fill of the disk buffer or of the forwarding queue, in percent of its bound: when it passes a mark, and
+/// after each checkpoint until one has emptied it.</summary>
 public sealed record DiskBufferLevel(int Percent) : Message, IDiskInput;
 
 /// <summary>A local disk failed a request. The guest sees the error; the policy may move the VM.</summary>
@@ -51,6 +51,11 @@ public sealed record DiskCopyDone(long ComparedBytes = 0, long SentBytes = 0, lo
 
 /// <summary>One pass over memory is sent. <paramref name="DirtyPages"/> were written meanwhile.</summary>
 public sealed record MemoryRoundDone(long PagesSent, long DirtyPages, TimeSpan Duration) : Message, IResyncInput;
+
+/// <summary>In a pass over memory the guest wrote faster than the link: it gets this share of its time until the pass
+/// ends.</summary>
+public sealed record MemoryRoundOutrun(int GuestPercent, int Round, long PagesSent, long DirtyPages)
+    : Message, IResyncInput;
 
 public sealed record ResyncChannelFailed(string Reason) : Message, IResyncInput;
 

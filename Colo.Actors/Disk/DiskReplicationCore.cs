@@ -25,7 +25,6 @@ public sealed class DiskReplicationCore : IProtocolCore
     private DiskRole _role = DiskRole.Idle;
     private HostIdentity? _peer;
     private Term _term;
-    private bool _asked;
 
     public DiskReplicationCore(HostIdentity self)
     {
@@ -52,7 +51,6 @@ public sealed class DiskReplicationCore : IProtocolCore
     private void OnRole(Instant now, DiskRoleChanged changed, EffectList effects)
     {
         (_role, _peer, _term) = (changed.Role, changed.Peer, changed.Term);
-        _asked = false;
         effects.Add(_role switch
         {
             DiskRole.Solo => new Effect.RecordDiskWrites(_term),
@@ -83,17 +81,12 @@ public sealed class DiskReplicationCore : IProtocolCore
                 ? new CheckpointStalled(_peer!.Value, "disk queue full")
                 : new SecondaryFailed("disk buffer full")));
         }
-        else if (level.Percent >= HighMarkPercent && !_asked)
+        else if (level.Percent >= HighMarkPercent)
         {
-            _asked = true;
             effects.Add(new Effect.Emit(new HostEvent(EventCode.DiskBufferHigh, _term, Epoch.Zero, $"{level.Percent} %")));
             effects.Add(_role == DiskRole.Primary
                 ? new Effect.Tell(CoreName.PrimaryCheckpoint, new CheckpointTrigger(CheckpointReason.DiskBufferFull))
                 : new Effect.Send(_peer!.Value.Host, new CheckpointWanted(_self, _term, CheckpointReason.DiskBufferFull)));
-        }
-        else if (level.Percent < HighMarkPercent)
-        {
-            _asked = false;
         }
     }
 

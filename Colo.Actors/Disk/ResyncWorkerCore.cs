@@ -36,12 +36,17 @@ public sealed class ResyncWorkerCore : IProtocolCore
             .On<DiskCopyProgress>((_, progress, effects) => OnProgress(progress, effects), ResyncState.CopyingDisk)
             .On<DiskCopyDone>((_, done, effects) => OnDiskDone(done, effects), ResyncState.CopyingDisk)
             .On<MemoryRoundDone>(OnRound, ResyncState.CopyingMemory)
+            .On<MemoryRoundOutrun>(
+                (_, outrun, effects) => EmitThrottled(
+                    outrun.GuestPercent, outrun.Round, outrun.PagesSent, outrun.DirtyPages, effects),
+                ResyncState.CopyingMemory)
             .On<ResyncChannelFailed>((_, failed, effects) => Fail(failed.Reason, effects), copying)
             .On<TimerFired>(OnTimer, copying)
             .IgnoreElsewhere<StopResync>("nothing is being copied")
             .IgnoreElsewhere<DiskCopyProgress>("of an attempt that is past")
             .IgnoreElsewhere<DiskCopyDone>("of an attempt that is past")
             .IgnoreElsewhere<MemoryRoundDone>("of an attempt that is past")
+            .IgnoreElsewhere<MemoryRoundOutrun>("of an attempt that is past")
             .IgnoreElsewhere<ResyncChannelFailed>("of an attempt that is past")
             .IgnoreElsewhere<TimerFired>("of an attempt that is past");
     }
@@ -118,12 +123,15 @@ public sealed class ResyncWorkerCore : IProtocolCore
         {
             _guestPercent = Math.Max(_options.ThrottleFloorPercent, _guestPercent - _options.ThrottleStepPercent);
             effects.Add(new Effect.ThrottleGuest(_guestPercent));
-            effects.Add(new Effect.Emit(new HostEvent(EventCode.GuestThrottled, _term, Epoch.Zero,
-                $"{_guestPercent} %: pass {_round} sent {done.PagesSent} pages and left {done.DirtyPages} dirty")));
+            EmitThrottled(_guestPercent, _round, done.PagesSent, done.DirtyPages, effects);
         }
 
         BeginRound(effects);
     }
+
+    private void EmitThrottled(int percent, int pass, long sent, long left, EffectList effects) =>
+        effects.Add(new Effect.Emit(new HostEvent(EventCode.GuestThrottled, _term, Epoch.Zero,
+            $"{percent} %: pass {pass} sent {sent} pages and left {left} dirty")));
 
     private void BeginRound(EffectList effects)
     {

@@ -45,6 +45,8 @@ public sealed class FailoverController : IProtocolCore
 
     public Term Term => _context.Term;
 
+    public Term LastInStep => _context.LastInStep;
+
     public HostIdentity? Peer => _context.Peer;
 
     public long Refused => _context.Fence.Refused;

@@ -20,6 +20,8 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
         .On<ArbiterAnswered>(OnColdAnswer, FailoverState.ColdStarting)
         .On<ArbiterAnswered>(OnParkedRead, FailoverState.Parked)
         .On<GuestBooted>(OnBooted, FailoverState.Booting)
+        .On<MachineFailed>((now, failed, effects) => OnBooted(now, new GuestBooted(false, failed.Reason), effects),
+            FailoverState.Booting)
         .On<PeerSeen>(OnPeerSeenParked, FailoverState.Parked)
         .On<JoinInvite>(OnInvite, FailoverState.Parked)
         .On<PairEstablished>(OnPairedTooLate, FailoverState.Parked)
@@ -71,6 +73,16 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
     private void Orient(ArbiterRecord record, EffectList effects)
     {
         context.Learn(record, effects);
+        if (HasForgotten(record))
+        {
+            // Whoever had the VM in the term that is lost has the newest disk, and that need not be this host.
+            string forgotten =
+                $"the arbiter's record {record} is older than {context.LastInStep}, in which the VM was here";
+            context.Emit(EventCode.ColdStartWaits, forgotten, effects);
+            context.Park(forgotten, effects);
+            return;
+        }
+
         bool diskIsHere = record.Primary.Host == context.Self.Host;
         if (diskIsHere && record.PoweredOff)
         {
@@ -149,8 +161,10 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
             return;
         }
 
+        // A term above the record's: it is to be read again, or the arbiter has forgotten it.
         bool wasItsSecondary = record.Secondary is { } secondary && secondary.Host == seen.Peer.Host;
-        if (wasItsSecondary && !seen.HoldsGuest && seen.Term >= record.Term && !context.ProtectionPaused)
+        if (wasItsSecondary && !seen.HoldsGuest && seen.Term == record.Term && !HasForgotten(record)
+            && !context.ProtectionPaused)
         {
             // Both memories are gone, and this host was the primary: its disk has everything that a client was told.
             StartAgain(record, effects);
@@ -197,11 +211,16 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
             context.Learn(record, effects);
         }
 
-        if (record.Mode == ArbiterMode.Solo && record.Primary.Host == context.Self.Host && !record.PoweredOff)
+        if (record.Mode == ArbiterMode.Solo && record.Primary.Host == context.Self.Host && !record.PoweredOff
+            && !HasForgotten(record))
         {
             StartAgain(record, effects); // this host owns the VM and its machine failed: the disk is all there is
         }
     }
+
+    /// <summary>Whether this record is older than what this host remembers: the arbiter has lost its last
+    /// writes.</summary>
+    private bool HasForgotten(ArbiterRecord record) => record.Term < context.LastInStep;
 
     private void StartAgain(ArbiterRecord record, EffectList effects)
     {

@@ -24,8 +24,9 @@ public abstract class VmProtocolLoop(FailoverController failover)
 
     public VmStatus Status => Failover.Status(NewestEpoch);
 
-    /// <summary>For the heartbeat: term of the newest record that this host knows.</summary>
-    public Term KnownTerm => Failover.Record?.Term ?? Term.Zero;
+    /// <summary>For the heartbeat: the newest term that this host knows of, once it has read the record.</summary>
+    public Term KnownTerm => Failover.Record is not { } record ? Term.Zero
+        : record.Term > Failover.LastInStep ? record.Term : Failover.LastInStep;
 
     /// <summary>For the heartbeat: false only when there is certainly no state of the guest's memory on this
     /// host.</summary>

@@ -43,6 +43,8 @@ public sealed record VmDefinition
 
     public required long DiskBufferMemoryBytes { get; init; }
 
+    public required long DiskBufferLimitBytes { get; init; }
+
     public required long ResyncBytesPerSecond { get; init; }
 
     /// <summary>Whether the guest answers, asked from the host that runs it; null: not asked.</summary>

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using Akka.Configuration.Hocon;
 using Colo.Actors.Checkpoint;
+using Colo.Vmm.Block;
 
 namespace Colo.Host.Configuration;
 
@@ -57,9 +58,10 @@ internal static partial class VmDefinitionReader
             CheckpointMemoryLimitBytes = own.Bytes($"{prefix}.checkpoint.memory-limit", MiB, 65536 * MiB),
             CompareTimeout = own.Duration($"{prefix}.compare.timeout"),
             CompareQueuePackets = (int)own.Number($"{prefix}.compare.queue", 1, 1 << 20),
-            DiskLagLimitBytes = own.Bytes($"{prefix}.disk.lag-limit", MiB, 65536 * MiB),
+            DiskLagLimitBytes = own.Bytes($"{prefix}.disk.lag-limit", DiskLinkOptions.LagBytesMin, 65536 * MiB),
             DiskLagTimeout = own.Duration($"{prefix}.disk.lag-timeout"),
             DiskBufferMemoryBytes = own.Bytes($"{prefix}.disk.buffer-memory", MiB, 65536 * MiB),
+            DiskBufferLimitBytes = own.Bytes($"{prefix}.disk.buffer-limit", MiB, 1L << 42),
             ResyncBytesPerSecond = own.Bytes($"{prefix}.resync.rate", 0, long.MaxValue),
             Check = ReadCheck(own, prefix),
             Qemu = qemu,

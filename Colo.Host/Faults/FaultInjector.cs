@@ -206,6 +206,9 @@ public sealed class FaultInjector : IDisposable
             case "F09" or "F10":
                 var loss = new LinkLoss(AddressesOf(order.Peer), AnswerFirst, time);
                 return loss.Dispose;
+            case "F19":
+                DisksOf(order.Vm)!.ReadsFail = true;
+                return () => DisksOf(order.Vm)!.ReadsFail = false;
             case "F20":
                 DisksOf(order.Vm)!.WritesFail = true;
                 return () => DisksOf(order.Vm)!.WritesFail = false;

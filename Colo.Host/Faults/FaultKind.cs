@@ -30,7 +30,7 @@ public sealed record FaultKind(string Id, string Name, string? Needs)
         new("F16", "replay of an old message", null),
         new("F17", "one channel dead", null),
         new("F18", "client side", null),
-        new("F19", "disk read error", null),
+        new("F19", "disk read error", "vm"),
         new("F20", "disk write error", "vm"),
         new("F21", "slow disk", "vm and latency"),
         new("F22", "crash loses unflushed writes", null),

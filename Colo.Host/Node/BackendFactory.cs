@@ -94,6 +94,8 @@ internal static class BackendFactory
         {
             Shared = disk.Mode == VmDiskMode.Shared,
             Faults = node.Faults.DisksOf(vm.Name),
+            Files = node.DiskFiles,
+            BufferLimitBytes = vm.DiskBufferLimitBytes,
         };
     }
 

@@ -14,6 +14,7 @@ using Colo.Actors.Vm.Qemu;
 using Colo.Host.Cluster;
 using Colo.Host.Configuration;
 using Colo.Host.Faults;
+using Colo.Vmm.Block;
 using Colo.Vmm.Links;
 
 namespace Colo.Host.Node;
@@ -55,10 +56,12 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
 
     /// <param name="open">Opens backends; null: as the definitions say.</param>
     /// <param name="memory">Available and total bytes of this host; null: as the kernel says.</param>
+    /// <param name="files">Opens what replicated disks consist of; null: files of the operating system.</param>
     public NodeRuntime(
         NodeOptions options, Config config, TimeProvider time, Action<string> log, BackendOpener? open = null,
-        Func<(long Available, long Total)>? memory = null)
+        Func<(long Available, long Total)>? memory = null, Func<string, FileMode, IStorageFile>? files = null)
     {
+        DiskFiles = files ?? ((path, mode) => new OsFile(path, mode));
         this.memory = memory ?? HostMemory.Read;
         this.options = options;
         this.time = time;
@@ -143,6 +146,9 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     public DrillJournal Drills { get; }
 
     public ActorSystem System { get; }
+
+    /// <summary>Opens images, bitmaps and buffers of replicated disks.</summary>
+    public Func<string, FileMode, IStorageFile> DiskFiles { get; }
 
     /// <summary>
     /// The effective options with their sources, as the service read them; empty when the node was not made from a

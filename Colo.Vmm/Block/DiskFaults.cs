@@ -5,6 +5,14 @@ public sealed class DiskFaults
 {
     private long latencyTicks;
     private volatile bool writesFail;
+    private volatile bool readsFail;
+
+    /// <summary>Reads fail with an I/O error.</summary>
+    public bool ReadsFail
+    {
+        get => readsFail;
+        set => readsFail = value;
+    }
 
     /// <summary>Writes and flushes fail with an I/O error.</summary>
     public bool WritesFail

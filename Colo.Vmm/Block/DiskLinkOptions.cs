@@ -3,6 +3,9 @@ namespace Colo.Vmm.Block;
 /// <summary>How far a secondary may lag behind.</summary>
 public sealed record DiskLinkOptions
 {
+    /// <summary>Least of <see cref="LagBytes"/>: some of the largest frames.</summary>
+    public const int LagBytesMin = 4 << 20;
+
     /// <summary>Bytes sent or waiting that the secondary has not acknowledged; above it the guest's writes wait.
     /// Default 64 MiB, at least 4 MiB.</summary>
     public int LagBytes { get; init; } = 64 << 20;

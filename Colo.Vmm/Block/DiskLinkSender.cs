@@ -30,7 +30,7 @@ public sealed class DiskLinkSender : IDisposable
     /// <summary>Begins with a hello. <paramref name="epoch"/>: the one that the guest runs in.</summary>
     public DiskLinkSender(Stream stream, DiskLinkOptions options, ulong term, ulong epoch, long diskSizeBytes)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(options.LagBytes, 4 << 20);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.LagBytes, DiskLinkOptions.LagBytesMin);
         _stream = stream;
         _options = options;
         _term = term;

@@ -1,6 +1,6 @@
 namespace Colo.Vmm.Block;
 
-/// <summary>A disk that fails or is slow as <see cref="DiskFaults"/> say, for drills (F20, F21). Owns the disk behind
+/// <summary>A disk that fails or is slow as <see cref="DiskFaults"/> say, for drills (F19 to F21). Owns the disk behind
 /// it.</summary>
 public sealed class FaultyDevice(IBlockDevice inner, DiskFaults faults, TimeProvider time) : IBlockDevice
 {
@@ -15,7 +15,9 @@ public sealed class FaultyDevice(IBlockDevice inner, DiskFaults faults, TimeProv
         long offset, Memory<byte> destination, CancellationToken cancellation = default)
     {
         await WaitAsync(cancellation).ConfigureAwait(false);
-        return await inner.ReadAsync(offset, destination, cancellation).ConfigureAwait(false);
+        return faults.ReadsFail
+            ? BlockStatus.IoError
+            : await inner.ReadAsync(offset, destination, cancellation).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>

@@ -31,10 +31,11 @@ internal sealed class DiskSet : IDisposable
         devices = [.. local.Select(device => device ?? paired[next++].Device)];
 
         IPairedDisk Open(ReplicatedDiskOptions options) => options.Shared
-            ? new SharedDisk(options, Pressed, log, time)
-            : new ReplicatedDisk(options, Pressed, isWrite => report(new LocalDiskError(isWrite)), log, time);
+            ? new SharedDisk(options, Filled, Failed, log, time)
+            : new ReplicatedDisk(options, Filled, Failed, log, time);
 
-        void Pressed() => report(new DiskBufferLevel(70));
+        void Filled(int percent) => report(new DiskBufferLevel(percent));
+        void Failed(bool isWrite) => report(new LocalDiskError(isWrite));
     }
 
     /// <summary>Disks with links of their own, one each: replicated and shared ones.</summary>

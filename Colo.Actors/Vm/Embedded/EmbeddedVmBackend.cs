@@ -53,7 +53,7 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
             case Effect.AttachNetwork attach: network.Attach(attach.Announce); break;
             case Effect.DetachNetwork: network.Detach(); break;
             case Effect.SetComparing comparing: network.SetComparing(comparing.Enabled); break;
-            case Effect.ThrottleGuest: break; // the copy's own rounds are bounded; the last checkpoint takes the rest
+            case Effect.ThrottleGuest throttle: guest?.Throttle((100 - throttle.Percent) / 100.0); break;
             default: ExecuteReplication(effect); break;
         }
     }

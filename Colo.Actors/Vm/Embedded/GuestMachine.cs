@@ -17,10 +17,13 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
     private readonly VirtMachine machine;
     private readonly GuestNetwork network;
     private readonly Lock gate = new();
+    private readonly GuestThrottle throttle;
     private readonly ArrayBufferWriter<byte> machineState = new(256 << 10);
     private readonly Action<IBufferWriter<byte>> saveMachine;
     private readonly MachineLoad loadMachine;
     private bool mayRun;
+    private bool paused;
+    private bool held;
 
     public GuestMachine(VirtMachine machine, GuestNetwork network)
     {
@@ -28,6 +31,7 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
         this.network = network;
         saveMachine = SaveMachine;
         loadMachine = state => machine.RestoreDevices(state).Error;
+        throttle = new GuestThrottle(Hold, LetGo);
     }
 
     public VirtMachine Machine => machine;
@@ -51,7 +55,8 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
         lock (gate)
         {
             mayRun = true;
-            Run();
+            paused = false;
+            RunUnlessHeld();
         }
     }
 
@@ -77,6 +82,7 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
     {
         lock (gate)
         {
+            paused = true;
             machine.Pause();
         }
     }
@@ -85,12 +91,16 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
     {
         lock (gate)
         {
+            paused = false;
             if (mayRun)
             {
-                Run();
+                RunUnlessHeld();
             }
         }
     }
+
+    /// <summary>Lets the guest stand still for this share of its time (0 to 1); its clock goes on.</summary>
+    public void Throttle(double share) => throttle.Set(share);
 
     /// <summary>u32 big-endian length of the machine's part, that part, then the network's.</summary>
     public void SaveDevices(IBufferWriter<byte> destination) => network.Capture(destination, saveMachine);
@@ -130,12 +140,19 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
             }
             finally
             {
-                Resume();
+                if (mayRun)
+                {
+                    RunUnlessHeld();
+                }
             }
         }
     }
 
-    public void Dispose() => machine.Dispose();
+    public void Dispose()
+    {
+        throttle.Set(0);
+        machine.Dispose();
+    }
 
     private static bool TrySplit(ReadOnlySpan<byte> state, out ReadOnlySpan<byte> own, out ReadOnlySpan<byte> cards)
     {
@@ -153,6 +170,44 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
         BinaryPrimitives.WriteInt32BigEndian(destination.GetSpan(4), machineState.WrittenCount);
         destination.Advance(4);
         destination.Write(machineState.WrittenSpan);
+    }
+
+    private void Hold()
+    {
+        lock (gate)
+        {
+            held = machine.IsRunning;
+            if (held)
+            {
+                machine.Pause();
+            }
+        }
+    }
+
+    private void LetGo()
+    {
+        lock (gate)
+        {
+            if (!held)
+            {
+                return;
+            }
+
+            held = false;
+            if (mayRun && !paused)
+            {
+                machine.CatchUpClock();
+                Run();
+            }
+        }
+    }
+
+    private void RunUnlessHeld()
+    {
+        if (!held)
+        {
+            Run();
+        }
     }
 
     private void Run()

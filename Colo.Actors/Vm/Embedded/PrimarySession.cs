@@ -58,10 +58,22 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     public void CopyMemory() => Post(() =>
     {
         copying = true;
-        var options = new LiveStartOptions { RoundsMax = 8 };
+        var options = new LiveStartOptions { RoundsMax = 16, Throttle = guest.Throttle };
+        double slowed = 0;
+        void Told(LiveStartProgress round)
+        {
+            if (round.ThrottleShare > slowed)
+            {
+                slowed = round.ThrottleShare;
+                long sent = (long)round.Pages.Raw + round.Pages.Zero + round.Pages.Delta + round.Pages.Equal;
+                setup.Report(new MemoryRoundOutrun(
+                    100 - (int)Math.Round(100 * slowed), round.Round, sent, round.RemainingPages));
+            }
+        }
+
         long began = setup.Time.GetTimestamp();
         new LiveStart(sender!, options).CopyRounds(
-            new CheckpointStamp((ulong)setup.Term.Value, lastEpoch + 1), null, ending.Token, out bool lost);
+            new CheckpointStamp((ulong)setup.Term.Value, lastEpoch + 1), Told, ending.Token, out bool lost);
         copying = false;
         if (lost)
         {

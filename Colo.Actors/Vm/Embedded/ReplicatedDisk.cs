@@ -13,6 +13,16 @@ public sealed record ReplicatedDiskOptions(
 
     /// <summary>What the owner's disk suffers in drills; null: nothing ever, and nothing stands in its way.</summary>
     public DiskFaults? Faults { get; init; }
+
+    /// <summary>Most that the buffer keeps, in memory and in its file.</summary>
+    public long BufferLimitBytes { get; init; } = new DiskBufferOptions().CapacityBytes;
+
+    /// <summary>Opens the image, the bitmap and the buffer.</summary>
+    public Func<string, FileMode, IStorageFile> Files { get; init; } = (path, mode) => new OsFile(path, mode);
+
+    internal IStorageFile OpenImage() => Files(ImagePath, FileMode.Open);
+
+    internal IStorageFile OpenBuffer() => Files(BufferPath, FileMode.OpenOrCreate);
 }
 
 /// <summary>
@@ -29,10 +39,9 @@ public sealed record ReplicatedDiskOptions(
 internal sealed class ReplicatedDisk : IPairedDisk
 {
     private readonly ReplicatedDiskOptions options;
-    private readonly Action pressure;
     private readonly Action<string> log;
     private readonly TimeProvider time;
-    private readonly OsFile image;
+    private readonly IStorageFile image;
     private readonly IBlockDevice local;
     private readonly DirtyBitmap bitmap;
     private readonly ForwardingDevice forwarding;
@@ -43,24 +52,24 @@ internal sealed class ReplicatedDisk : IPairedDisk
     private bool promoted;
     private int asking;
 
-    /// <param name="failed">Told, at most once a second, that the owner's disk has failed a request: whether a
+    /// <param name="level">Told how full the secondary's buffer is: <see cref="SecondaryBuffer"/>.</param>
+    /// <param name="failed">Told, at most once a second, that the disk has failed a request of the guest: whether a
     /// write.</param>
     public ReplicatedDisk(
-        ReplicatedDiskOptions options, Action pressure, Action<bool> failed, Action<string> log, TimeProvider time)
+        ReplicatedDiskOptions options, Action<int> level, Action<bool> failed, Action<string> log, TimeProvider time)
     {
         this.options = options;
-        this.pressure = pressure;
         this.log = log;
         this.time = time;
-        image = new OsFile(options.ImagePath);
+        image = options.OpenImage();
         IBlockDevice file = new RawFileDevice(image);
         file = options.Faults is { } faults ? new FaultyDevice(file, faults, time) : file;
         local = new WatchedDevice(file, failed, time);
-        bitmap = DirtyBitmap.Open(new OsFile(options.BitmapPath, FileMode.OpenOrCreate), local.SizeBytes);
+        bitmap = DirtyBitmap.Open(options.Files(options.BitmapPath, FileMode.OpenOrCreate), local.SizeBytes);
         Recover();
         forwarding = new ForwardingDevice(local, bitmap);
         device = new RoleDevice(forwarding);
-        secondary = new SecondaryBuffer(options.ImagePath, NewBuffer, device, log);
+        secondary = new SecondaryBuffer(options, NewBuffer, device, level, failed, log, time);
     }
 
     public IBlockDevice Device => device;
@@ -83,7 +92,7 @@ internal sealed class ReplicatedDisk : IPairedDisk
             return null; // the takeover that brought the guest here sees to it
         }
 
-        using var file = new OsFile(options.BufferPath, FileMode.OpenOrCreate);
+        using IStorageFile file = options.OpenBuffer();
         if (!DiskBufferRecovery.IsOneHistory(file, bitmap.IsFollowing))
         {
             return $"{options.ImagePath} is stale: a copy to it, or a takeover over it, was cut short; "
@@ -260,18 +269,19 @@ internal sealed class ReplicatedDisk : IPairedDisk
     }
 
     private DiskBuffer NewBuffer() => new(
-        new OsFile(options.ImagePath),
-        new OsFile(options.BufferPath, FileMode.OpenOrCreate),
+        options.OpenImage(),
+        options.OpenBuffer(),
         new DiskBufferOptions
         {
-            MemoryBytes = options.BufferMemoryBytes, PressureReached = pressure, Changes = bitmap,
+            MemoryBytes = options.BufferMemoryBytes, CapacityBytes = options.BufferLimitBytes,
+            PressureReached = secondary.Press, Changes = bitmap,
         });
 
     /// <summary>Design section 8: a merge that a crash cut short is completed by its journal; where that is damaged,
     /// the disk is stale until it is filled again.</summary>
     private void Recover()
     {
-        using var file = new OsFile(options.BufferPath, FileMode.OpenOrCreate);
+        using IStorageFile file = options.OpenBuffer();
         if (DiskBufferRecovery.Inspect(file) != DiskBufferState.Merging)
         {
             return;

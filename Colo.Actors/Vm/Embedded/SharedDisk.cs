@@ -21,7 +21,6 @@ internal sealed class SharedDisk : IPairedDisk
     private const int IdentityBytes = 16;
 
     private readonly ReplicatedDiskOptions options;
-    private readonly Action pressure;
     private readonly Action<string> log;
     private readonly SharedFile image;
     private readonly RawFileDevice local;
@@ -32,17 +31,17 @@ internal sealed class SharedDisk : IPairedDisk
     private DiskLinkSender? link;
     private bool promoted;
 
-    public SharedDisk(ReplicatedDiskOptions options, Action pressure, Action<string> log, TimeProvider time)
+    public SharedDisk(
+        ReplicatedDiskOptions options, Action<int> level, Action<bool> failed, Action<string> log, TimeProvider time)
     {
         this.options = options;
-        this.pressure = pressure;
         this.log = log;
         this.time = time;
         image = new SharedFile(options.ImagePath);
         local = new RawFileDevice(image);
         shared = new SharedStorageDevice(local, time);
         device = new RoleDevice(shared);
-        secondary = new SecondaryBuffer(options.ImagePath, NewBuffer, device, log);
+        secondary = new SecondaryBuffer(options, NewBuffer, device, level, failed, log, time);
     }
 
     public IBlockDevice Device => device;
@@ -206,7 +205,11 @@ internal sealed class SharedDisk : IPairedDisk
         return new DiskBuffer(
             new SharedFile(options.ImagePath),
             new OsFile(options.BufferPath, FileMode.OpenOrCreate),
-            new DiskBufferOptions { MemoryBytes = options.BufferMemoryBytes, PressureReached = pressure });
+            new DiskBufferOptions
+            {
+                MemoryBytes = options.BufferMemoryBytes, CapacityBytes = options.BufferLimitBytes,
+                PressureReached = secondary.Press,
+            });
     }
 
     /// <summary>

@@ -24,7 +24,7 @@ public sealed class ReplicatedDiskTests : IDisposable
             {
                 Faults = faults,
             },
-            () => { }, told.Add, _ => { }, new StoppedTime());
+            _ => { }, told.Add, _ => { }, new StoppedTime());
         Assert.Null(disk.Own());
         Assert.Equal(BlockStatus.Ok, await disk.Device.WriteAsync(0, new byte[512]));
         Assert.Empty(told);
@@ -49,7 +49,7 @@ public sealed class ReplicatedDiskTests : IDisposable
             new ReplicatedDiskOptions(
                 image, Path.Combine(folder, "bitmap"), Path.Combine(folder, "buffer"), 1 << 20, new DiskLinkOptions(),
                 0),
-            () => { }, _ => { }, _ => { }, TimeProvider.System);
+            _ => { }, _ => { }, _ => { }, TimeProvider.System);
         Assert.Null(disk.Own());
         DiskVerifyResult result = await disk.VerifyAsync(_ => { }, CancellationToken.None);
         Assert.Equal((BlockStatus.PeerLost, 0), (result.Status, result.ComparedBytes));

@@ -209,7 +209,7 @@ public sealed class SharedDiskTests : IDisposable
         {
             Shared = true,
         };
-        var disk = new SharedDisk(options, () => { }, _ => { }, TimeProvider.System);
+        var disk = new SharedDisk(options, _ => { }, _ => { }, _ => { }, TimeProvider.System);
         opened.Add(disk);
         return disk;
     }

@@ -7,6 +7,10 @@ namespace Colo.Host.Tests.Cluster;
 /// </summary>
 internal sealed class LoopbackCluster : IAsyncDisposable
 {
+    /// <summary>For clusters whose nodes are started again and again: a question that was asked before there were links
+    /// both ways is asked again sooner.</summary>
+    public const string AsksOften = "arbiter { timeout = 1s }";
+
     private static int count;
 
     private readonly string folder = Directory.CreateTempSubdirectory("colo-cluster-").FullName;
@@ -15,10 +19,12 @@ internal sealed class LoopbackCluster : IAsyncDisposable
     /// <param name="hosts">Names of the hosts; a node named witness is added.</param>
     /// <param name="vms">Lines of colo.vms for the hosts.</param>
     /// <param name="extra">More lines of colo for the hosts.</param>
-    public LoopbackCluster(IReadOnlyList<string> hosts, string vms = "", string extra = "")
+    /// <param name="kernel">A kernel that real machines can start; null: none.</param>
+    public LoopbackCluster(
+        IReadOnlyList<string> hosts, string vms = "", string extra = "", byte[]? kernel = null)
     {
         Kernel = Path.Combine(folder, "kernel");
-        File.WriteAllText(Kernel, "no kernel");
+        File.WriteAllBytes(Kernel, kernel ?? "no kernel"u8.ToArray());
         vms = vms.Replace("KERNEL", Kernel, StringComparison.Ordinal);
         string[] all = [.. hosts, "witness"];
         for (int index = 0; index < all.Length; index++)
@@ -41,7 +47,7 @@ internal sealed class LoopbackCluster : IAsyncDisposable
                   arbiter { witness { node = witness } }
                   {{(witness ? string.Empty : extra)}}
                   vms {
-                    {{(witness ? string.Empty : vms)}}
+                    {{(witness ? string.Empty : vms.Replace("STATE", StateOf(name), StringComparison.Ordinal))}}
                   }
                 }
                 """);

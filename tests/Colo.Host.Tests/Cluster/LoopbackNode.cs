@@ -5,6 +5,7 @@ using Colo.Actors.Protocol;
 using Colo.Host.Cli;
 using Colo.Host.Configuration;
 using Colo.Host.Node;
+using Colo.Vmm.Block;
 using Microsoft.AspNetCore.Builder;
 
 namespace Colo.Host.Tests.Cluster;
@@ -29,6 +30,19 @@ internal sealed class LoopbackNode : IAsyncDisposable
     /// <summary>What the host says of its memory; null: the kernel's word. To be set before the start.</summary>
     public Func<(long Available, long Total)>? Memory { get; set; }
 
+    /// <summary>What the node takes for the time. To be set before the start.</summary>
+    public TimeProvider Time { get; set; } = TimeProvider.System;
+
+    /// <summary>Whether its machines are real ones. To be set before the start.</summary>
+    public bool IsEmbedded { get; set; }
+
+    /// <summary>Sees each effect before a scripted machine carries it out; false: it never does. It may
+    /// throw.</summary>
+    public Func<Effect, bool>? Effects { get; set; }
+
+    /// <summary>Opens the files of replicated disks; null: as they are. To be set before the start.</summary>
+    public Func<string, FileMode, IStorageFile>? Files { get; set; }
+
     public NodeRuntime Runtime { get; private set; } = null!;
 
     public HttpClient Http { get; private set; } = null!;
@@ -45,8 +59,9 @@ internal sealed class LoopbackNode : IAsyncDisposable
         NodeOptions? options = NodeOptionsReader.Read(loader, out IReadOnlyList<ConfigurationError> errors);
         Assert.True(options is not null, string.Join('\n', errors));
         Runtime = new NodeRuntime(
-            options, loader.Config.WithFallback(NodeCommand.Engine), TimeProvider.System, Lines.Enqueue,
-            (vm, _, report) => Machines[vm.Name] = new ScriptedBackend(report), Memory)
+            options, loader.Config.WithFallback(NodeCommand.Engine), Time, Lines.Enqueue,
+            IsEmbedded ? null : (vm, _, report) => Machines[vm.Name] = new ScriptedBackend(
+                report, effect => Effects?.Invoke(effect) ?? true), Memory, Files)
         {
             ConfigEntries = EffectiveKeys.Of(loader),
         };

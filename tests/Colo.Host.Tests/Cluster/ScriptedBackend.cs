@@ -8,7 +8,7 @@ using Colo.Actors.Vm;
 namespace Colo.Host.Tests.Cluster;
 
 /// <summary>A machine without a guest: answers every effect at once with what a healthy one would report.</summary>
-internal sealed class ScriptedBackend(Action<Message> report) : IVmBackend
+internal sealed class ScriptedBackend(Action<Message> report, Func<Effect, bool>? carriesOut = null) : IVmBackend
 {
     private CheckpointTiming? timing;
     private bool runs;
@@ -22,6 +22,11 @@ internal sealed class ScriptedBackend(Action<Message> report) : IVmBackend
 
     public void Execute(Effect effect)
     {
+        if (carriesOut?.Invoke(effect) == false)
+        {
+            return; // under way for ever
+        }
+
         switch (effect)
         {
             case Effect.BootGuest:
