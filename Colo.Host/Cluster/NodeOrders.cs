@@ -10,7 +10,8 @@ public sealed class NodeOrders(HostId self, Func<PeerLinks> links, TimeProvider 
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    /// <summary>A link that broke is open again after a tenth of this; a peer that is heard may not have one yet.</summary>
+    /// <summary>A link that broke is open again after a tenth of this; a peer that is heard may not have one
+    /// yet.</summary>
     private static readonly TimeSpan LinkPatience = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 

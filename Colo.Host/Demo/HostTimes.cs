@@ -4,9 +4,9 @@ using System.Globalization;
 namespace Colo.Host.Demo;
 
 /// <summary>
-/// Processor time that nodes have used: of their guests, and of everything else in them. The guests' from the scheduler's
-/// accounts of their threads (<c>/proc/PID/task/TID/schedstat</c>, nanoseconds on a processor first), the rest from
-/// what the whole process has used.
+/// Processor time that nodes have used: of their guests, and of everything else in them. The guests' from the
+/// scheduler's accounts of their threads (<c>/proc/PID/task/TID/schedstat</c>, nanoseconds on a processor first), the
+/// rest from what the whole process has used.
 /// </summary>
 internal readonly record struct HostTimes(double GuestMicroseconds, double OtherMicroseconds)
 {

@@ -224,7 +224,8 @@ public sealed class FailoverControllerTests
         Assert.Contains(_effects, effect => effect is Effect.ConnectReplication { AsPrimary: false });
     }
 
-    /// <summary>The pair may be in force already without this host's knowing: it must not become its secondary.</summary>
+    /// <summary>The pair may be in force already without this host's knowing: it must not become its
+    /// secondary.</summary>
     [Fact]
     public void A_target_that_is_drained_leaves_the_attempt()
     {

@@ -12,8 +12,8 @@ internal sealed class ClusterNodes : IAsyncDisposable
 {
     internal static readonly TimeSpan HangBound = RemoteSystems.HangBound;
 
-    /// <summary>For tests in which silence is to be noticed. In all others nobody is given up: a machine with much to do
-    /// is silent now and then.</summary>
+    /// <summary>For tests in which silence is to be noticed. In all others nobody is given up: a machine with much to
+    /// do is silent now and then.</summary>
     internal const string Noticing = """
         akka.cluster.failure-detector.acceptable-heartbeat-pause = 4s
         akka.cluster.split-brain-resolver.stable-after = 2s

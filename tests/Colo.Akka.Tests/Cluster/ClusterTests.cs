@@ -146,8 +146,8 @@ public class ClusterTests
     {
         await using var nodes = new ClusterNodes();
 
-        // An address of this process's own: a port that the old one has given up may be somebody's before the new one is
-        // there.
+        // An address of this process's own: a port that the old one has given up may be somebody's before the new one
+        // is there.
         var own = $"{ClusterNodes.Noticing}\nakka.remote.dot-netty.tcp.hostname = 127.{Environment.ProcessId >> 16 | 128}."
             + $"{Environment.ProcessId >> 8 & 255}.{Environment.ProcessId & 255}";
         var systems = await nodes.Form(2, $"{own}\nakka.cluster.downing-provider-class = \"\"");

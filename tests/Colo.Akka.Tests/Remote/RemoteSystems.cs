@@ -11,7 +11,8 @@ internal sealed class RemoteSystems : IAsyncDisposable
     /// <summary>Only guards against hanging; nothing is measured with it.</summary>
     internal static readonly TimeSpan HangBound = TimeSpan.FromMinutes(2);
 
-    /// <summary>For tests in which nobody is to be given up: a machine with much to do is silent now and then.</summary>
+    /// <summary>For tests in which nobody is to be given up: a machine with much to do is silent now and
+    /// then.</summary>
     internal const string Patient = "akka.remote.watch-failure-detector.acceptable-heartbeat-pause = 60s";
 
     private const string Fast = """
