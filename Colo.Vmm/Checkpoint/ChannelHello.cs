@@ -36,7 +36,7 @@ internal readonly record struct ChannelHello(
     ulong RamBase, ulong RamSize, LinkFeatures Features)
 {
     public const int Size = 64;
-    public const ushort Version = 1;
+    public const ushort Version = 2;
 
     private static ReadOnlySpan<byte> Magic => "COLOCKPT"u8;
 

@@ -20,7 +20,7 @@ internal sealed class FrameChannel : IDisposable
     private readonly byte[] _smallFrame = new byte[FrameHeader.Size + 1024];
     private readonly byte[] _ahead = new byte[AheadMax];
     private int _aheadCount;
-    private byte[] _pairOfFrames = [];
+    private byte[] _together = [];
     private byte[] _payload = [];
     private ulong _nextOut;
     private ulong _nextIn;
@@ -77,23 +77,29 @@ internal sealed class FrameChannel : IDisposable
         }
     }
 
-    /// <summary>Sends two frames in one write, so that the peer's reader wakes once for both.</summary>
-    public bool TryWritePair(
+    /// <summary>Sends three frames in one write, so that the peer's reader wakes once for all; the last one is left out
+    /// when it would have no payload.</summary>
+    public bool TryWriteTogether(
         CheckpointStamp stamp, FrameType first, ReadOnlySpan<byte> firstPayload, FrameType second,
-        ReadOnlySpan<byte> secondPayload)
+        ReadOnlySpan<byte> secondPayload, FrameType last, ReadOnlySpan<byte> lastPayload)
     {
         lock (_writeLock)
         {
-            var length = 2 * FrameHeader.Size + firstPayload.Length + secondPayload.Length;
-            if (_pairOfFrames.Length < length)
+            var length = (lastPayload.IsEmpty ? 2 : 3) * FrameHeader.Size + firstPayload.Length + secondPayload.Length
+                + lastPayload.Length;
+            if (_together.Length < length)
             {
-                // Both payloads are within the limits of their types, so this is bounded.
-                _pairOfFrames = GC.AllocateUninitializedArray<byte>(length);
+                // All payloads are within the limits of their types, so this is bounded.
+                _together = GC.AllocateUninitializedArray<byte>(length);
             }
 
-            var rest = Put(first, stamp, firstPayload, _pairOfFrames);
-            Put(second, stamp, secondPayload, rest);
-            return WriteRaw(_pairOfFrames.AsSpan(0, length));
+            var rest = Put(second, stamp, secondPayload, Put(first, stamp, firstPayload, _together));
+            if (!lastPayload.IsEmpty)
+            {
+                Put(last, stamp, lastPayload, rest);
+            }
+
+            return WriteRaw(_together.AsSpan(0, length));
         }
     }
 

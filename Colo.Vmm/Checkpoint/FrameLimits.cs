@@ -30,7 +30,8 @@ internal static class FrameLimits
         var (least, most) = type switch
         {
             FrameType.CheckpointReady => (8, 8),
-            FrameType.CheckpointRequest or FrameType.CheckpointReply or FrameType.VmStateSend => (0, 0),
+            FrameType.CheckpointRequest or FrameType.CheckpointReply => (0, 0),
+            FrameType.VmStateSend => (8, 8),
             FrameType.VmStateSize => (VmStateSize.Size, VmStateSize.Size),
             FrameType.VmStateReceived or FrameType.VmStateLoaded => (0, 0),
             FrameType.CheckpointAbort or FrameType.CheckpointWanted => (1, 1),

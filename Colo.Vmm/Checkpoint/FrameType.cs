@@ -18,7 +18,8 @@ public enum FrameType : byte
     /// <summary>Secondary to primary: my machine stands.</summary>
     CheckpointReply = 3,
 
-    /// <summary>Primary to secondary: captured, pages follow on the page channels.</summary>
+    /// <summary>Primary to secondary: all pages are sent. Payload: nanoseconds since the guest went on after the
+    /// capture.</summary>
     VmStateSend = 4,
 
     /// <summary>Primary to secondary: how many pages and device bytes belong to this checkpoint.</summary>

@@ -36,6 +36,9 @@ public sealed class DirtyPages
         }
     }
 
+    /// <summary>Whether no page is in the set; looked for on each call.</summary>
+    public bool IsEmpty => !_words.AsSpan().ContainsAnyExcept(0UL);
+
     /// <summary>The set of all pages of a memory of <paramref name="pageCount"/> pages.</summary>
     public static DirtyPages All(int pageCount)
     {
@@ -103,15 +106,6 @@ public sealed class DirtyPages
     }
 
     public void Clear() => Array.Clear(_words);
-
-    /// <summary>Reads one word of each cache line, for <see cref="GuestRam.WarmForCapture"/>.</summary>
-    internal void Warm()
-    {
-        for (int i = 0; i < _words.Length; i += 8)
-        {
-            _ = Volatile.Read(ref _words[i]);
-        }
-    }
 
     /// <summary>Adds a page; may be called by several threads at once.</summary>
     internal void Mark(int page)

@@ -22,12 +22,15 @@ public sealed unsafe class GuestRam : IDisposable
     private const byte HoldsCode = 1;
     private const byte Revoking = 2;
 
+    private static readonly CaptureTables s_noTables = new(0);
+
     private readonly Lock _captureLock = new();
     private byte* _host;
     private byte* _codePages;
     private DirtyPages _dirty;
     private DirtyPages? _spareDirty;
     private CaptureTables? _spareTables;
+    private DirtyPages? _nothing;
     private volatile PageCapture[] _captures = [];
     private volatile IRamClient[] _clients = [];
 
@@ -194,14 +197,19 @@ public sealed unsafe class GuestRam : IDisposable
     internal void ReturnTables(CaptureTables tables) => Volatile.Write(ref _spareTables, tables);
 
     /// <summary>
-    /// Brings the tables that <see cref="SwapDirty"/> and <see cref="BeginCapture"/> will go over into the processor's
-    /// cache, from which the sending of the last checkpoint has driven them. Called while the guest still runs, so that
-    /// its pause does not wait for memory. Changes nothing.
+    /// Brings what <see cref="SwapDirty"/> and <see cref="BeginCapture"/> will use into the processor's cache, from
+    /// which the sending of the last checkpoint has driven it. Called while the guest still runs, so that its pause
+    /// does not wait for memory; by one thread at a time. Changes nothing.
     /// </summary>
     internal void WarmForCapture()
     {
-        _dirty.Warm();
-        Volatile.Read(ref _spareDirty)?.Warm();
+        _ = Volatile.Read(ref _spareTables)?.States.Length;
+        _ = Volatile.Read(ref _spareDirty)?.PageCount;
+        // A capture of no page: code and allocator are as cold as the tables.
+        _nothing ??= new DirtyPages(PageCount);
+        PageCapture rehearsal = new(this, _nothing, s_noTables);
+        Register(rehearsal);
+        Detach(rehearsal);
     }
 
     /// <summary>Adds a page to the dirty log without a write, for example because its content was loaded from
@@ -321,13 +329,17 @@ public sealed unsafe class GuestRam : IDisposable
 
     private PageCapture Attach(PageCapture capture)
     {
+        Register(capture);
+        FlushWriteTlbs();
+        return capture;
+    }
+
+    private void Register(PageCapture capture)
+    {
         lock (_captureLock)
         {
             _captures = [.. _captures, capture];
         }
-
-        FlushWriteTlbs();
-        return capture;
     }
 
     private void FlushWriteTlbs()

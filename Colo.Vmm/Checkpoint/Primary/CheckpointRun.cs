@@ -29,6 +29,9 @@ internal sealed class CheckpointRun
 
     public CheckpointStamp Stamp { get; }
 
+    /// <summary>How long the guest has been running again after the pause; before <see cref="EndSend"/>.</summary>
+    public TimeSpan SinceCapture => _time.GetElapsedTime(_mark);
+
     public void EndRequest() => _request = Lap();
 
     public void BeginPause() => Lap();

@@ -10,6 +10,7 @@ internal readonly record struct ControlMessage(FrameType Type, CheckpointStamp S
 internal sealed class ControlInbox
 {
     private const int Capacity = 16;
+    private const int SpinsMax = 100;
 
     private readonly object _gate = new();
     private readonly ControlMessage[] _messages = new ControlMessage[Capacity];
@@ -52,6 +53,13 @@ internal sealed class ControlInbox
     /// <summary>The next message; false when the inbox is closed and empty, or on cancellation.</summary>
     public bool TryTake(CancellationToken cancellation, out ControlMessage message)
     {
+        // Waking a thread on a processor that sleeps takes as long as the secondary's answer to a small checkpoint.
+        var spin = default(SpinWait);
+        while (Volatile.Read(ref _count) == 0 && spin.Count < SpinsMax)
+        {
+            spin.SpinOnce(sleep1Threshold: -1);
+        }
+
         using var registration = cancellation.CanBeCanceled ? cancellation.UnsafeRegister(_pulse, null) : default;
         lock (_gate)
         {

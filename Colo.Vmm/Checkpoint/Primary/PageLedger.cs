@@ -56,9 +56,26 @@ internal sealed class PageLedger
         _hashed?.Clear();
     }
 
-    /// <summary>All pending pages are the checkpoint's; what is written from now on is the next one's. Guest
-    /// paused.</summary>
-    public void Capture() => (Captured, Pending) = (Pending, Captured);
+    /// <summary>
+    /// All pending pages and those just written are the checkpoint's; what is written from now on is the next one's.
+    /// Guest paused: where nothing was pending, the usual case, this costs the same however large the memory is.
+    /// </summary>
+    /// <param name="written">From the dirty log; the ledger's from now on.</param>
+    /// <param name="nothingPending">What <see cref="Pending"/> said before the pause.</param>
+    /// <returns>A set for the log, of any content.</returns>
+    public DirtyPages Capture(DirtyPages written, bool nothingPending)
+    {
+        if (nothingPending)
+        {
+            var last = Captured;
+            Captured = written;
+            return last;
+        }
+
+        Pending.UnionWith(written);
+        (Captured, Pending) = (Pending, Captured);
+        return written;
+    }
 
     public void Commit()
     {

@@ -32,6 +32,8 @@ public enum ReplicaState
 /// </summary>
 public sealed class SecondaryCheckpointReceiver : IDisposable
 {
+    private static readonly TimeSpan s_ageMax = TimeSpan.FromDays(1);
+
     private readonly ICheckpointMachine _machine;
     private readonly CheckpointLink _link;
     private readonly SecondaryCheckpointOptions _options;
@@ -47,7 +49,8 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
     private CheckpointStamp _stamp;
     private CheckpointStamp _committed;
     private VmStateSize _size;
-    private long _capturedAt;
+    private TimeSpan _ageOnArrival;
+    private long _arrivedAt;
     private int _wanted;
     private volatile ReplicaState _replica;
     private TimeSpan _lastApplyTime;
@@ -285,17 +288,23 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
         {
             (Phase.Idle, FrameType.CheckpointRequest) => OnRequest(header.Stamp),
             (Phase.Idle, FrameType.LiveStart) => OnLiveStart(header.Stamp, wantsHashes: payload[0] == 1),
-            (Phase.Requested, FrameType.VmStateSend) => OnSend(),
+            (Phase.Requested, FrameType.VmStateSend) => OnSend(payload),
             (Phase.Sending, FrameType.VmStateSize) => OnSize(payload),
             (Phase.Sized, FrameType.VmStateData) => OnData(payload),
             _ => LinkFailure.UnexpectedFrame,
         };
     }
 
-    private LinkFailure OnSend()
+    private LinkFailure OnSend(ReadOnlySpan<byte> payload)
     {
-        // The primary says this as soon as it runs again after the capture.
-        _capturedAt = _time.GetTimestamp();
+        var age = BinaryPrimitives.ReadUInt64LittleEndian(payload);
+        if (age > (ulong)s_ageMax.Ticks * TimeSpan.NanosecondsPerTick)
+        {
+            return LinkFailure.BadPayload;
+        }
+
+        _ageOnArrival = TimeSpan.FromTicks((long)age / TimeSpan.NanosecondsPerTick);
+        _arrivedAt = _time.GetTimestamp();
         _phase = Phase.Sending;
         return LinkFailure.None;
     }
@@ -453,7 +462,7 @@ public sealed class SecondaryCheckpointReceiver : IDisposable
 
         _replica = ReplicaState.Replica;
         Volatile.Write(ref _wanted, 0);
-        _machine.AdvanceClock(_time.GetElapsedTime(_capturedAt));
+        _machine.AdvanceClock(_ageOnArrival + _time.GetElapsedTime(_arrivedAt));
         _hooks.Loaded(_stamp);
         _machine.Resume();
         _link.Control.TryWrite(FrameType.VmStateLoaded, _stamp, []);

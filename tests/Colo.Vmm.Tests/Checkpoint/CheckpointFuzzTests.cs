@@ -180,7 +180,7 @@ public sealed class CheckpointFuzzTests
 
     private static int LengthFor(FrameType type, Random random) => type switch
     {
-        FrameType.CheckpointReady => 8,
+        FrameType.CheckpointReady or FrameType.VmStateSend => 8,
         FrameType.CheckpointAbort or FrameType.CheckpointWanted => 1,
         FrameType.VmStateSize => VmStateSize.Size,
         FrameType.PagesEnd => PagesEnd.Size,

@@ -85,7 +85,7 @@ public sealed class FrameChannelTests
 
         return
         [
-            (FrameType.CheckpointRequest, []), (FrameType.VmStateSend, []),
+            (FrameType.CheckpointRequest, []), (FrameType.VmStateSend, Random(8)),
             (FrameType.VmStateSize, Random(VmStateSize.Size)), (FrameType.VmStateData, Random(1)),
             (FrameType.VmStateData, Random(40_000)), (FrameType.PagesEnd, Random(16)),
             (FrameType.PageChunk, Random(9000)), (FrameType.PagesEnd, Random(16)),
