@@ -148,13 +148,15 @@ public class ClusterTests
 
         // An address of this process's own: a port that the old one has given up may be somebody's before the new one
         // is there.
-        var own = $"{ClusterNodes.Noticing}\nakka.remote.dot-netty.tcp.hostname = 127.{Environment.ProcessId >> 16 | 128}."
+        var own = $"{ClusterNodes.Noticing}\nakka.remote.dot-netty.tcp.hostname = "
+            + $"127.{Environment.ProcessId >> 16 | 128}."
             + $"{Environment.ProcessId >> 8 & 255}.{Environment.ProcessId & 255}";
         var systems = await nodes.Form(2, $"{own}\nakka.cluster.downing-provider-class = \"\"");
         var old = ClusterOf.Get(systems[1]).SelfUniqueAddress;
         await ClusterNodes.Crash(systems[1]);
         var again = nodes.Create(
-            $"{own}\nakka.remote.dot-netty.tcp.port = {old.Address.Port}\nakka.cluster.retry-unsuccessful-join-after = 300ms");
+            $"{own}\nakka.remote.dot-netty.tcp.port = {old.Address.Port}\n"
+            + "akka.cluster.retry-unsuccessful-join-after = 300ms");
         await ClusterOf.Get(again).JoinAsync(ClusterOf.Get(systems[0]).SelfAddress).WaitAsync(Bound);
         await ClusterNodes.Until(
             systems[0],

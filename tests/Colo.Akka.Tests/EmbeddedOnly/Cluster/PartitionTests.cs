@@ -78,7 +78,8 @@ public class PartitionTests
     {
         using var network = new CutNetwork();
         await using var cluster = new ClusterNodes { Transport = network.Setup("host") };
-        var systems = await cluster.Form(3, ClusterNodes.Noticing + "akka.cluster.split-brain-resolver.stable-after = 60s");
+        var systems = await cluster.Form(
+            3, ClusterNodes.Noticing + "akka.cluster.split-brain-resolver.stable-after = 60s");
         network.Cut(AddressesOf(systems.Take(1)), AddressesOf(systems.Skip(1)));
         await ClusterNodes.Until(systems[0], state => state.Unreachable.Count == 2, "2 unreachable");
         await ClusterNodes.Until(systems[1], state => state.Unreachable.Count == 1, "1 unreachable");
