@@ -38,7 +38,7 @@ internal static class CheckpointSuite
         WarmUp(pair, peer);
         foreach (var dirty in s_dirtyPages)
         {
-            var rounds = dirty >= 4096 ? 25 : 60;
+            var rounds = dirty >= 4096 ? 25 : 200;
             var reports = new List<CheckpointReport>();
             var applies = new List<double>();
             var copies = new List<double>();

@@ -5,8 +5,9 @@ namespace Colo.Benchmarks.Checkpoint;
 /// <summary>
 /// The peer of a checkpoint's transfer: the same number of bytes through the same kind of sockets with the same layout
 /// of threads (half as many senders as processors, the caller's the first of them; a receiver for each channel), all of
-/// them there before the clock starts, from one place in memory to another, and nothing else done with them. Both
-/// places are as large as the bytes are many: a copy from and to one small buffer would never leave the cache.
+/// them there before the clock starts, from one place in memory to another, and nothing else done with them. It is over
+/// for both when the sender knows: the last receiver answers with one byte on a connection of its own. Both places are
+/// as large as the bytes are many: a copy from and to one small buffer would never leave the cache.
 /// </summary>
 internal sealed class PlainCopy : IDisposable
 {
@@ -18,8 +19,9 @@ internal sealed class PlainCopy : IDisposable
     private readonly Thread[] _receivers;
     private readonly Thread[] _senders;
     private readonly SemaphoreSlim[] _work;
-    private readonly SemaphoreSlim _done = new(0);
+    private readonly (Stream First, Stream Second) _answer = BenchPair.Connect();
     private readonly int[] _sent;
+    private int _receiving;
     private volatile int _share;
     private volatile bool _stopping;
 
@@ -35,22 +37,20 @@ internal sealed class PlainCopy : IDisposable
         _senders = [.. Enumerable.Range(1, senders - 1).Select(sender => Start(() => Serve(sender)))];
     }
 
-    /// <summary>Copies that many bytes; returns how long it took until the last was in its place.</summary>
+    /// <summary>Copies that many bytes; returns how long it took until the sender knew that the last was in its
+    /// place.</summary>
     public TimeSpan Run(int bytes)
     {
         var started = Stopwatch.GetTimestamp();
         _share = bytes / _ends.Length;
+        Volatile.Write(ref _receiving, _receivers.Length);
         foreach (var work in _work)
         {
             work.Release();
         }
 
         Send(0);
-        for (var i = 0; i < _receivers.Length; i++)
-        {
-            _done.Wait();
-        }
-
+        _answer.First.ReadByte();
         return Stopwatch.GetElapsedTime(started);
     }
 
@@ -77,7 +77,8 @@ internal sealed class PlainCopy : IDisposable
             other.Dispose();
         }
 
-        _done.Dispose();
+        _answer.First.Dispose();
+        _answer.Second.Dispose();
     }
 
     private static Thread Start(Action work)
@@ -143,7 +144,10 @@ internal sealed class PlainCopy : IDisposable
             if (filled == _share)
             {
                 filled = 0;
-                _done.Release();
+                if (Interlocked.Decrement(ref _receiving) == 0)
+                {
+                    _answer.Second.WriteByte(1);
+                }
             }
         }
     }
