@@ -190,16 +190,10 @@ internal sealed class CommandPhase(
                 context.Emit(EventCode.Draining, "", effects);
                 primary.BeginSwitchover("drain", effects);
                 break;
-            case FailoverState.Secondary:
+            case FailoverState.Secondary or FailoverState.JoinTarget:
                 context.Draining = true;
                 context.Emit(EventCode.Draining, "", effects);
                 secondary.Leave("drain", effects);
-                Done(command, "left", effects);
-                break;
-            case FailoverState.JoinTarget:
-                context.Draining = true;
-                context.Emit(EventCode.Draining, "", effects);
-                secondary.LeaveAttempt("drain", effects);
                 Done(command, "left", effects);
                 break;
             case FailoverState.Parked or FailoverState.Off or FailoverState.Starting:

@@ -31,8 +31,8 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
             .On<PeerLost>((_, lost, effects) => LoseOwner(lost.Peer, effects), target)
             .On<ReplicationLinkLost>((_, lost, effects) => LoseOwner(lost.Peer, effects), target)
             .On<PeerSeen>(OnOwnerSeen, target)
-            .On<SecondaryFailed>((_, failed, effects) => LeaveAttempt(failed.Reason, effects), target)
-            .On<MachineFailed>((_, failed, effects) => LeaveAttempt(failed.Reason, effects), target)
+            .On<SecondaryFailed>((_, failed, effects) => Leave(failed.Reason, effects), target)
+            .On<MachineFailed>((_, failed, effects) => Leave(failed.Reason, effects), target)
             .On<SecondarySettled>((_, settled, _) => Note(settled), FailoverState.JoinTargetLost, FailoverState.SecondaryAsking,
                 FailoverState.SecondaryHeld)
             .On<ArbiterAnswered>(OnMembershipRead, FailoverState.JoinTargetLost)
@@ -142,13 +142,6 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
         {
             LoseOwner(context.Peer!.Value, effects);
         }
-    }
-
-    /// <summary>Gives the joining attempt up, in whose pair this host may be already without knowing.</summary>
-    public void LeaveAttempt(string reason, EffectList effects)
-    {
-        context.Send(context.Peer!.Value.Host, new LeaveNotice(context.Self, context.Term, reason), effects);
-        context.DiscardAndPark(reason, effects);
     }
 
     private void OnMembershipRead(Instant now, ArbiterAnswered answered, EffectList effects)

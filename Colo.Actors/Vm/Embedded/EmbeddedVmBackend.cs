@@ -190,7 +190,7 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
         var nics = network.Ports.Select(port => new NicOptions(port, port.Mac)).ToList();
         var drives = disks.Devices.Select((disk, index) => new DiskOptions(disk, options.DiskSerials[index])).ToList();
         var machine = new VirtMachine(options.BuildMachine(nics, drives));
-        var built = new GuestMachine(machine, network);
+        var built = new GuestMachine(machine, network, options.Time);
         machine.Changed += change => OnMachine(built, change);
         return built;
     }

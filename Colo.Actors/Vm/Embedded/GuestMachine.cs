@@ -25,13 +25,13 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
     private bool paused;
     private bool held;
 
-    public GuestMachine(VirtMachine machine, GuestNetwork network)
+    public GuestMachine(VirtMachine machine, GuestNetwork network, TimeProvider time)
     {
         this.machine = machine;
         this.network = network;
         saveMachine = SaveMachine;
         loadMachine = state => machine.RestoreDevices(state).Error;
-        throttle = new GuestThrottle(Hold, LetGo);
+        throttle = new GuestThrottle(Hold, LetGo, time);
     }
 
     public VirtMachine Machine => machine;
@@ -150,7 +150,7 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
 
     public void Dispose()
     {
-        throttle.Set(0);
+        throttle.Dispose();
         machine.Dispose();
     }
 

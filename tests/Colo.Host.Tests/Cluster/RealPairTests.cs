@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Colo.Actors.Protocol;
 using Colo.Host.Node;
 
@@ -9,6 +10,9 @@ namespace Colo.Host.Tests.Cluster;
 /// </summary>
 public sealed class RealPairTests(RealPairTests.Shared shared) : IClassFixture<RealPairTests.Shared>
 {
+    /// <summary>A hang, not a slow machine.</summary>
+    private static readonly TimeSpan Hang = TimeSpan.FromMinutes(4);
+
     private readonly RealPair pair = shared.Pair;
 
     [Fact]
@@ -40,11 +44,7 @@ public sealed class RealPairTests(RealPairTests.Shared shared) : IClassFixture<R
         for (int round = 0; round < 3; round++)
         {
             long before = secondary.Runtime.Events.LastId;
-            while (!Has(secondary, EventCode.DiskBufferHigh, before))
-            {
-                await RealPair.WriteAsync(primary);
-            }
-
+            await WritesUntilAsync(primary, secondary, EventCode.DiskBufferHigh, before);
             await secondary.WhenAsync("web", EventCode.CheckpointLoaded, before);
         }
 
@@ -62,19 +62,11 @@ public sealed class RealPairTests(RealPairTests.Shared shared) : IClassFixture<R
         LoopbackNode secondary = pair.Other(primary);
         (long before, long here) = (primary.Runtime.Events.LastId, secondary.Runtime.Events.LastId);
         shared.Faults[secondary].Fill(".buffer");
-        while (!Has(primary, EventCode.WentSolo, before))
-        {
-            await RealPair.WriteAsync(primary);
-        }
-
+        await WritesUntilAsync(primary, primary, EventCode.WentSolo, before);
         Assert.True(shared.Faults[secondary].Refused > 0);
         LoggedEvent why = await secondary.WhenAsync("web", EventCode.ReplicaDiscarded, here);
         Assert.Matches("disk buffer full|the local disk fails", why.Summary);
-        await RealPair.GoesOnAsync(primary);
-        before = primary.Runtime.Events.LastId;
-        shared.Faults[secondary].Mend();
-        await primary.WhenAsync("web", EventCode.PairEstablished, before);
-        await pair.AssertEqualAsync(primary);
+        await MendAsync(primary, secondary);
     }
 
     [Fact]
@@ -86,19 +78,12 @@ public sealed class RealPairTests(RealPairTests.Shared shared) : IClassFixture<R
         long before = primary.Runtime.Events.LastId;
         shared.Faults[secondary].Stick(".disk");
         long most = 0;
-        while (!Has(primary, EventCode.WentSolo, before))
-        {
-            await RealPair.WriteAsync(primary);
-            most = Math.Max(most, primary.Runtime.Find("web")!.Backend!.Inspect().DiskLagBytes);
-        }
-
+        await WritesUntilAsync(
+            primary, primary, EventCode.WentSolo, before,
+            () => most = Math.Max(most, primary.Runtime.Find("web")!.Backend!.Inspect().DiskLagBytes));
         Assert.True(shared.Faults[secondary].Waiting > 0);
         Assert.InRange(most, 0, Shared.LagBytes);
-        await RealPair.GoesOnAsync(primary);
-        before = primary.Runtime.Events.LastId;
-        shared.Faults[secondary].Mend();
-        await primary.WhenAsync("web", EventCode.PairEstablished, before);
-        await pair.AssertEqualAsync(primary);
+        await MendAsync(primary, secondary);
     }
 
     [Fact]
@@ -110,8 +95,10 @@ public sealed class RealPairTests(RealPairTests.Shared shared) : IClassFixture<R
         long before = primary.Runtime.Events.LastId;
 
         // On a busy machine the guest may get too little time of the processor to outrun anything.
+        var clock = Stopwatch.StartNew();
         while (!Has(primary, EventCode.GuestThrottled, before))
         {
+            Assert.True(clock.Elapsed < Hang, "the guest is never slowed");
             long alone = primary.Runtime.Events.LastId;
             await OrderAsync(primary, "/vms/web/unprotect");
             await OrderAsync(primary, "/vms/web/protect");
@@ -120,6 +107,30 @@ public sealed class RealPairTests(RealPairTests.Shared shared) : IClassFixture<R
 
         primary.Runtime.Find("web")!.Console.Type("\n"u8);
         await RealPair.GoesOnAsync(primary);
+        await pair.AssertEqualAsync(primary);
+    }
+
+    /// <summary>Lets the guest of the primary write until a node tells this.</summary>
+    /// <param name="look">After each piece.</param>
+    private static async Task WritesUntilAsync(
+        LoopbackNode primary, LoopbackNode told, EventCode code, long after, Action? look = null)
+    {
+        var clock = Stopwatch.StartNew();
+        while (!Has(told, code, after))
+        {
+            Assert.True(clock.Elapsed < Hang, $"{told.Name} does not tell {code}: {string.Join('\n', told.Lines)}");
+            await RealPair.WriteAsync(primary);
+            look?.Invoke();
+        }
+    }
+
+    /// <summary>The guest goes on alone, and in a pair when nothing is wrong with the secondary any more.</summary>
+    private async Task MendAsync(LoopbackNode primary, LoopbackNode secondary)
+    {
+        await RealPair.GoesOnAsync(primary);
+        long before = primary.Runtime.Events.LastId;
+        shared.Faults[secondary].Mend();
+        await primary.WhenAsync("web", EventCode.PairEstablished, before);
         await pair.AssertEqualAsync(primary);
     }
 
