@@ -18,9 +18,20 @@ public sealed class DiskResync(
     private long _compared;
     private long _sent;
 
-    /// <summary>Runs to the end: Ok when nothing is dirty, PeerLost when the link broke, else the local disk's
-    /// error. The device must be attached to the link.</summary>
+    /// <summary>Runs to the end: Ok when nothing is dirty, PeerLost when the link broke, and then the device is Solo,
+    /// else the local disk's error. The device must be attached to the link.</summary>
     public async Task<BlockStatus> RunAsync(CancellationToken cancellation = default)
+    {
+        var status = await PassAsync(cancellation).ConfigureAwait(false);
+        if (link.IsLost)
+        {
+            device.Lose(link); // what was asked last may hear of it before the device does
+        }
+
+        return status;
+    }
+
+    private async Task<BlockStatus> PassAsync(CancellationToken cancellation)
     {
         var start = options.Time.GetTimestamp();
         var cursor = 0;

@@ -304,11 +304,14 @@ public sealed class ForwardingDevice : IBlockDevice
     {
         if (link is not null)
         {
-            HandleLoss(link, link.LossReason);
+            Lose(link);
         }
 
         return _bitmap.Mark(offset, length);
     }
+
+    /// <summary>The link is lost: when it returns the bitmap records again. Once is enough.</summary>
+    internal void Lose(DiskLinkSender link) => HandleLoss(link, link.LossReason);
 
     /// <summary>Clears bits of parts that the peer durably has; false when the link has been lost meanwhile,
     /// because then they may have been set again.</summary>
