@@ -4,6 +4,7 @@ namespace Colo.Actors.Vm;
 /// <param name="Regions">Regions compiled and installed.</param>
 /// <param name="Evicted">Regions dropped to make room.</param>
 /// <param name="Dropped">Regions dropped because their code changed.</param>
+/// <param name="DecodedEvictions">Times that the oldest decoded code was given up to make room.</param>
 /// <param name="CompiledInstructions">Guest instructions retired in compiled code.</param>
 /// <param name="CompiledTime">Time spent in compiled code, estimated from samples.</param>
 /// <param name="InterpretedTime">Time spent executing otherwise.</param>
@@ -13,6 +14,7 @@ public sealed record VmTierGauges(
     long Regions,
     long Evicted,
     long Dropped,
+    long DecodedEvictions,
     long CompiledInstructions,
     TimeSpan CompiledTime,
     TimeSpan InterpretedTime,

@@ -93,6 +93,8 @@ internal static class Metrics
             g.ResyncTotalBytes);
         Add("colo_compiled_regions_total", "counter", "Regions of guest code compiled", g => g.Tier?.Regions ?? 0);
         Add("colo_evicted_regions_total", "counter", "Compiled regions dropped to make room", g => g.Tier?.Evicted ?? 0);
+        Add("colo_decoded_evictions_total", "counter", "Times that the oldest decoded code was dropped to make room", g =>
+            g.Tier?.DecodedEvictions ?? 0);
         Add("colo_chained_regions_total", "counter", "Times that a compiled region went on in another one by itself", g =>
             g.Tier?.Chained ?? 0);
         OfTiers(text, node);

@@ -254,7 +254,7 @@ internal sealed class Board : IDisposable
         var running = Stopwatch.GetElapsedTime(0, Harts.Sum(h => h.RunningTicks));
         return new TierStatistics(
             counters.Sum(c => c.Compiled), counters.Sum(c => c.Evicted), counters.Sum(c => c.Dropped),
-            counters.Sum(c => c.InstructionsRetired), compiled,
+            Harts.Sum(h => (long)h.Hart.DecodedCodeEvictions), counters.Sum(c => c.InstructionsRetired), compiled,
             running > compiled ? running - compiled : TimeSpan.Zero, counters.Sum(c => c.Chained), exits);
     }
 

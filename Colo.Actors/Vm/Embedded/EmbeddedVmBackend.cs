@@ -78,8 +78,8 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
             Machine = machine is null ? "off" : machine.Machine.IsRunning ? "running" : "paused",
             Tier = machine?.Machine.TierStatistics is { } tier
                 ? new VmTierGauges(
-                    tier.Regions, tier.Evicted, tier.Dropped, tier.CompiledInstructions, tier.CompiledTime, tier.InterpretedTime,
-                    tier.Chained, tier.Exits)
+                    tier.Regions, tier.Evicted, tier.Dropped, tier.DecodedEvictions, tier.CompiledInstructions,
+                    tier.CompiledTime, tier.InterpretedTime, tier.Chained, tier.Exits)
                 : null,
         };
         if (primary?.LastReport is { } last)
