@@ -193,7 +193,8 @@ public sealed class AdministrationTests
         Assert.Contains(
             "colo_heartbeat_age_seconds{host=\"node-a\",peer=\"node-b\"}", metrics, StringComparison.Ordinal);
         Assert.Contains(
-            "colo_decoded_evictions_total{vm=\"web\",host=\"node-a\",role=\"Primary\"} ", metrics, StringComparison.Ordinal);
+            "colo_decoded_evictions_total{vm=\"web\",host=\"node-a\",role=\"Primary\"} ", metrics,
+            StringComparison.Ordinal);
     }
 
     private static async Task<(HttpStatusCode Status, JsonElement Body)> PostAsync(
