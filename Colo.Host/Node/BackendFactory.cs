@@ -18,8 +18,8 @@ internal static class BackendFactory
 {
     private const string DefaultCommandLine = "console=ttyS0";
 
-    /// <summary>A server that forks for each request uses 10 to 16 MiB of decoded code by turns; with less than that a
-    /// tenth of its time goes into decoding again.</summary>
+    /// <summary>The code of a server that forks for each request does not fit into a machine's own bound and is decoded
+    /// again and again there (adr/0022); a node's guests have room.</summary>
     private const int DecodedBytesMax = 24 << 20;
 
     public static IVmBackend Create(
