@@ -59,8 +59,13 @@ public sealed class QemuPlanRun(QemuPlan plan)
             answers[name] = value;
         }
 
-        if (failed is not null)
+        if (failed is var (step, reason))
         {
+            if (current.Explains?.Invoke(value) is { } why)
+            {
+                failed = (step, $"{reason}: {why}");
+            }
+
             return NextUndo();
         }
 

@@ -116,6 +116,11 @@ public static class QemuPlans
             Until = QemuAwait.Migration("colo", settings.StartTimeout),
             Undo =
             [
+                // The event says that it failed, and not why.
+                new QemuStep("query-migrate")
+                {
+                    Explains = answer => answer.TryGetProperty("error-desc", out JsonElement why) ? why.GetString() : null,
+                },
                 new QemuStep("migrate_cancel") { Optional = true },
                 new QemuStep("x-colo-lost-heartbeat") { Optional = true },
             ],

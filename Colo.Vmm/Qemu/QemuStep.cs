@@ -26,6 +26,9 @@ public sealed record QemuStep(string Command, JsonObject? Arguments = null)
     /// <summary>After the answer, an event that must come too.</summary>
     public QemuAwait? Until { get; init; }
 
+    /// <summary>For a step of the way back: what its answer says about why the plan failed; null: nothing.</summary>
+    public Func<JsonElement, string?>? Explains { get; init; }
+
     /// <summary>What takes the step back; carried out in reverse order when a later step fails.</summary>
     public IReadOnlyList<QemuStep> Undo { get; init; } = [];
 }

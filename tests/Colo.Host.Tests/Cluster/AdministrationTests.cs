@@ -193,7 +193,7 @@ public sealed class AdministrationTests
         Assert.Contains(
             "colo_heartbeat_age_seconds{host=\"node-a\",peer=\"node-b\"}", metrics, StringComparison.Ordinal);
         Assert.Contains(
-            "colo_decoded_evictions_total{vm=\"web\",host=\"node-a\",role=\"Primary\"} ", metrics,
+            "colo_decoded_evictions_total{vm=\"web\",host=\"node-a\",role=\"Primary\"} 14\n", metrics,
             StringComparison.Ordinal);
     }
 

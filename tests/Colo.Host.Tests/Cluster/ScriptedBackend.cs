@@ -87,6 +87,7 @@ internal sealed class ScriptedBackend(Action<Message> report, Func<Effect, bool>
         Timing = timing,
         LastPause = timing?.Capture ?? TimeSpan.Zero,
         FramesMatched = 7,
+        Tier = new VmTierGauges(11, 12, 13, 14, 15, Ms(16), Ms(17), 18, new Dictionary<string, long>()),
     };
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;

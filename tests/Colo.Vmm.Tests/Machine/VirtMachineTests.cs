@@ -1,3 +1,4 @@
+using Colo.Vmm.Cpu;
 using Colo.Vmm.Machine;
 using Colo.Vmm.Tests.Devices;
 using static Colo.Vmm.Tests.Machine.TestMachine;
@@ -20,6 +21,20 @@ public class VirtMachineTests
         MachineExit exit = await machine.Completion.WaitAsync(HangLimit);
         Assert.Equal(new MachineExit(MachineExitReason.GuestShutdown, 0), exit);
         Assert.False(machine.IsRunning);
+    }
+
+    [Fact]
+    public async Task Statistics_count_how_often_decoded_code_had_to_go()
+    {
+        // More blocks than fit, each executed once: nothing is compiled, so nothing else is dropped.
+        uint[] blocks = [.. Enumerable.Range(0, 9000).SelectMany(_ => (uint[])[Addi(5, 5, 1), Jump(4)])];
+        MachineOptions options = Options with { Hart = new HartOptions { DecodedBytesMax = 512 << 10 } };
+        using VirtMachine machine = New(options, [.. blocks, .. PowerOff]);
+        machine.Start();
+        await machine.Completion.WaitAsync(HangLimit);
+        TierStatistics statistics = machine.TierStatistics!;
+        Assert.True(statistics.DecodedEvictions > 0, "everything fitted");
+        Assert.Equal((0, 0, 0), (statistics.Regions, statistics.Evicted, statistics.Dropped));
     }
 
     /// <summary>Once the clock stood for ever when Resume overtook the start of the machine's thread.</summary>

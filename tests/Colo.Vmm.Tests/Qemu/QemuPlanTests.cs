@@ -285,6 +285,26 @@ public sealed class QemuPlanTests
     }
 
     [Fact]
+    public void A_pair_that_cannot_be_started_says_what_QEMU_says_of_it()
+    {
+        QemuStep migrate = QemuPlans.StartColo(Guest, Folder, V7, Settings, 1, hasRewriter: false).Steps[^1];
+        var run = new QemuPlanRun(new QemuPlan("one", [migrate]));
+        run.Begin();
+        run.OnReply(Empty);
+        QemuMove? asked = run.OnEvent(Event("MIGRATION", """{"status":"failed"}"""));
+        Assert.Equal("query-migrate", Assert.IsType<QemuMove.Send>(asked).Step.Command);
+
+        JsonElement answer = JsonDocument.Parse("""{"status":"failed","error-desc":"no such relay"}""").RootElement;
+        QemuMove end = run.OnReply(answer);
+        while (end is QemuMove.Send)
+        {
+            end = run.OnReply(Empty);
+        }
+
+        Assert.Equal("migration failed: no such relay", Assert.IsType<QemuMove.RolledBack>(end).Reason);
+    }
+
+    [Fact]
     public void The_quorums_child_is_detached_by_the_name_that_it_has_now()
     {
         const string graph = """
