@@ -28,6 +28,10 @@ public static class QemuNames
     /// yet.</summary>
     public static string Remote(int disk, int attempt) => string.Create(CultureInfo.InvariantCulture, $"nbd{disk}-{attempt}");
 
+    /// <summary>Whether the node is one of <see cref="Remote"/>, of whichever attempt.</summary>
+    public static bool IsRemote(int disk, string node) =>
+        node.StartsWith(string.Create(CultureInfo.InvariantCulture, $"nbd{disk}-"), StringComparison.Ordinal);
+
     public static string CopyJob(int disk) => Numbered("resync", disk);
 
     /// <summary>Bitmap of what the guest wrote since the peer's disk was last equal.</summary>

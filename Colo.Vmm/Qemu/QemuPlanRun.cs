@@ -43,6 +43,7 @@ public sealed class QemuPlanRun(QemuPlan plan)
 {
     private readonly Dictionary<string, JsonElement> answers = new(StringComparer.Ordinal);
     private readonly Queue<QemuStep> undo = new();
+    private readonly Queue<JsonObject?> many = new();
     private readonly List<string> leftOver = [];
     private readonly List<QmpEvent> events = [];
     private int at = -1;
@@ -132,17 +133,34 @@ public sealed class QemuPlanRun(QemuPlan plan)
     {
         waiting = false;
         events.Clear();
-        while (++at < plan.Steps.Count)
+        JsonObject? arguments;
+        while (!many.TryDequeue(out arguments))
         {
-            current = plan.Steps[at];
-            JsonObject? arguments = current.Late is { } late ? late(answers) : current.Arguments;
-            if (current.Late is null || arguments is not null)
+            if (++at >= plan.Steps.Count)
             {
-                return new QemuMove.Send(current, arguments);
+                return new QemuMove.Done(answers);
+            }
+
+            current = plan.Steps[at];
+            foreach (JsonObject? one in Expand(current))
+            {
+                many.Enqueue(one);
             }
         }
 
-        return new QemuMove.Done(answers);
+        return new QemuMove.Send(current, arguments);
+    }
+
+    /// <summary>With which arguments a step is sent, once for each.</summary>
+    private IEnumerable<JsonObject?> Expand(QemuStep step)
+    {
+        if (step.Each is { } each)
+        {
+            return each(answers);
+        }
+
+        JsonObject? arguments = step.Late is { } late ? late(answers) : step.Arguments;
+        return step.Late is null || arguments is not null ? [arguments] : [];
     }
 
     private QemuMove Fail(string reason)

@@ -42,11 +42,14 @@ public static class QemuPlans
     /// everything.</param>
     public static QemuPlan CopyDisks(QemuDefinition guest, QemuFolder folder, QemuPairSettings settings, int attempt, bool incremental)
     {
-        List<QemuStep> steps = [];
+        // A node that ended in the middle of a copy has left the way to its peer in this QEMU.
+        List<QemuStep> steps = [QueryGraph() with { Optional = true }];
         for (int disk = 0; disk < guest.Disks.Count; disk++)
         {
             string node = QemuNames.Disk(disk);
             string remote = QemuNames.Remote(disk, attempt);
+            steps.Add(CancelJob(disk));
+            steps.Add(DeleteRemotes(disk));
             steps.Add(new QemuStep("blockdev-add", new JsonObject
             {
                 ["driver"] = "nbd",
@@ -133,17 +136,18 @@ public static class QemuPlans
 
     /// <summary>
     /// The owner is alone by the arbiter's word: detach the peer, let what was held leave, go on. Also takes an attempt
-    /// back that did not become a pair; nothing in it fails for being gone already.
+    /// back that did not become a pair; nothing in it fails for being gone already. The ways to all peers go, whichever
+    /// attempt they are of: a link that is cut and stays fails every flush, and with it every migration.
     /// </summary>
     /// <param name="holdsInNode">Colo's comparer holds frames in the node: their way out stays, and is taken away by
     /// <see cref="QemuNetPlans.RemoveWayOut"/>.</param>
-    public static QemuPlan GoAlone(QemuDefinition guest, int attempt, bool holdsInNode = false)
+    public static QemuPlan GoAlone(QemuDefinition guest, bool holdsInNode = false)
     {
         List<QemuStep> steps = [.. Yank(), QueryGraph() with { Optional = true }];
         for (int disk = 0; disk < guest.Disks.Count; disk++)
         {
             steps.Add(CancelJob(disk));
-            steps.Add(DetachChild(disk, attempt) with { Optional = true });
+            steps.Add(DetachRemotes(disk));
         }
 
         steps.Add(new QemuStep("migrate_cancel") { Optional = true });
@@ -155,7 +159,7 @@ public static class QemuPlans
 
         for (int disk = 0; disk < guest.Disks.Count; disk++)
         {
-            steps.Add(new QemuStep("blockdev-del", Node(QemuNames.Remote(disk, attempt))) { Optional = true });
+            steps.Add(DeleteRemotes(disk));
         }
 
         return new QemuPlan("go on alone", steps);
@@ -293,36 +297,54 @@ public static class QemuPlans
     private static QemuStep QueryGraph() => new("x-debug-query-block-graph") { Keep = "graph" };
 
     /// <summary>
-    /// Takes the peer's image out of the quorum. The child's name is looked up: quorum numbers its children as they
-    /// come, and a name that was right for the first peer is wrong for the second.
+    /// Takes peers' images out of the quorum. The child's name is looked up: quorum numbers its children as they come,
+    /// and a name that was right for the first peer is wrong for the second.
     /// </summary>
-    private static QemuStep DetachChild(int disk, int attempt) => new("x-blockdev-change")
+    private static QemuStep DetachRemotes(int disk) => new("x-blockdev-change")
     {
-        Late = answers => answers.TryGetValue("graph", out JsonElement graph)
-            && ChildName(graph, QemuNames.Disk(disk), QemuNames.Remote(disk, attempt)) is { } child
-                ? new JsonObject { ["parent"] = QemuNames.Disk(disk), ["child"] = child }
-                : null,
+        Optional = true,
+        Each = answers => ChildNames(answers, QemuNames.Disk(disk), node => QemuNames.IsRemote(disk, node))
+            .Select(child => new JsonObject { ["parent"] = QemuNames.Disk(disk), ["child"] = child }),
     };
 
-    private static string? ChildName(JsonElement graph, string parent, string child)
+    private static QemuStep DetachChild(int disk, int attempt) => new("x-blockdev-change")
     {
-        if (!graph.TryGetProperty("nodes", out _) || !graph.TryGetProperty("edges", out _))
+        Late = answers => ChildNames(answers, QemuNames.Disk(disk), node => node == QemuNames.Remote(disk, attempt))
+            .Select(child => new JsonObject { ["parent"] = QemuNames.Disk(disk), ["child"] = child })
+            .FirstOrDefault(),
+    };
+
+    private static QemuStep DeleteRemotes(int disk) => new("blockdev-del")
+    {
+        Optional = true,
+        Each = answers => TryGetGraph(answers, out JsonElement graph)
+            ? NamesOf(graph).Values.Where(node => QemuNames.IsRemote(disk, node)).Select(Node)
+            : [],
+    };
+
+    /// <summary>By which names the children of this node have nodes like these.</summary>
+    private static IEnumerable<string> ChildNames(
+        IReadOnlyDictionary<string, JsonElement> answers, string parent, Func<string, bool> isChild)
+    {
+        if (!TryGetGraph(answers, out JsonElement graph))
         {
-            return null; // an answer that makes no sense names no child
+            return [];
         }
 
         Dictionary<long, string> names = NamesOf(graph);
-        foreach (JsonElement edge in graph.GetProperty("edges").EnumerateArray())
-        {
-            if (names.GetValueOrDefault(edge.GetProperty("parent").GetInt64()) == parent
-                && names.GetValueOrDefault(edge.GetProperty("child").GetInt64()) == child)
-            {
-                return edge.GetProperty("name").GetString();
-            }
-        }
-
-        return null;
+        return
+        [
+            .. graph.GetProperty("edges").EnumerateArray()
+                .Where(edge => names.GetValueOrDefault(edge.GetProperty("parent").GetInt64()) == parent
+                    && names.TryGetValue(edge.GetProperty("child").GetInt64(), out string? child) && isChild(child))
+                .Select(edge => edge.GetProperty("name").GetString() ?? string.Empty),
+        ];
     }
+
+    /// <summary>An answer that makes no sense is no graph.</summary>
+    private static bool TryGetGraph(IReadOnlyDictionary<string, JsonElement> answers, out JsonElement graph) =>
+        answers.TryGetValue("graph", out graph) && graph.ValueKind == JsonValueKind.Object
+        && graph.TryGetProperty("nodes", out _) && graph.TryGetProperty("edges", out _);
 
     private static Dictionary<long, string> NamesOf(JsonElement graph) => graph.GetProperty("nodes").EnumerateArray()
         .ToDictionary(node => node.GetProperty("id").GetInt64(), node => node.GetProperty("name").GetString() ?? string.Empty);

@@ -12,6 +12,10 @@ public sealed record QemuStep(string Command, JsonObject? Arguments = null)
     /// step out.</summary>
     public Func<IReadOnlyDictionary<string, JsonElement>, JsonObject?>? Late { get; init; }
 
+    /// <summary>The command is sent once for each of these, which depend on earlier answers; for a step whose refusal
+    /// changes nothing, and that is not taken back.</summary>
+    public Func<IReadOnlyDictionary<string, JsonElement>, IEnumerable<JsonObject>>? Each { get; init; }
+
     /// <summary>Keeps the answer under this name for later steps.</summary>
     public string? Keep { get; init; }
 

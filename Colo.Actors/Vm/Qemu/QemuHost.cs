@@ -224,11 +224,11 @@ internal sealed class QemuHost : IAsyncDisposable
 
     /// <summary>By the arbiter's word, or because there was no pair yet: detach whatever is left of a peer and
     /// run.</summary>
-    public async Task GoAloneAsync(int attempt)
+    public async Task GoAloneAsync()
     {
         inPair = false;
         QemuGuest alone = Guest;
-        QemuPlan plan = QemuPlans.GoAlone(options.Guest, attempt, holdsInNode: Comparer is not null);
+        QemuPlan plan = QemuPlans.GoAlone(options.Guest, holdsInNode: Comparer is not null);
         string? problem = await RunAsync(plan, CancellationToken.None).ConfigureAwait(false)
             ?? await alone.MakeRunningAsync().ConfigureAwait(false);
         if (problem is null && Comparer is { } own)

@@ -255,7 +255,7 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
         }
 
         // Nothing was released by pair rules yet, and the record in force is still this host's alone.
-        await host.GoAloneAsync(starting.Attempt).ConfigureAwait(false);
+        await host.GoAloneAsync().ConfigureAwait(false);
         report(new QemuStartFailed(problem));
     }
 
@@ -315,7 +315,7 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
         if (wasPrimary)
         {
             joined = false;
-            await host.GoAloneAsync(attempts).ConfigureAwait(false);
+            await host.GoAloneAsync().ConfigureAwait(false);
         }
         else
         {

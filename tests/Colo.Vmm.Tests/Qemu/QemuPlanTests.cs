@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Colo.Vmm.Qemu;
 
 namespace Colo.Vmm.Tests.Qemu;
@@ -144,7 +143,7 @@ public sealed class QemuPlanTests
         Assert.NotNull(Assert.Single(QemuNetPlans.Checkpoint(Guest, own).Steps).Until);
 
         // What the node holds can leave after the guest's frames go past it, and only then is its way out taken away.
-        Assert.DoesNotContain(QemuPlans.GoAlone(Guest, 1, holdsInNode: true).Steps, step => IdOf(step) == "free0");
+        Assert.DoesNotContain(QemuPlans.GoAlone(Guest, holdsInNode: true).Steps, step => IdOf(step) == "free0");
         Assert.Contains(QemuNetPlans.RemoveWayOut(Guest).Steps, step => IdOf(step) == "free0");
 
         static string? IdOf(QemuStep step) => step.Arguments?["id"]?.GetValue<string>();
@@ -172,7 +171,7 @@ public sealed class QemuPlanTests
     [Fact]
     public void The_links_are_cut_before_the_heartbeat_is_called_lost()
     {
-        string[] alone = Commands(QemuPlans.GoAlone(Guest, 1));
+        string[] alone = Commands(QemuPlans.GoAlone(Guest));
         string[] takeover = Commands(QemuPlans.TakeOver(Guest));
 
         Assert.True(Array.IndexOf(alone, "yank") < Array.IndexOf(alone, "x-blockdev-change"));
@@ -207,7 +206,7 @@ public sealed class QemuPlanTests
     [MemberData(nameof(Plans))]
     public void Every_step_that_is_refused_is_taken_back_in_reverse_order(string name)
     {
-        QemuPlan plan = All[name];
+        QemuPlan plan = Planned(name);
         for (int failing = 0; failing < plan.Steps.Count; failing++)
         {
             if (plan.Steps[failing].Optional)
@@ -229,7 +228,7 @@ public sealed class QemuPlanTests
     [MemberData(nameof(Plans))]
     public void A_QEMU_that_dies_at_any_step_is_lost_and_asked_nothing_more(string name)
     {
-        QemuPlan plan = All[name];
+        QemuPlan plan = Planned(name);
         for (int failing = 0; failing < plan.Steps.Count; failing++)
         {
             (List<string> sent, QemuMove end) = Drive(plan, failing, Failing.Died);
@@ -243,7 +242,7 @@ public sealed class QemuPlanTests
     [MemberData(nameof(Plans))]
     public void An_event_that_never_comes_is_taken_back_like_a_refusal(string name)
     {
-        QemuPlan plan = All[name];
+        QemuPlan plan = Planned(name);
         for (int silent = 0; silent < plan.Steps.Count; silent++)
         {
             if (plan.Steps[silent].Until is null)
@@ -305,18 +304,66 @@ public sealed class QemuPlanTests
     }
 
     [Fact]
-    public void The_quorums_child_is_detached_by_the_name_that_it_has_now()
+    public void Whoever_goes_alone_lets_go_of_the_peers_of_all_attempts_by_the_names_that_they_have_now()
     {
         const string graph = """
-            {"nodes":[{"id":1,"name":"colo-disk0"},{"id":2,"name":"parent0"},{"id":3,"name":"nbd0-7"}],
-             "edges":[{"parent":1,"child":2,"name":"children.0"},{"parent":1,"child":3,"name":"children.4"}]}
+            {"nodes":[{"id":1,"name":"colo-disk0"},{"id":2,"name":"parent0"},{"id":3,"name":"nbd0-7"},
+              {"id":4,"name":"nbd0-6"},{"id":5,"name":"nbd1-7"},{"id":6,"name":""}],
+             "edges":[{"parent":1,"child":2,"name":"children.0"},{"parent":1,"child":3,"name":"children.4"},
+              {"parent":6,"child":1,"name":"root"}]}
             """;
-        QemuStep detach = QemuPlans.GoAlone(Guest, 7).Steps.First(step => step.Command == "x-blockdev-change");
 
-        JsonObject? arguments = detach.Late!(new Dictionary<string, JsonElement> { ["graph"] = JsonDocument.Parse(graph).RootElement });
+        List<string> sent = Sent(QemuPlans.GoAlone(Guest), graph);
 
-        Assert.Equal("""{"parent":"colo-disk0","child":"children.4"}""", arguments?.ToJsonString());
+        Assert.Equal(
+            ["""x-blockdev-change {"parent":"colo-disk0","child":"children.4"}"""],
+            sent.Where(line => line.StartsWith("x-blockdev-change", StringComparison.Ordinal)));
+        Assert.Equal(
+            [
+                """blockdev-del {"node-name":"nbd0-7"}""", """blockdev-del {"node-name":"nbd0-6"}""",
+                """blockdev-del {"node-name":"nbd1-7"}""",
+            ],
+            sent.Where(line => line.StartsWith("blockdev-del", StringComparison.Ordinal)));
     }
+
+    [Fact]
+    public void A_copy_begins_without_what_an_earlier_life_of_the_node_has_left()
+    {
+        const string graph = """{"nodes":[{"id":1,"name":"colo-disk0"},{"id":4,"name":"nbd0-3"}],"edges":[]}""";
+
+        List<string> sent = Sent(QemuPlans.CopyDisks(Guest, Folder, Settings, 1, incremental: false), graph);
+
+        int left = sent.IndexOf("""blockdev-del {"node-name":"nbd0-3"}""");
+        Assert.InRange(left, 0, sent.FindIndex(line => line.StartsWith("blockdev-add", StringComparison.Ordinal)) - 1);
+    }
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("[]")]
+    public void A_graph_that_makes_no_sense_names_nothing(string graph) =>
+        Assert.DoesNotContain(
+            Sent(QemuPlans.GoAlone(Guest), graph), line => line.StartsWith("blockdev-del", StringComparison.Ordinal));
+
+    /// <summary>What a plan sends to a QEMU with this graph that refuses whatever may be refused.</summary>
+    private static List<string> Sent(QemuPlan plan, string graph)
+    {
+        JsonElement answer = JsonDocument.Parse(graph).RootElement;
+        var run = new QemuPlanRun(plan);
+        List<string> sent = [];
+        QemuMove move = run.Begin();
+        while (move is QemuMove.Send send)
+        {
+            sent.Add($"{send.Step.Command} {send.Arguments?.ToJsonString()}");
+            move = send.Step.Keep == "graph" ? run.OnReply(answer)
+                : send.Step.Optional ? run.OnRefused("not there") : run.OnReply(Empty);
+        }
+
+        return sent;
+    }
+
+    /// <summary>One of <see cref="All"/> without the steps that nothing is found for in an empty graph.</summary>
+    private static QemuPlan Planned(string name) =>
+        All[name] with { Steps = [.. All[name].Steps.Where(step => step.Each is null)] };
 
     private static JsonElement Empty => JsonDocument.Parse("{}").RootElement;
 
