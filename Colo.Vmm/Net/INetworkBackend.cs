@@ -17,4 +17,17 @@ public interface INetworkBackend : IDisposable
 
     /// <summary>World to guest; called on the back end's own thread. Null: frames are dropped.</summary>
     FrameHandler? Received { set; }
+
+    /// <summary>Whether <see cref="Delivered"/> is called after every burst of frames; else the card wakes its guest
+    /// for each frame.</summary>
+    bool TellsDelivered => false;
+
+    /// <summary>Called when the frames that were handed over should be seen; on the thread of
+    /// <see cref="Received"/>.</summary>
+    Action? Delivered
+    {
+        set
+        {
+        }
+    }
 }

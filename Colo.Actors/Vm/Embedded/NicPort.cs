@@ -13,6 +13,9 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
     /// <summary>Requests of an epoch that is not loaded yet; beyond it the client sends again.</summary>
     private const int EarlyFramesMax = 16_384;
 
+    /// <summary>A burst that does not end: after so many frames the peer and the guest get what there is.</summary>
+    private const int BurstFramesMax = 16;
+
     private readonly GuestNetwork network;
     private readonly int index;
     private readonly LanPort lan;
@@ -23,6 +26,8 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
     private readonly UnacknowledgedOutput unacknowledged = new();
     private PacketComparer comparer;
     private FrameHandler? toGuest;
+    private Action? delivered;
+    private int burst;
     private long matched;
     private long committed;
     private long solo;
@@ -38,7 +43,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
         this.options = options;
         comparer = NewComparer();
         lan.Received = FromLan;
-        lan.Drained = network.FlushMirror;
+        lan.Drained = EndBurst;
     }
 
     public byte[] Mac => lan.Mac;
@@ -48,6 +53,14 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
     public FrameHandler? Received
     {
         set => toGuest = value;
+    }
+
+    /// <inheritdoc/>
+    public bool TellsDelivered => true;
+
+    public Action? Delivered
+    {
+        set => delivered = value;
     }
 
     /// <summary>A frame of the guest.</summary>
@@ -109,6 +122,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
         if (tag == loaded)
         {
             ToGuest(frame);
+            delivered?.Invoke();
         }
         else if (tag < loaded)
         {
@@ -130,6 +144,8 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
         {
             ToGuest(next.Frame);
         }
+
+        delivered?.Invoke();
     }
 
     /// <summary>A new epoch has begun, by a capture (primary) or a load (replica).</summary>
@@ -308,6 +324,20 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
             network.Mirror(index, frame);
             ToGuest(frame);
         }
+
+        if (++burst >= BurstFramesMax)
+        {
+            EndBurst();
+        }
+    }
+
+    /// <summary>First the peer, which has the longer way: to wake a thread on another processor takes this one as long
+    /// as to write to the link.</summary>
+    private void EndBurst()
+    {
+        burst = 0;
+        network.FlushMirror();
+        delivered?.Invoke();
     }
 
     private void ToGuest(ReadOnlySpan<byte> frame)

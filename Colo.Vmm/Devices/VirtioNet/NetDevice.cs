@@ -65,6 +65,7 @@ internal sealed class NetDevice : IVirtioFunction
     public void Attach(IVirtioTransport transport)
     {
         _transport = transport;
+        _backend.Delivered = transport.Waker.Wake;
         _backend.Received = Receive;
     }
 
@@ -149,7 +150,10 @@ internal sealed class NetDevice : IVirtioFunction
             return;
         }
 
-        _transport.Waker.Wake();
+        if (!_backend.TellsDelivered)
+        {
+            _transport.Waker.Wake();
+        }
     }
 
     private void DropWaiting()

@@ -131,6 +131,55 @@ public sealed class GuestNetworkTests : IDisposable
         Assert.Equal(left, network.AddTo(new VmGauges()).FramesSolo);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void The_peer_gets_a_burst_before_the_guest_is_woken_for_it(int frames)
+    {
+        var order = new ConcurrentQueue<string>();
+        network.StartPrimary(owner, new NotedStream(() => order.Enqueue("peer")), Stream.Null, () => { }, () => true);
+        network.Ports[0].Delivered = () => order.Enqueue("guest");
+        for (int frame = 0; frame < frames; frame++)
+        {
+            lan.Received!([(byte)frame]);
+        }
+
+        Assert.Empty(order);
+        lan.Drained!();
+        Assert.Equal(["peer", "guest"], order);
+        network.StopPrimary(owner)!.Dispose();
+    }
+
+    [Fact]
+    public void A_burst_without_end_reaches_both_guests_all_the_same()
+    {
+        var order = new ConcurrentQueue<string>();
+        network.StartPrimary(owner, new NotedStream(() => order.Enqueue("peer")), Stream.Null, () => { }, () => true);
+        network.Ports[0].Delivered = () => order.Enqueue("guest");
+        for (int frame = 0; frame < 40; frame++)
+        {
+            lan.Received!([(byte)frame]);
+        }
+
+        Assert.Equal(["peer", "guest", "peer", "guest"], order);
+        network.StopPrimary(owner)!.Dispose();
+    }
+
+    [Fact]
+    public void The_replicas_guest_is_woken_for_each_frame_and_for_what_a_takeover_brings()
+    {
+        var woken = new BlockingCollection<int>();
+        network.Ports[0].Delivered = () => woken.Add(delivered.Count);
+        BeReplica(1);
+        Mirror(2, 'b');
+        Mirror(1, 'a');
+        Assert.True(woken.TryTake(out int frames, HangBound));
+        Assert.Equal(1, frames);
+        network.StopSecondary(owner);
+        Assert.True(woken.TryTake(out frames, HangBound));
+        Assert.Equal(2, frames);
+    }
+
     private void BeReplica(long epoch)
     {
         network.Tag(epoch);
@@ -159,5 +208,11 @@ public sealed class GuestNetworkTests : IDisposable
     {
         Assert.True(delivered.TryTake(out byte frame, HangBound), "no frame reached the guest");
         return (char)frame;
+    }
+
+    /// <summary>Takes everything and tells of each write.</summary>
+    private sealed class NotedStream(Action written) : MemoryStream
+    {
+        public override void Write(byte[] buffer, int offset, int count) => written();
     }
 }

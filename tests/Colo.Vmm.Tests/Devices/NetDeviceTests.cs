@@ -46,6 +46,21 @@ public class NetDeviceTests
         Assert.Equal((head, 0u), driver.TakeUsed(1));
     }
 
+    [Theory]
+    [InlineData(false, 2, 3)]
+    [InlineData(true, 0, 1)]
+    public void The_guest_is_woken_for_each_frame_or_when_the_back_end_tells(bool tells, int before, int after)
+    {
+        using var backend = new RecordingBackend { TellsDelivered = tells };
+        using var driver = new MockDriver(new NetDevice(backend, Mac, 1500, offerChecksum: false)).Start();
+        int began = driver.Waker.Count;
+        backend.Deliver(new byte[60]);
+        backend.Deliver(new byte[60]);
+        Assert.Equal(before, driver.Waker.Count - began);
+        backend.Delivered!();
+        Assert.Equal(after, driver.Waker.Count - began);
+    }
+
     [Fact]
     public void Requested_checksum_is_completed_when_negotiated()
     {

@@ -7,6 +7,10 @@ internal sealed class RecordingBackend : INetworkBackend
 {
     private FrameHandler? _received;
 
+    public bool TellsDelivered { get; init; }
+
+    public Action? Delivered { get; set; }
+
     public List<byte[]> Sent { get; } = [];
 
     public FrameHandler? Received
