@@ -113,7 +113,8 @@ public sealed class QemuPlanRun(QemuPlan plan)
         return null;
     }
 
-    public QemuMove OnWaitTimeout() => OnRefused($"what it leads to did not happen within {current.Until!.Timeout.TotalSeconds:0.#} s");
+    public QemuMove OnWaitTimeout() =>
+        OnRefused($"what it leads to did not happen within {current.Until!.Timeout.TotalSeconds:0.#} s");
 
     public QemuMove OnClosed(string reason) => new QemuMove.Lost(current.Command, reason);
 

@@ -263,7 +263,11 @@ public static class QemuPlans
         {
             ["actions"] = new JsonArray(
                 new JsonObject { ["type"] = "block-dirty-bitmap-add", ["data"] = Bitmap(node, QemuNames.RoundBitmap(round)) },
-                new JsonObject { ["type"] = "blockdev-backup", ["data"] = Backup(disk, target, bitmap, settings.CopyBytesPerSecond) }),
+                new JsonObject
+                {
+                    ["type"] = "blockdev-backup",
+                    ["data"] = Backup(disk, target, bitmap, settings.CopyBytesPerSecond),
+                }),
         })
         {
             Until = ends with

@@ -344,7 +344,8 @@ public sealed class QemuPlanTests
         var disks = new Dictionary<string, JsonElement>
         {
             ["nodes"] = JsonDocument.Parse(
-                """[{"node-name":"colo-disk0"},{"node-name":"parent0","image":{"virtual-size":1048576}}]""").RootElement,
+                """[{"node-name":"colo-disk0"},{"node-name":"parent0","image":{"virtual-size":1048576}}]""")
+                .RootElement,
         };
         QemuDefinition guest = Guest with { Disks = [Guest.Disks[0]] };
 
@@ -360,7 +361,8 @@ public sealed class QemuPlanTests
         Assert.All(rounds, round => Assert.Equal(
             "copy0-3", round.Arguments!["actions"]![1]!["data"]!["target"]!.GetValue<string>()));
         Assert.Equal(
-            ("blockdev-del", "copy0-3"), (copy.Steps[^1].Command, copy.Steps[^1].Arguments!["node-name"]!.GetValue<string>()));
+            ("blockdev-del", "copy0-3"),
+            (copy.Steps[^1].Command, copy.Steps[^1].Arguments!["node-name"]!.GetValue<string>()));
 
         // The guest stands, and a failure must be one.
         QemuStep last = QemuPlans.AttachDisks(guest, 3).Steps.Single(step => step.Command == "blockdev-backup");

@@ -65,7 +65,11 @@ public sealed class ScriptedQemuTests : IDisposable
         {
             Until = new QemuAwait(happened => happened.Name == "JOB_STATUS_CHANGE", _ => null, Hang * 2),
         };
-        var work = new QemuStep("work") { Until = new QemuAwait(_ => false, _ => null, Hang * 2), Undo = [cancel, new QemuStep("delete")] };
+        var work = new QemuStep("work")
+        {
+            Until = new QemuAwait(_ => false, _ => null, Hang * 2),
+            Undo = [cancel, new QemuStep("delete")],
+        };
         QemuMove end = await monitor.RunAsync(new QemuPlan("work", [work]), giveUp.Token).WaitAsync(Hang);
 
         Assert.Equal([], end is QemuMove.RolledBack back ? back.LeftOver : ["not taken back"]);
@@ -118,7 +122,8 @@ public sealed class ScriptedQemuTests : IDisposable
 
                 foreach (string one in said?.Split('\n') ?? [])
                 {
-                    await WriteAsync(stream, one.EndsWith(',') ? $"{one}\"id\":\"{request.GetProperty("id").GetString()}\"}}" : one);
+                    string id = request.GetProperty("id").GetString()!;
+                    await WriteAsync(stream, one.EndsWith(',') ? $"{one}\"id\":\"{id}\"}}" : one);
                 }
             }
         }

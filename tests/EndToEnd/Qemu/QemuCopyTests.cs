@@ -25,7 +25,7 @@ public sealed class QemuCopyTests
         await AwaitMiddleAsync(cluster, owner: 0);
         cluster.KillNode(1);
         cluster.Signal(1, "KILL");
-        AssertGoesOn(cluster, 0, 40);
+        AssertGoesOn(cluster, 0, 20);
         await AwaitNothingLeftAsync(cluster, 0);
         cluster.Start(1);
         await AssertBecomesWholeAsync(cluster, owner: 0);
@@ -41,11 +41,10 @@ public sealed class QemuCopyTests
         cluster.Start(0);
         cluster.Until("the target's new process answers", () => cluster.Request(0, "GET", "/vms") is { Status: 200 });
         cluster.SignalNode(1, "CONT");
-        AssertGoesOn(cluster, 1, 40);
+        AssertGoesOn(cluster, 1, 20);
         await AssertBecomesWholeAsync(cluster, owner: 1);
         Assert.False(QemuCluster.Lives(orphan));
         Fail(cluster, over: 0);
-        await AssertBecomesWholeAsync(cluster, owner: 0);
     }
 
     [KvmFact]
@@ -57,7 +56,7 @@ public sealed class QemuCopyTests
         await AwaitMiddleAsync(cluster, owner: 0);
         int qemu = cluster.QemuOf(0);
         cluster.KillNode(0);
-        AssertGoesOn(cluster, 0, 40);
+        AssertGoesOn(cluster, 0, 20);
         cluster.Start(0);
         await AssertBecomesWholeAsync(cluster, owner: 0);
         Assert.Equal(qemu, cluster.QemuOf(0));
@@ -88,7 +87,6 @@ public sealed class QemuCopyTests
         Assert.Equal(alone, cluster.TimesAlone(1));
         AssertHolds(cluster, 0, written);
         Fail(cluster, over: 1);
-        await AssertBecomesWholeAsync(cluster, owner: 1);
     }
 
     /// <summary>The guest runs, and its disk, on which no sector is zero, is being copied to an empty one.</summary>
@@ -96,7 +94,7 @@ public sealed class QemuCopyTests
     {
         var cluster = new QemuCluster(
             "scatter",
-            "resync { rate = 2MiB }, qemu { arguments = [\"-qmp\", \"unix:FOLDER/NODE.sock,server=on,wait=off\"] }",
+            "resync { rate = 4MiB }, qemu { arguments = [\"-qmp\", \"unix:FOLDER/NODE.sock,server=on,wait=off\"] }",
             DiskBytes,
             DiskBytes);
         byte[] content = new byte[DiskBytes - 512];
@@ -114,13 +112,16 @@ public sealed class QemuCopyTests
         return cluster;
     }
 
-    /// <summary>A quarter of the disk is on the other host.</summary>
+    /// <summary>A quarter of the disk is on the other host, and for a while there will be little more.</summary>
     private static async Task AwaitMiddleAsync(QemuCluster cluster, int owner)
     {
         await using QemuMonitor beside = await ConnectAsync(cluster, owner);
         cluster.Until("a quarter of the disk is copied", () => Jobs(beside).Any(job =>
             job.GetProperty("len").GetInt64() >= DiskBytes
             && job.GetProperty("offset").GetInt64() >= job.GetProperty("len").GetInt64() / 4));
+        SetSpeed(beside, 64 << 10);
+        JsonElement copy = Assert.Single(Jobs(beside));
+        Assert.InRange(copy.GetProperty("offset").GetInt64(), DiskBytes / 4, DiskBytes * 3 / 4);
     }
 
     /// <summary>Lets the copy run as fast as it can, and looks at the pair that comes of it.</summary>
@@ -134,7 +135,6 @@ public sealed class QemuCopyTests
             return QemuCluster.Text(view, "role") == "Primary";
         });
         cluster.WhenProtected(owner);
-        cluster.AwaitCheckpoints(owner, 3);
 
         Assert.Empty(Jobs(beside));
         JsonElement[] nodes = Nodes(beside);
@@ -148,13 +148,18 @@ public sealed class QemuCopyTests
     {
         try
         {
-            Ask(beside, "block-job-set-speed", new JsonObject { ["device"] = QemuNames.CopyJob(0), ["speed"] = 0 });
+            SetSpeed(beside, 0);
         }
         catch (QmpException problem) when (problem.ErrorClass != QmpException.Timeout)
         {
             // It has not begun, or is over.
         }
     }
+
+    private static void SetSpeed(QemuMonitor beside, long bytesPerSecond) => Ask(
+        beside,
+        "block-job-set-speed",
+        new JsonObject { ["device"] = QemuNames.CopyJob(0), ["speed"] = bytesPerSecond });
 
     /// <summary>Brings a QEMU without a node from the middle of a copy to where the copy's end would have brought it:
     /// the peer's disk is attached, and the guest stands.</summary>
