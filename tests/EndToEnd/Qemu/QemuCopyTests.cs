@@ -75,7 +75,9 @@ public sealed class QemuCopyTests
         // The host: an unprotected guest is down until its host returns, and nobody else starts it meanwhile.
         await AwaitMiddleAsync(cluster, owner: 0);
         cluster.KillNode(0);
+        qemu = cluster.QemuOf(0);
         cluster.Signal(0, "KILL");
+        cluster.Until("QEMU has ended", () => !QemuCluster.Lives(qemu));
         int printed = cluster.Printed(0).Length;
         int written = CountOf(cluster, 0);
         int alone = cluster.TimesAlone(1);
