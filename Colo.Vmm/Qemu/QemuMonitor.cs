@@ -121,7 +121,9 @@ public sealed class QemuMonitor : IAsyncDisposable
                     move = await SendAsync(run, send, happening).ConfigureAwait(false);
                     break;
                 case QemuMove.Wait wait:
-                    move = await WaitAsync(run, wait.Timeout, happening, cancellation).ConfigureAwait(false);
+                    // What is given up is still taken back, and that is waited for.
+                    CancellationToken givenUp = run.IsGoingBack ? CancellationToken.None : cancellation;
+                    move = await WaitAsync(run, wait.Timeout, happening, givenUp).ConfigureAwait(false);
                     break;
                 default:
                     return move;

@@ -32,6 +32,14 @@ public static class QemuNames
     public static bool IsRemote(int disk, string node) =>
         node.StartsWith(string.Create(CultureInfo.InvariantCulture, $"nbd{disk}-"), StringComparison.Ordinal);
 
+    /// <summary>What a copy writes to: the peer's image, and beside it nothing.</summary>
+    public static string CopyTarget(int disk, int attempt) =>
+        string.Create(CultureInfo.InvariantCulture, $"copy{disk}-{attempt}");
+
+    /// <summary>Whether the node is one of <see cref="CopyTarget"/>, of whichever attempt.</summary>
+    public static bool IsCopyTarget(int disk, string node) =>
+        node.StartsWith(string.Create(CultureInfo.InvariantCulture, $"copy{disk}-"), StringComparison.Ordinal);
+
     public static string CopyJob(int disk) => Numbered("resync", disk);
 
     /// <summary>Bitmap of what the guest wrote since the peer's disk was last equal.</summary>

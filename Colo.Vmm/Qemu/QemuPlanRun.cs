@@ -51,6 +51,9 @@ public sealed class QemuPlanRun(QemuPlan plan)
     private (string Step, string Reason)? failed;
     private QemuStep current = null!;
 
+    /// <summary>A step has failed; what is sent now takes back.</summary>
+    public bool IsGoingBack => failed is not null;
+
     public QemuMove Begin() => Next();
 
     public QemuMove OnReply(JsonElement value)
@@ -60,19 +63,14 @@ public sealed class QemuPlanRun(QemuPlan plan)
             answers[name] = value;
         }
 
-        if (failed is var (step, reason))
+        if (failed is var (step, reason) && current.Explains?.Invoke(value) is { } why)
         {
-            if (current.Explains?.Invoke(value) is { } why)
-            {
-                failed = (step, $"{reason}: {why}");
-            }
-
-            return NextUndo();
+            failed = (step, $"{reason}: {why}");
         }
 
         if (current.Until is null)
         {
-            return Next();
+            return GoOn();
         }
 
         waiting = true;
@@ -87,7 +85,7 @@ public sealed class QemuPlanRun(QemuPlan plan)
         return new QemuMove.Wait(current.Until.Timeout);
     }
 
-    /// <summary>The command was refused or not answered in time.</summary>
+    /// <summary>The command was refused or not answered in time, or what it was to lead to will not come.</summary>
     public QemuMove OnRefused(string reason)
     {
         if (failed is not null)
@@ -106,7 +104,7 @@ public sealed class QemuPlanRun(QemuPlan plan)
     /// <returns>Null when the run goes on waiting.</returns>
     public QemuMove? OnEvent(QmpEvent happened)
     {
-        if (failed is null && waiting)
+        if (waiting)
         {
             return Judge(happened);
         }
@@ -115,7 +113,8 @@ public sealed class QemuPlanRun(QemuPlan plan)
         return null;
     }
 
-    public QemuMove OnWaitTimeout() => Fail($"what it leads to did not happen within {current.Until!.Timeout.TotalSeconds:0.#} s");
+    public QemuMove OnWaitTimeout() =>
+        OnRefused($"what it leads to did not happen within {current.Until!.Timeout.TotalSeconds:0.#} s");
 
     public QemuMove OnClosed(string reason) => new QemuMove.Lost(current.Command, reason);
 
@@ -123,11 +122,13 @@ public sealed class QemuPlanRun(QemuPlan plan)
     {
         if (current.Until!.Reached(happened))
         {
-            return Next();
+            return GoOn();
         }
 
-        return current.Until.Failed(happened) is { } reason ? Fail(reason) : null;
+        return current.Until.Failed(happened) is { } reason ? OnRefused(reason) : null;
     }
+
+    private QemuMove GoOn() => failed is null ? Next() : NextUndo();
 
     private QemuMove Next()
     {
@@ -165,7 +166,6 @@ public sealed class QemuPlanRun(QemuPlan plan)
 
     private QemuMove Fail(string reason)
     {
-        waiting = false;
         failed = (current.Command, reason);
         for (int index = at; index >= 0; index--)
         {
@@ -181,6 +181,8 @@ public sealed class QemuPlanRun(QemuPlan plan)
 
     private QemuMove NextUndo()
     {
+        waiting = false;
+        events.Clear();
         while (undo.TryDequeue(out QemuStep? step))
         {
             current = step;

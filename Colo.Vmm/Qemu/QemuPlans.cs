@@ -11,6 +11,7 @@ public static class QemuPlans
 {
     private static readonly TimeSpan CopyTimeout = TimeSpan.FromHours(24);
     private static readonly TimeSpan LastRoundTimeout = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan CancelTimeout = TimeSpan.FromSeconds(15);
 
     /// <summary>Secondary: export the images and wait for the primary's state.</summary>
     public static QemuPlan PrepareTarget(QemuDefinition guest, QemuFolder folder, QemuCapabilities capabilities)
@@ -37,17 +38,23 @@ public static class QemuPlans
         return new QemuPlan("prepare the secondary", steps);
     }
 
-    /// <summary>Owner: bring the peer's images into step while the guest runs.</summary>
+    /// <summary>
+    /// Owner: bring the peer's images into step while the guest runs. A backup job copies what the guest is about to
+    /// overwrite first, and when that fails the guest's write fails. So the job's target is a quorum of one vote of the
+    /// peer's image and of nothing: a write to it always succeeds, and QEMU reports that it failed on the peer, which
+    /// ends the copy.
+    /// </summary>
     /// <param name="incremental">Only what the guest wrote since the peer's disk was last equal; else
     /// everything.</param>
     public static QemuPlan CopyDisks(QemuDefinition guest, QemuFolder folder, QemuPairSettings settings, int attempt, bool incremental)
     {
         // A node that ended in the middle of a copy has left the way to its peer in this QEMU.
-        List<QemuStep> steps = [QueryGraph() with { Optional = true }];
+        List<QemuStep> steps = [QueryGraph() with { Optional = true }, QueryNodes()];
         for (int disk = 0; disk < guest.Disks.Count; disk++)
         {
             string node = QemuNames.Disk(disk);
             string remote = QemuNames.Remote(disk, attempt);
+            string target = QemuNames.CopyTarget(disk, attempt);
             steps.Add(CancelJob(disk));
             steps.Add(DeleteRemotes(disk));
             steps.Add(new QemuStep("blockdev-add", new JsonObject
@@ -59,11 +66,15 @@ public static class QemuPlans
                 ["detect-zeroes"] = "on",
             })
             { Undo = [new QemuStep("blockdev-del", Node(remote))] });
+            steps.Add(AddCopyTarget(disk, attempt));
             steps.Add(RemoveBitmap(node, QemuNames.RoundBitmap(0)) with { Optional = true });
             steps.Add(RemoveBitmap(node, QemuNames.RoundBitmap(1)) with { Optional = true });
-            steps.Add(Round(disk, 0, remote, incremental ? QemuNames.GapBitmap : null, settings));
-            steps.Add(Round(disk, 1, remote, QemuNames.RoundBitmap(0), settings));
+            steps.Add(Round(disk, 0, attempt, incremental ? QemuNames.GapBitmap : null, settings));
+            steps.Add(Round(disk, 1, attempt, QemuNames.RoundBitmap(0), settings));
             steps.Add(RemoveBitmap(node, QemuNames.RoundBitmap(0)));
+
+            // What comes next writes to the peer's image itself: the guest stands, or a quorum is in between.
+            steps.Add(new QemuStep("blockdev-del", Node(target)));
         }
 
         return new QemuPlan(incremental ? "copy what differs" : "copy the disks", steps);
@@ -242,28 +253,67 @@ public static class QemuPlans
     });
 
     /// <summary>One round of a copy; what the guest writes from its beginning on is noted for the next.</summary>
-    private static QemuStep Round(int disk, int round, string remote, string? bitmap, QemuPairSettings settings)
+    private static QemuStep Round(int disk, int round, int attempt, string? bitmap, QemuPairSettings settings)
     {
         string node = QemuNames.Disk(disk);
+        string target = QemuNames.CopyTarget(disk, attempt);
+        string remote = QemuNames.Remote(disk, attempt);
+        QemuAwait ends = JobEnds(disk, CopyTimeout);
         return new QemuStep("transaction", new JsonObject
         {
             ["actions"] = new JsonArray(
                 new JsonObject { ["type"] = "block-dirty-bitmap-add", ["data"] = Bitmap(node, QemuNames.RoundBitmap(round)) },
-                new JsonObject { ["type"] = "blockdev-backup", ["data"] = Backup(disk, remote, bitmap, settings.CopyBytesPerSecond) }),
+                new JsonObject
+                {
+                    ["type"] = "blockdev-backup",
+                    ["data"] = Backup(disk, target, bitmap, settings.CopyBytesPerSecond),
+                }),
         })
         {
-            Until = JobEnds(disk, CopyTimeout),
+            Until = ends with
+            {
+                Failed = happened => happened.Name == "QUORUM_REPORT_BAD" && happened.Text("node-name") == remote
+                    ? $"the copy failed on the peer: {happened.Text("error")}" : ends.Failed(happened),
+            },
             Undo = [CancelJob(disk), RemoveBitmap(node, QemuNames.RoundBitmap(round)) with { Optional = true }],
         };
     }
 
-    private static JsonObject Backup(int disk, string remote, string? bitmap, long bytesPerSecond)
+    private static QemuStep AddCopyTarget(int disk, int attempt)
+    {
+        string target = QemuNames.CopyTarget(disk, attempt);
+        return new QemuStep("blockdev-add")
+        {
+            Late = answers => new JsonObject
+            {
+                ["driver"] = "quorum",
+                ["node-name"] = target,
+                ["vote-threshold"] = 1,
+                ["children"] = new JsonArray(
+                    QemuNames.Remote(disk, attempt),
+                    new JsonObject { ["driver"] = "null-co", ["size"] = SizeOf(answers, QemuNames.Image(disk)) }),
+            },
+            Undo = [new QemuStep("blockdev-del", Node(target))],
+        };
+    }
+
+    /// <summary>Bytes of a node, from the answer of <c>query-named-block-nodes</c>; 0 when that does not say
+    /// it.</summary>
+    private static long SizeOf(IReadOnlyDictionary<string, JsonElement> answers, string node) =>
+        answers.TryGetValue("nodes", out JsonElement nodes) && nodes.ValueKind == JsonValueKind.Array
+            ? nodes.EnumerateArray()
+                .Where(one => one.GetProperty("node-name").GetString() == node)
+                .Select(one => one.GetProperty("image").GetProperty("virtual-size").GetInt64())
+                .FirstOrDefault()
+            : 0;
+
+    private static JsonObject Backup(int disk, string target, string? bitmap, long bytesPerSecond)
     {
         var backup = new JsonObject
         {
             ["job-id"] = QemuNames.CopyJob(disk),
             ["device"] = QemuNames.Disk(disk),
-            ["target"] = remote,
+            ["target"] = target,
             ["sync"] = bitmap is null ? "full" : "bitmap",
         };
         if (bitmap is not null)
@@ -291,10 +341,18 @@ public static class QemuPlans
             timeout);
     }
 
+    /// <summary>What the job uses can be taken away only when it is gone.</summary>
     private static QemuStep CancelJob(int disk) =>
-        new("block-job-cancel", new JsonObject { ["device"] = QemuNames.CopyJob(disk), ["force"] = true }) { Optional = true };
+        new("block-job-cancel", new JsonObject { ["device"] = QemuNames.CopyJob(disk), ["force"] = true })
+        {
+            Optional = true,
+            Until = JobEnds(disk, CancelTimeout) with { Failed = _ => null },
+        };
 
     private static QemuStep QueryGraph() => new("x-debug-query-block-graph") { Keep = "graph" };
+
+    private static QemuStep QueryNodes() =>
+        new("query-named-block-nodes", new JsonObject { ["flat"] = true }) { Keep = "nodes" };
 
     /// <summary>
     /// Takes peers' images out of the quorum. The child's name is looked up: quorum numbers its children as they come,
@@ -314,11 +372,13 @@ public static class QemuPlans
             .FirstOrDefault(),
     };
 
+    /// <summary>A copy's target stands on the way to the peer, so it goes first.</summary>
     private static QemuStep DeleteRemotes(int disk) => new("blockdev-del")
     {
         Optional = true,
         Each = answers => TryGetGraph(answers, out JsonElement graph)
-            ? NamesOf(graph).Values.Where(node => QemuNames.IsRemote(disk, node)).Select(Node)
+            ? NamesOf(graph).Values.Where(node => QemuNames.IsCopyTarget(disk, node))
+                .Concat(NamesOf(graph).Values.Where(node => QemuNames.IsRemote(disk, node))).Select(Node)
             : [],
     };
 

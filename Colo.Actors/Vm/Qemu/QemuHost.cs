@@ -377,7 +377,11 @@ internal sealed class QemuHost : IAsyncDisposable
                 await AwaitMergeAsync().ConfigureAwait(false);
             }
 
-            return await Guest.MakeRunningAsync().ConfigureAwait(false) is null;
+            // Its node may have ended in the middle of an attempt to protect it: with half of the way to the peer in
+            // it, or with its guest made to stand.
+            string? problem = await RunAsync(QemuPlans.GoAlone(options.Guest), CancellationToken.None)
+                .ConfigureAwait(false);
+            return (problem ?? await Guest.MakeRunningAsync().ConfigureAwait(false)) is null;
         }
         catch (IOException problem)
         {

@@ -245,7 +245,7 @@ public sealed class QemuPlanTests
         QemuPlan plan = Planned(name);
         for (int silent = 0; silent < plan.Steps.Count; silent++)
         {
-            if (plan.Steps[silent].Until is null)
+            if (plan.Steps[silent].Until is null || plan.Steps[silent].Optional)
             {
                 continue;
             }
@@ -308,7 +308,7 @@ public sealed class QemuPlanTests
     {
         const string graph = """
             {"nodes":[{"id":1,"name":"colo-disk0"},{"id":2,"name":"parent0"},{"id":3,"name":"nbd0-7"},
-              {"id":4,"name":"nbd0-6"},{"id":5,"name":"nbd1-7"},{"id":6,"name":""}],
+              {"id":4,"name":"nbd0-6"},{"id":5,"name":"nbd1-7"},{"id":6,"name":""},{"id":7,"name":"copy0-6"}],
              "edges":[{"parent":1,"child":2,"name":"children.0"},{"parent":1,"child":3,"name":"children.4"},
               {"parent":6,"child":1,"name":"root"}]}
             """;
@@ -320,6 +320,7 @@ public sealed class QemuPlanTests
             sent.Where(line => line.StartsWith("x-blockdev-change", StringComparison.Ordinal)));
         Assert.Equal(
             [
+                """blockdev-del {"node-name":"copy0-6"}""", // it stands on nbd0-6
                 """blockdev-del {"node-name":"nbd0-7"}""", """blockdev-del {"node-name":"nbd0-6"}""",
                 """blockdev-del {"node-name":"nbd1-7"}""",
             ],
@@ -335,6 +336,88 @@ public sealed class QemuPlanTests
 
         int left = sent.IndexOf("""blockdev-del {"node-name":"nbd0-3"}""");
         Assert.InRange(left, 0, sent.FindIndex(line => line.StartsWith("blockdev-add", StringComparison.Ordinal)) - 1);
+    }
+
+    [Fact]
+    public void While_the_guest_runs_a_copy_writes_to_the_peer_and_to_nothing_so_that_no_write_of_the_guest_fails()
+    {
+        var disks = new Dictionary<string, JsonElement>
+        {
+            ["nodes"] = JsonDocument.Parse(
+                """[{"node-name":"colo-disk0"},{"node-name":"parent0","image":{"virtual-size":1048576}}]""")
+                .RootElement,
+        };
+        QemuDefinition guest = Guest with { Disks = [Guest.Disks[0]] };
+
+        QemuPlan copy = QemuPlans.CopyDisks(guest, Folder, Settings, 3, incremental: true);
+
+        QemuStep target = copy.Steps.Single(step => step.Late is not null);
+        Assert.Equal(
+            "{'driver':'quorum','node-name':'copy0-3','vote-threshold':1,"
+                + "'children':['nbd0-3',{'driver':'null-co','size':1048576}]}",
+            target.Late!(disks)!.ToJsonString().Replace('"', '\''));
+        QemuStep[] rounds = [.. copy.Steps.Where(step => step.Command == "transaction")];
+        Assert.Equal(2, rounds.Length);
+        Assert.All(rounds, round => Assert.Equal(
+            "copy0-3", round.Arguments!["actions"]![1]!["data"]!["target"]!.GetValue<string>()));
+        Assert.Equal(
+            ("blockdev-del", "copy0-3"),
+            (copy.Steps[^1].Command, copy.Steps[^1].Arguments!["node-name"]!.GetValue<string>()));
+
+        // The guest stands, and a failure must be one.
+        QemuStep last = QemuPlans.AttachDisks(guest, 3).Steps.Single(step => step.Command == "blockdev-backup");
+        Assert.Equal("nbd0-3", last.Arguments!["target"]!.GetValue<string>());
+    }
+
+    [Theory]
+    [InlineData("nbd0-3", true)]
+    [InlineData("nbd0-2", false)]
+    [InlineData("parent0", false)]
+    public void A_copy_fails_when_its_peer_does_although_its_job_does_not(string node, bool fails)
+    {
+        QemuStep round = QemuPlans.CopyDisks(Guest, Folder, Settings, 3, incremental: false).Steps
+            .First(step => step.Command == "transaction");
+        var run = new QemuPlanRun(new QemuPlan("one", [round]));
+        run.Begin();
+        Assert.IsType<QemuMove.Wait>(run.OnReply(Empty));
+
+        QemuMove? move = run.OnEvent(
+            Event("QUORUM_REPORT_BAD", $$"""{"type":"write","node-name":"{{node}}","error":"Input/output error"}"""));
+
+        Assert.Equal(fails, run.IsGoingBack);
+        Assert.Equal(fails ? "block-job-cancel" : null, (move as QemuMove.Send)?.Step.Command);
+    }
+
+    [Fact]
+    public void What_a_job_uses_is_taken_away_when_the_job_is_gone()
+    {
+        QemuPlan plan = QemuPlans.CopyDisks(Guest, Folder, Settings, 3, incremental: false);
+        QemuPlan round = plan with { Steps = [plan.Steps.First(step => step.Command == "transaction")] };
+        var run = new QemuPlanRun(round);
+        run.Begin();
+        run.OnReply(Empty);
+        Assert.Equal("block-job-cancel", Assert.IsType<QemuMove.Send>(run.OnRefused("given up")).Step.Command);
+
+        Assert.IsType<QemuMove.Wait>(run.OnReply(Empty));
+        Assert.Null(run.OnEvent(Event("BLOCK_JOB_CANCELLED", """{"device":"resync0"}""")));
+        QemuMove? next = run.OnEvent(Event("JOB_STATUS_CHANGE", """{"id":"resync0","status":"null"}"""));
+
+        Assert.Equal("block-dirty-bitmap-remove", Assert.IsType<QemuMove.Send>(next).Step.Command);
+        Assert.Empty(Assert.IsType<QemuMove.RolledBack>(run.OnReply(Empty)).LeftOver);
+    }
+
+    [Fact]
+    public void A_job_that_does_not_end_keeps_nobody_from_going_alone()
+    {
+        var run = new QemuPlanRun(QemuPlans.GoAlone(Guest));
+        QemuMove move = run.Begin();
+        while (move is QemuMove.Send or QemuMove.Wait)
+        {
+            move = move is not QemuMove.Send send ? run.OnWaitTimeout()
+                : send.Step.Command == "block-job-cancel" ? run.OnReply(Empty) : run.OnRefused("not there");
+        }
+
+        Assert.IsType<QemuMove.Done>(move);
     }
 
     [Theory]

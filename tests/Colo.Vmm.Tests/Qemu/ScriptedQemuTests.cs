@@ -43,6 +43,39 @@ public sealed class ScriptedQemuTests : IDisposable
         Assert.Equal("mute", Assert.IsType<QemuMove.RolledBack>(end).Step);
     }
 
+    [Fact]
+    public async Task What_is_given_up_is_taken_back_and_that_is_waited_for()
+    {
+        using var giveUp = new CancellationTokenSource();
+        List<string> heard = [];
+        await using QemuMonitor monitor = await ConnectAsync(command =>
+        {
+            heard.Add(command);
+            if (command == "work")
+            {
+                giveUp.CancelAfter(TimeSpan.Zero); // when it waits for its event, or before
+            }
+
+            const string gone = """{"event":"JOB_STATUS_CHANGE","timestamp":{"seconds":0,"microseconds":0}}""";
+            return command == "cancel" ? "{\"return\":{},\n" + gone : """{"return":{},""";
+        });
+
+        // No time-out of its own could end it: only that it is given up, and the event of its cancellation.
+        var cancel = new QemuStep("cancel")
+        {
+            Until = new QemuAwait(happened => happened.Name == "JOB_STATUS_CHANGE", _ => null, Hang * 2),
+        };
+        var work = new QemuStep("work")
+        {
+            Until = new QemuAwait(_ => false, _ => null, Hang * 2),
+            Undo = [cancel, new QemuStep("delete")],
+        };
+        QemuMove end = await monitor.RunAsync(new QemuPlan("work", [work]), giveUp.Token).WaitAsync(Hang);
+
+        Assert.Equal([], end is QemuMove.RolledBack back ? back.LeftOver : ["not taken back"]);
+        Assert.Equal(["work", "cancel", "delete"], heard);
+    }
+
     [Theory]
     [InlineData("CLOSE")]
     [InlineData("{\"event\": nonsense}")]
@@ -87,9 +120,10 @@ public sealed class ScriptedQemuTests : IDisposable
                     return;
                 }
 
-                if (said is not null)
+                foreach (string one in said?.Split('\n') ?? [])
                 {
-                    await WriteAsync(stream, said.EndsWith(',') ? $"{said}\"id\":\"{request.GetProperty("id").GetString()}\"}}" : said);
+                    string id = request.GetProperty("id").GetString()!;
+                    await WriteAsync(stream, one.EndsWith(',') ? $"{one}\"id\":\"{id}\"}}" : one);
                 }
             }
         }

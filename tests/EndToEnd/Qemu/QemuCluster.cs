@@ -27,7 +27,7 @@ internal sealed class QemuCluster : IDisposable
     private readonly bool _hasCard;
     private readonly string _card;
 
-    /// <param name="guest">counter or echo.</param>
+    /// <param name="guest">counter, scatter or echo.</param>
     /// <param name="keys">HOCON for the VM, over the defaults of the tests; NODE in it stands for the node's
     /// number, FOLDER for the folder of the test.</param>
     /// <param name="firstBytes">Size of the image of node 0.</param>
@@ -89,6 +89,8 @@ internal sealed class QemuCluster : IDisposable
     }
 
     public void Signal(int node, string signal) => Tool("kill", $"-{signal} {QemuOf(node)}");
+
+    public void SignalNode(int node, string signal) => Tool("kill", $"-{signal} {_nodes[node]!.Id}");
 
     public static bool Lives(int process)
     {
