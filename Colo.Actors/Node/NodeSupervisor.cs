@@ -17,10 +17,14 @@ namespace Colo.Actors.Node;
 /// A VM that fails is given up by its own supervisor; a heartbeat monitor that fails has broken an invariant, and a
 /// node that cannot tell who is alive is of no use to its peers: the node stops, and they take over.
 /// </summary>
-public sealed class NodeSupervisor : ReceiveActor
+public sealed class NodeSupervisor : ReceiveActor, IWithUnboundedStash
 {
     private readonly ILoggingAdapter log = Context.GetLogger();
     private readonly SortedDictionary<string, IActorRef> vms = new(StringComparer.Ordinal);
+
+    // VMs that were removed and whose actors have not ended yet, by the actor. What concerns one of that name waits: its
+    // successor takes the same name, the same disks and the same interfaces.
+    private readonly Dictionary<IActorRef, string> leaving = [];
     private readonly IActorRef heartbeat;
     private readonly Action<string> fatal;
 
@@ -29,12 +33,23 @@ public sealed class NodeSupervisor : ReceiveActor
         this.fatal = fatal;
         heartbeat = Context.ActorOf(Props.Create(() => new HeartbeatActor(loop)), "heartbeat");
         Receive<AddVm>(Add);
-        Receive<ForVm>(message => Find(message.Vm)?.Tell(message.Message, Sender));
+        Receive<ForVm>(Forward);
         Receive<CommandVm>(Command);
         Receive<VmGlanced>(message => heartbeat.Tell(message));
         Receive<RemoveVm>(Remove);
+        Receive<Terminated>(Ended);
         Receive<PeerLost>(ToAll);
         Receive<GatewayChanged>(ToAll);
+    }
+
+    public IStash Stash { get; set; } = null!;
+
+    /// <summary>To begin anew would end all guests and lose the heartbeats' inbox: the peers take over from a node that
+    /// is gone, and not from one that lives on without them.</summary>
+    protected override void PreRestart(Exception reason, object message)
+    {
+        fatal($"the node's supervisor failed: {reason.Message}");
+        base.PreRestart(reason, message);
     }
 
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(problem =>
@@ -51,9 +66,34 @@ public sealed class NodeSupervisor : ReceiveActor
 
     private IActorRef? Find(VmId vm) => vms.GetValueOrDefault(vm.Name);
 
+    /// <summary>Whether what concerns this VM waits for the end of its predecessor.</summary>
+    private bool Waits(string vm)
+    {
+        if (!leaving.ContainsValue(vm))
+        {
+            return false;
+        }
+
+        Stash.Stash();
+        return true;
+    }
+
+    private void Forward(ForVm message)
+    {
+        if (!Waits(message.Vm.Name))
+        {
+            Find(message.Vm)?.Tell(message.Message, Sender);
+        }
+    }
+
     private void Add(AddVm add)
     {
         string name = add.Runtime.Vm.Name;
+        if (Waits(name))
+        {
+            return;
+        }
+
         if (vms.ContainsKey(name))
         {
             log.Warning("VM {0} is here already", name);
@@ -68,15 +108,28 @@ public sealed class NodeSupervisor : ReceiveActor
 
     private void Remove(RemoveVm remove)
     {
-        if (vms.Remove(remove.Vm.Name, out IActorRef? vm))
+        if (!Waits(remove.Vm.Name) && vms.Remove(remove.Vm.Name, out IActorRef? vm))
         {
+            leaving[vm] = remove.Vm.Name;
+            Context.Watch(vm);
             Context.Stop(vm);
             heartbeat.Tell(new VmGlanced(remove.Vm, new VmGlance(Term.Zero, false)));
         }
     }
 
+    private void Ended(Terminated ended)
+    {
+        leaving.Remove(ended.ActorRef);
+        Stash.UnstashAll();
+    }
+
     private void Command(CommandVm command)
     {
+        if (Waits(command.Vm.Name))
+        {
+            return;
+        }
+
         if (Find(command.Vm) is { } vm)
         {
             vm.Forward(command.Command);

@@ -250,6 +250,11 @@ public sealed class PacketComparer
         }
         Mode = ComparerMode.Solo;
         DropSecondary(DropReason.Solo);
+        for (var connection = table.FirstBusy; connection is not null; connection = connection.NextBusy)
+        {
+            // It may be idle at the commit that begins the next pair, and is not looked at then.
+            connection.HasDiffered = false;
+        }
         OutputReady();
     }
 

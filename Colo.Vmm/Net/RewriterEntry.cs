@@ -50,6 +50,10 @@ internal sealed class RewriterEntry
     /// handshake.</summary>
     public bool HasGuestAnswered { get; set; }
 
+    /// <summary>What the guest acknowledged last: a valid reset of the client stands there or, when an
+    /// acknowledgement is under way, a little later. Null: it has sent none since the load.</summary>
+    public SequenceNumber? GuestAck { get; set; }
+
     public bool HasGuestFin { get; set; }
 
     public bool HasClientFin { get; set; }
@@ -87,6 +91,7 @@ internal sealed class RewriterEntry
         ClientSyn = null;
         PendingClientSyn = null;
         HasGuestAnswered = false;
+        GuestAck = null;
         HasGuestFin = false;
         HasClientFin = false;
     }
@@ -102,6 +107,7 @@ internal sealed class RewriterEntry
         IsOffsetKnown = false;
         GuestSyn = guestSyn;
         HasGuestAnswered = false;
+        GuestAck = null;
         HasGuestFin = false;
         HasClientFin = false;
         ForgetAt = null;

@@ -31,6 +31,10 @@ public sealed class SequenceRewriter
     // How far behind its SYN a client's segment may stand to count as a part of the handshake: more than any first
     // window.
     private const int HandshakeBytesMax = 1 << 20;
+
+    // How far above the guest's last acknowledgement a client's reset may stand: more than what a guest leaves
+    // unacknowledged.
+    private const int ResetBytesMax = 1 << 20;
     private readonly RewriterOptions options;
     private readonly RewriterTable table;
     private bool isPromoted;
@@ -91,7 +95,7 @@ public sealed class SequenceRewriter
         var result = (flags & TcpFlags.Ack) != 0 && entry.IsOffsetKnown && entry.Offset != 0
             ? TranslateAcknowledgement(frame, view, entry, isChecksumPartial)
             : RewriteResult.Unchanged;
-        NoteEnd(entry, flags, isGuest: false, now);
+        NoteEnd(entry, view, isGuest: false, now);
         return result;
     }
 
@@ -141,7 +145,7 @@ public sealed class SequenceRewriter
             TranslateSequence(frame, view, entry, isChecksumPartial);
             result = RewriteResult.Rewritten;
         }
-        NoteEnd(entry, flags, isGuest: true, now);
+        NoteEnd(entry, view, isGuest: true, now);
         return result;
     }
 
@@ -404,11 +408,17 @@ public sealed class SequenceRewriter
         }
     }
 
-    private void NoteEnd(RewriterEntry entry, TcpFlags flags, bool isGuest, TimeSpan now)
+    private void NoteEnd(RewriterEntry entry, in FrameView view, bool isGuest, TimeSpan now)
     {
+        var flags = view.TcpFlags;
+        if (isGuest && (flags & (TcpFlags.Ack | TcpFlags.Rst)) == TcpFlags.Ack)
+        {
+            entry.GuestAck = view.Acknowledgement;
+        }
         entry.HasGuestFin |= isGuest && (flags & TcpFlags.Fin) != 0;
         entry.HasClientFin |= !isGuest && (flags & TcpFlags.Fin) != 0;
-        if ((flags & TcpFlags.Rst) != 0 || (entry.HasGuestFin && entry.HasClientFin) || entry.ForgetAt is not null)
+        var isReset = (flags & TcpFlags.Rst) != 0 && (isGuest || MayBeValidReset(entry, view));
+        if (isReset || (entry.HasGuestFin && entry.HasClientFin) || entry.ForgetAt is not null)
         {
             // Kept for a while after the last segment: the offset is needed for what is sent again, and a reset may
             // not have been valid.
@@ -420,4 +430,10 @@ public sealed class SequenceRewriter
             }
         }
     }
+
+    // The guest takes a reset at exactly the number that it expects (RFC 5961 section 3.2), which is what it has
+    // acknowledged, or more while an acknowledgement is delayed. Anybody can forge one with any number, and a
+    // connection that is forgotten for it would lose its offset after a minute of silence.
+    private static bool MayBeValidReset(RewriterEntry entry, in FrameView view) =>
+        entry.GuestAck is not { } expected || (view.Sequence - expected) is >= 0 and <= ResetBytesMax;
 }

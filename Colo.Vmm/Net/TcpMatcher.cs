@@ -12,6 +12,10 @@ namespace Colo.Vmm.Net;
 /// </summary>
 internal static class TcpMatcher
 {
+    // Signed differences order numbers that are less than 2^31 apart. A window is at most 2^30 (RFC 7323 section
+    // 2.3), so an acknowledgement that is looked at is never further than that above the last released one.
+    private const int ImageAckDistanceMax = 1 << 30;
+
     /// <summary>Whether the primary's next frame matches. Fills <paramref name="difference"/> when it
     /// differs.</summary>
     [HotPath]
@@ -57,6 +61,10 @@ internal static class TcpMatcher
             connection.ReleasedAck = connection.ReleasedAck is { } ack
                 ? SequenceNumber.Max(ack, primary.Acknowledgement)
                 : primary.Acknowledgement;
+            if (connection.ImageAck is { } image && connection.ReleasedAck - image > ImageAckDistanceMax)
+            {
+                connection.ImageAck = null;
+            }
         }
         if ((primary.Flags & TcpFlags.Rst) != 0)
         {

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using Colo.Vmm.Net;
 using Colo.Vmm.Net.Backends;
@@ -17,6 +18,7 @@ internal sealed class LanPort : IDisposable
     private readonly GuestAddresses addresses = new();
     private TapBackend? backend;
     private volatile bool up;
+    private bool disposed;
 
     /// <param name="tap">Name of the interface; empty: the card is not connected.</param>
     /// <param name="bridge">Bridge that it joins; empty: none.</param>
@@ -61,6 +63,7 @@ internal sealed class LanPort : IDisposable
                         }
                     },
                     Drained = () => Drained?.Invoke(),
+                    Lost = () => ThreadPool.UnsafeQueueUserWorkItem(_ => MakeAnew(), null),
                 };
                 if (bridge.Length > 0)
                 {
@@ -116,9 +119,42 @@ internal sealed class LanPort : IDisposable
     {
         lock (gate)
         {
+            disposed = true;
             up = false;
             backend?.Dispose();
             backend = null;
+        }
+    }
+
+    /// <summary>Somebody has deleted the interface, or a restart of the host's network has. Once for each time: what
+    /// cannot be made is told, and tried again when the card is attached next.</summary>
+    private void MakeAnew()
+    {
+        lock (gate)
+        {
+            if (disposed)
+            {
+                return;
+            }
+
+            bool wasUp = up;
+            up = false;
+            backend?.Dispose();
+            backend = null;
+            try
+            {
+                Prepare();
+                if (wasUp)
+                {
+                    Attach();
+                }
+
+                log($"TAP interface '{tap}' was deleted by somebody; it has been made anew");
+            }
+            catch (Exception problem) when (problem is IOException or Win32Exception)
+            {
+                log($"TAP interface '{tap}' was deleted by somebody, and the guest has no network without it: {problem.Message}");
+            }
         }
     }
 

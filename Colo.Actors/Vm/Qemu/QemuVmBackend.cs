@@ -63,7 +63,7 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
             case Effect.ResumeGuest: Post(host.ResumeAsync); break;
             case Effect.DiscardGuest discard: Discard(discard.Reason); break;
             case Effect.CloseGate: break; // the guest is cut off or given up by the effects that follow
-            case Effect.OpenSoloGate: Post(OwnAloneAsync); break;
+            case Effect.OpenSoloGate: OwnAlone(); break;
             case Effect.AttachNetwork attach: Post(() => host.AttachAsync(attach.Announce)); break;
             case Effect.DetachNetwork: host.Detach(); break;
             case Effect.ConnectReplication connect: Connect(connect); break;
@@ -127,10 +127,10 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
             {
                 await action().ConfigureAwait(false);
             }
-            catch (Exception problem) when (problem is IOException or OperationCanceledException or UnauthorizedAccessException
-                or ArgumentException or KeyNotFoundException or InvalidOperationException or System.Text.Json.JsonException)
+            catch (Exception problem)
             {
-                // An answer of QEMU that makes no sense is a failed machine as well: it may be anything by now.
+                // An answer of QEMU that makes no sense is a failed machine as well: it may be anything by now. So is a
+                // program that cannot be started; nothing may end this loop, which carries out all that follows.
                 host.Fail(problem.Message);
             }
         }
@@ -303,7 +303,9 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
         return await host.StartColoAsync(starting.Attempt, ending).ConfigureAwait(false);
     }
 
-    private async Task OwnAloneAsync()
+    /// <summary>Which role ends is what the effects so far say, and not what the next attempt has made of it when the
+    /// work before this one is done.</summary>
+    private void OwnAlone()
     {
         bool wasPrimary;
         lock (gate)
@@ -312,15 +314,13 @@ public sealed class QemuVmBackend : IVmBackend, ILinkAcceptor
             asPrimary = false;
         }
 
-        if (wasPrimary)
-        {
-            joined = false;
-            await host.GoAloneAsync().ConfigureAwait(false);
-        }
-        else
-        {
-            await host.TakeOverAsync().ConfigureAwait(false);
-        }
+        Post(wasPrimary ? GoAloneAsync : host.TakeOverAsync);
+    }
+
+    private Task GoAloneAsync()
+    {
+        joined = false;
+        return host.GoAloneAsync();
     }
 
     private Task BeginCheckpointAsync() => host.Comparer?.BeginCheckpointAsync() ?? Task.CompletedTask;

@@ -92,10 +92,11 @@ internal sealed class MessageRing
         return true;
     }
 
+    /// <summary>Closed first: whoever sees <see cref="Next"/> knows that nothing more comes into this ring.</summary>
     public void CloseAndLink(MessageRing next)
     {
-        Volatile.Write(ref _next, next);
         Interlocked.Or(ref _positions.Tail, Closed);
+        Volatile.Write(ref _next, next);
     }
 
     /// <summary>A producer has claimed the slot and is about to fill it.</summary>

@@ -50,7 +50,15 @@ public class UnboundedMessageQueue : IMessageQueue, IUnboundedMessageQueueSemant
                 return true;
             }
 
-            ring = ring.Next;
+            var next = ring.Next;
+
+            // Since the ring was seen empty it may have been filled, closed and linked; now nothing more comes into it.
+            if (next is not null && ring.TryDequeue(out envelope))
+            {
+                return true;
+            }
+
+            ring = next;
             if (ring is not null)
             {
                 Volatile.Write(ref _head, ring);

@@ -18,6 +18,7 @@ public sealed unsafe partial class TapBackend : INetworkBackend
     private const short FlagTap = 0x0002;
     private const short FlagNoPacketInformation = 0x1000;
     private const short PollIn = 1;
+    private const short PollErrorHangUpOrInvalid = 0x8 | 0x10 | 0x20;
     private const int FrameSizeMax = 65550;
     private const int InterfaceRequestBytes = 40;
     private const nuint GetFlags = 0x8913;
@@ -33,6 +34,7 @@ public sealed unsafe partial class TapBackend : INetworkBackend
     private readonly Thread _reader;
     private volatile FrameHandler? _received;
     private volatile Action? _drained;
+    private volatile Action? _lost;
     private volatile bool _disposed;
 
     /// <exception cref="IOException">The interface cannot be attached; the message says why.</exception>
@@ -80,6 +82,13 @@ public sealed unsafe partial class TapBackend : INetworkBackend
     public Action? Drained
     {
         set => _drained = value;
+    }
+
+    /// <summary>Called once, on the interface's own thread, when somebody has deleted the interface: nothing comes or
+    /// goes any more, and what is sent is dropped. Must not dispose this.</summary>
+    public Action? Lost
+    {
+        set => _lost = value;
     }
 
     public void Send(ReadOnlySpan<byte> frame)
@@ -187,6 +196,12 @@ public sealed unsafe partial class TapBackend : INetworkBackend
             }
 
             _drained?.Invoke();
+            if ((descriptors[0].Returned & PollErrorHangUpOrInvalid) != 0)
+            {
+                // From here on each poll would return at once.
+                _lost?.Invoke();
+                return;
+            }
         }
     }
 

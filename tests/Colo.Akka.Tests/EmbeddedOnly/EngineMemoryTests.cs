@@ -77,6 +77,66 @@ public sealed class EngineMemoryTests : TestKit
         Assert.Equal(0, least);
     }
 
+    /// <summary>The ring that the consumer has just seen empty is filled, closed and followed by a larger one before it
+    /// looks for the next: that takes many attempts to happen.</summary>
+    [Fact]
+    public void A_queue_that_grows_while_it_is_seen_empty_loses_nothing()
+    {
+        const int rounds = 250_000, messages = 10;
+        UnboundedMessageQueue queue = null!;
+        int given = 0, taken = 0, missing = 0;
+        var consumer = new Thread(() =>
+        {
+            for (var round = 1; round <= rounds; round++)
+            {
+                Await(() => Math.Abs(Volatile.Read(ref given)) >= round);
+
+                // Its last message has been put in when the number is no longer negative.
+                var mine = Volatile.Read(ref queue);
+                var got = 0;
+                bool isWhole, found;
+                do
+                {
+                    isWhole = Volatile.Read(ref given) == round;
+                    found = mine.TryDequeue(out _);
+                    got += found ? 1 : 0;
+                }
+                while (found || !isWhole);
+                missing += messages - got;
+                Volatile.Write(ref taken, round);
+            }
+        });
+        consumer.Start();
+        var message = new object();
+        for (var round = 1; round <= rounds; round++)
+        {
+            var next = new UnboundedMessageQueue();
+            next.Enqueue(message, ActorRefs.NoSender);
+            Volatile.Write(ref queue, next);
+            Volatile.Write(ref given, -round);
+            Thread.SpinWait(round % 60);
+            for (var i = 1; i < messages; i++)
+            {
+                next.Enqueue(message, ActorRefs.NoSender);
+            }
+
+            Volatile.Write(ref given, round);
+            Await(() => Volatile.Read(ref taken) == round);
+        }
+
+        consumer.Join();
+        Assert.Equal(0, missing);
+
+        static void Await(Func<bool> condition)
+        {
+            var spinner = default(SpinWait);
+            while (!condition())
+            {
+                spinner.SpinOnce(sleep1Threshold: -1);
+            }
+        }
+    }
+
     [Fact]
     public void The_queue_keeps_order_over_its_rings_under_many_producers()
     {

@@ -131,6 +131,30 @@ public sealed class AdministrationTests
     }
 
     [Fact]
+    public async Task A_vm_that_is_removed_and_made_again_at_once_disturbs_no_other()
+    {
+        await using var cluster = new LoopbackCluster(["node-a"], LoopbackCluster.Vm("other", "node-a"));
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        await a.WhenAsync("/vms/other", page => page.GetProperty("role").GetString() == "Solo");
+        string definition = $"kernel = \"{cluster.Kernel}\"\nmemory = 16MiB\nnodes = [node-a]\n";
+        Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms?name=web", definition)).Status);
+        await a.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "Solo");
+        Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms/web/shutdown", string.Empty)).Status);
+        for (int round = 0; round < 10; round++)
+        {
+            await a.WhenAsync("/vms/web", page => page.GetProperty("protection").GetString() == "Off");
+            HttpResponseMessage deleted = await a.Http.DeleteAsync("/vms/web");
+            Assert.True(deleted.IsSuccessStatusCode, await deleted.Content.ReadAsStringAsync());
+            (HttpStatusCode status, JsonElement answer) = await PostAsync(a, "/vms?name=web", definition);
+            Assert.True(status == HttpStatusCode.OK, $"{answer}");
+        }
+
+        (HttpStatusCode paused, JsonElement said) = await PostAsync(a, "/vms/other/pause", string.Empty);
+        Assert.True(paused == HttpStatusCode.OK, $"{said}");
+    }
+
+    [Fact]
     public async Task An_order_for_another_term_is_refused_and_one_that_is_repeated_acts_once()
     {
         await using var cluster = new LoopbackCluster(

@@ -261,6 +261,48 @@ public sealed class PacketComparerEpochTests
     }
 
     [Fact]
+    public void A_difference_of_the_last_pair_is_none_of_the_next_one()
+    {
+        using var world = new ComparerWorld();
+        world.P(TestFrames.Tcp(1, 500, TcpFlags.Ack, [1]));
+        world.S(TestFrames.Tcp(1, 500, TcpFlags.Ack, [2]));
+        Assert.Equal([CheckpointReason.Mismatch], world.Sink.Requests);
+        world.Comparer.GoSolo();
+        var joined = world.PrimaryEpoch.Next;
+        world.Comparer.EnterPair(joined);
+        world.Comparer.CheckpointCommitted(joined, world.Now);
+        Assert.True(world.Pool.TryCopy(Data(2, 1), FrameOwner.Reader, out var frame));
+        Assert.True(world.Comparer.Primary(frame, joined, world.Now));
+        world.SecondaryEpoch = joined;
+        world.S(Data(2, 1));
+        Assert.Equal([ReleasePermit.Solo, ReleasePermit.Matched], world.Sink.Released.Select(r => r.Permit));
+    }
+
+    [Fact]
+    public void An_image_vouches_for_its_acknowledgements_only_until_they_are_half_the_number_space_away()
+    {
+        const uint image = 500;
+        using var world = new ComparerWorld();
+        world.P(TestFrames.Tcp(1, image, TcpFlags.Ack, [1]));
+        world.Checkpoint();
+        uint sequence = 2;
+        foreach (uint acknowledgement in (uint[])[image, image + 0x2000_0000, image + 0x4000_0000, image + 0x6000_0000])
+        {
+            world.P(TestFrames.Tcp(sequence, acknowledgement, TcpFlags.Ack, [1]));
+            world.S(TestFrames.Tcp(sequence, acknowledgement, TcpFlags.Ack, [1]));
+            sequence++;
+        }
+        Assert.Equal(5, world.ReleasedCount);
+
+        // The secondary has sent the same byte, and acknowledged nothing since.
+        world.P(TestFrames.Tcp(sequence, image + 0x9000_0000, TcpFlags.Ack, [1]));
+        world.S(TestFrames.Tcp(sequence, image + 0x6000_0000, TcpFlags.Ack, [1]));
+        Assert.Equal(5, world.ReleasedCount);
+        world.S(TestFrames.Tcp(sequence, image + 0x9000_0000, TcpFlags.Ack, [1]));
+        Assert.Equal(6, world.ReleasedCount);
+    }
+
+    [Fact]
     public void A_lost_term_releases_nothing_for_ever()
     {
         using var world = new ComparerWorld();

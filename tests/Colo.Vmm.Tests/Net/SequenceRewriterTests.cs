@@ -264,6 +264,22 @@ public sealed class SequenceRewriterTests
         Assert.Equal(0, rewriter.ConnectionCount);
     }
 
+    [Theory]
+    [InlineData(0x4000_0000u, true)]
+    [InlineData(100u, true)]
+    [InlineData(101u, false)]
+    [InlineData(131u, false)]
+    public void A_reset_ends_a_connection_only_where_the_guest_could_take_it(uint sequence, bool lives)
+    {
+        var rewriter = new SequenceRewriter();
+        Handshake(rewriter, 1000, 5000);
+        rewriter.Promote();
+        Assert.Equal(1001u, Out(rewriter, 5001, Ack, ack: 101));
+        In(rewriter, sequence, 0, TcpFlags.Rst);
+        now += TimeSpan.FromSeconds(61);
+        Assert.Equal(lives ? 1001u : 5001u, Out(rewriter, 5001, Ack, ack: 101));
+    }
+
     [Fact]
     public void Offsets_survive_a_takeover_and_new_connections_need_none()
     {
