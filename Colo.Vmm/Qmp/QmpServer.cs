@@ -108,7 +108,7 @@ public sealed class QmpServer : IDisposable
             {
                 if (!output.Writer.TryWrite(line))
                 {
-                    over.Cancel();
+                    End(over);
                 }
             },
             command => commands.Add(command, over.Token));
@@ -153,6 +153,20 @@ public sealed class QmpServer : IDisposable
             {
                 over.Cancel();
             }
+        }
+    }
+
+    /// <summary>On the thread of an answer or an event, which may be the machine's: nothing comes out of
+    /// here.</summary>
+    private static void End(CancellationTokenSource over)
+    {
+        try
+        {
+            over.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // An event that had found its client, whose talk has ended meanwhile.
         }
     }
 

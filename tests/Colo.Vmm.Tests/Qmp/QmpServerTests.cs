@@ -11,6 +11,7 @@ public sealed class QmpServerTests : IDisposable
 {
     private static readonly TimeSpan Hang = TimeSpan.FromMinutes(2);
     private readonly string _folder = Directory.CreateTempSubdirectory("colo-qmp").FullName;
+    private readonly HeldTime _time = new();
     private readonly QmpServer _server;
 
     public QmpServerTests()
@@ -23,11 +24,12 @@ public sealed class QmpServerTests : IDisposable
         });
         commands.Add("fail-later", () => new QmpReply.Success(
             new JsonObject(), () => throw new UnauthorizedAccessException("no entry")));
-        _server = new QmpServer(Path.Combine(_folder, "qmp"), commands, TimeProvider.System);
+        _server = new QmpServer(Path.Combine(_folder, "qmp"), commands, _time);
     }
 
     public void Dispose()
     {
+        _time.GoOn.Set();
         _server.Dispose();
         Directory.Delete(_folder, recursive: true);
     }
@@ -64,6 +66,24 @@ public sealed class QmpServerTests : IDisposable
         Assert.True(next.Say("""{"execute": "now"}""").TryGetProperty("return", out _));
     }
 
+    /// <summary>The thread of an event is the machine's; an exception there would be the guest's panic.</summary>
+    [Fact]
+    public void An_event_that_straddles_the_end_of_its_client_is_dropped()
+    {
+        Exception? thrown = null;
+        var client = new Client(_folder);
+        var machine = new Thread(() => thrown = Record.Exception(() => _server.SendEvent("RESET")));
+        _time.Hold();
+        machine.Start();
+        Assert.True(_time.IsAsked.Wait(Hang));
+        client.Dispose();
+        // Who is greeted knows that the former client's conversation is over.
+        using var next = new Client(_folder);
+        _time.GoOn.Set();
+        Assert.True(machine.Join(Hang));
+        Assert.Null(thrown);
+    }
+
     /// <summary>A client that has negotiated.</summary>
     private sealed class Client : IDisposable
     {
@@ -91,6 +111,29 @@ public sealed class QmpServerTests : IDisposable
         {
             _reader.Dispose();
             _socket.Dispose();
+        }
+    }
+
+    /// <summary>The system's time; who asks for it while it is held waits.</summary>
+    private sealed class HeldTime : TimeProvider
+    {
+        private volatile bool _isHeld;
+
+        public ManualResetEventSlim IsAsked { get; } = new();
+
+        public ManualResetEventSlim GoOn { get; } = new();
+
+        public void Hold() => _isHeld = true;
+
+        public override DateTimeOffset GetUtcNow()
+        {
+            if (_isHeld)
+            {
+                IsAsked.Set();
+                Assert.True(GoOn.Wait(Hang));
+            }
+
+            return base.GetUtcNow();
         }
     }
 }
