@@ -58,7 +58,7 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
             _listener.Bind(address.Resolve());
             _listener.Listen(2);
         }
-        catch (SocketException e)
+        catch (Exception e) when (e is SocketException or ArgumentException)
         {
             _listener.Dispose();
             throw new IOException($"incoming {address}: {e.Message}", e);
