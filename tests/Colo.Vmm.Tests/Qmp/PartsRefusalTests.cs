@@ -20,6 +20,7 @@ public sealed class PartsRefusalTests : IDisposable
         _rig = new PartsRig(_folder);
         _disk = _rig.Parts.AddDisk("colo-disk0", null, new MemoryDevice(1 << 20));
         _rig.WireSecondary();
+        _rig.Parts.AddObject("iothread,id=io");
     }
 
     public void Dispose()
@@ -144,6 +145,10 @@ public sealed class PartsRefusalTests : IDisposable
         {"id": "x", "backend": {"type": "socket", "data": {"server": false, "reconnect": 1,
         "addr": {"type": "inet", "data": {"host": "::1", "port": "1"}}}}}
         """, QmpErrorClass.GenericError, "the host is '::1', expected a name or an IPv4 address")]
+    [InlineData("object-add", """
+        {"qom-type": "colo-compare", "id": "c", "primary_in": "a", "secondary_in": "b", "outdev": "c",
+        "iothread": "io", "expired_scan_cycle": 4294967295}
+        """, QmpErrorClass.GenericError, "'expired_scan_cycle' is 4294967295, expected 1 to 4294967294")]
     public void Command_is_refused_in_QEMUs_words(
         string command, string arguments, QmpErrorClass errorClass, string text)
     {
@@ -160,6 +165,20 @@ public sealed class PartsRefusalTests : IDisposable
         .Replace("FOLDER", _folder, StringComparison.Ordinal)
         .Replace("BYTES120", new string('ä', 60), StringComparison.Ordinal)
         .Replace("LETTERS300", new string('h', 300), StringComparison.Ordinal);
+
+    /// <summary>A comparer that could not be made leaves its three devices to the next one.</summary>
+    [Fact]
+    public void A_comparer_that_is_refused_keeps_no_device()
+    {
+        foreach (string id in (string[])["a", "b", "c"])
+        {
+            _rig.Parts.AddChardev($"socket,id={id},path={_folder}/{id},server=on,wait=off");
+        }
+
+        const string comparer = "colo-compare,id=comp,primary_in=a,secondary_in=b,outdev=c,iothread=io";
+        Assert.Throws<ArgumentException>(() => _rig.Parts.AddObject(comparer + ",expired_scan_cycle=4294967295"));
+        _rig.Parts.AddObject(comparer + ",expired_scan_cycle=4294967294,compare_timeout=4294967295");
+    }
 
     /// <summary>The end of a device is whole although its socket's folder went before it.</summary>
     [Fact]
