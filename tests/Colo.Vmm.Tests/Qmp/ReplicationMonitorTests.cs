@@ -36,6 +36,16 @@ public sealed class ReplicationMonitorTests : IDisposable
         Assert.Contains($"'{uri}': {expected}", Refused(Commands(null), "migrate", $$"""{"uri": "{{uri}}"}"""));
     }
 
+    [Fact]
+    public void Yank_refuses_a_member_that_stands_there_twice()
+    {
+        _parts.AddChardev($"socket,id=red0,path={_folder}/red0,server=on,wait=off");
+        const string twice = """{"type":"chardev","id":"red0","id":"red0"}""";
+        string error = Refused(Commands(null), "yank", $$"""{"instances": [{{twice}}]}""");
+        Assert.Equal($"Instance {twice} has a member twice, expected one as query-yank shows it", error);
+        Done(Commands(null), "yank", """{"instances": [{"id": "red0", "type": "chardev"}]}""");
+    }
+
     private QmpCommandTable Commands(string? incoming)
     {
         var commands = new QmpCommandTable();
