@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.Json;
 using Colo.Vmm.Machine;
 using Colo.Vmm.Qmp;
@@ -36,6 +37,41 @@ public sealed class ReplicationMonitorTests : IDisposable
         Assert.Contains($"'{uri}': {expected}", Refused(Commands(null), "migrate", $$"""{"uri": "{{uri}}"}"""));
     }
 
+    /// <summary>The first one to connect says nothing, for as long as the test lasts.</summary>
+    [Fact]
+    public void A_silent_stranger_does_not_keep_a_migration_out()
+    {
+        using VirtMachine source = TestMachine.New(TestMachine.Options, TestMachine.LoopForEver);
+        source.Start();
+        QmpCommandTable here = Commands($"unix:{_folder}/in");
+        using var stranger = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        stranger.Connect(new UnixDomainSocketEndPoint(Path.Combine(_folder, "in")));
+        stranger.Send("GET /"u8);
+        using var silent = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        silent.Connect(new UnixDomainSocketEndPoint(Path.Combine(_folder, "in")));
+        QmpCommandTable there = Commands(null, source);
+        Done(there, "migrate", $$"""{"uri": "unix:{{_folder}}/in"}""");
+        WaitForEnd(there);
+        WaitForEnd(here);
+        var shown = Assert.IsType<QmpReply.Success>(Say(here, "query-migrate", "{}")).Value;
+        Assert.Equal(1, (long)shown["x-strangers"]!);
+        Assert.True(_machine.IsRunning);
+    }
+
+    private static void WaitForEnd(QmpCommandTable commands)
+    {
+        string shown = "";
+        bool isOver = SpinWait.SpinUntil(
+            () =>
+            {
+                shown = Assert.IsType<QmpReply.Success>(Say(commands, "query-migrate", "{}")).Value.ToJsonString();
+                return shown.Contains("completed", StringComparison.Ordinal)
+                    || shown.Contains("failed", StringComparison.Ordinal);
+            },
+            PartsRig.Hang);
+        Assert.True(isOver && shown.Contains("completed", StringComparison.Ordinal), $"query-migrate says {shown}");
+    }
+
     [Fact]
     public void Yank_refuses_a_member_that_stands_there_twice()
     {
@@ -46,10 +82,11 @@ public sealed class ReplicationMonitorTests : IDisposable
         Done(Commands(null), "yank", """{"instances": [{"id": "red0", "type": "chardev"}]}""");
     }
 
-    private QmpCommandTable Commands(string? incoming)
+    private QmpCommandTable Commands(string? incoming, VirtMachine? machine = null)
     {
         var commands = new QmpCommandTable();
-        var monitor = new ReplicationMonitor(_machine, incoming, _parts);
+        var monitor = new ReplicationMonitor(
+            machine ?? _machine, incoming, machine is null ? _parts : null);
         _monitors.Add(monitor);
         monitor.AddCommands(commands);
         return commands;
