@@ -55,7 +55,8 @@ internal sealed record NicOption(string? Tap, StreamEndpoint? Stream, bool Liste
             : Stream is not null ? new StreamBackend(Stream, Listen) : null;
         if (Dump is not null)
         {
-            backend = new PcapDumpBackend(Dump, backend, TimeProvider.System);
+            backend = new PcapDumpBackend(
+                Dump, backend, TimeProvider.System, text => Console.Error.Write($"\r\n[colo] {text}\r\n"));
         }
 
         byte[] mac = Mac ?? DefaultMac(index);

@@ -18,10 +18,18 @@ internal static class MachineFile
 
     private static ReadOnlySpan<byte> Magic => "COLOFILE"u8;
 
+    /// <exception cref="IOException">It cannot be written, or what would be written could not be
+    /// restored.</exception>
     public static void Save(VirtMachine machine, Stream destination)
     {
         var state = new ArrayBufferWriter<byte>(16384);
         machine.SaveDevices(state);
+        if (state.WrittenCount > MachineStateCodec.LengthMax)
+        {
+            throw new IOException(
+                $"{state.WrittenCount} bytes of state, expected at most {MachineStateCodec.LengthMax}");
+        }
+
         Span<byte> header = stackalloc byte[HeaderSize];
         header.Clear();
         Magic.CopyTo(header);

@@ -22,8 +22,11 @@ internal sealed class MachineStateCodec
     private const int SectionHeaderSize = 12;
     private const int ChecksumSize = 4;
 
-    /// <summary>Far above what eight harts and eight slots need; a bound for what a peer may make us buffer.</summary>
-    public const int LengthMax = 1 << 20;
+    /// <summary>
+    /// A bound for what a file may make us buffer, and one that every machine's state fits into: a card's queue of up
+    /// to 1 MiB in each of eight slots is most of it, the rest is less than 1 MiB.
+    /// </summary>
+    public const int LengthMax = 16 << 20;
 
     private readonly Board _board;
     private readonly IStatefulDevice[] _sections;

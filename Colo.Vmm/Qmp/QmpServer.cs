@@ -9,13 +9,14 @@ namespace Colo.Vmm.Qmp;
 /// Serves the QEMU machine protocol on a Unix socket, one client at a time; a second one waits in the socket's queue.
 /// Each connection starts a new session. Commands are executed one by one beside the reading, so that what comes out of
 /// band is answered while one of them waits; eight at most are taken ahead, as by QEMU. A client that does not read
-/// what it asked for is disconnected when
-/// <see cref="OutputMax"/> messages wait for it.
+/// what it asked for is disconnected when <see cref="OutputMax"/> messages wait for it. Whatever goes wrong in a talk
+/// ends that talk; the next client is greeted.
 /// </summary>
 public sealed class QmpServer : IDisposable
 {
     private const int OutputMax = 1024;
     private const int InBandMax = 8;
+    private static readonly TimeSpan AcceptAgain = TimeSpan.FromMilliseconds(100);
     private readonly string _path;
     private readonly QmpCommandTable _commands;
     private readonly TimeProvider _timeProvider;
@@ -65,12 +66,29 @@ public sealed class QmpServer : IDisposable
         {
             try
             {
-                using Socket client = await _listener.AcceptAsync(_stop.Token).ConfigureAwait(false);
+                using Socket client = await AcceptAsync().ConfigureAwait(false);
                 await TalkAsync(client).ConfigureAwait(false);
             }
-            catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
+            catch (Exception)
             {
-                // The client went away, or we do; the loop's condition tells which.
+                // Outermost of the talk: mostly the client went away, or we do, and the loop's condition tells which.
+                // Nothing else may keep the next client out either; this one sees its connection end.
+            }
+        }
+    }
+
+    private async Task<Socket> AcceptAsync()
+    {
+        while (true)
+        {
+            try
+            {
+                return await _listener.AcceptAsync(_stop.Token).ConfigureAwait(false);
+            }
+            catch (SocketException)
+            {
+                // The process has no descriptor left, for example; that passes.
+                await Task.Delay(AcceptAgain, _timeProvider, _stop.Token).ConfigureAwait(false);
             }
         }
     }
@@ -82,17 +100,18 @@ public sealed class QmpServer : IDisposable
         Task writing = WriteAsync(client, output.Reader);
         using var commands = new BlockingCollection<Action>(InBandMax);
         Task executing = Task.Factory.StartNew(
-            () => Execute(commands), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            () => Execute(commands, over), CancellationToken.None, TaskCreationOptions.LongRunning,
+            TaskScheduler.Default);
         var session = new QmpSession(
             _commands, _timeProvider,
             line =>
             {
                 if (!output.Writer.TryWrite(line))
                 {
-                    over.Cancel();
+                    End(over);
                 }
             },
-            commands.Add);
+            command => commands.Add(command, over.Token));
         _session = session;
         session.Greet();
         var buffer = new byte[4096];
@@ -108,18 +127,46 @@ public sealed class QmpServer : IDisposable
         {
             _session = null;
             commands.CompleteAdding();
-            await executing.ConfigureAwait(false);
+            await executing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             output.Writer.TryComplete();
             await Task.WhenAny(writing, Task.Delay(TimeSpan.FromSeconds(1), _timeProvider, CancellationToken.None))
                 .ConfigureAwait(false);
         }
     }
 
-    private static void Execute(BlockingCollection<Action> commands)
+    /// <summary>Ends the talk when a command does not come back, so that nobody waits for room behind it.</summary>
+    private static void Execute(BlockingCollection<Action> commands, CancellationTokenSource over)
     {
-        foreach (Action command in commands.GetConsumingEnumerable())
+        bool isWhole = false;
+        try
         {
-            command();
+            foreach (Action command in commands.GetConsumingEnumerable())
+            {
+                command();
+            }
+
+            isWhole = true;
+        }
+        finally
+        {
+            if (!isWhole)
+            {
+                over.Cancel();
+            }
+        }
+    }
+
+    /// <summary>On the thread of an answer or an event, which may be the machine's: nothing comes out of
+    /// here.</summary>
+    private static void End(CancellationTokenSource over)
+    {
+        try
+        {
+            over.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // An event that had found its client, whose talk has ended meanwhile.
         }
     }
 

@@ -105,7 +105,7 @@ internal sealed class QmpSession(
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            // Half of a surrogate pair as \u escape in a string that is read.
+            // Half of a surrogate pair as \u escape in the name of a member.
             SendError(QmpErrorClass.GenericError, $"JSON parse error, {e.Message}", null);
         }
     }
@@ -120,7 +120,7 @@ internal sealed class QmpSession(
 
         JsonNode? id = request.TryGetProperty("id", out JsonElement given) ? JsonNode.Parse(given.GetRawText()) : null;
         bool hasId = given.ValueKind != JsonValueKind.Undefined;
-        QmpReply reply = Execute(request);
+        QmpReply reply = ExecuteSafely(request);
         if (reply is QmpReply.Success success)
         {
             var message = new JsonObject { ["return"] = success.Value.DeepClone() };
@@ -130,6 +130,27 @@ internal sealed class QmpSession(
         else if (reply is QmpReply.Failure failure)
         {
             SendError(failure.Class, failure.Description, hasId ? new JsonObject { ["id"] = id } : null);
+        }
+    }
+
+    /// <summary>
+    /// One of the outermost catches: whatever a command did not foresee is its client's answer. Let out of here it
+    /// would end the monitor for this client and all that come after it.
+    /// </summary>
+    private QmpReply ExecuteSafely(JsonElement request)
+    {
+        try
+        {
+            return Execute(request);
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            // Half of a surrogate pair as \u escape in a string that is read, or a command at the wrong time.
+            return QmpReply.Error($"The command cannot be carried out: {e.Message}");
+        }
+        catch (Exception e)
+        {
+            return QmpReply.Error($"The command has failed unexpectedly: {e.GetType().Name}: {e.Message}");
         }
     }
 

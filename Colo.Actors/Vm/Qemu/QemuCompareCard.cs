@@ -56,7 +56,9 @@ internal sealed class QemuCompareCard : IReleaseSink, IDisposable
         this.wanted = wanted;
         pool = new FramePool(options.HeldBytesMax * 2);
         capture = captureFolder.Length == 0 ? null
-            : new PacketCapture(this, captureFolder, () => time.GetUtcNow() - DateTimeOffset.UnixEpoch);
+            : new PacketCapture(
+                this, captureFolder, () => time.GetUtcNow() - DateTimeOffset.UnixEpoch,
+                text => CaptureEnded?.Invoke(text));
         comparer = new PacketComparer(options, pool, capture ?? (IReleaseSink)this);
         output = new FrameStreamEndpoint(free, hasHeader, drained: Drained);
         _ = ReadOwnAsync();
@@ -65,6 +67,9 @@ internal sealed class QemuCompareCard : IReleaseSink, IDisposable
     /// <summary>Whether the secondary's frames are looked at. Off while the buffers of mode periodic are the
     /// gate.</summary>
     public bool Comparing { get; set; } = true;
+
+    /// <summary>Told once why nothing more is recorded; called with a lock held.</summary>
+    public Action<string>? CaptureEnded { private get; init; }
 
     private TimeSpan Now => time.GetElapsedTime(0, time.GetTimestamp());
 

@@ -51,6 +51,7 @@ internal sealed class QemuComparer : IDisposable
                     options.Time, Want)
                 {
                     Comparing = comparing,
+                    CaptureEnded = text => options.Log($"{options.Vm}: {text}"),
                 });
             }
             catch (Exception problem) when (problem is SocketException or UnauthorizedAccessException)

@@ -94,16 +94,12 @@ public sealed class StreamBackend : INetworkBackend
         var listener = NewSocket(endpoint);
         try
         {
-            if (endpoint.UnixPath is { } path)
-            {
-                File.Delete(path);
-            }
-
+            endpoint.RemoveStale();
             listener.Bind(endpoint.Resolve());
             listener.Listen(1);
             return listener;
         }
-        catch (SocketException e)
+        catch (Exception e) when (e is SocketException or IOException)
         {
             listener.Dispose();
             throw new IOException($"{endpoint}: cannot listen: {e.Message}", e);

@@ -26,11 +26,7 @@ internal static class SocketAddress
     {
         if (type == "unix")
         {
-            string path = fields.Text("path");
-            return path.Length is > 0 and < 104
-                ? new StreamEndpoint(path, null, 0)
-                : throw new QmpFailureException(
-                    $"Parameter 'path' is '{path}', expected a socket's path of 1 to 103 characters");
+            return Usable("path", fields.Text("path"), new StreamEndpoint(fields.Text("path"), null, 0));
         }
 
         string host = fields.TextOrNull("host") is { Length: > 0 } given ? given : "127.0.0.1";
@@ -42,7 +38,12 @@ internal static class SocketAddress
         }
 
         return int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number <= 65535
-            ? new StreamEndpoint(null, host, number)
+            ? Usable("host", host, new StreamEndpoint(null, host, number))
             : throw new QmpFailureException($"Parameter 'port' is '{port}', expected 0 to 65535");
     }
+
+    private static StreamEndpoint Usable(string name, string value, StreamEndpoint address) =>
+        address.Problem is { } problem
+            ? throw new QmpFailureException($"Parameter '{name}' is '{value}': {problem}")
+            : address;
 }

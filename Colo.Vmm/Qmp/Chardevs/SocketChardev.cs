@@ -167,9 +167,9 @@ internal sealed class SocketChardev : IDisposable
         _listener?.Dispose();
         Yank();
         _thread.Join();
-        if (_options is { IsServer: true, Address.UnixPath: { } path })
+        if (_options.IsServer)
         {
-            File.Delete(path);
+            _options.Address.RemoveOwn();
         }
     }
 
@@ -182,11 +182,7 @@ internal sealed class SocketChardev : IDisposable
         Socket listener = NewSocket(address);
         try
         {
-            if (address.UnixPath is { } path)
-            {
-                File.Delete(path);
-            }
-
+            address.RemoveStale();
             // An address that only old connections have is free for the framework's Bind. Its option ReuseAddress would
             // share it with another listener as well (SO_REUSEPORT), which would get some of our peers.
             listener.Bind(address.Resolve());
@@ -263,7 +259,7 @@ internal sealed class SocketChardev : IDisposable
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException or InvalidOperationException
-            or IOException)
+            or IOException or ArgumentException)
         {
             return false;
         }

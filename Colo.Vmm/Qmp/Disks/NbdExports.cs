@@ -16,7 +16,7 @@ internal sealed class NbdExports(Func<string, BlockNode> find) : IDisposable
     private readonly Lock _gate = new();
     private readonly SortedDictionary<string, (string Name, string Node)> _exports = new(StringComparer.Ordinal);
     private NbdServer? _server;
-    private string? _socketPath;
+    private StreamEndpoint? _address;
 
     /// <summary>{addr, max-connections}.</summary>
     public QmpReply Start(QmpFields fields)
@@ -37,11 +37,7 @@ internal sealed class NbdExports(Func<string, BlockNode> find) : IDisposable
             });
             try
             {
-                if (address.UnixPath is { } path)
-                {
-                    File.Delete(path);
-                }
-
+                address.RemoveStale();
                 server.Listen(address.Resolve());
             }
             catch (Exception e) when (e is SocketException or ArgumentException or IOException)
@@ -51,7 +47,7 @@ internal sealed class NbdExports(Func<string, BlockNode> find) : IDisposable
             }
 
             _server = server;
-            _socketPath = address.UnixPath;
+            _address = address;
         }
 
         return QmpReply.Done;
@@ -209,10 +205,7 @@ internal sealed class NbdExports(Func<string, BlockNode> find) : IDisposable
         _server?.Dispose();
         _server = null;
         _exports.Clear();
-        if (_socketPath is not null)
-        {
-            File.Delete(_socketPath);
-            _socketPath = null;
-        }
+        _address?.RemoveOwn();
+        _address = null;
     }
 }

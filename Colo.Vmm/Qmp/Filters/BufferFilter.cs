@@ -24,8 +24,8 @@ internal sealed class BufferFilter : NetFilter
         : base("filter-buffer", settings)
     {
         _interval = intervalMicroseconds;
-        TimeSpan interval = TimeSpan.FromMicroseconds(intervalMicroseconds);
-        _timer = time.CreateTimer(_ => ReleaseAll(), null, interval, interval);
+        TimeSpan period = Period(intervalMicroseconds);
+        _timer = time.CreateTimer(_ => ReleaseAll(), null, period, period);
     }
 
     public override IReadOnlyDictionary<string, object> Properties =>
@@ -56,7 +56,7 @@ internal sealed class BufferFilter : NetFilter
 
         long interval = value.Number("value", 0, 1, uint.MaxValue);
         Interlocked.Exchange(ref _interval, interval);
-        _timer.Change(TimeSpan.FromMicroseconds(interval), TimeSpan.FromMicroseconds(interval));
+        _timer.Change(Period(interval), Period(interval));
     }
 
     public override void Dispose()
@@ -74,6 +74,11 @@ internal sealed class BufferFilter : NetFilter
             ReleaseAll();
         }
     }
+
+    /// <summary>
+    /// Rounded up to the timer's milliseconds: it drops what is less than one, and takes a period of 0 for once.
+    /// </summary>
+    private static TimeSpan Period(long microseconds) => TimeSpan.FromMilliseconds((microseconds + 999) / 1000);
 
     private void ReleaseAll()
     {

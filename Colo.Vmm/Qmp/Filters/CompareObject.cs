@@ -49,8 +49,18 @@ internal sealed class CompareObject : IMachineObject, IReplicationPart, IRelease
             user with { Receive = (frame, vnet) => Accept(frame, vnet, isPrimary: false), BatchEnd = FlushOutput },
             user with { Receive = (frame, vnet) => Accept(frame, vnet, isPrimary: true), BatchEnd = FlushOutput },
         ];
-        AttachAll();
+        // Before the devices, which nobody would give back if the time were none for a timer.
         _timer = time.CreateTimer(_ => Tick(), null, settings.ScanCycle, settings.ScanCycle);
+        try
+        {
+            AttachAll();
+        }
+        catch
+        {
+            _timer.Dispose();
+            throw;
+        }
+
         if (hooks.Role == ReplicationRole.Primary)
         {
             hooks.WantCheckpoint();

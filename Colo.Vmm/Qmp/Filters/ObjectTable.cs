@@ -13,6 +13,9 @@ internal sealed class ObjectTable(ChardevTable chardevs, ReplicationHooks hooks,
     private static readonly string[] Kinds =
         ["colo-compare", "filter-buffer", "filter-mirror", "filter-redirector", "filter-rewriter", "iothread"];
 
+    /// <summary>The longest period of a timer of the framework; one more says never to it.</summary>
+    private const long TimerMillisecondsMax = uint.MaxValue - 1;
+
     private readonly Lock _gate = new();
     private readonly SortedDictionary<string, IMachineObject> _objects = new(StringComparer.Ordinal);
     private readonly Dictionary<string, FilterChain> _chains = new(StringComparer.Ordinal);
@@ -290,7 +293,7 @@ internal sealed class ObjectTable(ChardevTable chardevs, ReplicationHooks hooks,
         }
 
         long timeout = fields.Number("compare_timeout", 200, 1, uint.MaxValue);
-        long cycle = fields.Number("expired_scan_cycle", Math.Max(timeout / 4, 1), 1, uint.MaxValue);
+        long cycle = fields.Number("expired_scan_cycle", Math.Max(timeout / 4, 1), 1, TimerMillisecondsMax);
         long queue = fields.Number("max_queue_size", 1024, 1, int.MaxValue);
         return new CompareSettings(
             id, chardevs.Find(names[0]), chardevs.Find(names[1]), chardevs.Find(names[2]), ioThread)

@@ -13,6 +13,7 @@ namespace Colo.Vmm.Qmp.Replication;
 ///   listening -> active -> completed: the guest runs here
 ///                   \- colo: guest runs, checkpoint* -> [broken: it waits] -> failover -> completed
 /// </code>
+/// Whoever else connects is a stranger, closed and counted (x-strangers of query-migrate).
 /// A checkpoint is committed here alone: there is no arbiter, whoever drives the two monitors decides who lives on.
 /// </summary>
 internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
@@ -28,6 +29,7 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
     private readonly ManualResetEventSlim _failover = new();
     private readonly Thread _thread;
     private bool _isColo;
+    private bool _isYanked;
     private volatile bool _isDisposing;
     private volatile bool _isLoaded;
     private volatile string? _loadError;
@@ -56,9 +58,9 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
         try
         {
             _listener.Bind(address.Resolve());
-            _listener.Listen(2);
+            _listener.Listen(16);
         }
-        catch (SocketException e)
+        catch (Exception e) when (e is SocketException or ArgumentException)
         {
             _listener.Dispose();
             throw new IOException($"incoming {address}: {e.Message}", e);
@@ -79,6 +81,7 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
         _listener.Dispose();
         lock (_sockets)
         {
+            _isYanked = true;
             foreach (Socket socket in _sockets)
             {
                 OutgoingMigration.Shut(socket);
@@ -147,7 +150,8 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
     {
         try
         {
-            CheckpointLink link = MigrationLink.Accept(_listener, _machine.Ram, Opened, out _isColo);
+            var listener = new MigrationListener(_listener, _time, _state.CountStranger);
+            CheckpointLink link = MigrationLink.Accept(listener, _machine.Ram, Opened, out _isColo);
             _listener.Dispose();
             _state.SetStatus("setup");
             if (_isColo && !_state.IsColoWanted)
@@ -211,6 +215,10 @@ internal sealed class IncomingMigration : ISecondaryCheckpointHooks, IDisposable
         lock (_sockets)
         {
             _sockets.Add(socket);
+            if (_isYanked)
+            {
+                OutgoingMigration.Shut(socket);
+            }
         }
     }
 }

@@ -12,12 +12,14 @@ namespace Colo.Vmm.Qmp.Replication;
 /// </summary>
 internal static class MigrationLink
 {
-    private const int PreambleSize = 8;
-    private const byte PlainControl = (byte)'C';
-    private const byte ColoControl = (byte)'R';
-    private const byte Pages = (byte)'P';
+    public const int PreambleSize = 8;
+    public const byte PlainControl = (byte)'C';
+    public const byte ColoControl = (byte)'R';
+    public const byte Pages = (byte)'P';
     private const ulong Session = 1;
     private const ulong Term = 1;
+
+    private static ReadOnlySpan<byte> Magic => "COLOMIG"u8;
 
     /// <summary>Stamps count epochs within the one term of a link; there is no arbiter here.</summary>
     public static CheckpointStamp Stamp(ulong epoch) => new(Term, epoch);
@@ -31,37 +33,19 @@ internal static class MigrationLink
         return Open(LinkRole.Primary, ram, control, pages);
     }
 
-    /// <summary>Waits for both connections of a migration.</summary>
-    public static CheckpointLink Accept(Socket listener, GuestRam ram, Action<Socket> opened, out bool isColo)
-    {
-        Stream? control = null;
-        Stream? pages = null;
-        isColo = false;
-        while (control is null || pages is null)
-        {
-            Socket socket = listener.Accept();
-            opened(socket);
-            Stream stream = ToStream(socket);
-            switch (ReadKind(stream))
-            {
-                case PlainControl when control is null:
-                    control = stream;
-                    break;
-                case ColoControl when control is null:
-                    control = stream;
-                    isColo = true;
-                    break;
-                case Pages when pages is null:
-                    pages = stream;
-                    break;
-                default:
-                    // A stranger; the migration may still come.
-                    stream.Dispose();
-                    break;
-            }
-        }
+    /// <summary>Whether what has come so far is how a preamble begins.</summary>
+    public static bool IsBeginOfPreamble(ReadOnlySpan<byte> bytes) =>
+        bytes.StartsWith(Magic) || Magic.StartsWith(bytes);
 
-        return Open(LinkRole.Secondary, ram, control, pages);
+    /// <summary>Waits for both connections of a migration, whoever else connects.</summary>
+    /// <exception cref="IOException">They are of no fitting machine.</exception>
+    public static CheckpointLink Accept(
+        MigrationListener listener, GuestRam ram, Action<Socket> opened, out bool isColo)
+    {
+        (Socket control, Socket pages, isColo) = listener.Accept();
+        opened(control);
+        opened(pages);
+        return Open(LinkRole.Secondary, ram, ToStream(control), ToStream(pages));
     }
 
     private static CheckpointLink Open(LinkRole role, GuestRam ram, Stream control, Stream pages)
@@ -76,7 +60,7 @@ internal static class MigrationLink
         opened(socket);
         socket.Connect(peer.Resolve());
         NetworkStream stream = ToStream(socket);
-        stream.Write([.. "COLOMIG"u8, kind]);
+        stream.Write([.. Magic, kind]);
         return stream;
     }
 
@@ -88,12 +72,5 @@ internal static class MigrationLink
         }
 
         return new NetworkStream(socket, ownsSocket: true);
-    }
-
-    private static byte ReadKind(Stream stream)
-    {
-        Span<byte> preamble = stackalloc byte[PreambleSize];
-        int got = stream.ReadAtLeast(preamble, PreambleSize, throwOnEndOfStream: false);
-        return got == PreambleSize && preamble.StartsWith("COLOMIG"u8) ? preamble[^1] : (byte)0;
     }
 }

@@ -22,6 +22,7 @@ internal sealed class MigrationState(Action<string, JsonObject?> sendEvent)
     private ReplicationRole _role;
     private ReplicationRole _lastRole;
     private string _reason = "none";
+    private long _strangers;
 
     /// <summary>Raised when x-checkpoint-delay is set: a running primary takes a checkpoint then.</summary>
     public event Action? DelayChanged;
@@ -106,6 +107,15 @@ internal sealed class MigrationState(Action<string, JsonObject?> sendEvent)
         }
     }
 
+    /// <summary>Somebody connected to the incoming migration's port who was no source.</summary>
+    public void CountStranger()
+    {
+        lock (_gate)
+        {
+            _strangers++;
+        }
+    }
+
     public void Enter(ReplicationRole role)
     {
         lock (_gate)
@@ -162,6 +172,11 @@ internal sealed class MigrationState(Action<string, JsonObject?> sendEvent)
             if (_error is not null)
             {
                 shown["error-desc"] = _error;
+            }
+
+            if (_strangers > 0)
+            {
+                shown["x-strangers"] = _strangers;
             }
 
             return shown;

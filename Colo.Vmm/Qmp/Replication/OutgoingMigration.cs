@@ -140,7 +140,7 @@ internal sealed class OutgoingMigration : IPrimaryCheckpointHooks, IDisposable
             }
         }
         catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException
-            or OperationCanceledException)
+            or OperationCanceledException or ArgumentException)
         {
             _state.SetStatus("failed", e.Message);
         }

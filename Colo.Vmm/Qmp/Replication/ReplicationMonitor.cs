@@ -14,6 +14,7 @@ namespace Colo.Vmm.Qmp.Replication;
 /// </summary>
 public sealed class ReplicationMonitor : IDisposable
 {
+    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
     private readonly VirtMachine _machine;
     private readonly MigrationState _state;
     private readonly ReplicationHooks _hooks;
@@ -245,7 +246,12 @@ public sealed class ReplicationMonitor : IDisposable
         var chosen = new List<Action>();
         foreach (JsonElement instance in list.EnumerateArray())
         {
-            JsonNode? wanted = JsonNode.Parse(instance.GetRawText());
+            if (!TryReadNode(instance, out JsonNode? wanted))
+            {
+                return QmpReply.Error(
+                    $"Instance {instance.GetRawText()} has a member twice, expected one as query-yank shows it");
+            }
+
             int at = known.FindIndex(k => JsonNode.DeepEquals(k.Instance, wanted));
             if (at < 0)
             {
@@ -258,6 +264,21 @@ public sealed class ReplicationMonitor : IDisposable
 
         chosen.ForEach(yank => yank());
         return QmpReply.Done;
+    }
+
+    /// <summary>False when an object in it has two members of one name, which could not be compared.</summary>
+    private static bool TryReadNode(JsonElement value, out JsonNode? node)
+    {
+        try
+        {
+            node = JsonNode.Parse(value.GetRawText(), documentOptions: Strict);
+            return true;
+        }
+        catch (JsonException)
+        {
+            node = null;
+            return false;
+        }
     }
 
     private void YankMigration()

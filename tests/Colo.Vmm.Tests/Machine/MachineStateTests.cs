@@ -137,6 +137,35 @@ public class MachineStateTests
         }
     }
 
+    /// <summary>A machine that is stopped while its network goes on: its cards' queues fill up.</summary>
+    [Fact]
+    public void Machine_with_cards_full_of_frames_comes_back_from_a_file()
+    {
+        using VirtMachine first = TestMachine.New(ManyCards());
+        var frame = new byte[1514];
+        foreach (NicOptions nic in first.Options.Nics)
+        {
+            for (int i = 0; i < 1000; i++)
+            {
+                ((RecordingBackend)nic.Backend).Deliver(frame);
+            }
+        }
+
+        using var file = new MemoryStream();
+        first.Save(file);
+        Assert.True(file.Length > 6_000_000, $"{file.Length} bytes: the queues are not full");
+        using VirtMachine second = TestMachine.New(ManyCards());
+        file.Position = 0;
+        Assert.Null(second.Restore(file).Error);
+        Assert.Equal(WithoutWallClock(TestMachine.Save(first)), WithoutWallClock(TestMachine.Save(second)));
+        static MachineOptions ManyCards() => TestMachine.Options with
+        {
+            Disks = [],
+            Nics = [.. Enumerable.Range(1, 6).Select(n =>
+                new NicOptions(new RecordingBackend(), [0x52, 0x54, 0, 0, 0, (byte)n]))],
+        };
+    }
+
     [Fact]
     public void Damaged_machine_file_is_an_error_not_an_exception()
     {

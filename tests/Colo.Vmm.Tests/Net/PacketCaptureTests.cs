@@ -60,4 +60,38 @@ public sealed class PacketCaptureTests
             Directory.Delete(directory, recursive: true);
         }
     }
+
+    /// <summary>What the comparer decides happens, whatever becomes of its record.</summary>
+    [Theory]
+    [InlineData("released.pcap")]
+    [InlineData("held.pcap")]
+    [InlineData("mismatch.pcap")]
+    [InlineData("mismatch.txt")]
+    public void A_full_disk_ends_the_record_and_not_the_traffic(string full)
+    {
+        var sink = new RecordingSink();
+        var said = new List<string>();
+        var pool = new FramePool();
+        var capture = new PacketCapture(
+            sink, "/captures", () => TimeSpan.FromSeconds(1), said.Add, 1 << 20,
+            path => path.EndsWith(full, StringComparison.Ordinal) ? new FullStream(24) : new MemoryStream());
+        var comparer = new PacketComparer(new ComparerOptions(), pool, capture);
+        byte[][] primary = [TestFrames.Tcp(1, 5, TcpFlags.Ack, [1]), TestFrames.Tcp(2, 5, TcpFlags.Ack, [7])];
+        byte[][] secondary = [primary[0], TestFrames.Tcp(2, 5, TcpFlags.Ack, [8])];
+        for (var i = 0; i < 2; i++)
+        {
+            Assert.True(pool.TryCopy(primary[i], FrameOwner.Reader, out var p));
+            comparer.Primary(p, default, default);
+            Assert.True(pool.TryCopy(secondary[i], FrameOwner.Reader, out var s));
+            comparer.Secondary(s, default, default);
+            capture.Flush();
+        }
+
+        comparer.StopReleasing();
+        capture.Dispose();
+        Assert.Equal(primary[0], Assert.Single(sink.Released).Frame);
+        Assert.Single(sink.Differences);
+        Assert.Equal($"packets are no longer recorded in /captures: {FullStream.Text}", Assert.Single(said));
+        Assert.Equal(0, pool.OutstandingCount);
+    }
 }

@@ -245,6 +245,30 @@ public sealed class PartsNetworkTests : IDisposable
         Assert.Equal(Answer(3), _rig.Network.Wait(2));
     }
 
+    /// <summary>The timer counts milliseconds, and a period of none of them is once to it.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Buffer_filter_with_an_interval_below_a_millisecond_releases_again_and_again(bool isSetLater)
+    {
+        _rig.Say($$$"""
+            {"execute": "object-add", "arguments": {"qom-type": "filter-buffer", "id": "b0", "netdev": "hn0",
+            "queue": "rx", "interval": {{{(isSetLater ? 3600000000 : 1)}}}}}
+            """);
+        if (isSetLater)
+        {
+            _rig.Say("""
+                {"execute": "qom-set", "arguments": {"path": "/objects/b0", "property": "interval", "value": 999}}
+                """);
+        }
+
+        for (byte i = 0; i < 3; i++)
+        {
+            _rig.Card.Send(Answer(i));
+            Assert.Equal(Answer(i), _rig.Network.Wait(i));
+        }
+    }
+
     [Fact]
     public void Client_that_reconnects_finds_a_server_that_comes_later_and_comes_again()
     {

@@ -20,6 +20,7 @@ public sealed class PartsRefusalTests : IDisposable
         _rig = new PartsRig(_folder);
         _disk = _rig.Parts.AddDisk("colo-disk0", null, new MemoryDevice(1 << 20));
         _rig.WireSecondary();
+        _rig.Parts.AddObject("iothread,id=io");
     }
 
     public void Dispose()
@@ -126,16 +127,73 @@ public sealed class PartsRefusalTests : IDisposable
     [InlineData("block-job-cancel", """
         {"device": "resync"}
         """, QmpErrorClass.DeviceNotActive, "Block job 'resync' not found")]
+    [InlineData("chardev-add", """
+        {"id": "x", "backend": {"type": "socket", "data": {"addr": {"type": "unix", "data": {"path": "FOLDER"}}}}}
+        """, QmpErrorClass.GenericError, "FOLDER' is a directory, expected the path of a socket")]
+    [InlineData("nbd-server-start", """
+        {"addr": {"type": "unix", "data": {"path": "FOLDER"}}}
+        """, QmpErrorClass.GenericError, "FOLDER' is a directory, expected the path of a socket")]
+    [InlineData("chardev-add", """
+        {"id": "x", "backend": {"type": "socket", "data": {"server": false, "reconnect": 1,
+        "addr": {"type": "unix", "data": {"path": "BYTES120"}}}}}
+        """, QmpErrorClass.GenericError, "the path has 120 bytes, expected 1 to 107")]
+    [InlineData("chardev-add", """
+        {"id": "x", "backend": {"type": "socket", "data": {"server": false, "reconnect": 1,
+        "addr": {"type": "inet", "data": {"host": "LETTERS300", "port": "1"}}}}}
+        """, QmpErrorClass.GenericError, "the host has 300 characters, expected 1 to 253")]
+    [InlineData("chardev-add", """
+        {"id": "x", "backend": {"type": "socket", "data": {"server": false, "reconnect": 1,
+        "addr": {"type": "inet", "data": {"host": "::1", "port": "1"}}}}}
+        """, QmpErrorClass.GenericError, "the host is '::1', expected a name or an IPv4 address")]
+    [InlineData("object-add", """
+        {"qom-type": "colo-compare", "id": "c", "primary_in": "a", "secondary_in": "b", "outdev": "c",
+        "iothread": "io", "expired_scan_cycle": 4294967295}
+        """, QmpErrorClass.GenericError, "'expired_scan_cycle' is 4294967295, expected 1 to 4294967294")]
     public void Command_is_refused_in_QEMUs_words(
         string command, string arguments, QmpErrorClass errorClass, string text)
     {
         QmpReply.Failure failure = _rig.Refuse(
             $$"""
                 {"execute": "{{command}}",
-                "arguments": {{arguments.Replace("FOLDER", _folder, StringComparison.Ordinal)}}}
+                "arguments": {{Filled(arguments)}}}
                 """);
         Assert.Equal(errorClass, failure.Class);
-        Assert.Contains(text, failure.Description);
+        Assert.Contains(Filled(text), failure.Description);
+    }
+
+    private string Filled(string text) => text
+        .Replace("FOLDER", _folder, StringComparison.Ordinal)
+        .Replace("BYTES120", new string('ä', 60), StringComparison.Ordinal)
+        .Replace("LETTERS300", new string('h', 300), StringComparison.Ordinal);
+
+    /// <summary>A comparer that could not be made leaves its three devices to the next one.</summary>
+    [Fact]
+    public void A_comparer_that_is_refused_keeps_no_device()
+    {
+        foreach (string id in (string[])["a", "b", "c"])
+        {
+            _rig.Parts.AddChardev($"socket,id={id},path={_folder}/{id},server=on,wait=off");
+        }
+
+        const string comparer = "colo-compare,id=comp,primary_in=a,secondary_in=b,outdev=c,iothread=io";
+        Assert.Throws<ArgumentException>(() => _rig.Parts.AddObject(comparer + ",expired_scan_cycle=4294967295"));
+        _rig.Parts.AddObject(comparer + ",expired_scan_cycle=4294967294,compare_timeout=4294967295");
+    }
+
+    /// <summary>The end of a device is whole although its socket's folder went before it.</summary>
+    [Fact]
+    public void A_device_whose_folder_has_gone_is_removed_all_the_same()
+    {
+        string folder = Directory.CreateDirectory(Path.Combine(_folder, "gone")).FullName;
+        _rig.Parts.AddChardev($"socket,id=a,path={folder}/a,server=on,wait=off");
+        _rig.Say($$"""
+            {"execute": "nbd-server-start", "arguments": {"addr": {"type": "unix",
+            "data": {"path": "{{folder}}/n"} } } }
+            """);
+        Directory.Delete(folder, recursive: true);
+        _rig.Say("""{"execute": "chardev-remove", "arguments": {"id": "a"}}""");
+        _rig.Say("""{"execute": "nbd-server-stop"}""");
+        Assert.Contains("not running", _rig.Refuse("""{"execute": "nbd-server-stop"}""").Description);
     }
 
     [Fact]

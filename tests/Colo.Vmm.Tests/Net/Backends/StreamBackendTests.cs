@@ -21,6 +21,28 @@ public class StreamBackendTests
         Assert.Contains(text, error);
     }
 
+    /// <summary>What no socket takes is refused here, and not on the thread that connects later.</summary>
+    [Theory]
+    [InlineData("unix:", 'ä', 60, "the path has 120 bytes, expected 1 to 107")]
+    [InlineData("unix:", 'a', 108, "the path has 108 bytes, expected 1 to 107")]
+    [InlineData("tcp:", 'h', 300, "the host has 300 characters, expected 1 to 253")]
+    public void Endpoint_that_is_too_long_says_how_long_it_may_be(
+        string scheme, char letter, int count, string expected)
+    {
+        string text = scheme + new string(letter, count) + (scheme == "tcp:" ? ":1" : "");
+        Assert.False(StreamEndpoint.TryParse(text, out _, out string error));
+        Assert.Equal($"'{text}': {expected}", error);
+    }
+
+    [Fact]
+    public void Longest_endpoints_that_are_taken_can_be_resolved()
+    {
+        Assert.True(StreamEndpoint.TryParse("unix:" + new string('a', 107), out StreamEndpoint path, out _));
+        Assert.Equal(AddressFamily.Unix, path.Resolve().AddressFamily);
+        Assert.True(StreamEndpoint.TryParse($"tcp:{new string('h', 253)}:1", out StreamEndpoint host, out _));
+        Assert.ThrowsAny<SocketException>(host.Resolve);
+    }
+
     [Fact]
     public async Task Frames_travel_with_their_length_in_front()
     {
