@@ -158,7 +158,7 @@ internal sealed class BlockDevice : IVirtioFunction
         }
 
         Virtqueue queue = _transport.Queue(0);
-        for (int taken = 0; _transport.IsRunning && _inFlightBytes < InFlightBytesMax; taken++)
+        for (int taken = 0; _transport.IsRunning && HasRoom(queue); taken++)
         {
             if (taken == queue.Size)
             {
@@ -188,6 +188,10 @@ internal sealed class BlockDevice : IVirtioFunction
         queue.RequestNotification();
         _transport.Signal(queue);
     }
+
+    /// <summary>A driver that waits for its answers never has more in flight than the ring has places, but nothing
+    /// makes it wait, and flushes have no bytes.</summary>
+    private bool HasRoom(Virtqueue queue) => RequestsInFlight < queue.Size && _inFlightBytes < InFlightBytesMax;
 
     private void Execute(BlockRequest request)
     {

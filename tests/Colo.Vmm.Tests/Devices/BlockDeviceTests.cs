@@ -201,4 +201,34 @@ public class BlockDeviceTests
         Assert.Equal(0, driver.Fetch(status, 1)[0]);
         Assert.Equal(2, driver.CountUsed(0));
     }
+
+    [Fact]
+    public void A_driver_that_does_not_wait_has_no_more_requests_in_flight_than_its_ring_has_places()
+    {
+        using var inner = new MemoryDevice(1 << 20);
+        using var disk = new LateDisk(inner) { IsLate = true };
+        var device = new BlockDevice(disk, "s");
+        using var driver = new MockDriver(device).Start();
+
+        // Reads of nothing: like flushes they have no bytes.
+        ushort head = driver.Add(
+            0, Out(driver.Place(Header(BlockRequestType.Read, 0)), 16), In(driver.Place([0xee]), 1));
+        for (int i = 1; i < 2 * driver.QueueSize; i++)
+        {
+            driver.Kick(0);
+            driver.MakeAvailable(0, head);
+        }
+
+        driver.Kick(0);
+        Assert.Equal(driver.QueueSize, device.RequestsInFlight);
+        for (int i = 0; i < 2 * driver.QueueSize; i++)
+        {
+            disk.Answer();
+            driver.Device.Service();
+        }
+
+        Assert.Equal(2 * driver.QueueSize, driver.CountUsed(0));
+        Assert.Equal(0, device.RequestsInFlight);
+        Assert.False(driver.NeedsReset);
+    }
 }
