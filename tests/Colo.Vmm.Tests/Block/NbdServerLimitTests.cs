@@ -51,4 +51,44 @@ public sealed class NbdServerLimitTests
         Assert.Equal(BlockStatus.PeerLost, await write.WaitAsync(Hang));
         Assert.Equal("the server broke the protocol", client.LossReason);
     }
+
+    [Fact]
+    public async Task An_export_whose_blocks_are_larger_than_a_sector_is_refused_with_both_numbers()
+    {
+        using var server = new HandNbdServer(NbdProtocol.FlagHasFlags, blockSizeMin: 4096);
+        var error = await Assert.ThrowsAsync<IOException>(server.OpenAsync);
+        Assert.Contains("blocks of 4096 bytes at least, expected 512", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Requests_are_split_by_the_payload_that_the_server_takes()
+    {
+        const int limit = 64 << 10;
+        using var server = new HandNbdServer(NbdProtocol.FlagHasFlags | NbdProtocol.FlagFua, payloadMax: limit + 100);
+        using NbdClient client = await server.OpenAsync();
+        byte[] data = new byte[(2 * limit) + 512];
+        new Random(2).NextBytes(data);
+        Task<BlockStatus> write = Task.Run(async () => await client.WriteAsync(512, data, forceUnitAccess: true));
+        for (int at = 0; at < data.Length; at += limit)
+        {
+            int length = Math.Min(limit, data.Length - at);
+            var (flags, type, cookie, offset, asked) = server.ReadRequest();
+            Assert.Equal((NbdProtocol.CommandFlagFua, NbdProtocol.CommandWrite, 512L + at, length), (flags, type, offset, asked));
+            Assert.Equal(data[at..(at + length)], server.ReadPayload(length));
+            server.Answer(cookie);
+        }
+
+        Assert.Equal(BlockStatus.Ok, await write.WaitAsync(Hang));
+        byte[] seen = new byte[data.Length];
+        Task<BlockStatus> read = client.ReadAsync(512, seen).AsTask();
+        for (int at = 0; at < data.Length; at += limit)
+        {
+            var (_, _, cookie, offset, asked) = server.ReadRequest();
+            Assert.Equal((512L + at, Math.Min(limit, data.Length - at)), (offset, asked));
+            server.Answer(cookie, data[at..(at + asked)]);
+        }
+
+        Assert.Equal(BlockStatus.Ok, await read.WaitAsync(Hang));
+        Assert.Equal(data, seen);
+    }
 }
