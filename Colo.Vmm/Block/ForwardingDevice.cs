@@ -126,16 +126,16 @@ public sealed class ForwardingDevice : IBlockDevice
         DiskLinkSender? link = null;
         try
         {
-            var marked = TryForward(offset, source.Length, out link);
-            if (marked == BlockStatus.Ok
-                && (link is null || !await link.WriteAsync(offset, source).ConfigureAwait(false)))
+            var named = Name(offset, source.Length, out link);
+            while (named == BlockStatus.Ok && link is not null
+                && !await link.WriteAsync(offset, source).ConfigureAwait(false))
             {
-                marked = Record(link, offset, source.Length);
+                named = NameAgain(offset, source.Length, ref link);
             }
 
-            if (marked != BlockStatus.Ok)
+            if (named != BlockStatus.Ok)
             {
-                return marked;
+                return named;
             }
 
             return await _local.WriteAsync(offset, source, forceUnitAccess, cancellation).ConfigureAwait(false);
@@ -160,16 +160,16 @@ public sealed class ForwardingDevice : IBlockDevice
         DiskLinkSender? link = null;
         try
         {
-            var marked = TryForward(offset, length, out link);
-            if (marked == BlockStatus.Ok
-                && (link is null || !await link.WriteZeroesAsync(offset, length).ConfigureAwait(false)))
+            var named = Name(offset, length, out link);
+            while (named == BlockStatus.Ok && link is not null
+                && !await link.WriteZeroesAsync(offset, length).ConfigureAwait(false))
             {
-                marked = Record(link, offset, length);
+                named = NameAgain(offset, length, ref link);
             }
 
-            if (marked != BlockStatus.Ok)
+            if (named != BlockStatus.Ok)
             {
-                return marked;
+                return named;
             }
 
             return await _local.WriteZeroesAsync(offset, length, mayUnmap, cancellation).ConfigureAwait(false);
@@ -286,28 +286,36 @@ public sealed class ForwardingDevice : IBlockDevice
         _expected = null;
     }
 
-    /// <summary>The change is named before its frame is queued: whoever handles a loss after it finds the name. The
-    /// file has to know too: a crash of this host could leave the peer alone with the change.</summary>
-    private BlockStatus TryForward(long offset, long length, out DiskLinkSender? link)
+    /// <summary>
+    /// Before a change: without a link the bitmap has its name, durably; with one it is named as under way before its
+    /// frame is queued, so that whoever handles a loss after it finds the name. Which of the two is one decision with
+    /// <see cref="Attach"/> and the loss: a change that finds no link is marked before a resync can begin. The file has
+    /// to know of one under way too, because a crash of this host could leave the peer alone with it.
+    /// </summary>
+    private BlockStatus Name(long offset, long length, out DiskLinkSender? link)
     {
-        link = _link;
-        if (link is null)
+        lock (_lock)
         {
-            return BlockStatus.Ok;
+            link = _link;
+            if (link is null)
+            {
+                // It may wait for the medium, but so does, in the bitmap's own lock, whoever else would want this one.
+                return _bitmap.Mark(offset, length);
+            }
+
+            _unsynced.Enter(offset, length);
         }
 
-        _unsynced.Enter(offset, length);
         return _bitmap.Pin(offset, length);
     }
 
-    private BlockStatus Record(DiskLinkSender? link, long offset, long length)
+    /// <summary>The link did not take the change; another one may have been attached meanwhile, and then the bitmap is
+    /// no longer looked at.</summary>
+    private BlockStatus NameAgain(long offset, long length, ref DiskLinkSender? link)
     {
-        if (link is not null)
-        {
-            Lose(link);
-        }
-
-        return _bitmap.Mark(offset, length);
+        Lose(link!);
+        _unsynced.Leave(offset, length);
+        return Name(offset, length, out link);
     }
 
     /// <summary>The link is lost: when it returns the bitmap records again. Once is enough.</summary>

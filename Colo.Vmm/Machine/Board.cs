@@ -185,7 +185,7 @@ internal sealed class Board : IDisposable
     {
         foreach (BlockDevice disk in Disks)
         {
-            disk.Service();
+            disk.FinishAnswered();
         }
     }
 

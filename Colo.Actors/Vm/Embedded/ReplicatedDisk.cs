@@ -184,8 +184,21 @@ internal sealed class ReplicatedDisk : IPairedDisk
     Task<DiskVerifyResult>? IPairedDisk.VerifyAsync(Action<long> progress, CancellationToken cancellation) =>
         VerifyAsync(progress, cancellation);
 
-    /// <summary>Owner: the pair is in force; both disks get every write.</summary>
-    public void CompletePair() => forwarding.CompletePair();
+    /// <summary>Owner: the pair is in force; both disks get every write. What the copy has left out goes to the peer
+    /// now, and until it is there the bitmap goes on recording.</summary>
+    public void CompletePair()
+    {
+        BlockStatus status = forwarding.CompletePair();
+        if (status == BlockStatus.NotSupported && link is { } sender)
+        {
+            log($"{options.ImagePath}: {bitmap.DirtyBytes} bytes were changed behind the copy and are copied now");
+            _ = CopyRestAsync(sender);
+        }
+        else if (status is not (BlockStatus.Ok or BlockStatus.PeerLost))
+        {
+            log($"{options.BitmapPath}: {status}; it goes on recording");
+        }
+    }
 
     /// <summary>Owner: the peer is given up.</summary>
     public void Detach(string reason) => forwarding.Detach(reason);
@@ -266,6 +279,18 @@ internal sealed class ReplicatedDisk : IPairedDisk
         secondary.Dispose();
         bitmap.Dispose();
         local.Dispose();
+    }
+
+    private async Task CopyRestAsync(DiskLinkSender sender)
+    {
+        BlockStatus status = await new DiskResync(forwarding, bitmap, sender, new DiskResyncOptions())
+            .RunAsync().ConfigureAwait(false);
+        status = status == BlockStatus.Ok ? forwarding.CompletePair() : status;
+        if (status != BlockStatus.Ok)
+        {
+            // A pair whose disks differ must not look like one: the next attempt compares what the bitmap names.
+            sender.Abort($"the rest of the copy: {status}");
+        }
     }
 
     private DiskBuffer NewBuffer() => new(

@@ -17,6 +17,7 @@ public sealed class NbdClient : IBlockDevice
     private readonly Stack<NbdClientRequest> _pool = new();
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _closing = new();
+    private readonly int _payloadMax;
     private NbdClientRequest? _first;
     private NbdClientRequest? _last;
     private NbdClientLink? _link;
@@ -29,6 +30,7 @@ public sealed class NbdClient : IBlockDevice
         _options = options;
         SizeBytes = handshake.SizeBytes & ~(long)(BlockRange.SectorSize - 1);
         Flags = handshake.Flags;
+        _payloadMax = handshake.PayloadMax;
         _link = new NbdClientLink(this, handshake, options.RequestsMax);
         new Thread(Run) { IsBackground = true, Name = "nbd reader" }.Start();
     }
@@ -114,7 +116,7 @@ public sealed class NbdClient : IBlockDevice
             return new(BlockStatus.OutOfRange);
         }
 
-        if (destination.Length > NbdProtocol.PayloadMax)
+        if (destination.Length > _payloadMax)
         {
             return SplitReadAsync(offset, destination);
         }
@@ -135,9 +137,9 @@ public sealed class NbdClient : IBlockDevice
         }
 
         var native = forceUnitAccess && (Flags & NbdProtocol.FlagFua) != 0;
-        if (source.Length > NbdProtocol.PayloadMax || (forceUnitAccess && !native))
+        if (source.Length > _payloadMax || (forceUnitAccess && !native))
         {
-            return SplitWriteAsync(offset, source, forceUnitAccess);
+            return SplitWriteAsync(offset, source, native, forceUnitAccess && !native);
         }
 
         var request = Take(NbdProtocol.CommandWrite, native ? NbdProtocol.CommandFlagFua : (ushort)0, offset, (uint)source.Length);
@@ -359,25 +361,26 @@ public sealed class NbdClient : IBlockDevice
     private async ValueTask<BlockStatus> SplitReadAsync(long offset, Memory<byte> destination)
     {
         var status = BlockStatus.Ok;
-        for (var at = 0; at < destination.Length && status == BlockStatus.Ok; at += NbdProtocol.PayloadMax)
+        for (var at = 0; at < destination.Length && status == BlockStatus.Ok; at += _payloadMax)
         {
-            var count = Math.Min(NbdProtocol.PayloadMax, destination.Length - at);
+            var count = Math.Min(_payloadMax, destination.Length - at);
             status = await ReadAsync(offset + at, destination.Slice(at, count)).ConfigureAwait(false);
         }
 
         return status;
     }
 
-    private async ValueTask<BlockStatus> SplitWriteAsync(long offset, ReadOnlyMemory<byte> source, bool durable)
+    private async ValueTask<BlockStatus> SplitWriteAsync(
+        long offset, ReadOnlyMemory<byte> source, bool forceUnitAccess, bool flush)
     {
         var status = BlockStatus.Ok;
-        for (var at = 0; at < source.Length && status == BlockStatus.Ok; at += NbdProtocol.PayloadMax)
+        for (var at = 0; at < source.Length && status == BlockStatus.Ok; at += _payloadMax)
         {
-            var count = Math.Min(NbdProtocol.PayloadMax, source.Length - at);
-            status = await WriteAsync(offset + at, source.Slice(at, count)).ConfigureAwait(false);
+            var count = Math.Min(_payloadMax, source.Length - at);
+            status = await WriteAsync(offset + at, source.Slice(at, count), forceUnitAccess).ConfigureAwait(false);
         }
 
-        return status == BlockStatus.Ok && durable ? await FlushAsync().ConfigureAwait(false) : status;
+        return status == BlockStatus.Ok && flush ? await FlushAsync().ConfigureAwait(false) : status;
     }
 
     private async ValueTask<BlockStatus> RangesAsync(ushort type, ushort flags, long offset, long length)
@@ -439,7 +442,8 @@ public sealed class NbdClient : IBlockDevice
         {
             if (TryHandshake(_connect, _options, out var handshake, out _))
             {
-                if ((handshake!.SizeBytes & ~(long)(BlockRange.SectorSize - 1)) == SizeBytes && handshake.Flags == Flags)
+                if ((handshake!.SizeBytes & ~(long)(BlockRange.SectorSize - 1)) == SizeBytes && handshake.Flags == Flags
+                    && handshake.PayloadMax >= _payloadMax)
                 {
                     var link = new NbdClientLink(this, handshake, _options.RequestsMax);
                     lock (_lock)
@@ -457,7 +461,7 @@ public sealed class NbdClient : IBlockDevice
                     return true;
                 }
 
-                // Another disk has taken the name: its answers would be wrong.
+                // Another disk has taken the name: its answers would be wrong, or it refuses what waits.
                 LinkStreams.Abort(handshake.Link);
             }
 

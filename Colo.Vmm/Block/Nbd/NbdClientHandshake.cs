@@ -21,8 +21,8 @@ internal sealed class NbdClientHandshake(Stream stream, NbdClientOptions options
 
     public bool StructuredReplies { get; private set; }
 
-    /// <summary>The largest payload that the server takes.</summary>
-    public uint PayloadMax { get; private set; } = NbdProtocol.PayloadMax;
+    /// <summary>The largest payload that the server takes, in whole sectors.</summary>
+    public int PayloadMax { get; private set; } = NbdProtocol.PayloadMax;
 
     /// <summary>The server's unit of offsets and lengths.</summary>
     public uint BlockSizeMin { get; private set; } = 1;
@@ -130,7 +130,7 @@ internal sealed class NbdClientHandshake(Stream stream, NbdClientOptions options
                     known |= TakeInfo(payload);
                     break;
                 case NbdProtocol.ReplyAck:
-                    return known || Fail("GO was acknowledged without the export's size");
+                    return known ? AreLimitsUsable() : Fail("GO was acknowledged without the export's size");
                 case NbdProtocol.ReplyUnsupported:
                     return OpenByName(name, noZeroes);
                 case NbdProtocol.ReplyTlsRequired:
@@ -158,11 +158,18 @@ internal sealed class NbdClientHandshake(Stream stream, NbdClientOptions options
         if (kind == NbdProtocol.InfoBlockSize && payload.Length == 14)
         {
             BlockSizeMin = BinaryPrimitives.ReadUInt32BigEndian(payload[2..]);
-            PayloadMax = Math.Min(NbdProtocol.PayloadMax, BinaryPrimitives.ReadUInt32BigEndian(payload[10..]));
+            var limit = Math.Min(NbdProtocol.PayloadMax, BinaryPrimitives.ReadUInt32BigEndian(payload[10..]));
+            PayloadMax = (int)limit / BlockRange.SectorSize * BlockRange.SectorSize;
         }
 
         return false;
     }
+
+    /// <summary>A disk's unit is 512 bytes, and whoever uses it asks for single sectors.</summary>
+    private bool AreLimitsUsable() =>
+        BlockSizeMin > BlockRange.SectorSize
+            ? Fail($"the export takes blocks of {BlockSizeMin} bytes at least, expected {BlockRange.SectorSize} or less")
+            : PayloadMax > 0 || Fail("the export takes less than a sector in one request");
 
     private bool OpenByName(byte[] name, bool noZeroes)
     {

@@ -5,7 +5,9 @@ namespace Colo.Vmm.Block.Nbd;
 /// <summary>
 /// One connection of the client. Whoever submits sends, unless somebody is at it: then that one takes the new
 /// requests along, many in one send. The reader matches answers by cookie: place in the table, and a count so that
-/// a late or invented answer meets no other request.
+/// a late or invented answer meets no other request. A large write leaves straight from the caller's memory, which is
+/// the caller's again when the request completes: an answer to it counts when all of it has left, whatever the server
+/// says before.
 /// </summary>
 internal sealed class NbdClientLink
 {
@@ -22,6 +24,11 @@ internal sealed class NbdClientLink
     private readonly Lock _lock = new();
     private bool _sending;
     private bool _dead;
+
+    /// <summary>Place of the request that is leaving from the caller's memory, or -1, and what the server answered to it
+    /// meanwhile.</summary>
+    private int _leaving = -1;
+    private BlockStatus? _answeredEarly;
 
     public NbdClientLink(NbdClient owner, NbdClientHandshake handshake, int requestsMax)
     {
@@ -146,7 +153,9 @@ internal sealed class NbdClientLink
             }
             else
             {
-                _ = LinkStreams.TryWrite(_stream, _batch.AsSpan(0, used)) && LinkStreams.TryWrite(_stream, source.Span);
+                var left = LinkStreams.TryWrite(_stream, _batch.AsSpan(0, used))
+                    && LinkStreams.TryWrite(_stream, source.Span);
+                EndLeaving(left);
                 used = 0;
             }
         }
@@ -170,6 +179,7 @@ internal sealed class NbdClientLink
 
             var place = _free.Pop();
             _table[place] = request;
+            _leaving = request.Source.Length > CopyMax ? place : -1;
             request.Received = 0;
             request.Error = 0;
 
@@ -180,6 +190,28 @@ internal sealed class NbdClientLink
         }
     }
 
+    /// <summary>The caller's memory is not looked at any more. Its answer may have been read before the thread that sent
+    /// it came here, or have been a lie; after a failure the link ends, and with it the request.</summary>
+    private void EndLeaving(bool left)
+    {
+        NbdClientRequest? answered = null;
+        var status = BlockStatus.Ok;
+        lock (_lock)
+        {
+            if (left && !_dead && _answeredEarly is { } early)
+            {
+                answered = _table[_leaving];
+                status = early;
+                Free(_leaving);
+            }
+
+            _leaving = -1;
+            _answeredEarly = null;
+        }
+
+        answered?.Complete(status);
+    }
+
     private ulong CookieOf(int place) => ((ulong)_uses[place] << 16) | (uint)place;
 
     private NbdClientRequest? Find(ulong cookie)
@@ -187,7 +219,8 @@ internal sealed class NbdClientLink
         var place = (int)(cookie & 0xffff);
         lock (_lock)
         {
-            return place < _table.Length && cookie == CookieOf(place) ? _table[place] : null;
+            var answered = place == _leaving && _answeredEarly is not null;
+            return place < _table.Length && cookie == CookieOf(place) && !answered ? _table[place] : null;
         }
     }
 
@@ -196,9 +229,13 @@ internal sealed class NbdClientLink
         var place = (int)(cookie & 0xffff);
         lock (_lock)
         {
-            _table[place] = null;
-            _uses[place]++;
-            _free.Push(place);
+            if (place == _leaving)
+            {
+                _answeredEarly = status;
+                return;
+            }
+
+            Free(place);
         }
 
         request.Complete(status);
@@ -206,6 +243,13 @@ internal sealed class NbdClientLink
         {
             SendWaitingElsewhere();
         }
+    }
+
+    private void Free(int place)
+    {
+        _table[place] = null;
+        _uses[place]++;
+        _free.Push(place);
     }
 
     private void SendWaitingElsewhere() =>

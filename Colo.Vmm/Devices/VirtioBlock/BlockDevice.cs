@@ -13,6 +13,8 @@ namespace Colo.Vmm.Devices.VirtioBlock;
 /// paused. By instruction count the machine's thread waits for each request within the notification, so that a request
 /// takes the same guest time, none, in every run. Without the driver's FLUSH feature every write is made durable before
 /// it is answered.
+/// A ring can refill itself: the guest may let a read write the ring's own index. So one look takes at most as many
+/// requests as the ring has places, then the machine goes on and looks again; one that is about to stand takes none.
 /// </summary>
 internal sealed class BlockDevice : IVirtioFunction
 {
@@ -38,6 +40,9 @@ internal sealed class BlockDevice : IVirtioFunction
     private ulong _inFlightBytes;
     private bool _writeThrough;
     private int _generation;
+
+    /// <summary>The queue may have requests that nobody has looked at: the next <see cref="Service"/> does.</summary>
+    private bool _mayHaveMore;
 
     /// <param name="atOnce">Every request is finished within its notification, however long the disk takes.</param>
     public BlockDevice(IBlockDevice disk, string serial, bool readOnly = false, bool atOnce = false)
@@ -90,6 +95,17 @@ internal sealed class BlockDevice : IVirtioFunction
 
     public void Service()
     {
+        FinishAnswered();
+        if (_mayHaveMore)
+        {
+            Process();
+        }
+    }
+
+    /// <summary>Finishes what the disk has answered and takes nothing new: the machine is about to stand, and a guest
+    /// could go on for ever. What waits in the queue waits for the next <see cref="Service"/>.</summary>
+    public void FinishAnswered()
+    {
         bool any = false;
         while (_completed.TryDequeue(out BlockRequest? request))
         {
@@ -98,9 +114,10 @@ internal sealed class BlockDevice : IVirtioFunction
             any = true;
         }
 
-        if (any)
+        _mayHaveMore |= any;
+        if (any && _transport.IsRunning)
         {
-            Process();
+            _transport.Signal(_transport.Queue(0));
         }
     }
 
@@ -112,6 +129,7 @@ internal sealed class BlockDevice : IVirtioFunction
     {
         _generation++;
         _writeThrough = false;
+        _mayHaveMore = false;
     }
 
     public void Save(StateWriter writer) => writer.UInt64(CapacitySectors);
@@ -123,20 +141,32 @@ internal sealed class BlockDevice : IVirtioFunction
         return reader.Failed ? null : new BlockState(capacity);
     }
 
+    /// <summary>RAM may come later, so the queue is looked at when the machine runs: the image may have been made with
+    /// requests in it.</summary>
     public void Restore(DeviceState state)
     {
+        _mayHaveMore = true;
+        _transport.Waker.Wake();
     }
 
     private void Process()
     {
+        _mayHaveMore = false;
         if (!_transport.IsRunning)
         {
             return;
         }
 
         Virtqueue queue = _transport.Queue(0);
-        while (_transport.IsRunning && _inFlightBytes < InFlightBytesMax)
+        for (int taken = 0; _transport.IsRunning && HasRoom(queue); taken++)
         {
+            if (taken == queue.Size)
+            {
+                _mayHaveMore = true;
+                _transport.Waker.Wake();
+                break;
+            }
+
             BlockRequest request = _free.Count > 0 ? _free.Pop() : new BlockRequest(_onCompleted);
             PopResult result = queue.TryPop(request.Chain);
             if (result == PopResult.Chain && request.IsWellFormed)
@@ -158,6 +188,10 @@ internal sealed class BlockDevice : IVirtioFunction
         queue.RequestNotification();
         _transport.Signal(queue);
     }
+
+    /// <summary>A driver that waits for its answers never has more in flight than the ring has places, but nothing
+    /// makes it wait, and flushes have no bytes.</summary>
+    private bool HasRoom(Virtqueue queue) => RequestsInFlight < queue.Size && _inFlightBytes < InFlightBytesMax;
 
     private void Execute(BlockRequest request)
     {

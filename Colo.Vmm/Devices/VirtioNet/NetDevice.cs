@@ -92,10 +92,17 @@ internal sealed class NetDevice : IVirtioFunction
         }
 
         Virtqueue queue = _transport.Queue(ReceiveQueue);
-        while (!_arrived.IsEmpty && Deliver(queue))
+        while (!_arrived.IsEmpty && Deliver(queue) is var delivery && delivery != Delivery.Waits)
         {
             _arrived.RemoveFirst();
-            Metrics.FramesReceived++;
+            if (delivery == Delivery.Placed)
+            {
+                Metrics.FramesReceived++;
+            }
+            else
+            {
+                Interlocked.Increment(ref Metrics.FramesDropped);
+            }
         }
 
         if (_transport.IsRunning)
@@ -165,9 +172,10 @@ internal sealed class NetDevice : IVirtioFunction
         }
     }
 
-    /// <summary>Puts the oldest frame into as many buffers as it needs; false when the guest has not enough of
-    /// them.</summary>
-    private bool Deliver(Virtqueue queue)
+    /// <summary>Puts the oldest frame into as many buffers as it needs. One that is longer than the only buffer it may
+    /// have is no fault of the guest: anybody in the LAN can send a tagged frame, and section 5.1.6.3.1 asks for buffers
+    /// of 1526 bytes. The buffer stays for the next frame.</summary>
+    private Delivery Deliver(Virtqueue queue)
     {
         int total = HeaderSize + _arrived.Peek(_receiveBuffer.AsSpan(HeaderSize));
         _receiveBuffer.AsSpan(0, HeaderSize).Clear();
@@ -185,15 +193,21 @@ internal sealed class NetDevice : IVirtioFunction
                     _transport.Break(queue.Fault);
                 }
 
-                return false;
+                return Delivery.Waits;
             }
 
             int room = (int)Math.Min(chain.WritableLength, (ulong)(total - placed));
-            if (!IsUsable(chain, isFirst: buffers == 0, room, total))
+            if (chain.ReadableLength != 0 || room < (buffers == 0 ? HeaderSize : 1))
             {
                 queue.UndoPops(buffers + 1);
                 _transport.Break($"receive buffer of {chain.WritableLength} bytes is too small or not writable");
-                return false;
+                return Delivery.Waits;
+            }
+
+            if (room < total && (_features & FeatureMergeableBuffers) == 0)
+            {
+                queue.UndoPops(1);
+                return Delivery.TooLong;
             }
 
             chain.TryWrite(_transport.Ram, 0, _receiveBuffer.AsSpan(placed, room));
@@ -211,13 +225,7 @@ internal sealed class NetDevice : IVirtioFunction
         }
 
         queue.Publish(buffers);
-        return true;
-    }
-
-    private bool IsUsable(DescriptorChain chain, bool isFirst, int room, int total)
-    {
-        bool mergeable = (_features & FeatureMergeableBuffers) != 0;
-        return chain.ReadableLength == 0 && room > 0 && (!isFirst || room >= HeaderSize) && (mergeable || room == total);
+        return Delivery.Placed;
     }
 
     private void Transmit()
@@ -307,5 +315,12 @@ internal sealed class NetDevice : IVirtioFunction
         sum = (sum & 0xffff) + (sum >> 16);
         sum = (sum & 0xffff) + (sum >> 16);
         return (ushort)~sum;
+    }
+
+    private enum Delivery
+    {
+        Placed,
+        Waits,
+        TooLong,
     }
 }

@@ -11,6 +11,7 @@ internal sealed class NetMetrics
     /// negotiated.</summary>
     public long FramesRefused { get; set; }
 
-    /// <summary>Frames from the world that found no room in the queue or no running driver.</summary>
+    /// <summary>Frames from the world that found no room in the queue or no running driver, or were longer than the
+    /// guest's buffer where it takes one for each frame.</summary>
     public long FramesDropped;
 }

@@ -1,11 +1,15 @@
+using System.Net;
+using System.Net.Sockets;
 using Colo.Actors.Vm.Embedded;
 using Colo.Vmm.Block;
 
 namespace Colo.Actors.Tests.Vm;
 
-/// <summary>A disk that fails under its owner's guest.</summary>
+/// <summary>One disk of an owner and its copy, without a guest: what it tells, and when a pair may begin.</summary>
 public sealed class ReplicatedDiskTests : IDisposable
 {
+    private static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);
+
     private readonly string folder = Directory.CreateTempSubdirectory("colo-disk-").FullName;
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
@@ -54,6 +58,45 @@ public sealed class ReplicatedDiskTests : IDisposable
         DiskVerifyResult result = await disk.VerifyAsync(_ => { }, CancellationToken.None);
         Assert.Equal((BlockStatus.PeerLost, 0), (result.Status, result.ComparedBytes));
     }
+
+    [Fact]
+    public async Task A_part_that_is_dirty_when_the_pair_begins_is_copied_then_and_not_overlooked()
+    {
+        const int size = 4 * DirtyBitmap.Granularity;
+        await File.WriteAllBytesAsync(Path.Combine(folder, "a"), new byte[size]);
+        await File.WriteAllBytesAsync(Path.Combine(folder, "b"), new byte[size]);
+        using ReplicatedDisk owner = Open("a");
+        using ReplicatedDisk joiner = Open("b");
+        byte[] data = [.. Enumerable.Repeat((byte)7, 4096)];
+        Assert.Null(owner.Own());
+        Assert.Equal(BlockStatus.Ok, await owner.Device.WriteAsync(DirtyBitmap.Granularity, data));
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        using var near = new TcpClient();
+        await near.ConnectAsync((IPEndPoint)listener.LocalEndpoint);
+        using TcpClient far = await listener.AcceptTcpClientAsync();
+        joiner.Receive(far.GetStream(), 1, _ => { }, () => { });
+        bool lost = false;
+        Assert.True(owner.Connect(near.GetStream(), 1, 4, () => lost = true));
+
+        // The copy has passed without it.
+        owner.CompletePair();
+        bool Arrived()
+        {
+            byte[] seen = new byte[data.Length];
+            using var file = new OsFile(Path.Combine(folder, "b"), readOnly: true);
+            return file.Read(DirtyBitmap.Granularity, seen) == BlockStatus.Ok && seen.AsSpan().SequenceEqual(data);
+        }
+
+        Assert.True(SpinWait.SpinUntil(Arrived, Hang), "the dirty part never came to the peer");
+        Assert.False(lost);
+    }
+
+    private ReplicatedDisk Open(string name) => new(
+        new ReplicatedDiskOptions(
+            Path.Combine(folder, name), Path.Combine(folder, name + ".bitmap"), Path.Combine(folder, name + ".buffer"),
+            1 << 20, new DiskLinkOptions(), 0),
+        _ => { }, _ => { }, _ => { }, TimeProvider.System);
 
     /// <summary>A clock that stands: nothing is ever a second later.</summary>
     private sealed class StoppedTime : TimeProvider

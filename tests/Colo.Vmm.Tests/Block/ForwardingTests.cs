@@ -290,6 +290,63 @@ public sealed class ForwardingTests
         Assert.True(world.Bitmap.IsDirty(1));
     }
 
+    /// <summary>A change that finds no link and is marked behind the end of a resync would be nowhere on the
+    /// peer.</summary>
+    [Fact]
+    public async Task A_link_is_attached_before_or_behind_the_naming_of_a_change_and_not_in_its_middle()
+    {
+        using var world = new World(seed: 19);
+        using var pair = new LinkPair();
+        pair.Receive(world.Buffer, term: 1);
+        Assert.Equal(BlockStatus.Ok, world.Buffer.PrepareTarget(1));
+        using var link = world.Link(pair);
+        var attaching = new Thread(() => world.Device.Attach(link)) { IsBackground = true };
+        var waited = false;
+        Assert.Equal(BlockStatus.Ok, world.Bitmap.Persist());
+        world.BitmapFile.Written = (_, _) =>
+        {
+            world.BitmapFile.Written = null;
+            attaching.Start();
+            waited = SpinWait.SpinUntil(
+                () => (attaching.ThreadState & (ThreadState.WaitSleepJoin | ThreadState.Stopped)) != 0, Hang)
+                && !world.Device.IsForwarding;
+        };
+        Assert.Equal(BlockStatus.Ok, await world.Device.WriteAsync(65536, new byte[512]));
+        Assert.True(attaching.Join(Hang));
+        Assert.True(waited, "the link was attached while a change had found none and was not marked yet");
+        Assert.True(world.Bitmap.IsDirty(1));
+    }
+
+    [Fact]
+    public async Task A_change_that_its_link_did_not_take_goes_over_the_one_that_was_attached_since()
+    {
+        using var world = new World(seed: 20);
+        using var pair = new LinkPair();
+        using var link = await world.JoinAsync(pair, epoch: 5);
+        using var again = new DiskBuffer(world.Peer, new LossyFile(24), new DiskBufferOptions());
+        using var other = new LinkPair();
+        other.Receive(again, term: 1);
+        Assert.Equal(BlockStatus.Ok, again.PrepareTarget(1));
+        using var second = world.Link(other);
+        var completed = BlockStatus.NotSupported;
+        Assert.Equal(BlockStatus.Ok, world.Bitmap.Persist());
+        world.BitmapFile.Written = (_, _) =>
+        {
+            // The change has found the first link and its name is being written; a resync over the second one is
+            // faster than its frame.
+            world.BitmapFile.Written = null;
+            link.Abort("test");
+            world.Device.Attach(second);
+            world.Bitmap.Clear(1);
+            completed = world.Device.CompletePair();
+        };
+        Assert.Equal(BlockStatus.Ok, await world.Device.WriteAsync(65536, new byte[512]).AsTask().WaitAsync(Hang));
+        Assert.Equal(BlockStatus.Ok, completed);
+        Assert.True(await world.Device.BarrierAsync(6).AsTask().WaitAsync(Hang));
+        Assert.Equal(world.Local.Snapshot(), world.Peer.Snapshot());
+        Assert.Equal(0, world.Bitmap.DirtyBytes);
+    }
+
     internal sealed class World : IDisposable
     {
         private readonly Random _random;
@@ -306,7 +363,8 @@ public sealed class ForwardingTests
             }
 
             Peer = new LossyFile(seed + 1, content);
-            Bitmap = DirtyBitmap.Open(new LossyFile(seed + 2), Size, aheadBytes: 0);
+            BitmapFile = new HookedFile(new LossyFile(seed + 2));
+            Bitmap = DirtyBitmap.Open(BitmapFile, Size, aheadBytes: 0);
             Assert.Equal(BlockStatus.Ok, Bitmap.BeginRecording());
             if (differ == 0)
             {
@@ -323,6 +381,8 @@ public sealed class ForwardingTests
         public LossyFile Local { get; }
 
         public LossyFile Peer { get; }
+
+        public HookedFile BitmapFile { get; }
 
         public DirtyBitmap Bitmap { get; }
 

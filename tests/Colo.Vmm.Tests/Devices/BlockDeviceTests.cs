@@ -1,5 +1,8 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using Colo.Vmm.Block;
+using Colo.Vmm.Devices;
+using Colo.Vmm.Devices.Virtio;
 using Colo.Vmm.Devices.VirtioBlock;
 using static Colo.Vmm.Tests.Devices.RingSegment;
 
@@ -146,6 +149,85 @@ public class BlockDeviceTests
         disk.Answer();
         driver.Device.Service();
         Assert.Null(driver.TakeUsed(0));
+        Assert.Equal(0, device.RequestsInFlight);
+        Assert.False(driver.NeedsReset);
+    }
+
+    /// <summary>The read writes the index of the ring that it came from.</summary>
+    [Fact]
+    public void A_ring_that_refills_itself_gets_as_many_requests_a_time_as_it_has_places_and_goes_on()
+    {
+        using var disk = new RefillingDisk();
+        using var driver = new MockDriver(new BlockDevice(disk, "s")).Start();
+        RefillingDisk.Prepare(driver);
+        driver.Kick(0);
+        Assert.Equal(driver.QueueSize, disk.Reads);
+        Assert.Equal(1, driver.Waker.Count);
+        driver.Device.Service();
+        Assert.Equal(2 * driver.QueueSize, disk.Reads);
+        disk.ReadsMax = (2 * driver.QueueSize) + 2;
+        driver.Device.Service();
+        Assert.Equal(disk.ReadsMax, disk.Reads);
+        Assert.Equal(disk.ReadsMax, driver.CountUsed(0));
+        Assert.Equal(2, driver.Waker.Count);
+        Assert.False(driver.NeedsReset);
+    }
+
+    [Fact]
+    public void A_device_that_is_about_to_stand_takes_no_request_and_a_restored_one_takes_what_waits()
+    {
+        using var inner = new MemoryDevice(1 << 20);
+        using var late = new LateDisk(inner) { IsLate = true };
+        var device = new BlockDevice(late, "s");
+        using var driver = new MockDriver(device).Start();
+        Request(driver, BlockRequestType.Read, 0, In(driver.Allocate(SectorSize), SectorSize));
+        ulong status = driver.Place([0xee]);
+        driver.Add(0, Out(driver.Place(Header(BlockRequestType.Flush, 0)), 16), In(status, 1));
+        late.Answer();
+        device.FinishAnswered();
+        Assert.Equal(0, device.RequestsInFlight);
+        Assert.Equal(1, driver.CountUsed(0));
+        Assert.Equal(1u, driver.Read(0x60));
+
+        var image = new ArrayBufferWriter<byte>();
+        driver.Device.Save(new StateWriter(image));
+        var waker = new CountingWaker();
+        var restored = new VirtioMmioDevice(0, new BlockDevice(inner, "s"), driver.Ram, new RecordingLine(), waker);
+        var reader = new StateReader(image.WrittenSpan);
+        restored.Restore(restored.Decode(ref reader, 1)!);
+        Assert.Equal(1, waker.Count);
+        Assert.Equal(0xee, driver.Fetch(status, 1)[0]);
+        restored.Service();
+        Assert.Equal(0, driver.Fetch(status, 1)[0]);
+        Assert.Equal(2, driver.CountUsed(0));
+    }
+
+    [Fact]
+    public void A_driver_that_does_not_wait_has_no_more_requests_in_flight_than_its_ring_has_places()
+    {
+        using var inner = new MemoryDevice(1 << 20);
+        using var disk = new LateDisk(inner) { IsLate = true };
+        var device = new BlockDevice(disk, "s");
+        using var driver = new MockDriver(device).Start();
+
+        // Reads of nothing: like flushes they have no bytes.
+        ushort head = driver.Add(
+            0, Out(driver.Place(Header(BlockRequestType.Read, 0)), 16), In(driver.Place([0xee]), 1));
+        for (int i = 1; i < 2 * driver.QueueSize; i++)
+        {
+            driver.Kick(0);
+            driver.MakeAvailable(0, head);
+        }
+
+        driver.Kick(0);
+        Assert.Equal(driver.QueueSize, device.RequestsInFlight);
+        for (int i = 0; i < 2 * driver.QueueSize; i++)
+        {
+            disk.Answer();
+            driver.Device.Service();
+        }
+
+        Assert.Equal(2 * driver.QueueSize, driver.CountUsed(0));
         Assert.Equal(0, device.RequestsInFlight);
         Assert.False(driver.NeedsReset);
     }

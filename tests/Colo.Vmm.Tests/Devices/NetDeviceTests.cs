@@ -123,12 +123,35 @@ public class NetDeviceTests
         Assert.NotNull(driver.TakeUsed(0));
     }
 
+    /// <summary>A tagged frame of full length, from anybody in the LAN, and the buffer that the specification asks
+    /// for.</summary>
     [Fact]
-    public void Buffer_that_is_too_small_without_merging_asks_for_a_reset()
+    public void Frame_that_is_longer_than_a_buffer_without_merging_is_dropped_and_the_next_one_gets_the_buffer()
     {
         using var backend = new RecordingBackend();
-        using var driver = new MockDriver(new NetDevice(backend, Mac, 1500, offerChecksum: false)).Start(~MergeableBuffers);
-        driver.Add(0, In(driver.Allocate(64), 64));
+        var device = new NetDevice(backend, Mac, 1500, offerChecksum: false);
+        using var driver = new MockDriver(device).Start(~MergeableBuffers);
+        ulong buffer = driver.Allocate(1526);
+        ushort head = driver.Add(0, In(buffer, 1526));
+        backend.Deliver(new byte[1518]);
+        byte[] frame = [.. Enumerable.Range(0, 1514).Select(i => (byte)i)];
+        backend.Deliver(frame);
+        driver.Device.Service();
+        Assert.False(driver.NeedsReset);
+        Assert.Equal((head, 1526u), driver.TakeUsed(0));
+        Assert.Equal(frame, driver.Fetch(buffer + HeaderSize, 1514));
+        Assert.Equal((1, 1), (device.Metrics.FramesReceived, device.Metrics.FramesDropped));
+    }
+
+    [Theory]
+    [InlineData(HeaderSize - 1, true)]
+    [InlineData(HeaderSize - 1, false)]
+    public void Buffer_without_room_for_the_header_asks_for_a_reset(int length, bool mergeable)
+    {
+        using var backend = new RecordingBackend();
+        using var driver = new MockDriver(new NetDevice(backend, Mac, 1500, offerChecksum: false))
+            .Start(mergeable ? ulong.MaxValue : ~MergeableBuffers);
+        driver.Add(0, In(driver.Allocate(length), length));
         backend.Deliver(new byte[100]);
         driver.Device.Service();
         Assert.True(driver.NeedsReset);

@@ -55,6 +55,43 @@ public sealed class RunLoopTests
         }
     }
 
+    /// <summary>Once the pause waited for a moment without requests, which such a guest never has.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_guest_whose_disk_queue_refills_itself_can_be_paused_resumed_and_ended(bool isLate)
+    {
+        // Past the wrap of the index, so that it ends by itself only if somebody stops it.
+        var disk = new RefillingDisk { IsLate = isLate, ReadsMax = int.MaxValue };
+        using VirtMachine machine = New(Options with { Disks = [new DiskOptions(disk, "refilling")] }, LoopForEver);
+        using var driver = new MockDriver(machine, DiskSlot, 1);
+        driver.Start();
+        RefillingDisk.Prepare(driver);
+        Task kicked = Task.Run(() => driver.Kick(0));
+        try
+        {
+            await kicked.WaitAsync(HangLimit);
+            machine.Start();
+            int seen = 0;
+            for (int round = 0; round < 3; round++)
+            {
+                Assert.True(SpinWait.SpinUntil(() => disk.Reads > seen, HangLimit), $"nothing was read, round {round}");
+                await Task.Run(machine.Pause).WaitAsync(HangLimit);
+                Assert.Equal(0, machine.Board.RequestsInFlight);
+                seen = disk.Reads;
+                machine.Resume();
+            }
+
+            await Task.Run(machine.Shutdown).WaitAsync(HangLimit);
+            Assert.False(driver.NeedsReset);
+        }
+        finally
+        {
+            disk.ReadsMax = 0;
+            await kicked.WaitAsync(HangLimit);
+        }
+    }
+
     /// <summary>Once the order to end was lost when it came just before the thread went to sleep.</summary>
     [Fact]
     public async Task A_machine_that_waits_for_a_disk_which_never_answers_can_be_ended()

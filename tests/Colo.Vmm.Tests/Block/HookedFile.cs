@@ -1,0 +1,31 @@
+using Colo.Vmm.Block;
+
+namespace Colo.Vmm.Tests.Block;
+
+/// <summary>A file layer that can't zero a range by itself, as NFS before 4.2 can't, and tells of each write.</summary>
+internal sealed class HookedFile(IStorageFile inner) : IStorageFile
+{
+    /// <summary>Called after each write, on its thread, with its offset and length.</summary>
+    public Action<long, int>? Written { get; set; }
+
+    public long Length => inner.Length;
+
+    public BlockStatus Read(long offset, Span<byte> destination) => inner.Read(offset, destination);
+
+    public BlockStatus Write(long offset, ReadOnlySpan<byte> source)
+    {
+        var status = inner.Write(offset, source);
+        Written?.Invoke(offset, source.Length);
+        return status;
+    }
+
+    public BlockStatus Flush() => inner.Flush();
+
+    public BlockStatus SetLength(long length) => inner.SetLength(length);
+
+    public BlockStatus ZeroRange(long offset, long length, bool mayUnmap) => BlockStatus.NotSupported;
+
+    public bool IsAllocated(long offset, out long end) => inner.IsAllocated(offset, out end);
+
+    public void Dispose() => inner.Dispose();
+}
