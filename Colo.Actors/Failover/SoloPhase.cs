@@ -38,7 +38,7 @@ internal sealed class SoloPhase(FailoverContext context)
                 (now, lost, effects) => FailJoin(now, lost.Peer, $"{lost.Channel} link", effects), attempt)
             .On<CheckpointStalled>(
                 (now, stalled, effects) => FailJoin(now, stalled.Peer, stalled.Phase, effects), attempt)
-            .On<LeaveNotice>((_, leave, effects) => AbortJoin(leave.From, leave.Reason, effects), attempt)
+            .On<LeaveNotice>((now, leave, effects) => FailJoin(now, leave.From, leave.Reason, effects), attempt)
             .On<PeerSeen>(OnPeerSeen, FailoverState.Solo, FailoverState.SoloFilling, FailoverState.Joining)
             .On<JoinCheckpointLoaded>(OnJoinLoaded, FailoverState.Joining)
             .On<ArbiterAnswered>(OnSuspicionAnswered, FailoverState.Solo, FailoverState.SoloFilling)
