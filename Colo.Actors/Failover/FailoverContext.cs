@@ -69,6 +69,9 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
 
     public string WaitsFor { get; private set; } = string.Empty;
 
+    /// <summary>There is no arbiter, and only the operator can lead out of this state.</summary>
+    public bool WaitsForOperator { get; private set; }
+
     public void Enter(FailoverState state, string waitsFor = "")
     {
         if (state is FailoverState.Primary or FailoverState.Secondary or FailoverState.Solo)
@@ -78,6 +81,18 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
 
         State = state;
         WaitsFor = waitsFor;
+        WaitsForOperator = false;
+    }
+
+    /// <summary>After <see cref="ArbiterRefusal.OperatorNeeded"/>; asking again would bring the same answer.</summary>
+    public void HoldForOperator(FailoverState state, EffectList effects)
+    {
+        const string why = "there is no arbiter";
+        Enter(state, $"the operator: {why}");
+        WaitsForOperator = true;
+        Emit(EventCode.HoldingForOperator, why, effects);
+        Desk.Finish(
+            CommandResult.Failed, $"{why}: `failover` on the host that decides, after the other is certainly off", effects);
     }
 
     // The arbiter.

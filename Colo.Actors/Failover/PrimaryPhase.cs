@@ -8,12 +8,16 @@ namespace Colo.Actors.Failover;
 /// <summary>
 /// The primary of a pair. A lost secondary, for whatever reason, leads to one question to the arbiter; until its yes
 /// only what the pair's rules permit leaves. A planned switchover is a checkpoint after which both stand at the same
-/// image, then an exchange in the record.
+/// image, then an exchange in the record. The end of a guest is agreed with the secondary first. Where the operator
+/// is the judge that agreement is all there is: without it the secondary's guest may go on, and the last answers of
+/// this one wait for the operator.
 /// </summary>
 internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
 {
     private Epoch _handoverEpoch;
     private LossEvidence _evidence;
+    private GuestEnd _end;
+    private bool _endAgreed;
 
     public void Register(TransitionTable<FailoverState> table)
     {
@@ -34,7 +38,8 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
             .On<GuestHandedOver>(OnHandedOver, FailoverState.SwitchoverOut)
             .On<GatewayChanged>(OnGateway, Enum.GetValues<FailoverState>())
             .On<GuestEnded>(OnGuestEnded, FailoverState.Primary, FailoverState.SwitchoverOut)
-            .On<GuestEndAgreed>((_, _, effects) => AskOff(effects), FailoverState.Ending)
+            .On<GuestEndAgreed>((_, _, effects) => AgreeOnEnd(effects), FailoverState.Ending)
+            .On<PeerSeen>(OnPeerSeenEnding, FailoverState.Ending)
             .On<PeerLost>((_, _, effects) => AskOff(effects), FailoverState.Ending)
             .On<ReplicationLinkLost>((_, _, effects) => AskOff(effects), FailoverState.Ending)
             .On<MachineFailed>(OnMachineFailed, [.. pair, .. waiting])
@@ -94,8 +99,16 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
     {
         context.Emit(EventCode.GuestEnded, $"{end}", effects);
         context.Enter(FailoverState.Ending, "the secondary");
-        context.Send(context.Peer!.Value.Host, new GuestEndNotice(context.Self, context.Term, end), effects);
+        (_end, _endAgreed) = (end, false);
+        SendEnd(effects);
         context.StartTimer(TimerName.PeerStep, context.Options.PeerStepTimeout, effects);
+    }
+
+    /// <summary>The operator's word that the guest goes on nowhere.</summary>
+    public void ForceOff(EffectList effects)
+    {
+        context.AskSolo(ArbiterClaim.OperatorForced, effects, poweredOff: true);
+        context.Enter(FailoverState.Ending, "the arbiter");
     }
 
     private void OnPeerSeen(Instant now, PeerSeen seen, EffectList effects)
@@ -137,8 +150,7 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
 
                 break;
             case ArbiterAnswer.Refused { Reason: ArbiterRefusal.OperatorNeeded }:
-                context.Enter(FailoverState.PrimaryHeld, "the operator: there is no arbiter");
-                context.Emit(EventCode.HoldingForOperator, "there is no arbiter", effects);
+                context.HoldForOperator(FailoverState.PrimaryHeld, effects);
                 break;
             case ArbiterAnswer.Refused { Current: { } current } when current.InSync(context.Self) && current.Term > context.Record!.Term:
                 context.Learn(current, effects); // a yes that had been lost on the way; the next term is still free
@@ -236,6 +248,39 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
         EndGuest(ended.End, effects);
     }
 
+    private void SendEnd(EffectList effects) =>
+        context.Send(context.Peer!.Value.Host, new GuestEndNotice(context.Self, context.Term, _end), effects);
+
+    private void OnPeerSeenEnding(Instant now, PeerSeen seen, EffectList effects)
+    {
+        if (seen.Peer.Host != context.Peer?.Host)
+        {
+            return;
+        }
+
+        if (!seen.HoldsGuest && seen.Term == context.Record?.Term)
+        {
+            AgreeOnEnd(effects); // the agreement was lost on the way: it was in this pair, and has no guest any more
+        }
+        else if (context.WaitsForOperator)
+        {
+            SendEnd(effects); // the notice may have been lost
+        }
+    }
+
+    private void AgreeOnEnd(EffectList effects)
+    {
+        _endAgreed = true;
+        if (context.WaitsForOperator)
+        {
+            ForceOff(effects);
+        }
+        else
+        {
+            AskOff(effects);
+        }
+    }
+
     private void AskOff(EffectList effects)
     {
         if (context.Proposal is { Next.PoweredOff: true } || context.Record is null)
@@ -261,6 +306,12 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
                 context.Enter(FailoverState.Off, "the operator's start");
                 context.Desk.Finish(CommandResult.Done, "off", effects);
                 break;
+            case ArbiterAnswer.Refused { Reason: ArbiterRefusal.OperatorNeeded } when _endAgreed:
+                ForceOff(effects); // the other host has thrown its copy away: nobody is left who could go on
+                break;
+            case ArbiterAnswer.Refused { Reason: ArbiterRefusal.OperatorNeeded }:
+                context.HoldForOperator(FailoverState.Ending, effects);
+                break;
             case ArbiterAnswer.Refused { Current: { } current } when current.InSync(context.Self) && current.Term > context.Record!.Term:
                 context.Learn(current, effects);
                 context.AskSolo(ArbiterClaim.InSync, effects, poweredOff: true);
@@ -276,7 +327,8 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
 
     private void OnPeerLostHeld(Instant now, PeerLost lost, EffectList effects)
     {
-        if (lost.Peer == context.Peer && lost.Evidence == LossEvidence.ProcessGone && !context.ProtectionPaused)
+        if (lost.Peer == context.Peer && lost.Evidence == LossEvidence.ProcessGone && !context.ProtectionPaused
+            && !context.WaitsForOperator)
         {
             AskSolo(ArbiterClaim.InSync, effects); // nobody is left to let go first
         }

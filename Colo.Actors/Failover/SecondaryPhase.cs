@@ -185,7 +185,7 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
 
     private void OnPeerSeenHeld(Instant now, PeerSeen seen, EffectList effects)
     {
-        if (context.IsRestartOfPeer(seen) && !context.ProtectionPaused)
+        if (context.IsRestartOfPeer(seen) && !context.ProtectionPaused && !context.WaitsForOperator)
         {
             AskSolo(ArbiterClaim.InSync, effects); // the primary that might have asked first is dead
         }
@@ -193,7 +193,8 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
 
     private void OnPeerLostHeld(Instant now, PeerLost lost, EffectList effects)
     {
-        if (lost.Peer == context.Peer && !context.ProtectionPaused && context.GatewayReachable)
+        if (lost.Peer == context.Peer && !context.ProtectionPaused && context.GatewayReachable
+            && !context.WaitsForOperator)
         {
             AskSolo(ArbiterClaim.InSync, effects);
         }
@@ -218,8 +219,7 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
                 Promote(effects);
                 break;
             case ArbiterAnswer.Refused { Reason: ArbiterRefusal.OperatorNeeded }:
-                context.Enter(FailoverState.SecondaryHeld, "the operator: there is no arbiter");
-                context.Emit(EventCode.HoldingForOperator, "there is no arbiter", effects);
+                context.HoldForOperator(FailoverState.SecondaryHeld, effects);
                 break;
             case ArbiterAnswer.Refused { Current: { } current } when current.InSync(context.Self) && current.Term > context.Record!.Term:
                 context.Learn(current, effects); // the pair's newer record had not reached this host

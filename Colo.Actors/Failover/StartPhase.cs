@@ -14,6 +14,9 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
     /// <summary>Epochs after a cold start begin above anything that an earlier life can have used.</summary>
     private const long EpochsPerTerm = 1_000_000;
 
+    /// <summary>The pair that arbiter "none" lets only the operator boot from.</summary>
+    private ArbiterRecord? _forOperator;
+
     public void Register(TransitionTable<FailoverState> table) => table
         .On<NodeStarted>((_, _, effects) => Start(effects), FailoverState.Starting)
         .On<ArbiterAnswered>(OnRecordRead, FailoverState.Starting)
@@ -120,6 +123,13 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
             case ArbiterAnswer.Granted granted:
                 Orient(granted.Record, effects);
                 break;
+            case ArbiterAnswer.Refused { Reason: ArbiterRefusal.OperatorNeeded, Current: { } current }:
+                _forOperator = current;
+                context.Learn(current, effects);
+                context.Desk.Finish(CommandResult.Refused, "there is no arbiter", effects);
+                context.Emit(EventCode.HoldingForOperator, "there is no arbiter", effects);
+                context.Park("the operator: there is no arbiter", effects);
+                break;
             case ArbiterAnswer.Refused { Current: { } current }:
                 context.Emit(EventCode.TermRefused, $"{current}", effects);
                 context.Desk.Finish(CommandResult.Refused, $"the arbiter's record is {current}", effects);
@@ -164,7 +174,7 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
         // A term above the record's: it is to be read again, or the arbiter has forgotten it.
         bool wasItsSecondary = record.Secondary is { } secondary && secondary.Host == seen.Peer.Host;
         if (wasItsSecondary && !seen.HoldsGuest && seen.Term == record.Term && !HasForgotten(record)
-            && !context.ProtectionPaused)
+            && !context.ProtectionPaused && record != _forOperator)
         {
             // Both memories are gone, and this host was the primary: its disk has everything that a client was told.
             StartAgain(record, effects);

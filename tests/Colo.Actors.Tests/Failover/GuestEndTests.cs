@@ -1,0 +1,114 @@
+using Colo.Actors.Arbiter;
+using Colo.Actors.Failover;
+using Colo.Actors.Protocol;
+
+namespace Colo.Actors.Tests.Failover;
+
+/// <summary>How a guest's end becomes the VM's: agreed with the other host, recorded by the arbiter.</summary>
+public sealed class GuestEndTests
+{
+    private static readonly HostIdentity B = HostInTest.B;
+
+    private readonly HostInTest _host = new();
+
+    [Fact]
+    public void Without_an_arbiter_an_end_that_both_hosts_agree_on_needs_no_operator()
+    {
+        _host.BecomePrimary();
+        CommandId stop = _host.NextCommand();
+        _host.Say(new StopCommand(stop));
+        _host.Say(new GuestEndAgreed(B, _host.Record.Term));
+        Assert.Equal(ArbiterClaim.InSync, _host.Asked!.Claim);
+        _host.AnswerOperatorNeeded();
+        Assert.Equal(ArbiterClaim.OperatorForced, _host.Asked!.Claim);
+        Assert.Equal("t3 solo a#1 off", _host.Asked.Next.ToString());
+        _host.Grant();
+        Assert.Equal(FailoverState.Off, _host.State);
+        Effect.CompleteCommand done = Assert.Single(_host.Effects.OfType<Effect.CompleteCommand>());
+        Assert.Equal((stop, CommandResult.Done), (done.Id, done.Result));
+    }
+
+    /// <summary>The other host's guest may go on: the last answers of this one must not leave yet.</summary>
+    [Fact]
+    public void Without_an_arbiter_an_end_that_the_other_host_does_not_agree_on_waits_for_the_operator()
+    {
+        _host.BecomePrimary();
+        _host.Say(new StopCommand(_host.NextCommand()));
+        _host.Say(new PeerLost(B, LossEvidence.Silence));
+        _host.AnswerOperatorNeeded();
+        Assert.Equal(FailoverState.Ending, _host.State);
+        Assert.Contains(EventCode.HoldingForOperator, _host.Events);
+        Assert.DoesNotContain(_host.Effects, effect => effect is Effect.OpenSoloGate or Effect.DiscardGuest);
+        Assert.Equal(CommandResult.Failed, Assert.Single(_host.Effects.OfType<Effect.CompleteCommand>()).Result);
+
+        _host.Say(new PeerLost(B, LossEvidence.Silence));
+        Assert.Null(_host.Asked);
+
+        _host.Say(new FailoverCommand(_host.NextCommand(), "b is off", AcceptDataLoss: false));
+        Assert.Equal(ArbiterClaim.OperatorForced, _host.Asked!.Claim);
+        _host.Grant();
+        Assert.Equal(FailoverState.Off, _host.State);
+    }
+
+    [Fact]
+    public void A_host_of_the_pair_that_is_heard_without_a_guest_has_agreed()
+    {
+        _host.BecomePrimary();
+        Term pair = _host.Record.Term;
+        _host.Say(new GuestEnded(GuestEnd.Shutdown));
+        _host.Say(new ReplicationLinkLost(B, ReplicationChannel.Disk));
+        _host.AnswerOperatorNeeded();
+        _host.Say(new PeerSeen(B, pair, HoldsGuest: true));
+        Assert.IsType<GuestEndNotice>(Assert.Single(_host.Sent));
+        _host.Say(new PeerSeen(B, pair, HoldsGuest: false));
+        Assert.Equal(ArbiterClaim.OperatorForced, _host.Asked!.Claim);
+    }
+
+    [Fact]
+    public void Without_an_arbiter_a_former_pairs_disk_is_asked_for_once_and_then_left_to_the_operator()
+    {
+        _host.Say(new NodeStarted());
+        HostIdentity earlier = new(HostInTest.A.Host, new Incarnation(0));
+        ArbiterRecord pair = new(HostInTest.Vm, new Term(2), earlier, B);
+        _host.Answer(new ArbiterAnswer.Granted(pair));
+        PeerSeen empty = new(B, pair.Term, HoldsGuest: false);
+        _host.Say(empty);
+        Assert.Equal(ArbiterClaim.ColdStart, _host.Asked!.Claim);
+        _host.AnswerOperatorNeeded();
+        Assert.Equal(FailoverState.Parked, _host.State);
+        Assert.Contains(EventCode.HoldingForOperator, _host.Events);
+
+        _host.Say(empty);
+        Assert.Equal(FailoverState.Parked, _host.State);
+        Assert.Null(_host.Asked);
+
+        _host.Say(new FailoverCommand(_host.NextCommand(), "this disk", AcceptDataLoss: true));
+        Assert.Equal(ArbiterClaim.OperatorForced, _host.Asked!.Claim);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Without_an_arbiter_a_repeated_loss_asks_nobody_again(bool primary)
+    {
+        if (primary)
+        {
+            _host.BecomePrimary();
+        }
+        else
+        {
+            _host.BecomeSecondary();
+        }
+
+        PeerLost lost = new(B, LossEvidence.ProcessGone);
+        _host.Say(lost);
+        _host.AnswerOperatorNeeded();
+        FailoverState held = primary ? FailoverState.PrimaryHeld : FailoverState.SecondaryHeld;
+        Assert.Equal(held, _host.State);
+        _host.Say(lost);
+        Assert.Equal(held, _host.State);
+        Assert.Null(_host.Asked);
+        _host.Say(new FailoverCommand(_host.NextCommand(), "b is off", AcceptDataLoss: false));
+        Assert.Equal(ArbiterClaim.OperatorForced, _host.Asked!.Claim);
+    }
+}
