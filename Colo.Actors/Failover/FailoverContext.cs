@@ -57,6 +57,10 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
     /// <summary>The operator's choice of a joiner, as long as it offers itself.</summary>
     public HostId? WantedJoiner { get; set; }
 
+    /// <summary>How this host's guest ended while it was being decided whose it is. The machine tells only once; whoever
+    /// comes to own the guest, or to be the secondary, acts on it.</summary>
+    public GuestEnd? EndedMeanwhile { get; set; }
+
     public bool GatewayReachable { get; set; } = true;
 
     public bool PeerReachesGateway { get; set; } = true;
@@ -77,6 +81,11 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
         if (state is FailoverState.Primary or FailoverState.Secondary or FailoverState.Solo)
         {
             LastInStep = Term;
+        }
+        else if (state is FailoverState.Parked or FailoverState.ColdStarting or FailoverState.Booting
+            or FailoverState.JoinTarget or FailoverState.Off)
+        {
+            EndedMeanwhile = null; // that guest is gone
         }
 
         State = state;

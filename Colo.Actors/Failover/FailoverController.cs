@@ -76,6 +76,12 @@ public sealed class FailoverController : IProtocolCore
         }
 
         _table.Dispatch(_context.State, now, message, effects);
+        if (_context.EndedMeanwhile is { } end
+            && State is FailoverState.Solo or FailoverState.Primary or FailoverState.Secondary)
+        {
+            _context.EndedMeanwhile = null;
+            _table.Dispatch(State, now, new GuestEnded(end), effects);
+        }
     }
 
     private bool Accept(OperatorCommand command, EffectList effects)
@@ -136,7 +142,7 @@ public sealed class FailoverController : IProtocolCore
         .IgnoreElsewhere<PeerSeen>("the record decides in this state, not who is heard")
         .IgnoreElsewhere<GatewayChanged>("no role to hand over")
         .IgnoreElsewhere<ReplicationLinkLost>("no session with this peer, or its end is being decided already")
-        .IgnoreElsewhere<GuestEnded>("the guest is not this host's to end: the owner's decides")
+        .IgnoreElsewhere<GuestEnded>("the guest is not this host's to end, or is ended already")
         .IgnoreElsewhere<MachineFailed>("there is no guest here, or it is being given up already")
         .IgnoreElsewhere<DiskMerged>("the merge belongs to a takeover that is past")
         .IgnoreElsewhere<GuestBooted>("the boot belongs to an ownership that is past")

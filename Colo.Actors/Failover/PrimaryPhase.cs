@@ -38,6 +38,8 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
             .On<GuestHandedOver>(OnHandedOver, FailoverState.SwitchoverOut)
             .On<GatewayChanged>(OnGateway, Enum.GetValues<FailoverState>())
             .On<GuestEnded>(OnGuestEnded, FailoverState.Primary, FailoverState.SwitchoverOut)
+            .On<GuestEnded>((_, ended, _) => context.EndedMeanwhile = ended.End,
+                [.. waiting, FailoverState.SwitchoverAsking, FailoverState.AskingPair])
             .On<GuestEndAgreed>((_, _, effects) => AgreeOnEnd(effects), FailoverState.Ending)
             .On<PeerSeen>(OnPeerSeenEnding, FailoverState.Ending)
             .On<PeerLost>((_, _, effects) => AskOff(effects), FailoverState.Ending)

@@ -49,6 +49,8 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
             .On<MachineFailed>((_, failed, effects) => context.DiscardAndPark(failed.Reason, effects),
                 [.. asking, FailoverState.JoinTargetLost, FailoverState.Promoting])
             .On<GuestEnded>(OnGuestEnded, FailoverState.Secondary)
+            .On<GuestEnded>((_, ended, _) => NoteEnd(ended.End),
+                [.. asking, FailoverState.JoinTargetLost, FailoverState.Promoting])
             .On<GuestEndNotice>(OnEndNotice, FailoverState.Secondary)
             .On<SwitchoverGranted>(OnSwitchoverGranted, FailoverState.Secondary)
             .On<SecondarySettled>(OnSettledPromoting, FailoverState.Promoting)
@@ -277,6 +279,9 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
     private void OnGuestEnded(Instant now, GuestEnded ended, EffectList effects) =>
         context.Send(context.Peer!.Value.Host,
             new CheckpointWanted(context.Self, context.Term, CheckpointReason.GuestEvent), effects);
+
+    /// <summary>Before the replica is settled, an image that is loaded undoes the end.</summary>
+    private void NoteEnd(GuestEnd end) => context.EndedMeanwhile = _settled ? end : context.EndedMeanwhile;
 
     private void OnEndNotice(Instant now, GuestEndNotice notice, EffectList effects)
     {

@@ -1,4 +1,5 @@
 using Colo.Actors.Arbiter;
+using Colo.Actors.Checkpoint;
 using Colo.Actors.Failover;
 using Colo.Actors.Protocol;
 
@@ -110,5 +111,123 @@ public sealed class GuestEndTests
         Assert.Null(_host.Asked);
         _host.Say(new FailoverCommand(_host.NextCommand(), "b is off", AcceptDataLoss: false));
         Assert.Equal(ArbiterClaim.OperatorForced, _host.Asked!.Claim);
+    }
+
+    /// <summary>The machine tells of the end once; a dead guest counted as running, and was even copied.</summary>
+    [Fact]
+    public void An_end_while_the_arbiter_is_asked_to_evict_the_secondary_counts_when_the_answer_is_there()
+    {
+        _host.BecomePrimary();
+        _host.Say(new PeerLost(B, LossEvidence.Silence));
+        ArbiterRecord solo = _host.Asked!.Next;
+        _host.Answer(new ArbiterAnswer.Unknown("away"));
+        _host.Say(new GuestEnded(GuestEnd.Shutdown));
+        Assert.Equal(FailoverState.PrimaryAsking, _host.State);
+        _host.Answer(new ArbiterAnswer.Granted(solo));
+        EndsAlone();
+    }
+
+    [Fact]
+    public void An_end_while_the_primary_waits_for_the_operator_counts_when_it_goes_on()
+    {
+        _host.BecomePrimary();
+        _host.Say(new PauseProtectionCommand(_host.NextCommand()));
+        _host.Say(new PeerLost(B, LossEvidence.Silence));
+        _host.Say(new GuestEnded(GuestEnd.Panic));
+        Assert.Equal(FailoverState.PrimaryHeld, _host.State);
+        _host.Say(new FailoverCommand(_host.NextCommand(), "b is off", AcceptDataLoss: false));
+        _host.Grant();
+        EndsAlone();
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void An_end_while_a_pair_is_asked_for_counts_whatever_the_answer_is(bool granted)
+    {
+        _host.BecomeSolo();
+        ArbiterRecord alone = _host.Record;
+        _host.JoinUntilAsked();
+        ArbiterRecord pair = _host.Asked!.Next;
+        _host.Say(new GuestEnded(GuestEnd.Shutdown));
+        Assert.Equal(FailoverState.AskingPair, _host.State);
+        if (granted)
+        {
+            _host.Answer(new ArbiterAnswer.Granted(pair));
+            Assert.Equal(FailoverState.Ending, _host.State);
+            Assert.Contains(_host.Sent, message => message is GuestEndNotice);
+        }
+        else
+        {
+            _host.Answer(new ArbiterAnswer.Refused(alone, ArbiterRefusal.NotAllowed));
+            EndsAlone();
+        }
+    }
+
+    [Fact]
+    public void An_end_during_a_switchover_that_is_refused_ends_the_guest()
+    {
+        _host.BecomePrimary();
+        _host.SwitchOverUntilAsked();
+        _host.Say(new GuestEnded(GuestEnd.Shutdown));
+        Assert.Equal(FailoverState.SwitchoverAsking, _host.State);
+        _host.Answer(new ArbiterAnswer.Refused(_host.Record, ArbiterRefusal.NotAllowed));
+        Assert.Equal(FailoverState.Ending, _host.State);
+        Assert.Contains(_host.Sent, message => message is GuestEndNotice);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void An_end_while_the_secondary_takes_over_counts_when_it_has(bool held)
+    {
+        _host.BecomeSecondary();
+        _host.Say(held
+            ? new ReplicationLinkLost(B, ReplicationChannel.Disk)
+            : new PeerLost(B, LossEvidence.ProcessGone));
+        if (held)
+        {
+            Effect.StartTimer handicap = _host.Effects.OfType<Effect.StartTimer>().Single();
+            _host.Say(new GuestEnded(GuestEnd.Shutdown));
+            Assert.Equal(FailoverState.SecondaryHeld, _host.State);
+            _host.Say(new TimerFired(handicap.Name, handicap.Generation));
+            _host.Grant();
+        }
+        else
+        {
+            ArbiterRecord solo = _host.Asked!.Next;
+            _host.Say(new GuestEnded(GuestEnd.Shutdown));
+            Assert.Equal(FailoverState.SecondaryAsking, _host.State);
+            _host.Answer(new ArbiterAnswer.Granted(solo));
+        }
+
+        EndsAlone();
+    }
+
+    [Fact]
+    public void An_end_that_the_image_being_loaded_undoes_is_none()
+    {
+        _host.BecomeSecondary();
+        Epoch epoch = new(2);
+        _host.Say(new CheckpointRequest(B, new Term(2), epoch, CheckpointReason.Period));
+        _host.Say(new GuestPaused());
+        _host.Say(new VmStateSend(B, new Term(2), epoch));
+        _host.Say(new ImageStaged(epoch));
+        _host.Say(new DiskBarrierReached(epoch));
+        _host.Say(new PeerLost(B, LossEvidence.ProcessGone));
+        ArbiterRecord solo = _host.Asked!.Next;
+        _host.Say(new GuestEnded(GuestEnd.Shutdown));
+        _host.Answer(new ArbiterAnswer.Granted(solo));
+        Assert.Equal(FailoverState.Promoting, _host.State);
+        _host.Say(new ImageLoaded(epoch));
+        Assert.Equal(FailoverState.Solo, _host.State);
+    }
+
+    private void EndsAlone()
+    {
+        Assert.Equal(FailoverState.Ending, _host.State);
+        Assert.True(_host.Asked!.Next.PoweredOff);
+        _host.Grant();
+        Assert.Equal(FailoverState.Off, _host.State);
     }
 }
