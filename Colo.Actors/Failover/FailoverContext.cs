@@ -286,6 +286,18 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
         }
     }
 
+    /// <summary>
+    /// A host of an older term does not know that the VM went on without it: the one message that says so may have been
+    /// lost. It may hold a guest and wait for the operator, who would make a second owner of it.
+    /// </summary>
+    public void TellOfRecord(PeerSeen seen, EffectList effects)
+    {
+        if (Record is { } record && seen.Term < record.Term && seen.Peer.Host != Peer?.Host && !record.InSync(seen.Peer))
+        {
+            Send(seen.Peer.Host, new PairDissolved(self, record.Term, record), effects);
+        }
+    }
+
     /// <summary>Opens the gate of the only owner and starts to record what a later peer will lack.</summary>
     public void OwnAlone(ArbiterRecord record, EffectList effects)
     {

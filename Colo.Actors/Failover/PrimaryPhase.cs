@@ -124,6 +124,10 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
             context.Emit(EventCode.HigherTermSeen, $"{seen.Peer} {seen.Term}", effects);
             context.Read(effects);
         }
+        else
+        {
+            context.TellOfRecord(seen, effects);
+        }
     }
 
     private void OnSuspicionAnswered(Instant now, ArbiterAnswered answered, EffectList effects)

@@ -54,8 +54,8 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
             .On<GuestEndNotice>(OnEndNotice, FailoverState.Secondary)
             .On<SwitchoverGranted>(OnSwitchoverGranted, FailoverState.Secondary)
             .On<SecondarySettled>(OnSettledPromoting, FailoverState.Promoting)
-            .On<PairDissolved>(context.OnDissolved, [.. target, .. asking, FailoverState.JoinTargetLost, FailoverState.Secondary,
-                FailoverState.Promoting])
+            .On<PairDissolved>(context.OnDissolved, [.. asking, FailoverState.Secondary, FailoverState.Promoting])
+            .On<PairDissolved>(OnDissolvedTarget, FailoverState.JoinTarget, FailoverState.JoinTargetLost)
             .On<TimerFired>(OnTimer, [.. asking, .. target, FailoverState.JoinTargetLost]);
     }
 
@@ -143,6 +143,18 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
         if (context.IsRestartOfPeer(seen))
         {
             LoseOwner(context.Peer!.Value, effects);
+        }
+    }
+
+    private void OnDissolvedTarget(Instant now, PairDissolved dissolved, EffectList effects)
+    {
+        if (dissolved.Record.Term > context.Term)
+        {
+            context.OnDissolved(now, dissolved, effects);
+        }
+        else if (dissolved.Record.Term > (context.Record?.Term ?? Term.Zero))
+        {
+            context.Learn(dissolved.Record, effects); // the record by which this host was invited, or an older one
         }
     }
 
