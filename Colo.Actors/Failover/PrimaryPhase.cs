@@ -289,9 +289,9 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
 
     private void AskOff(EffectList effects)
     {
-        if (context.Proposal is { Next.PoweredOff: true } || context.Record is null)
+        if (context.Record is null || context.Proposal?.Next == context.SoloRecord(poweredOff: true))
         {
-            return; // asked already
+            return; // asked already; a question of an earlier term is another guest's
         }
 
         context.StopTimer(TimerName.PeerStep, effects);

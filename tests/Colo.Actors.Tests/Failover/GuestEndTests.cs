@@ -223,6 +223,24 @@ public sealed class GuestEndTests
         Assert.Equal(FailoverState.Solo, _host.State);
     }
 
+    /// <summary>The end of another life of the guest had been asked for, and refused, when it was here before.</summary>
+    [Fact]
+    public void An_end_is_asked_for_also_when_an_earlier_one_was_refused()
+    {
+        _host.BecomeSolo();
+        _host.Say(new StopCommand(_host.NextCommand()));
+        ArbiterRecord taken = new(HostInTest.Vm, new Term(2), B, null);
+        _host.Answer(new ArbiterAnswer.Refused(taken, ArbiterRefusal.TermMoved));
+        Assert.Equal(FailoverState.Parked, _host.State);
+        _host.BecomeSecondary(taken.Term);
+        ArbiterRecord exchanged = new(HostInTest.Vm, new Term(4), HostInTest.A, B);
+        _host.Say(new SwitchoverGranted(B, exchanged.Term, exchanged, new Epoch(1)));
+        Assert.Equal(FailoverState.Primary, _host.State);
+        _host.Say(new GuestEnded(GuestEnd.Shutdown));
+        _host.Say(new GuestEndAgreed(B, exchanged.Term));
+        Assert.Equal("t5 solo a#1 off", _host.Asked?.Next.ToString());
+    }
+
     private void EndsAlone()
     {
         Assert.Equal(FailoverState.Ending, _host.State);

@@ -110,24 +110,22 @@ internal sealed class HostInTest
     /// <summary>The secondary of the pair in term 2, without a checkpoint in flight.</summary>
     public void BecomeSecondary()
     {
-        BecomeTarget();
+        Say(new NodeStarted());
+        Answer(new ArbiterAnswer.Granted(new ArbiterRecord(Vm, new Term(1), B, null)));
+        BecomeSecondary(new Term(1));
+    }
+
+    /// <summary>A parked host becomes the secondary of the owner of this term.</summary>
+    public void BecomeSecondary(Term owner)
+    {
+        Say(new JoinInvite(B, owner, 1));
         Epoch epoch = new(1);
-        Term term = new(1);
-        Say(new CheckpointRequest(B, term, epoch, CheckpointReason.Join));
-        Say(new VmStateSend(B, term, epoch));
+        Say(new CheckpointRequest(B, owner, epoch, CheckpointReason.Join));
+        Say(new VmStateSend(B, owner, epoch));
         Say(new ImageStaged(epoch));
         Say(new DiskBarrierReached(epoch));
         Say(new ImageLoaded(epoch));
-        Say(new PairEstablished(B, new Term(2), new ArbiterRecord(Vm, new Term(2), B, A)));
+        Say(new PairEstablished(B, owner.Next, new ArbiterRecord(Vm, owner.Next, B, A)));
         Assert.Equal(FailoverState.Secondary, State);
-    }
-
-    /// <summary>Invited by the owner of term 1.</summary>
-    public void BecomeTarget()
-    {
-        Say(new NodeStarted());
-        Answer(new ArbiterAnswer.Granted(new ArbiterRecord(Vm, new Term(1), B, null)));
-        Say(new JoinInvite(B, new Term(1), 1));
-        Assert.Equal(FailoverState.JoinTarget, State);
     }
 }
