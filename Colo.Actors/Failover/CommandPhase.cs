@@ -174,6 +174,7 @@ internal sealed class CommandPhase(
         context.ProtectionPaused = false;
         context.Emit(EventCode.ProtectionResumed, "", effects);
         Done(command, "automatic", effects);
+        primary.HandOverIfCutOff(effects);
         if (context.State == FailoverState.PrimaryHeld)
         {
             primary.AskSolo(ArbiterClaim.InSync, effects);

@@ -96,6 +96,17 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
         context.Tell(CoreName.PrimaryCheckpoint, new CheckpointTrigger(CheckpointReason.Switchover), effects);
     }
 
+    /// <summary>A primary that does not reach the gateway, while the other host does, is in the wrong place.</summary>
+    public void HandOverIfCutOff(EffectList effects)
+    {
+        if (context.State == FailoverState.Primary && IsCutOff && !context.ProtectionPaused)
+        {
+            BeginSwitchover("the gateway is reached from the other host only", effects);
+        }
+    }
+
+    private bool IsCutOff => !context.GatewayReachable && context.PeerReachesGateway;
+
     /// <summary>The guest is to end on both sides.</summary>
     public void EndGuest(GuestEnd end, EffectList effects)
     {
@@ -231,6 +242,10 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
         context.Enter(FailoverState.Primary);
         context.Emit(EventCode.SwitchoverCancelled, reason, effects);
         context.Desk.Finish(CommandResult.Failed, $"rolled back: {reason}", effects);
+        if (IsCutOff)
+        {
+            context.StartTimer(TimerName.PeerStep, context.Options.PeerStepTimeout, effects); // then once more
+        }
     }
 
     private void OnGateway(Instant now, GatewayChanged changed, EffectList effects)
@@ -242,10 +257,7 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
 
         context.GatewayReachable = changed.Reachable;
         context.PeerReachesGateway = changed.PeerReaches;
-        if (context.State == FailoverState.Primary && !changed.Reachable && changed.PeerReaches && !context.ProtectionPaused)
-        {
-            BeginSwitchover("the gateway is reached from the other host only", effects);
-        }
+        HandOverIfCutOff(effects);
     }
 
     private void OnGuestEnded(Instant now, GuestEnded ended, EffectList effects)
@@ -349,6 +361,9 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
                 break;
             case (TimerName.IsolationHandicap, FailoverState.PrimaryHeld):
                 AskSolo(ArbiterClaim.InSync, effects);
+                break;
+            case (TimerName.PeerStep, FailoverState.Primary):
+                HandOverIfCutOff(effects);
                 break;
             case (TimerName.PeerStep, FailoverState.SwitchoverOut):
                 CancelSwitchover("not ready in time", effects);
