@@ -29,6 +29,7 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
         .On<JoinInvite>(OnInvite, FailoverState.Parked)
         .On<PairEstablished>(OnPairedTooLate, FailoverState.Parked)
         .On<PairDissolved>(OnDissolvedParked, FailoverState.Parked)
+        .On<PairDissolved>(OnDissolvedOff, FailoverState.Off)
         .On<TimerFired>((_, fired, effects) => OnTimer(fired, effects), FailoverState.Starting, FailoverState.ColdStarting,
             FailoverState.Parked);
 
@@ -206,6 +207,16 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
         if (dissolved.Record.Term > (context.Record?.Term ?? Term.Zero))
         {
             context.Learn(dissolved.Record, effects);
+        }
+    }
+
+    private void OnDissolvedOff(Instant now, PairDissolved dissolved, EffectList effects)
+    {
+        if (dissolved.Record.Term > (context.Record?.Term ?? Term.Zero) && !dissolved.Record.InSync(context.Self))
+        {
+            // The operator has started the guest from another host's disk: there is nothing here to start any more.
+            context.Learn(dissolved.Record, effects);
+            context.Park($"the VM went on by {dissolved.Record}", effects);
         }
     }
 

@@ -78,6 +78,18 @@ public sealed class OutdatedHostTests
         Assert.Contains(_host.Effects, effect => effect is Effect.NoteRecord note && note.Record == forced);
     }
 
+    [Fact]
+    public void A_host_whose_guest_is_off_joins_when_the_operator_has_started_it_elsewhere()
+    {
+        _host.BecomeSolo();
+        _host.Say(new StopCommand(_host.NextCommand()));
+        _host.Grant();
+        ArbiterRecord elsewhere = new(HostInTest.Vm, new Term(3), B, null);
+        _host.Say(new PairDissolved(B, elsewhere.Term, elsewhere));
+        Assert.Equal(FailoverState.Parked, _host.State);
+        Assert.Contains(_host.Sent, message => message is JoinOffer);
+    }
+
     /// <summary>Without an arbiter a target has not read the record by which it was invited.</summary>
     [Fact]
     public void A_target_that_is_told_of_its_owners_record_stays_a_target()
