@@ -57,8 +57,8 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
     /// <summary>The operator's choice of a joiner, as long as it offers itself.</summary>
     public HostId? WantedJoiner { get; set; }
 
-    /// <summary>How this host's guest ended while it was being decided whose it is. The machine tells only once; whoever
-    /// comes to own the guest, or to be the secondary, acts on it.</summary>
+    /// <summary>How this host's guest ended while it was being decided whose it is. The machine tells only once;
+    /// whoever comes to own the guest, or to be the secondary, acts on it.</summary>
     public GuestEnd? EndedMeanwhile { get; set; }
 
     public bool GatewayReachable { get; set; } = true;
@@ -101,7 +101,8 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
         WaitsForOperator = true;
         Emit(EventCode.HoldingForOperator, why, effects);
         Desk.Finish(
-            CommandResult.Failed, $"{why}: `failover` on the host that decides, after the other is certainly off", effects);
+            CommandResult.Failed, $"{why}: `failover` on the host that decides, after the other is certainly off",
+            effects);
     }
 
     // The arbiter.
@@ -292,7 +293,8 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
     /// </summary>
     public void TellOfRecord(PeerSeen seen, EffectList effects)
     {
-        if (Record is { } record && seen.Term < record.Term && seen.Peer.Host != Peer?.Host && !record.InSync(seen.Peer))
+        if (Record is { } record && seen.Term < record.Term && seen.Peer.Host != Peer?.Host
+            && !record.InSync(seen.Peer))
         {
             Send(seen.Peer.Host, new PairDissolved(self, record.Term, record), effects);
         }

@@ -8,10 +8,10 @@ namespace Colo.Actors.Heartbeat;
 /// unknown -> heard -> lost (silence on every link | process gone) -> heard again
 /// </code>
 /// Silence counts when every link is past its detector's deadline; a process that is gone counts at once: reset or
-/// refused on one link, when no other speaks. One link of several that is silent for a while is told, and nothing follows from
-/// it. Promises L2: a host that was stalled itself accuses nobody for that time (the idea of Lifeguard, Dadgar et al.
-/// 2018), and tells whether it is itself that is cut off (gateway). When all peers are silent it says so for each; it
-/// decides nothing.
+/// refused on one link, when no other speaks. One link of several that is silent for a while is told, and nothing
+/// follows from it. Promises L2: a host that was stalled itself accuses nobody for that time (the idea of Lifeguard,
+/// Dadgar et al. 2018), and tells whether it is itself that is cut off (gateway). When all peers are silent it says so
+/// for each; it decides nothing.
 /// </summary>
 public sealed class HeartbeatMonitor
 {

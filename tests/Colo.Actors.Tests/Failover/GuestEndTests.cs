@@ -223,7 +223,7 @@ public sealed class GuestEndTests
         Assert.Equal(FailoverState.Solo, _host.State);
     }
 
-    /// <summary>The end of another life of the guest had been asked for, and refused, when it was here before.</summary>
+    /// <summary>The end of another life of the guest had been asked for, and refused, when it was here.</summary>
     [Fact]
     public void An_end_is_asked_for_also_when_an_earlier_one_was_refused()
     {
