@@ -9,6 +9,7 @@ public enum ArbiterClaim
     /// <summary>All memory is lost; the asker's host has the current disk and boots the guest from it.</summary>
     ColdStart = 2,
 
-    /// <summary>An operator decided, and accepted that newer data elsewhere is lost.</summary>
+    /// <summary>An operator decided, and accepted that newer data elsewhere is lost. With arbiter "none" also: both
+    /// hosts agreed that the guest has ended.</summary>
     OperatorForced = 3,
 }

@@ -5,7 +5,8 @@ namespace Colo.Actors.Arbiter;
 /// <summary>
 /// No arbiter: each host keeps its own note of the record, and the operator is the judge. What both hosts agree on
 /// while they talk is granted; leaving a pair alone, or booting a former pair's disk, needs
-/// <see cref="ArbiterClaim.OperatorForced"/>.
+/// <see cref="ArbiterClaim.OperatorForced"/>. A guest that has ended leaves its pair, too: only the primary knows
+/// whether the other host has agreed, and then says so by that claim.
 /// </summary>
 public sealed class NoneArbiter(WitnessArbiterStore note) : IArbiter
 {

@@ -109,6 +109,10 @@ internal sealed class CommandPhase(
                 primary.AskSolo(ClaimOfOperator(), effects);
                 context.Desk.Wait(command.Id);
                 break;
+            case FailoverState.Ending when context.WaitsForOperator:
+                primary.ForceOff(effects);
+                context.Desk.Wait(command.Id);
+                break;
             case FailoverState.Parked when command.AcceptDataLoss:
                 context.StopTimer(TimerName.JoinOffer, effects);
                 context.Desk.Wait(command.Id);
@@ -125,7 +129,7 @@ internal sealed class CommandPhase(
 
     /// <summary>The arbiter "none" says yes only to the operator; a real one still checks the set.</summary>
     private ArbiterClaim ClaimOfOperator() =>
-        context.WaitsFor.Contains("no arbiter", StringComparison.Ordinal) ? ArbiterClaim.OperatorForced : ArbiterClaim.InSync;
+        context.WaitsForOperator ? ArbiterClaim.OperatorForced : ArbiterClaim.InSync;
 
     private void OnSwitchover(Instant now, SwitchoverCommand command, EffectList effects)
     {
@@ -170,6 +174,7 @@ internal sealed class CommandPhase(
         context.ProtectionPaused = false;
         context.Emit(EventCode.ProtectionResumed, "", effects);
         Done(command, "automatic", effects);
+        primary.HandOverIfCutOff(effects);
         if (context.State == FailoverState.PrimaryHeld)
         {
             primary.AskSolo(ArbiterClaim.InSync, effects);

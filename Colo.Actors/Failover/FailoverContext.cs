@@ -57,6 +57,10 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
     /// <summary>The operator's choice of a joiner, as long as it offers itself.</summary>
     public HostId? WantedJoiner { get; set; }
 
+    /// <summary>How this host's guest ended while it was being decided whose it is. The machine tells only once;
+    /// whoever comes to own the guest, or to be the secondary, acts on it.</summary>
+    public GuestEnd? EndedMeanwhile { get; set; }
+
     public bool GatewayReachable { get; set; } = true;
 
     public bool PeerReachesGateway { get; set; } = true;
@@ -69,15 +73,36 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
 
     public string WaitsFor { get; private set; } = string.Empty;
 
+    /// <summary>There is no arbiter, and only the operator can lead out of this state.</summary>
+    public bool WaitsForOperator { get; private set; }
+
     public void Enter(FailoverState state, string waitsFor = "")
     {
         if (state is FailoverState.Primary or FailoverState.Secondary or FailoverState.Solo)
         {
             LastInStep = Term;
         }
+        else if (state is FailoverState.Parked or FailoverState.ColdStarting or FailoverState.Booting
+            or FailoverState.JoinTarget or FailoverState.Off)
+        {
+            EndedMeanwhile = null; // that guest is gone
+        }
 
         State = state;
         WaitsFor = waitsFor;
+        WaitsForOperator = false;
+    }
+
+    /// <summary>After <see cref="ArbiterRefusal.OperatorNeeded"/>; asking again would bring the same answer.</summary>
+    public void HoldForOperator(FailoverState state, EffectList effects)
+    {
+        const string why = "there is no arbiter";
+        Enter(state, $"the operator: {why}");
+        WaitsForOperator = true;
+        Emit(EventCode.HoldingForOperator, why, effects);
+        Desk.Finish(
+            CommandResult.Failed, $"{why}: `failover` on the host that decides, after the other is certainly off",
+            effects);
     }
 
     // The arbiter.
@@ -259,6 +284,19 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
         if (dissolved.Record.Term > (Record?.Term ?? Term.Zero) && !dissolved.Record.InSync(self))
         {
             Evicted(dissolved.Record, effects);
+        }
+    }
+
+    /// <summary>
+    /// A host of an older term does not know that the VM went on without it: the one message that says so may have been
+    /// lost. It may hold a guest and wait for the operator, who would make a second owner of it.
+    /// </summary>
+    public void TellOfRecord(PeerSeen seen, EffectList effects)
+    {
+        if (Record is { } record && seen.Term < record.Term && seen.Peer.Host != Peer?.Host
+            && !record.InSync(seen.Peer))
+        {
+            Send(seen.Peer.Host, new PairDissolved(self, record.Term, record), effects);
         }
     }
 

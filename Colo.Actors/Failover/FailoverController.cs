@@ -20,6 +20,7 @@ public sealed class FailoverController : IProtocolCore
 {
     private readonly FailoverContext _context;
     private readonly TransitionTable<FailoverState> _table;
+    private readonly PrimaryPhase _primary;
 
     public FailoverController(VmId vm, HostIdentity self, FailoverOptions options)
     {
@@ -27,13 +28,13 @@ public sealed class FailoverController : IProtocolCore
         _table = new TransitionTable<FailoverState>(typeof(IFailoverInput));
         SoloPhase solo = new(_context);
         StartPhase start = new(_context, solo);
-        PrimaryPhase primary = new(_context, solo);
+        _primary = new PrimaryPhase(_context, solo);
         SecondaryPhase secondary = new(_context, solo);
         start.Register(_table);
         solo.Register(_table);
-        primary.Register(_table);
+        _primary.Register(_table);
         secondary.Register(_table);
-        new CommandPhase(_context, start, solo, primary, secondary).Register(_table);
+        new CommandPhase(_context, start, solo, _primary, secondary).Register(_table);
         IgnoreTheRest(_table);
     }
 
@@ -75,7 +76,30 @@ public sealed class FailoverController : IProtocolCore
             return; // an answer to a question, a timer of a state, or a link of a session, that is past
         }
 
-        _table.Dispatch(_context.State, now, message, effects);
+        FailoverState before = State;
+        _table.Dispatch(before, now, message, effects);
+        if (State != before)
+        {
+            ActOnWhatCameMeanwhile(now, before, effects);
+        }
+    }
+
+    /// <summary>What is told once, and could not be acted on in the state in which it came.</summary>
+    private void ActOnWhatCameMeanwhile(Instant now, FailoverState before, EffectList effects)
+    {
+        if (_context.EndedMeanwhile is { } end
+            && State is FailoverState.Solo or FailoverState.Primary or FailoverState.Secondary)
+        {
+            _context.EndedMeanwhile = null;
+            _table.Dispatch(State, now, new GuestEnded(end), effects);
+        }
+
+        // Not after a switchover: the next one waits for its timer, and two hosts that are both cut off, while a third
+        // is not, would pass the guest to and fro.
+        if (before == FailoverState.AskingPair)
+        {
+            _primary.HandOverIfCutOff(effects);
+        }
     }
 
     private bool Accept(OperatorCommand command, EffectList effects)
@@ -136,7 +160,7 @@ public sealed class FailoverController : IProtocolCore
         .IgnoreElsewhere<PeerSeen>("the record decides in this state, not who is heard")
         .IgnoreElsewhere<GatewayChanged>("no role to hand over")
         .IgnoreElsewhere<ReplicationLinkLost>("no session with this peer, or its end is being decided already")
-        .IgnoreElsewhere<GuestEnded>("the guest is not this host's to end: the owner's decides")
+        .IgnoreElsewhere<GuestEnded>("the guest is not this host's to end, or is ended already")
         .IgnoreElsewhere<MachineFailed>("there is no guest here, or it is being given up already")
         .IgnoreElsewhere<DiskMerged>("the merge belongs to a takeover that is past")
         .IgnoreElsewhere<GuestBooted>("the boot belongs to an ownership that is past")

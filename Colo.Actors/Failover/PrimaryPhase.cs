@@ -8,12 +8,16 @@ namespace Colo.Actors.Failover;
 /// <summary>
 /// The primary of a pair. A lost secondary, for whatever reason, leads to one question to the arbiter; until its yes
 /// only what the pair's rules permit leaves. A planned switchover is a checkpoint after which both stand at the same
-/// image, then an exchange in the record.
+/// image, then an exchange in the record. The end of a guest is agreed with the secondary first. Where the operator
+/// is the judge that agreement is all there is: without it the secondary's guest may go on, and the last answers of
+/// this one wait for the operator.
 /// </summary>
 internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
 {
     private Epoch _handoverEpoch;
     private LossEvidence _evidence;
+    private GuestEnd _end;
+    private bool _endAgreed;
 
     public void Register(TransitionTable<FailoverState> table)
     {
@@ -34,7 +38,10 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
             .On<GuestHandedOver>(OnHandedOver, FailoverState.SwitchoverOut)
             .On<GatewayChanged>(OnGateway, Enum.GetValues<FailoverState>())
             .On<GuestEnded>(OnGuestEnded, FailoverState.Primary, FailoverState.SwitchoverOut)
-            .On<GuestEndAgreed>((_, _, effects) => AskOff(effects), FailoverState.Ending)
+            .On<GuestEnded>((_, ended, _) => context.EndedMeanwhile = ended.End,
+                [.. waiting, FailoverState.SwitchoverAsking, FailoverState.AskingPair])
+            .On<GuestEndAgreed>((_, _, effects) => AgreeOnEnd(effects), FailoverState.Ending)
+            .On<PeerSeen>(OnPeerSeenEnding, FailoverState.Ending)
             .On<PeerLost>((_, _, effects) => AskOff(effects), FailoverState.Ending)
             .On<ReplicationLinkLost>((_, _, effects) => AskOff(effects), FailoverState.Ending)
             .On<MachineFailed>(OnMachineFailed, [.. pair, .. waiting])
@@ -89,13 +96,32 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
         context.Tell(CoreName.PrimaryCheckpoint, new CheckpointTrigger(CheckpointReason.Switchover), effects);
     }
 
+    /// <summary>A primary that does not reach the gateway, while the other host does, is in the wrong place.</summary>
+    public void HandOverIfCutOff(EffectList effects)
+    {
+        if (context.State == FailoverState.Primary && IsCutOff && !context.ProtectionPaused)
+        {
+            BeginSwitchover("the gateway is reached from the other host only", effects);
+        }
+    }
+
+    private bool IsCutOff => !context.GatewayReachable && context.PeerReachesGateway;
+
     /// <summary>The guest is to end on both sides.</summary>
     public void EndGuest(GuestEnd end, EffectList effects)
     {
         context.Emit(EventCode.GuestEnded, $"{end}", effects);
         context.Enter(FailoverState.Ending, "the secondary");
-        context.Send(context.Peer!.Value.Host, new GuestEndNotice(context.Self, context.Term, end), effects);
+        (_end, _endAgreed) = (end, false);
+        SendEnd(effects);
         context.StartTimer(TimerName.PeerStep, context.Options.PeerStepTimeout, effects);
+    }
+
+    /// <summary>The operator's word that the guest goes on nowhere.</summary>
+    public void ForceOff(EffectList effects)
+    {
+        context.AskSolo(ArbiterClaim.OperatorForced, effects, poweredOff: true);
+        context.Enter(FailoverState.Ending, "the arbiter");
     }
 
     private void OnPeerSeen(Instant now, PeerSeen seen, EffectList effects)
@@ -108,6 +134,10 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
         {
             context.Emit(EventCode.HigherTermSeen, $"{seen.Peer} {seen.Term}", effects);
             context.Read(effects);
+        }
+        else
+        {
+            context.TellOfRecord(seen, effects);
         }
     }
 
@@ -137,8 +167,7 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
 
                 break;
             case ArbiterAnswer.Refused { Reason: ArbiterRefusal.OperatorNeeded }:
-                context.Enter(FailoverState.PrimaryHeld, "the operator: there is no arbiter");
-                context.Emit(EventCode.HoldingForOperator, "there is no arbiter", effects);
+                context.HoldForOperator(FailoverState.PrimaryHeld, effects);
                 break;
             case ArbiterAnswer.Refused { Current: { } current } when current.InSync(context.Self) && current.Term > context.Record!.Term:
                 context.Learn(current, effects); // a yes that had been lost on the way; the next term is still free
@@ -213,6 +242,10 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
         context.Enter(FailoverState.Primary);
         context.Emit(EventCode.SwitchoverCancelled, reason, effects);
         context.Desk.Finish(CommandResult.Failed, $"rolled back: {reason}", effects);
+        if (IsCutOff)
+        {
+            context.StartTimer(TimerName.PeerStep, context.Options.PeerStepTimeout, effects); // then once more
+        }
     }
 
     private void OnGateway(Instant now, GatewayChanged changed, EffectList effects)
@@ -224,10 +257,7 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
 
         context.GatewayReachable = changed.Reachable;
         context.PeerReachesGateway = changed.PeerReaches;
-        if (context.State == FailoverState.Primary && !changed.Reachable && changed.PeerReaches && !context.ProtectionPaused)
-        {
-            BeginSwitchover("the gateway is reached from the other host only", effects);
-        }
+        HandOverIfCutOff(effects);
     }
 
     private void OnGuestEnded(Instant now, GuestEnded ended, EffectList effects)
@@ -236,11 +266,44 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
         EndGuest(ended.End, effects);
     }
 
+    private void SendEnd(EffectList effects) =>
+        context.Send(context.Peer!.Value.Host, new GuestEndNotice(context.Self, context.Term, _end), effects);
+
+    private void OnPeerSeenEnding(Instant now, PeerSeen seen, EffectList effects)
+    {
+        if (seen.Peer.Host != context.Peer?.Host)
+        {
+            return;
+        }
+
+        if (!seen.HoldsGuest && seen.Term == context.Record?.Term)
+        {
+            AgreeOnEnd(effects); // the agreement was lost on the way: it was in this pair, and has no guest any more
+        }
+        else if (context.WaitsForOperator)
+        {
+            SendEnd(effects); // the notice may have been lost
+        }
+    }
+
+    private void AgreeOnEnd(EffectList effects)
+    {
+        _endAgreed = true;
+        if (context.WaitsForOperator)
+        {
+            ForceOff(effects);
+        }
+        else
+        {
+            AskOff(effects);
+        }
+    }
+
     private void AskOff(EffectList effects)
     {
-        if (context.Proposal is { Next.PoweredOff: true } || context.Record is null)
+        if (context.Record is null || context.Proposal?.Next == context.SoloRecord(poweredOff: true))
         {
-            return; // asked already
+            return; // asked already; a question of an earlier term is another guest's
         }
 
         context.StopTimer(TimerName.PeerStep, effects);
@@ -261,6 +324,12 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
                 context.Enter(FailoverState.Off, "the operator's start");
                 context.Desk.Finish(CommandResult.Done, "off", effects);
                 break;
+            case ArbiterAnswer.Refused { Reason: ArbiterRefusal.OperatorNeeded } when _endAgreed:
+                ForceOff(effects); // the other host has thrown its copy away: nobody is left who could go on
+                break;
+            case ArbiterAnswer.Refused { Reason: ArbiterRefusal.OperatorNeeded }:
+                context.HoldForOperator(FailoverState.Ending, effects);
+                break;
             case ArbiterAnswer.Refused { Current: { } current } when current.InSync(context.Self) && current.Term > context.Record!.Term:
                 context.Learn(current, effects);
                 context.AskSolo(ArbiterClaim.InSync, effects, poweredOff: true);
@@ -276,7 +345,8 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
 
     private void OnPeerLostHeld(Instant now, PeerLost lost, EffectList effects)
     {
-        if (lost.Peer == context.Peer && lost.Evidence == LossEvidence.ProcessGone && !context.ProtectionPaused)
+        if (lost.Peer == context.Peer && lost.Evidence == LossEvidence.ProcessGone && !context.ProtectionPaused
+            && !context.WaitsForOperator)
         {
             AskSolo(ArbiterClaim.InSync, effects); // nobody is left to let go first
         }
@@ -291,6 +361,9 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
                 break;
             case (TimerName.IsolationHandicap, FailoverState.PrimaryHeld):
                 AskSolo(ArbiterClaim.InSync, effects);
+                break;
+            case (TimerName.PeerStep, FailoverState.Primary):
+                HandOverIfCutOff(effects);
                 break;
             case (TimerName.PeerStep, FailoverState.SwitchoverOut):
                 CancelSwitchover("not ready in time", effects);

@@ -49,11 +49,13 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
             .On<MachineFailed>((_, failed, effects) => context.DiscardAndPark(failed.Reason, effects),
                 [.. asking, FailoverState.JoinTargetLost, FailoverState.Promoting])
             .On<GuestEnded>(OnGuestEnded, FailoverState.Secondary)
+            .On<GuestEnded>((_, ended, _) => NoteEnd(ended.End),
+                [.. asking, FailoverState.JoinTargetLost, FailoverState.Promoting])
             .On<GuestEndNotice>(OnEndNotice, FailoverState.Secondary)
             .On<SwitchoverGranted>(OnSwitchoverGranted, FailoverState.Secondary)
             .On<SecondarySettled>(OnSettledPromoting, FailoverState.Promoting)
-            .On<PairDissolved>(context.OnDissolved, [.. target, .. asking, FailoverState.JoinTargetLost, FailoverState.Secondary,
-                FailoverState.Promoting])
+            .On<PairDissolved>(context.OnDissolved, [.. asking, FailoverState.Secondary, FailoverState.Promoting])
+            .On<PairDissolved>(OnDissolvedTarget, FailoverState.JoinTarget, FailoverState.JoinTargetLost)
             .On<TimerFired>(OnTimer, [.. asking, .. target, FailoverState.JoinTargetLost]);
     }
 
@@ -144,6 +146,18 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
         }
     }
 
+    private void OnDissolvedTarget(Instant now, PairDissolved dissolved, EffectList effects)
+    {
+        if (dissolved.Record.Term > context.Term)
+        {
+            context.OnDissolved(now, dissolved, effects);
+        }
+        else if (dissolved.Record.Term > (context.Record?.Term ?? Term.Zero))
+        {
+            context.Learn(dissolved.Record, effects); // the record by which this host was invited, or an older one
+        }
+    }
+
     private void OnMembershipRead(Instant now, ArbiterAnswered answered, EffectList effects)
     {
         switch (answered.Answer)
@@ -185,7 +199,7 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
 
     private void OnPeerSeenHeld(Instant now, PeerSeen seen, EffectList effects)
     {
-        if (context.IsRestartOfPeer(seen) && !context.ProtectionPaused)
+        if (context.IsRestartOfPeer(seen) && !context.ProtectionPaused && !context.WaitsForOperator)
         {
             AskSolo(ArbiterClaim.InSync, effects); // the primary that might have asked first is dead
         }
@@ -193,7 +207,8 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
 
     private void OnPeerLostHeld(Instant now, PeerLost lost, EffectList effects)
     {
-        if (lost.Peer == context.Peer && !context.ProtectionPaused && context.GatewayReachable)
+        if (lost.Peer == context.Peer && !context.ProtectionPaused && context.GatewayReachable
+            && !context.WaitsForOperator)
         {
             AskSolo(ArbiterClaim.InSync, effects);
         }
@@ -218,8 +233,7 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
                 Promote(effects);
                 break;
             case ArbiterAnswer.Refused { Reason: ArbiterRefusal.OperatorNeeded }:
-                context.Enter(FailoverState.SecondaryHeld, "the operator: there is no arbiter");
-                context.Emit(EventCode.HoldingForOperator, "there is no arbiter", effects);
+                context.HoldForOperator(FailoverState.SecondaryHeld, effects);
                 break;
             case ArbiterAnswer.Refused { Current: { } current } when current.InSync(context.Self) && current.Term > context.Record!.Term:
                 context.Learn(current, effects); // the pair's newer record had not reached this host
@@ -277,6 +291,9 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
     private void OnGuestEnded(Instant now, GuestEnded ended, EffectList effects) =>
         context.Send(context.Peer!.Value.Host,
             new CheckpointWanted(context.Self, context.Term, CheckpointReason.GuestEvent), effects);
+
+    /// <summary>Before the replica is settled, an image that is loaded undoes the end.</summary>
+    private void NoteEnd(GuestEnd end) => context.EndedMeanwhile = _settled ? end : context.EndedMeanwhile;
 
     private void OnEndNotice(Instant now, GuestEndNotice notice, EffectList effects)
     {

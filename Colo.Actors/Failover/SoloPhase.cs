@@ -38,7 +38,7 @@ internal sealed class SoloPhase(FailoverContext context)
                 (now, lost, effects) => FailJoin(now, lost.Peer, $"{lost.Channel} link", effects), attempt)
             .On<CheckpointStalled>(
                 (now, stalled, effects) => FailJoin(now, stalled.Peer, stalled.Phase, effects), attempt)
-            .On<LeaveNotice>((_, leave, effects) => AbortJoin(leave.From, leave.Reason, effects), attempt)
+            .On<LeaveNotice>((now, leave, effects) => FailJoin(now, leave.From, leave.Reason, effects), attempt)
             .On<PeerSeen>(OnPeerSeen, FailoverState.Solo, FailoverState.SoloFilling, FailoverState.Joining)
             .On<JoinCheckpointLoaded>(OnJoinLoaded, FailoverState.Joining)
             .On<ArbiterAnswered>(OnSuspicionAnswered, FailoverState.Solo, FailoverState.SoloFilling)
@@ -47,6 +47,7 @@ internal sealed class SoloPhase(FailoverContext context)
             .On<ReplicationLinkLost>((_, lost, effects) => LoseWhileAsking(lost.Peer, $"{lost.Channel} link", effects),
                 FailoverState.AskingPair)
             .On<PeerSeen>((_, seen, effects) => LoseIfRestarted(seen, effects), FailoverState.AskingPair)
+            .On<PeerSeen>((_, seen, effects) => context.TellOfRecord(seen, effects), FailoverState.Off)
             .On<LeaveNotice>((_, leave, effects) => LoseWhileAsking(leave.From, leave.Reason, effects), FailoverState.AskingPair)
             .On<TimerFired>(OnTimer, FailoverState.Solo, FailoverState.SoloFilling, FailoverState.AskingPair)
             .On<GuestEnded>(OnGuestEnded, FailoverState.Solo, FailoverState.SoloFilling, FailoverState.Joining)
@@ -290,6 +291,10 @@ internal sealed class SoloPhase(FailoverContext context)
         {
             context.Emit(EventCode.HigherTermSeen, $"{seen.Peer} {seen.Term}", effects);
             context.Read(effects);
+        }
+        else
+        {
+            context.TellOfRecord(seen, effects);
         }
     }
 

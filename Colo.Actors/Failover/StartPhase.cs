@@ -14,6 +14,9 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
     /// <summary>Epochs after a cold start begin above anything that an earlier life can have used.</summary>
     private const long EpochsPerTerm = 1_000_000;
 
+    /// <summary>The pair that arbiter "none" lets only the operator boot from.</summary>
+    private ArbiterRecord? _forOperator;
+
     public void Register(TransitionTable<FailoverState> table) => table
         .On<NodeStarted>((_, _, effects) => Start(effects), FailoverState.Starting)
         .On<ArbiterAnswered>(OnRecordRead, FailoverState.Starting)
@@ -26,6 +29,7 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
         .On<JoinInvite>(OnInvite, FailoverState.Parked)
         .On<PairEstablished>(OnPairedTooLate, FailoverState.Parked)
         .On<PairDissolved>(OnDissolvedParked, FailoverState.Parked)
+        .On<PairDissolved>(OnDissolvedOff, FailoverState.Off)
         .On<TimerFired>((_, fired, effects) => OnTimer(fired, effects), FailoverState.Starting, FailoverState.ColdStarting,
             FailoverState.Parked);
 
@@ -120,6 +124,13 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
             case ArbiterAnswer.Granted granted:
                 Orient(granted.Record, effects);
                 break;
+            case ArbiterAnswer.Refused { Reason: ArbiterRefusal.OperatorNeeded, Current: { } current }:
+                _forOperator = current;
+                context.Learn(current, effects);
+                context.Desk.Finish(CommandResult.Refused, "there is no arbiter", effects);
+                context.Emit(EventCode.HoldingForOperator, "there is no arbiter", effects);
+                context.Park("the operator: there is no arbiter", effects);
+                break;
             case ArbiterAnswer.Refused { Current: { } current }:
                 context.Emit(EventCode.TermRefused, $"{current}", effects);
                 context.Desk.Finish(CommandResult.Refused, $"the arbiter's record is {current}", effects);
@@ -164,7 +175,7 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
         // A term above the record's: it is to be read again, or the arbiter has forgotten it.
         bool wasItsSecondary = record.Secondary is { } secondary && secondary.Host == seen.Peer.Host;
         if (wasItsSecondary && !seen.HoldsGuest && seen.Term == record.Term && !HasForgotten(record)
-            && !context.ProtectionPaused)
+            && !context.ProtectionPaused && record != _forOperator)
         {
             // Both memories are gone, and this host was the primary: its disk has everything that a client was told.
             StartAgain(record, effects);
@@ -196,6 +207,16 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
         if (dissolved.Record.Term > (context.Record?.Term ?? Term.Zero))
         {
             context.Learn(dissolved.Record, effects);
+        }
+    }
+
+    private void OnDissolvedOff(Instant now, PairDissolved dissolved, EffectList effects)
+    {
+        if (dissolved.Record.Term > (context.Record?.Term ?? Term.Zero) && !dissolved.Record.InSync(context.Self))
+        {
+            // The operator has started the guest from another host's disk: there is nothing here to start any more.
+            context.Learn(dissolved.Record, effects);
+            context.Park($"the VM went on by {dissolved.Record}", effects);
         }
     }
 

@@ -164,7 +164,7 @@ public sealed class HeartbeatLoop : IDisposable
                 break;
             case LinkCondition.Refused:
                 up.Remove(link);
-                Judge(new HeartbeatConnectionRefused(change.Peer));
+                Judge(new HeartbeatConnectionRefused(change.Peer, change.Network));
                 break;
             case LinkCondition.Silent:
                 up.Remove(link);

@@ -10,8 +10,11 @@ public sealed record HeartbeatReceived(HostIdentity From, int Link, bool Reaches
 /// <summary>The connection of a link was reset, or closed without a farewell: that process may be gone.</summary>
 public sealed record HeartbeatLinkReset(HostId Peer, int Link) : Message, IHeartbeatInput;
 
-/// <summary>The host answers that nobody listens: that process is gone for certain.</summary>
-public sealed record HeartbeatConnectionRefused(HostId Peer) : Message, IHeartbeatInput;
+/// <summary>
+/// Nobody listens at the host's address on this link: that process is gone, unless another link still speaks. A
+/// firewall's reset or a second host with the address look the same.
+/// </summary>
+public sealed record HeartbeatConnectionRefused(HostId Peer, int Link) : Message, IHeartbeatInput;
 
 public sealed record GatewayAnswered : Message, IHeartbeatInput;
 

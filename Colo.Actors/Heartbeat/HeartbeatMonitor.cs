@@ -7,11 +7,11 @@ namespace Colo.Actors.Heartbeat;
 /// <code>
 /// unknown -> heard -> lost (silence on every link | process gone) -> heard again
 /// </code>
-/// Silence counts when every link is past its detector's deadline; a process that is gone counts at once: refused, or
-/// reset on every link that was up. One link of several that is silent for a while is told, and nothing follows from
-/// it. Promises L2: a host that was stalled itself accuses nobody for that time (the idea of Lifeguard, Dadgar et al.
-/// 2018), and tells whether it is itself that is cut off (gateway). When all peers are silent it says so for each; it
-/// decides nothing.
+/// Silence counts when every link is past its detector's deadline; a process that is gone counts at once: reset or
+/// refused on one link, when no other speaks. One link of several that is silent for a while is told, and nothing
+/// follows from it. Promises L2: a host that was stalled itself accuses nobody for that time (the idea of Lifeguard,
+/// Dadgar et al. 2018), and tells whether it is itself that is cut off (gateway). When all peers are silent it says so
+/// for each; it decides nothing.
 /// </summary>
 public sealed class HeartbeatMonitor
 {
@@ -182,14 +182,7 @@ public sealed class HeartbeatMonitor
 
         peer.Quiet[reset.Link] = false;
 
-        // Another link that still speaks contradicts; one that is late by more than two beats does not.
-        bool contradicted = false;
-        for (int link = 0; link < _links; link++)
-        {
-            contradicted |= peer.Up[link] && now - peer.Detectors[link].Last <= 2 * _options.Interval;
-        }
-
-        if (!contradicted)
+        if (!SpeaksOverAnother(now, peer, reset.Link))
         {
             Lose(now, peer, LossEvidence.ProcessGone, findings);
         }
@@ -197,12 +190,25 @@ public sealed class HeartbeatMonitor
 
     private void OnRefused(Instant now, HeartbeatConnectionRefused refused, IList<HeartbeatFinding> findings)
     {
-        if (_peers.TryGetValue(refused.Peer, out Peer? peer))
+        if (_peers.TryGetValue(refused.Peer, out Peer? peer) && !SpeaksOverAnother(now, peer, refused.Link))
         {
             Array.Clear(peer.Up);
             Array.Clear(peer.Quiet);
             Lose(now, peer, LossEvidence.ProcessGone, findings);
         }
+    }
+
+    /// <summary>A link that still speaks contradicts another one's end; one that is late by more than two beats does
+    /// not.</summary>
+    private bool SpeaksOverAnother(Instant now, Peer peer, int ended)
+    {
+        bool speaks = false;
+        for (int link = 0; link < _links; link++)
+        {
+            speaks |= link != ended && peer.Up[link] && now - peer.Detectors[link].Last <= 2 * _options.Interval;
+        }
+
+        return speaks;
     }
 
     private void OnTick(Instant now, IList<HeartbeatFinding> findings)

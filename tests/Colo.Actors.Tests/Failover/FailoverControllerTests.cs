@@ -279,6 +279,23 @@ public sealed class FailoverControllerTests
         Assert.Equal([1, 2, 4, 8, 16, 30, 30, 30], waited);
     }
 
+    /// <summary>A joiner whose machine cannot be made says so and offers itself again in the same breath.</summary>
+    [Fact]
+    public void A_joiner_that_leaves_is_left_alone_like_one_that_fails()
+    {
+        BecomeSolo();
+        Say(new JoinOffer(B, Term.Zero, default));
+        Assert.Equal(FailoverState.SoloFilling, _host.Failover.State);
+        Say(new LeaveNotice(B, _host.Failover.Term, "no interface"));
+        Assert.Equal(FailoverState.Solo, _host.Failover.State);
+        Assert.Contains("no interface", _host.Status.WaitsFor, StringComparison.Ordinal);
+        Say(new JoinOffer(B, Term.Zero, default));
+        Assert.Equal(FailoverState.Solo, _host.Failover.State);
+        _now += TimeSpan.FromSeconds(1);
+        Say(new JoinOffer(B, Term.Zero, default));
+        Assert.Equal(FailoverState.SoloFilling, _host.Failover.State);
+    }
+
     [Fact]
     public void The_operator_and_a_new_life_of_the_joiner_end_the_wait()
     {

@@ -114,10 +114,28 @@ public sealed class HeartbeatMonitorTests
     }
 
     [Fact]
-    public void A_refused_connection_is_a_loss_at_once()
+    public void A_refused_connection_is_a_loss_at_once_when_no_other_link_speaks()
     {
         Run(1_000, both: true);
-        Decide(new HeartbeatConnectionRefused(B));
+        Decide(new HeartbeatLinkReset(B, 0));
+        Decide(new HeartbeatConnectionRefused(B, 1));
+        Assert.Contains(new HeartbeatFinding.Lost(B1, LossEvidence.ProcessGone), _findings);
+    }
+
+    /// <summary>A firewall that resets, or a second host with the address, on one network of two.</summary>
+    [Fact]
+    public void A_refused_connection_is_no_loss_while_another_link_speaks()
+    {
+        Run(1_000, both: true);
+        for (int time = 0; time < 20; time++)
+        {
+            Run(100, both: false);
+            Decide(new HeartbeatConnectionRefused(B, 1));
+        }
+
+        Assert.DoesNotContain(_findings, finding => finding is HeartbeatFinding.Lost);
+        RunSilent(200);
+        Decide(new HeartbeatConnectionRefused(B, 1));
         Assert.Contains(new HeartbeatFinding.Lost(B1, LossEvidence.ProcessGone), _findings);
     }
 
