@@ -347,6 +347,12 @@ public sealed class SimWorld
         {
             if (host.Vm is { } vm)
             {
+                if (vm.Protocol.Failover.State == FailoverState.Off)
+                {
+                    // Its machine failed while it booted: the next try is the operator's.
+                    vm.Deliver(new StartCommand(new CommandId($"start-{host.Place}-{++_commands}")));
+                }
+
                 vm.Deliver(new ProtectCommand(new CommandId($"heal-{host.Place}-{++_commands}")));
             }
         }

@@ -11,7 +11,7 @@ public sealed class SimOracle(SimWorld world)
     private readonly SingleReleaserChecker _singleReleaser = new(world);
     private readonly FencingChecker _fencing = new(world);
     private readonly PromotionChecker _promotion = new(world);
-    private readonly EpochChecker _epoch = new();
+    private readonly EpochChecker _epoch = new(world);
     private readonly InputChecker _input = new();
     private readonly CheckpointBudgetChecker _budget = new(world);
     private readonly HonestStatusChecker _status = new(world);
