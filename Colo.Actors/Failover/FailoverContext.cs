@@ -78,7 +78,9 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
 
     public void Enter(FailoverState state, string waitsFor = "")
     {
-        if (state is FailoverState.Primary or FailoverState.Secondary or FailoverState.Solo)
+        // Asking and booting too: from then on the record may name this host as the one that has the disk.
+        if (state is FailoverState.Primary or FailoverState.Secondary or FailoverState.Solo or FailoverState.Booting
+            or FailoverState.SecondaryAsking)
         {
             LastInStep = Term;
         }

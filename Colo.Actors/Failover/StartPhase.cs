@@ -7,7 +7,8 @@ namespace Colo.Actors.Failover;
 /// From the start of the process to a role: read the record, boot from the disk where this host has the current one,
 /// else park and offer to join. After the loss of every memory the record says who has the data: a solo owner's host
 /// boots by itself; of a pair the primary's host does, but only when the other host is heard without a guest, because a
-/// living secondary holds more than any disk.
+/// living secondary holds more than any disk. A host that does not remember the disk that the record gives it has lost
+/// it, and boots nothing unless the operator says so.
 /// </summary>
 internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
 {
@@ -93,6 +94,13 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
             context.Enter(FailoverState.Off, "the operator's start");
             context.Emit(EventCode.GuestEnded, "the record says off", effects);
         }
+        else if (HasLostItsDisk(record))
+        {
+            string lost =
+                $"by the record {record} the VM's disk is here, but this host knows nothing of it: it was lost";
+            context.Emit(EventCode.ColdStartWaits, lost, effects);
+            context.Park(lost, effects);
+        }
         else if (diskIsHere && record.Mode == ArbiterMode.Solo)
         {
             ColdStart(ArbiterClaim.ColdStart, effects);
@@ -175,7 +183,7 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
         // A term above the record's: it is to be read again, or the arbiter has forgotten it.
         bool wasItsSecondary = record.Secondary is { } secondary && secondary.Host == seen.Peer.Host;
         if (wasItsSecondary && !seen.HoldsGuest && seen.Term == record.Term && !HasForgotten(record)
-            && !context.ProtectionPaused && record != _forOperator)
+            && !HasLostItsDisk(record) && !context.ProtectionPaused && record != _forOperator)
         {
             // Both memories are gone, and this host was the primary: its disk has everything that a client was told.
             StartAgain(record, effects);
@@ -233,7 +241,7 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
         }
 
         if (record.Mode == ArbiterMode.Solo && record.Primary.Host == context.Self.Host && !record.PoweredOff
-            && !HasForgotten(record))
+            && !HasForgotten(record) && !HasLostItsDisk(record))
         {
             StartAgain(record, effects); // this host owns the VM and its machine failed: the disk is all there is
         }
@@ -242,6 +250,14 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
     /// <summary>Whether this record is older than what this host remembers: the arbiter has lost its last
     /// writes.</summary>
     private bool HasForgotten(ArbiterRecord record) => record.Term < context.LastInStep;
+
+    /// <summary>
+    /// Whether the record gives this host the VM's disk, and the host does not remember to have had it: it came back
+    /// with another one, an empty one. In the first term there was nothing to lose but a boot that a crash cut short.
+    /// </summary>
+    private bool HasLostItsDisk(ArbiterRecord record) =>
+        record.Primary.Host == context.Self.Host && record.Term > Term.Zero.Next && context.LastInStep == Term.Zero
+        && context.Options.DiskSizeBytes > 0;
 
     private void StartAgain(ArbiterRecord record, EffectList effects)
     {

@@ -6,6 +6,7 @@ namespace Colo.Host.Node;
 /// <summary>
 /// The last term in which this host's disk of a VM was in step with the VM's history, kept in the state directory so
 /// that a restarted host can tell it to the owner. Written after the fact: an older term only makes the copy longer.
+/// That there is one at all tells a host that comes back from one whose disks were lost, so the first is durable.
 /// </summary>
 internal sealed class RememberedTerms
 {
@@ -19,9 +20,14 @@ internal sealed class RememberedTerms
         Directory.CreateDirectory(folder);
         foreach (string path in Directory.GetFiles(folder))
         {
+            string name = Path.GetFileName(path);
             if (long.TryParse(File.ReadAllText(path), NumberStyles.None, CultureInfo.InvariantCulture, out long term))
             {
-                terms[Path.GetFileName(path)] = term;
+                terms[name] = term;
+            }
+            else if (!name.StartsWith('.'))
+            {
+                terms[name] = 1; // a loss of power has taken the number, but the VM was here
             }
         }
     }
@@ -48,13 +54,15 @@ internal sealed class RememberedTerms
 
     public void Note(string vm, VmStatus status)
     {
-        if (status.State is not ("Primary" or "Secondary" or "Solo"))
+        if (status.State is not ("Primary" or "Secondary" or "Solo" or "Booting" or "SecondaryAsking"))
         {
             return;
         }
 
+        bool first;
         lock (gate)
         {
+            first = !terms.ContainsKey(vm);
             if (terms.GetValueOrDefault(vm) == status.Term.Value)
             {
                 return;
@@ -66,7 +74,13 @@ internal sealed class RememberedTerms
         try
         {
             string beside = Path.Combine(folder, "." + vm);
-            File.WriteAllText(beside, status.Term.Value.ToString(CultureInfo.InvariantCulture));
+            using (FileStream file = new(beside, FileMode.Create, FileAccess.Write))
+            {
+                string number = status.Term.Value.ToString(CultureInfo.InvariantCulture);
+                file.Write(System.Text.Encoding.ASCII.GetBytes(number));
+                file.Flush(flushToDisk: first);
+            }
+
             File.Move(beside, Path.Combine(folder, vm), overwrite: true);
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)

@@ -71,4 +71,19 @@ public enum FaultKind
 
     /// <summary>F21: a host's disk takes long for all that the other host sends to it, and for a merge.</summary>
     DiskSlow,
+
+    /// <summary>F06: a host handles everything 2 to 100 times slower.</summary>
+    SlowHost,
+
+    /// <summary>F13: a link takes everything, datagrams too, and gives it out in one burst at the end.</summary>
+    Clog,
+
+    /// <summary>F13: some links clog one after the other, and unclog in another order.</summary>
+    SwizzleClog,
+
+    /// <summary>F02: a host dies and comes back with an empty disk, and nothing of what it had noted there.</summary>
+    DiskLost,
+
+    /// <summary>F40: the source of a copy, its target, or both die in its midst.</summary>
+    CopyBreaks,
 }

@@ -56,6 +56,9 @@ public enum Mutant
     /// <summary>Protected is reported when the copy ends.</summary>
     M21,
 
+    /// <summary>A host that wakes up judges its peers before it has listened.</summary>
+    M26,
+
     /// <summary>An image forgets a page that was written.</summary>
     M22Page,
 
@@ -73,6 +76,12 @@ public enum Mutant
 
     /// <summary>The secondary does not get what a shared disk had before it is written.</summary>
     NoOriginals,
+
+    /// <summary>What a host had noted of its disk's sectors outlives the disk, and the term too.</summary>
+    KeptSession,
+
+    /// <summary>The term in which a host's disk was in step last outlives the disk.</summary>
+    KeptTerm,
 
     /// <summary>Answers are matched without their epoch.</summary>
     Untagged,

@@ -58,6 +58,9 @@ public static class MutantHunt
         {
             Faults = 0, DivergencePerMille = 150, Mode = Colo.Actors.Checkpoint.ReplicationMode.Colo,
         },
+        Mutant.M26 => Base with { FaultKinds = [FaultKind.Freeze] },
+        Mutant.KeptSession => Base with { Faults = 1, FaultKinds = [FaultKind.DiskLost] },
+        Mutant.KeptTerm => Base with { FaultKinds = [FaultKind.DiskLost, FaultKind.DiskLost, FaultKind.KillProcess] },
         Mutant.M17 => Base with { Faults = 0, DivergencePerMille = 200, Mode = Colo.Actors.Checkpoint.ReplicationMode.Colo },
         _ => null,
     };

@@ -49,9 +49,16 @@ public static class Program
         Stopwatch watch = Stopwatch.StartNew();
         int failed = 0;
         long executed = 0;
+        SortedDictionary<string, int> hits = new(StringComparer.Ordinal);
         for (int i = 0; i < count; i++)
         {
-            SeedResult result = SimulationRunner.RunSeed(from + (ulong)i, mutant, options(from + (ulong)i));
+            SeedResult result = SimulationRunner.RunSeed(
+                from + (ulong)i, mutant, options(from + (ulong)i), null, out SimWorld world);
+            foreach (string hit in world.HostFaults.Hits.Keys)
+            {
+                hits[hit] = hits.GetValueOrDefault(hit) + 1;
+            }
+
             executed += result.Events;
             if (!result.Passed)
             {
@@ -62,6 +69,7 @@ public static class Program
 
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{count} seeds from {from}: {failed} failed, {executed} events in {watch.Elapsed.TotalSeconds:0.0} s."));
+        Console.WriteLine("Seeds that were hit by: " + string.Join("; ", hits.Select(hit => $"{hit.Key} {hit.Value}")));
         if (failed == 0 && count > 0)
         {
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,

@@ -143,7 +143,7 @@ public sealed class SharedStorage(SimVm vm, SimWorld world) : ISimStorage
                 return true;
             case Effect.MergeDiskBuffer merge:
                 _role = Role.Survivor;
-                vm.After(TakeOverMicros, () => BeginMerge(merge.Epoch.Value));
+                vm.Wait(TakeOverMicros, () => BeginMerge(merge.Epoch.Value));
                 return true;
             case Effect.CopyDisk:
                 _paired = true; // there is nothing to copy

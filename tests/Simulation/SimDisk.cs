@@ -20,6 +20,12 @@ public sealed class SimDisk
     /// <param name="sectors">The platter; one for all hosts when the disk is shared.</param>
     public SimDisk(ulong[] sectors) => _sectors = sectors;
 
+    /// <summary>What the host has noted of it.</summary>
+    public SimBitmap Bitmap { get; } = new();
+
+    /// <summary>It came back empty and has not been filled since.</summary>
+    public bool IsLost { get; private set; }
+
     public bool Merging => _merge is not null;
 
     /// <summary>Entries of the merge that were written, durable or not.</summary>
@@ -28,15 +34,32 @@ public sealed class SimDisk
     /// <summary>The sectors as they are on the platter.</summary>
     public ulong[] Snapshot() => (ulong[])_sectors.Clone();
 
-    public void Overwrite(ulong[] content)
+    /// <summary>The joiner's part of a copy.</summary>
+    /// <param name="content">The owner's disk.</param>
+    /// <param name="only">The sectors that are sent; null: all of them.</param>
+    public void Overwrite(ulong[] content, IEnumerable<int>? only)
     {
-        content.CopyTo(_sectors, 0);
-        DropBuffer();
-        (_merge, _unflushed) = (null, null);
+        foreach (int sector in only ?? Enumerable.Range(0, Sectors))
+        {
+            _sectors[sector] = content[sector];
+        }
+
+        IsLost &= only is not null;
+        Forget();
+    }
+
+    /// <summary>The host is dead, and comes back with another disk, an empty one.</summary>
+    public void Lose(Mutant mutant)
+    {
+        Forget();
+        Array.Clear(_sectors);
+        Bitmap.Lose(mutant);
+        IsLost = true;
     }
 
     public void Write(int sector, ulong value)
     {
+        Bitmap.Name(sector);
         _sectors[sector] = value;
         _merge?.Remove(sector);
         _unflushed = _unflushed?.Sector == sector ? null : _unflushed;
@@ -116,6 +139,7 @@ public sealed class SimDisk
             if (seen != _sectors[sector])
             {
                 merge[sector] = seen;
+                Bitmap.Name(sector);
             }
         }
 

@@ -13,9 +13,9 @@ public sealed class SimEdge(SimWorld world)
 
     public void Announce(Place host, Term term)
     {
-        if (world.Network.IsCut(host, Place.Edge) || term < _term)
+        if (world.Network.IsBlocked(host, Place.Edge) || term < _term)
         {
-            return;
+            return; // said again with the next beat
         }
 
         _owner = host;

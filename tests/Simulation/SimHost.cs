@@ -10,12 +10,15 @@ namespace Colo.Simulation;
 public sealed class SimHost
 {
     private const long BeatMicros = 50_000;
-    private const long SilenceMicros = 320_000;
+
+    /// <summary>A peer that is not heard for longer counts as lost.</summary>
+    public const long SilenceMicros = 320_000;
 
     private readonly SimWorld _world;
     private readonly List<Action> _deferred = [];
     private readonly SortedDictionary<Place, (HostIdentity Identity, long Heard, bool Lost, long Told)> _peers = [];
     private readonly int _driftPpm;
+    private readonly SlowProcessor _processor;
     private long _incarnation;
     private long _frozenUntil;
 
@@ -25,6 +28,7 @@ public sealed class SimHost
         Place = place;
         _driftPpm = driftPpm;
         Id = new HostId(place.ToString());
+        _processor = new SlowProcessor(world.Scheduler, world.Oracle.OnDelay);
         Disk = new SimDisk(world.Options.SharedDisk ? world.SharedSectors : new ulong[SimDisk.Sectors]);
     }
 
@@ -39,6 +43,16 @@ public sealed class SimHost
     public bool Alive => Vm is not null;
 
     public bool Frozen => _world.Scheduler.Now < _frozenUntil;
+
+    /// <summary>F06: how many times slower than usual it does everything; 1: not.</summary>
+    public long Slowness
+    {
+        get => _processor.Factor;
+        set => _processor.Factor = value;
+    }
+
+    /// <summary>Slow, or still busy with what came while it was.</summary>
+    public bool IsBehind => _processor.IsBehind;
 
     public HostIdentity Identity => new(Id, new Incarnation(_incarnation));
 
@@ -59,6 +73,7 @@ public sealed class SimHost
         _incarnation++;
         _frozenUntil = 0;
         _deferred.Clear();
+        _processor.Clear();
         _peers.Clear();
         if (!_world.Options.SharedDisk)
         {
@@ -70,7 +85,7 @@ public sealed class SimHost
         SimVm vm = Vm;
         _world.Story(this, "starts");
         vm.Deliver(new NodeStarted());
-        _world.Scheduler.After(_world.Random("beats").Between(1, BeatMicros), () => Beat(vm));
+        _world.Scheduler.After(_world.Random("beats").Between(1, BeatMicros), () => Beat(vm, _world.Scheduler.Now));
     }
 
     /// <summary>The process is gone. With <paramref name="reset"/> the operating system closes its
@@ -83,11 +98,13 @@ public sealed class SimHost
         }
 
         _world.Story(this, reset ? "process killed" : "power lost");
+        _world.Oracle.OnWorse();
         HostIdentity dead = Identity;
         Vm = null;
         vm.Die();
         Disk.Crash(lost: _world.Random("disk-crash").Chance(500), marked: _world.Mutant == Mutant.M10);
         _deferred.Clear();
+        _processor.Clear();
         _world.OnCrash(this, dead, reset);
     }
 
@@ -118,21 +135,13 @@ public sealed class SimHost
         deferred.ForEach(action => action());
     }
 
-    /// <summary>Runs on this host in its present life: at once, or when it thaws.</summary>
+    /// <summary>Runs on this host in its present life: at once, when it thaws, or when it comes to it.</summary>
     public void Post(SimVm life, Action action)
     {
-        if (Vm != life)
+        if (Vm == life)
         {
-            return;
+            _processor.Run(() => Handle(life, action));
         }
-
-        if (Frozen)
-        {
-            _deferred.Add(() => Post(life, action));
-            return;
-        }
-
-        action();
     }
 
     public void OnClientFrame(Frame frame)
@@ -159,6 +168,7 @@ public sealed class SimHost
             return;
         }
 
+        _world.Oracle.OnBeat(Place, identity);
         Post(vm, () =>
         {
             long now = _world.Scheduler.Now;
@@ -194,7 +204,29 @@ public sealed class SimHost
         }
     }
 
-    private void Beat(SimVm vm)
+    private void Handle(SimVm life, Action action)
+    {
+        if (Vm != life)
+        {
+            return;
+        }
+
+        if (Frozen)
+        {
+            _deferred.Add(() => Handle(life, action));
+            return;
+        }
+
+        action();
+    }
+
+    private void BeatLater(SimVm vm)
+    {
+        long due = _world.Scheduler.Now + BeatMicros;
+        _world.Scheduler.At(due, () => _processor.Run(() => Beat(vm, due)));
+    }
+
+    private void Beat(SimVm vm, long due)
     {
         if (Vm != vm)
         {
@@ -207,6 +239,7 @@ public sealed class SimHost
             return;
         }
 
+        Forgive(_world.Scheduler.Now - due);
         CheckSilence(vm);
         HostIdentity identity = Identity;
         (Term term, bool holds) = (vm.Protocol.KnownTerm, vm.Protocol.HoldsGuest);
@@ -219,19 +252,39 @@ public sealed class SimHost
         }
 
         vm.EverySoOften();
-        _world.Scheduler.After(BeatMicros, () => Beat(vm));
+        BeatLater(vm);
+    }
+
+    /// <summary>A host that is late itself did not listen for that time: it is nobody's silence.</summary>
+    private void Forgive(long late)
+    {
+        if (late <= BeatMicros / 2)
+        {
+            return;
+        }
+
+        foreach (Place place in _peers.Keys.ToList())
+        {
+            (HostIdentity identity, long heard, bool lost, long told) = _peers[place];
+            _peers[place] = (identity, Math.Min(_world.Scheduler.Now, heard + late), lost, told);
+        }
     }
 
     /// <summary>After a stand-still the silence was this host's own: give the peers one interval to be heard.</summary>
     private void Wake(SimVm vm)
     {
+        if (_world.Mutant == Mutant.M26)
+        {
+            CheckSilence(vm);
+        }
+
         foreach (Place place in _peers.Keys.ToList())
         {
             (HostIdentity identity, long _, bool lost, long told) = _peers[place];
             _peers[place] = (identity, _world.Scheduler.Now - SilenceMicros + (2 * BeatMicros), lost, told);
         }
 
-        _world.Scheduler.After(1, () => Beat(vm));
+        _world.Scheduler.After(1, () => Beat(vm, _world.Scheduler.Now));
     }
 
     private void CheckSilence(SimVm vm)
@@ -241,6 +294,11 @@ public sealed class SimHost
         {
             (HostIdentity identity, long heard, bool lost, long told) = _peers[place];
             bool silent = lost || now - heard > SilenceMicros;
+            if (silent && !lost)
+            {
+                _world.Oracle.OnSilence(Place, identity);
+            }
+
             if (silent && (!lost || now - told >= 1_000_000))
             {
                 _peers[place] = (identity, heard, true, now);

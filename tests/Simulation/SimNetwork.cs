@@ -22,6 +22,8 @@ public sealed class SimNetwork(SimScheduler scheduler, SeededRandom random, Swar
     private bool _lossless;
     private readonly long[,] _extraDelay = new long[Places, Places];
     private readonly long[] _diskDelay = new long[Places];
+    private readonly int[,] _clogs = new int[Places, Places];
+    private readonly SortedDictionary<(Place From, Place To), List<Action>> _kept = [];
 
     /// <summary>A cut of one direction; cuts nest.</summary>
     public void Cut(Place from, Place to) => _cuts[(int)from, (int)to]++;
@@ -36,6 +38,27 @@ public sealed class SimNetwork(SimScheduler scheduler, SeededRandom random, Swar
 
     public bool IsCut(Place from, Place to) => _cuts[(int)from, (int)to] > 0;
 
+    /// <summary>Whether nothing of this direction arrives now: what is sent into a cut is lost, into a clog is
+    /// kept.</summary>
+    public bool IsBlocked(Place from, Place to) => IsCut(from, to) || _clogs[(int)from, (int)to] > 0;
+
+    /// <summary>From now on everything of this direction is kept; clogs nest.</summary>
+    public void Clog(Place from, Place to) => _clogs[(int)from, (int)to]++;
+
+    /// <summary>What was kept comes all at once, in the order in which it was sent.</summary>
+    public void Unclog(Place from, Place to)
+    {
+        ref int clogs = ref _clogs[(int)from, (int)to];
+        clogs = Math.Max(0, clogs - 1);
+        if (clogs == 0 && _kept.Remove((from, to), out List<Action>? kept))
+        {
+            for (int i = 0; i < kept.Count; i++)
+            {
+                scheduler.After(1 + i, kept[i]);
+            }
+        }
+    }
+
     public void SetExtraDelay(Place from, Place to, long micros) => _extraDelay[(int)from, (int)to] = micros;
 
     /// <summary>How much longer a host's disk takes than usual.</summary>
@@ -49,6 +72,32 @@ public sealed class SimNetwork(SimScheduler scheduler, SeededRandom random, Swar
         _lossless = true;
         Array.Clear(_cuts);
         Array.Clear(_extraDelay);
+        foreach ((Place from, Place to) in _kept.Keys.ToList())
+        {
+            _clogs[(int)from, (int)to] = 1;
+            Unclog(from, to);
+        }
+
+        Array.Clear(_clogs);
+    }
+
+    /// <summary>What is not lost: arrives after a delay, or when the clog is over.</summary>
+    public void Carry(Place from, Place to, Action deliver) => Carry(from, to, deliver, Delay(from, to));
+
+    private void Carry(Place from, Place to, Action deliver, long delay)
+    {
+        if (_clogs[(int)from, (int)to] == 0)
+        {
+            scheduler.After(delay, deliver);
+            return;
+        }
+
+        if (!_kept.TryGetValue((from, to), out List<Action>? kept))
+        {
+            _kept[(from, to)] = kept = [];
+        }
+
+        kept.Add(deliver);
     }
 
     public long Delay(Place from, Place to)
@@ -65,10 +114,10 @@ public sealed class SimNetwork(SimScheduler scheduler, SeededRandom random, Swar
             return;
         }
 
-        scheduler.After(Delay(from, to), deliver);
+        Carry(from, to, deliver);
         if (random.Chance(options.DuplicatePerMille))
         {
-            scheduler.After(Delay(from, to) + random.Between(0, 3_000), deliver);
+            Carry(from, to, deliver, Delay(from, to) + random.Between(0, 3_000));
         }
     }
 
@@ -95,7 +144,7 @@ public sealed class SimNetwork(SimScheduler scheduler, SeededRandom random, Swar
                 return;
             }
 
-            if (_waiting.Count > 0 || network.IsCut(from, to))
+            if (_waiting.Count > 0 || network.IsBlocked(from, to))
             {
                 _waiting.Enqueue(deliver);
                 Poll();
@@ -128,7 +177,7 @@ public sealed class SimNetwork(SimScheduler scheduler, SeededRandom random, Swar
                     return;
                 }
 
-                if (network.IsCut(from, to))
+                if (network.IsBlocked(from, to))
                 {
                     Poll();
                     return;

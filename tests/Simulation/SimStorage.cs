@@ -72,6 +72,7 @@ public sealed class SimStorage(SimVm vm, SimWorld world) : ISimStorage
         switch (effect)
         {
             case Effect.ForwardDiskWrites:
+                vm.Disk.Bitmap.Paired();
                 _forwarding = true;
                 return true;
             case Effect.RecordDiskWrites or Effect.ReceiveDiskWrites:
@@ -87,8 +88,8 @@ public sealed class SimStorage(SimVm vm, SimWorld world) : ISimStorage
                 _isReplica = false;
                 Merge();
                 return true;
-            case Effect.CopyDisk:
-                Copy();
+            case Effect.CopyDisk copy:
+                Copy(copy.Plan);
                 return true;
             default:
                 return false;
@@ -108,17 +109,23 @@ public sealed class SimStorage(SimVm vm, SimWorld world) : ISimStorage
         }
     });
 
-    private void Copy()
+    /// <summary>By the bitmaps when both disks are of one session, else everything: hashes find out the same in a
+    /// longer way.</summary>
+    private void Copy(DiskCopyPlan plan)
     {
         _forwarding = true; // what the guest writes from now on follows the copy in the same stream
-        ulong[] content = vm.Disk.Snapshot();
-        vm.Connection?.Send(vm.Place, ReplicationChannel.Disk, peer => Overwrite(peer, content), 5_000);
+        SimBitmap bitmap = vm.Disk.Bitmap;
+        (long before, long session) = (plan == DiskCopyPlan.Bitmaps ? bitmap.Session : 0, ++world.CopySessions);
+        (ulong[] content, int[] named) = (vm.Disk.Snapshot(), [.. bitmap.Named]);
+        bitmap.Adopt(session);
+        vm.Connection?.Send(vm.Place, ReplicationChannel.Disk, peer =>
+        {
+            SimDisk disk = peer.Disk;
+            world.Oracle.OnDiskReplaced(peer.Place);
+            bool inStep = before != 0 && disk.Bitmap.Session == before;
+            disk.Overwrite(content, inStep ? named.Union(disk.Bitmap.Named).ToList() : null);
+            disk.Bitmap.Follow(session);
+        }, 5_000);
         vm.After(20_000, () => vm.Deliver(new DiskCopyDone()));
-    }
-
-    private void Overwrite(SimVm peer, ulong[] content)
-    {
-        world.Oracle.OnDiskReplaced(peer.Place);
-        peer.Disk.Overwrite(content);
     }
 }

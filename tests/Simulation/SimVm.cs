@@ -45,6 +45,8 @@ public sealed class SimVm : IGuestHost
             Candidates = [.. world.Hosts.Select(other => other.Id)],
             CreateHere = host.Place == Place.A,
             DiskSizeBytes = SimDisk.Sectors * 512L,
+            DiskKeepsBitmap = true,
+            LastInStep = host.Disk.Bitmap.LastInStep,
             OfferInterval = TimeSpan.FromMilliseconds(300),
             JoinRetryMax = TimeSpan.FromSeconds(2),
             InviteTimeout = TimeSpan.FromSeconds(2),
@@ -125,7 +127,20 @@ public sealed class SimVm : IGuestHost
 
     public void Post(Action action) => _host.Post(this, action);
 
-    public void After(long micros, Action action) => _world.Scheduler.After(micros, () => Post(action));
+    /// <summary>Work of this host, which takes so long at its usual speed.</summary>
+    public void After(long micros, Action action)
+    {
+        if (_host.Slowness > 1)
+        {
+            micros *= _host.Slowness;
+            _world.Oracle.OnDelay(micros);
+        }
+
+        Wait(micros, action);
+    }
+
+    /// <summary>Time that passes by the clock, however busy the host is.</summary>
+    public void Wait(long micros, Action action) => _world.Scheduler.After(micros, () => Post(action));
 
     // Messages in.
 
@@ -412,6 +427,11 @@ public sealed class SimVm : IGuestHost
                 CopyRound(round.Round);
                 break;
             default:
+                if (effect is Effect.CopyDisk)
+                {
+                    _world.HostFaults.OnCopy();
+                }
+
                 if (!Storage.TryApply(effect))
                 {
                     throw new InvalidOperationException($"no shell for {effect.GetType().Name}");
@@ -443,7 +463,7 @@ public sealed class SimVm : IGuestHost
         }
 
         _world.Witness.Ask(place, ask.Proposal, answer => Answer(answer));
-        After(150_000, () => Answer(new ArbiterAnswer.Unknown("no answer in time")));
+        Wait(150_000, () => Answer(new ArbiterAnswer.Unknown("no answer in time")));
 
         void Answer(ArbiterAnswer answer) => Post(() =>
         {
@@ -475,12 +495,14 @@ public sealed class SimVm : IGuestHost
         }
 
         Reported = status;
+        Disk.Bitmap.Note(status);
         _world.Oracle.OnStatus(this, status);
     }
 
     private void Boot(long epoch)
     {
         _world.ColdBoots++;
+        _world.Oracle.OnBoot(this);
         Discard("boot");
         IGuest guest = _world.NewGuest();
         Storage.Boot();
@@ -561,6 +583,9 @@ public sealed class SimVm : IGuestHost
         }
     }
 
-    private void CopyRound(int round) =>
+    private void CopyRound(int round)
+    {
+        _world.HostFaults.OnCopy();
         After(_noise.LogBetween(1_000, 30_000), () => Deliver(new MemoryRoundDone(100 / round, round > 2 ? 0 : 20 / round, TimeSpan.Zero)));
+    }
 }

@@ -24,7 +24,7 @@ public sealed class SimWitness(SimWorld world)
             return;
         }
 
-        world.Scheduler.After(network.Delay(from, Place.Witness), () =>
+        network.Carry(from, Place.Witness, () =>
         {
             if (Down)
             {
@@ -42,7 +42,7 @@ public sealed class SimWitness(SimWorld world)
 
             if (!Lost(Place.Witness, from))
             {
-                world.Scheduler.After(network.Delay(Place.Witness, from), () => answered(answer));
+                network.Carry(Place.Witness, from, () => answered(answer));
             }
         });
     }

@@ -40,6 +40,7 @@ public sealed class SimWorld
         Network = new SimNetwork(Scheduler, Random("network"), Options);
         Witness = new SimWitness(this);
         Edge = new SimEdge(this);
+        HostFaults = new HostFaults(this);
         Oracle = new SimOracle(this);
         Hosts = [.. Enumerable.Range(0, Options.Hosts).Select(index => new SimHost(this, (Place)index, (index - 1) * Options.ClockDriftPpm))];
         for (int index = 0; index < Options.Clients; index++)
@@ -67,6 +68,11 @@ public sealed class SimWorld
     public SimEdge Edge { get; }
 
     public SimOracle Oracle { get; }
+
+    public HostFaults HostFaults { get; }
+
+    /// <summary>Numbers of copies from one host's disk to another's.</summary>
+    public long CopySessions { get; set; }
 
     public IReadOnlyList<SimHost> Hosts { get; }
 
@@ -136,6 +142,12 @@ public sealed class SimWorld
         HealAll();
         long deadline = Scheduler.Now + LivenessMicros;
         Scheduler.RunUntil(deadline, IsWell);
+        if (HostFaults.LeftNothing)
+        {
+            HostFaults.Hit("(the guest is left to the operator)");
+            return;
+        }
+
         if (!IsWell())
         {
             throw new InvariantFailureException("L5", $"not well {LivenessMicros / 1_000_000} s after the last fault: {Describe()}");
@@ -251,7 +263,7 @@ public sealed class SimWorld
 
     private void TellLost(SimConnection connection, Place by, SimVm other)
     {
-        if (Network.IsCut(by, other.Place))
+        if (Network.IsBlocked(by, other.Place))
         {
             Scheduler.After(20_000, () => TellLost(connection, by, other)); // TCP will say so when the cut is over
             return;
@@ -303,7 +315,7 @@ public sealed class SimWorld
 
     private void Watch()
     {
-        bool troubled = _activeFaults > 0 || Hosts.Any(host => !host.Alive || host.Frozen);
+        bool troubled = _activeFaults > 0 || Hosts.Any(host => !host.Alive || host.Frozen || host.IsBehind);
         _lastTrouble = troubled ? Scheduler.Now : _lastTrouble;
         if (Scheduler.Now - _lastTrouble > QuietMicros - 500_000)
         {
@@ -318,6 +330,7 @@ public sealed class SimWorld
     {
         Healed = true;
         Network.HealAll();
+        HostFaults.HealAll();
         _noHeartbeats.Clear();
         Witness.Down = false;
         CorruptImages = 0;
@@ -334,6 +347,12 @@ public sealed class SimWorld
         {
             if (host.Vm is { } vm)
             {
+                if (vm.Protocol.Failover.State == FailoverState.Off)
+                {
+                    // Its machine failed while it booted: the next try is the operator's.
+                    vm.Deliver(new StartCommand(new CommandId($"start-{host.Place}-{++_commands}")));
+                }
+
                 vm.Deliver(new ProtectCommand(new CommandId($"heal-{host.Place}-{++_commands}")));
             }
         }
@@ -341,7 +360,8 @@ public sealed class SimWorld
         Trace.Line(Scheduler.Now, "world", "-", "", "", 0, "all faults healed");
     }
 
-    private void During(long micros, Action begin, Action end)
+    /// <summary>A fault that is over after a while.</summary>
+    public void During(long micros, Action begin, Action end)
     {
         _activeFaults++;
         begin();
@@ -382,6 +402,20 @@ public sealed class SimWorld
         Place other = (Place)(((int)fault.Target + 1) % Hosts.Count);
         long duration = fault.DurationMicros;
         Trace.Line(Scheduler.Now, "fault", "-", "", "", 0, $"{fault.Kind} {fault.Target} {duration / 1000} ms");
+        if (fault.Kind == FaultKind.Freeze)
+        {
+            Oracle.OnDelay(duration);
+        }
+        else if (fault.Kind is not (FaultKind.Slow or FaultKind.DiskSlow or FaultKind.SlowHost))
+        {
+            Oracle.OnWorse();
+        }
+
+        if (HostFaults.TryInject(fault))
+        {
+            return;
+        }
+
         switch (fault.Kind)
         {
             case FaultKind.KillProcess or FaultKind.PowerFail:

@@ -17,10 +17,16 @@ public sealed record SeedResult(
 /// <summary>Runs worlds.</summary>
 public static class SimulationRunner
 {
-    public static SeedResult RunSeed(ulong seed, Mutant mutant = Mutant.None, SwarmOptions? options = null, FaultPlan? plan = null)
+    public static SeedResult RunSeed(
+        ulong seed, Mutant mutant = Mutant.None, SwarmOptions? options = null, FaultPlan? plan = null) =>
+        RunSeed(seed, mutant, options, plan, out _);
+
+    /// <summary>The same, with the world as it was at its end.</summary>
+    public static SeedResult RunSeed(
+        ulong seed, Mutant mutant, SwarmOptions? options, FaultPlan? plan, out SimWorld world)
     {
-        SimWorld world = new(seed, mutant, options, plan);
-        return Run(world, () => world.Run());
+        SimWorld run = world = new(seed, mutant, options, plan);
+        return Run(run, () => run.Run());
     }
 
     /// <summary>The world of a seed, with its cores in the real actors.</summary>

@@ -207,6 +207,48 @@ public sealed class FailoverControllerTests
         Assert.Equal("t1 solo a#1", effects.OfType<Effect.AskArbiter>().Last().Proposal!.Next.ToString());
     }
 
+    /// <summary>Its disk was lost with what it remembers; the guest would boot from an empty one.</summary>
+    [Theory]
+    [InlineData("t2 solo a#1", 0, 512, false)]
+    [InlineData("t2 pair a#1>b#1", 0, 512, false)]
+    [InlineData("t2 solo a#1", 1, 512, true)] // it remembers
+    [InlineData("t2 pair a#1>b#1", 2, 512, true)]
+    [InlineData("t2 solo a#1", 0, 0, true)] // it has no disk of its own
+    [InlineData("t1 solo a#1", 0, 512, true)] // the first boot was cut short
+    public void A_host_that_does_not_remember_the_disk_that_the_record_gives_it_boots_nothing(
+        string text, long lastInStep, long diskSizeBytes, bool boots)
+    {
+        var self = new HostIdentity(A.Host, new Incarnation(2));
+        var options = new FailoverOptions
+        {
+            Candidates = [A.Host, B.Host], LastInStep = new Term(lastInStep), DiskSizeBytes = diskSizeBytes,
+        };
+        var host = new VmProtocol(Vm, self, options, new CheckpointOptions(), new ResyncOptions());
+        var term = new Term(text[1] - '0');
+        var record = new ArbiterRecord(Vm, term, A, text.Contains("pair", StringComparison.Ordinal) ? B : null);
+        EffectList effects = Decide(new NodeStarted());
+        long request = effects.OfType<Effect.AskArbiter>().Last().Request;
+        effects = Decide(new ArbiterAnswered(request, new ArbiterAnswer.Granted(record)));
+        HostIdentity restarted = B with { Incarnation = new Incarnation(2) };
+        foreach (Effect effect in Decide(new PeerSeen(restarted, term, HoldsGuest: false)))
+        {
+            effects.Add(effect); // both memories are gone
+        }
+
+        Assert.Equal(boots, effects.OfType<Effect.AskArbiter>().Any(asked => asked.Proposal is not null));
+        Assert.Equal(boots ? FailoverState.ColdStarting : FailoverState.Parked, host.Failover.State);
+        Assert.Equal(
+            !boots, effects.OfType<Effect.Emit>().Any(told => told.Event.Code == EventCode.ColdStartWaits
+                && told.Event.Summary.Contains("it was lost", StringComparison.Ordinal)));
+
+        EffectList Decide(Message message)
+        {
+            var decided = new EffectList();
+            host.Decide(_now, message, decided);
+            return decided;
+        }
+    }
+
     /// <summary>The owner may give an attempt up before any link is open: then only a new offer leads on.</summary>
     [Fact]
     public void A_target_offers_itself_again_and_takes_the_next_invitation()

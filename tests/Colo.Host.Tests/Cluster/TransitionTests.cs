@@ -33,10 +33,11 @@ public sealed class TransitionTests
                 Assert.StartsWith("first|on-pair|web|2|", told, StringComparison.Ordinal);
             }
 
+            HostIdentity lost = cluster["node-a"].Runtime.Self;
             await cluster["node-a"].StopAsync();
             await cluster["node-b"].WhenAsync("web", EventCode.TookOver);
             Assert.StartsWith(
-                "first|on-peer-lost|web|2|node-a#1", Assert.Single(await WhenAsync(folder, "on-peer-lost", 1)),
+                $"first|on-peer-lost|web|2|{lost}", Assert.Single(await WhenAsync(folder, "on-peer-lost", 1)),
                 StringComparison.Ordinal);
             Assert.StartsWith(
                 "first|on-takeover|web|3|", Assert.Single(await WhenAsync(folder, "on-takeover", 1)),

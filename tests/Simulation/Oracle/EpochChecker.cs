@@ -1,12 +1,18 @@
 namespace Colo.Simulation.Oracle;
 
 /// <summary>S5 and S10: what the secondary flips to is exactly the image, memory and disk, and epochs rise.</summary>
-public sealed class EpochChecker
+public sealed class EpochChecker(SimWorld world)
 {
     private long _lastCaptured;
+    private long _lastLoaded;
 
     public void OnCapture(SimVm vm, SimImage image)
     {
+        if (world.IsGivenUp(vm))
+        {
+            return; // it does not know yet that others have gone on; nobody may load this
+        }
+
         if (image.Epoch <= _lastCaptured)
         {
             throw new InvariantFailureException("S5", $"{vm.Identity} captures {image.Epoch} after {_lastCaptured}");
@@ -17,6 +23,12 @@ public sealed class EpochChecker
 
     public void OnLoaded(SimVm vm, SimImage image, SimDisk disk)
     {
+        if (image.Epoch <= _lastLoaded)
+        {
+            throw new InvariantFailureException("S5", $"{vm.Identity} loads {image.Epoch} after {_lastLoaded} was loaded");
+        }
+
+        _lastLoaded = image.Epoch;
         ulong digest = vm.Guest!.Digest();
         if (digest != image.Guest.Digest)
         {

@@ -30,10 +30,13 @@ public sealed class OutputCommitChecker(SimWorld world)
 
     public void OnRelease(SimVm vm, Frame frame, FrameFate fate)
     {
+        bool repeats = false;
         if (frame.Kind == FrameKind.Data && frame.Payload.Length > 0)
         {
             uint end = unchecked(frame.Sequence + (uint)frame.Payload.Length);
-            bool later = !_released.TryGetValue(frame.Connection, out (uint End, Frame Frame) old) || unchecked((int)(end - old.End)) > 0;
+            bool later = !_released.TryGetValue(frame.Connection, out (uint End, Frame Frame) old)
+                || unchecked((int)(end - old.End)) > 0;
+            repeats = !later;
             _released[frame.Connection] = later ? (end, frame) : old;
         }
 
@@ -44,6 +47,11 @@ public sealed class OutputCommitChecker(SimWorld world)
 
         foreach (SimHost host in world.Hosts)
         {
+            if (repeats && world.IsGivenUp(vm) && host.Vm?.SurvivorGuest?.Find(frame.Connection) is null)
+            {
+                continue; // the set has lost its memory meanwhile; what the loser says once more the client has heard
+            }
+
             bool survivor = host.Vm is { } other && other != vm && record.InSync(other.Identity);
             if (survivor && host.Vm!.SurvivorGuest is { } guest)
             {

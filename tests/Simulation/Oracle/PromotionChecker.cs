@@ -4,7 +4,7 @@ namespace Colo.Simulation.Oracle;
 
 /// <summary>
 /// S4: only a member of the set gets a term, a joiner enters it only with a complete state, and nobody boots from a
-/// disk while a member that lives holds the guest.
+/// disk while a member that lives holds the guest. A host whose disk was lost gets no term before it has been filled.
 /// </summary>
 public sealed class PromotionChecker(SimWorld world)
 {
@@ -13,6 +13,12 @@ public sealed class PromotionChecker(SimWorld world)
         if (before is null)
         {
             return;
+        }
+
+        foreach (SimHost host in world.Hosts)
+        {
+            bool empty = host.Disk.IsLost && host.Vm is { } vm && after.InSync(vm.Identity);
+            Require(!empty, $"{before} to {after}: the disk of {host.Place} was lost and has not been filled");
         }
 
         Require(after.Term == before.Term.Next, $"{before} to {after}: not the next term");
@@ -37,6 +43,9 @@ public sealed class PromotionChecker(SimWorld world)
                 $"{after}: the joiner has no guest");
         }
     }
+
+    public static void OnBoot(SimVm vm) =>
+        Require(!vm.Disk.IsLost, $"{vm.Identity} boots the guest from a disk that was lost and has not been filled");
 
     private static void Require(bool condition, string what)
     {

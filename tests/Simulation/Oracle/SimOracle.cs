@@ -11,7 +11,7 @@ public sealed class SimOracle(SimWorld world)
     private readonly SingleReleaserChecker _singleReleaser = new(world);
     private readonly FencingChecker _fencing = new(world);
     private readonly PromotionChecker _promotion = new(world);
-    private readonly EpochChecker _epoch = new();
+    private readonly EpochChecker _epoch = new(world);
     private readonly InputChecker _input = new();
     private readonly CheckpointBudgetChecker _budget = new(world);
     private readonly HonestStatusChecker _status = new(world);
@@ -19,6 +19,7 @@ public sealed class SimOracle(SimWorld world)
     private readonly MergeChecker _merge = new();
     private readonly SharedDiskChecker _sharedDisk = new(world);
     private readonly FateChecker _fate = new(world);
+    private readonly DelayChecker _delay = new(world);
 
     /// <summary>Checks made so far, by invariant: an assertion that never ran proves nothing.</summary>
     public SortedDictionary<string, long> Checked { get; } = new(StringComparer.Ordinal);
@@ -43,7 +44,22 @@ public sealed class SimOracle(SimWorld world)
     {
         Count("S4");
         _promotion.OnRecord(before, after, proposal);
+        _delay.OnRecord(before, after);
     }
+
+    /// <summary>A guest is booted from its host's disk.</summary>
+    public void OnBoot(SimVm vm) => PromotionChecker.OnBoot(vm);
+
+    /// <summary>More than a delay has happened.</summary>
+    public void OnWorse() => _delay.OnWorse();
+
+    public void OnBeat(Place at, HostIdentity from) => _delay.OnBeat(at, from);
+
+    /// <summary>A host has decided that it does not hear a peer any more.</summary>
+    public void OnSilence(Place at, HostIdentity peer) => _delay.OnSilence(at, peer);
+
+    /// <summary>Something of a slow host has taken so long.</summary>
+    public void OnDelay(long micros) => _delay.OnDelay(micros);
 
     public void OnCapture(SimVm vm, SimImage image) => _epoch.OnCapture(vm, image);
 
@@ -97,6 +113,7 @@ public sealed class SimOracle(SimWorld world)
     public void OnWatch()
     {
         Count("S13");
+        Checked["L2"] = Checked.GetValueOrDefault("L2") + (_delay.Applies ? 1 : 0);
         _fate.OnWatch();
     }
 
