@@ -71,4 +71,10 @@ public enum FaultKind
 
     /// <summary>F21: a host's disk takes long for all that the other host sends to it, and for a merge.</summary>
     DiskSlow,
+
+    /// <summary>F33, F34: the witness's process dies, often in the midst of a write, which is lost or not.</summary>
+    WitnessRestarts,
+
+    /// <summary>F34: the witness's storage loses its last write, often right after the answer, or all of them.</summary>
+    WitnessForgets,
 }

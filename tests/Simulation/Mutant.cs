@@ -65,6 +65,9 @@ public enum Mutant
     /// <summary>An image forgets a register of a device.</summary>
     M22Device,
 
+    /// <summary>The witness answers before its write is durable.</summary>
+    M23,
+
     /// <summary>The secondary's guest reads the disk below the buffer.</summary>
     ReadThrough,
 

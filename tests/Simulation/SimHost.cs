@@ -36,6 +36,9 @@ public sealed class SimHost
 
     public SimVm? Vm { get; private set; }
 
+    /// <summary>The last term in which this host's disk was part of the VM's history: kept over restarts.</summary>
+    public Term Remembered { get; private set; } = Term.Zero;
+
     public bool Alive => Vm is not null;
 
     public bool Frozen => _world.Scheduler.Now < _frozenUntil;
@@ -90,6 +93,11 @@ public sealed class SimHost
         _deferred.Clear();
         _world.OnCrash(this, dead, reset);
     }
+
+    /// <summary>What the node does with each new status, before anything else of the decision is carried
+    /// out.</summary>
+    public void Remember(VmStatus status) =>
+        Remembered = status.State is "Primary" or "Secondary" or "Solo" ? status.Term : Remembered;
 
     public void Freeze(long micros)
     {

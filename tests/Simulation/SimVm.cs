@@ -49,6 +49,7 @@ public sealed class SimVm : IGuestHost
             JoinRetryMax = TimeSpan.FromSeconds(2),
             InviteTimeout = TimeSpan.FromSeconds(2),
             PeerStepTimeout = TimeSpan.FromSeconds(4),
+            LastInStep = host.Remembered,
         };
         CheckpointOptions checkpoint = new()
         {
@@ -475,12 +476,13 @@ public sealed class SimVm : IGuestHost
         }
 
         Reported = status;
+        _host.Remember(status);
         _world.Oracle.OnStatus(this, status);
     }
 
     private void Boot(long epoch)
     {
-        _world.ColdBoots++;
+        _world.OnColdBoot(Protocol.Failover.Term);
         Discard("boot");
         IGuest guest = _world.NewGuest();
         Storage.Boot();

@@ -27,6 +27,7 @@ public sealed class SimWorld
     private bool _replaying;
     private int _activeFaults;
     private long _lastTrouble;
+    private Term _booted = Term.Zero;
 
     public SimWorld(ulong seed, Mutant mutant = Mutant.None, SwarmOptions? options = null, FaultPlan? plan = null, bool story = false)
     {
@@ -68,6 +69,8 @@ public sealed class SimWorld
 
     public SimOracle Oracle { get; }
 
+    public FaultHits Hits { get; } = new();
+
     public IReadOnlyList<SimHost> Hosts { get; }
 
     /// <summary>The disk of a world in which it is shared.</summary>
@@ -76,7 +79,7 @@ public sealed class SimWorld
     public IReadOnlyList<SimClient> Clients => _clients;
 
     /// <summary>How often the guest lost its memory and booted from disk.</summary>
-    public long ColdBoots { get; set; }
+    public long ColdBoots { get; private set; }
 
     public int CorruptImages { get; set; }
 
@@ -88,6 +91,12 @@ public sealed class SimWorld
 
     /// <summary>The arbiter has given the VM to others: whatever the guest does here now, nobody hears of it.</summary>
     public bool IsGivenUp(SimVm vm) => Witness.Record is { } record && !record.InSync(vm.Identity);
+
+    /// <summary>Every memory is lost: the guest boots from a disk, in a term.</summary>
+    public void OnColdBoot(Term term) => (ColdBoots, _booted) = (ColdBoots + 1, term);
+
+    /// <summary>What was made in this term is of a memory that was lost since.</summary>
+    public bool WasBootedAfter(Term term) => _booted > term;
 
     public SimHost Host(Place place) => Hosts[(int)place];
 
@@ -303,7 +312,7 @@ public sealed class SimWorld
 
     private void Watch()
     {
-        bool troubled = _activeFaults > 0 || Hosts.Any(host => !host.Alive || host.Frozen);
+        bool troubled = _activeFaults > 0 || Witness.IsTroubled || Hosts.Any(host => !host.Alive || host.Frozen);
         _lastTrouble = troubled ? Scheduler.Now : _lastTrouble;
         if (Scheduler.Now - _lastTrouble > QuietMicros - 500_000)
         {
@@ -319,7 +328,7 @@ public sealed class SimWorld
         Healed = true;
         Network.HealAll();
         _noHeartbeats.Clear();
-        Witness.Down = false;
+        Witness.Heal();
         CorruptImages = 0;
         foreach (SimHost host in Hosts)
         {
@@ -454,6 +463,9 @@ public sealed class SimWorld
                 break;
             case FaultKind.WitnessCut:
                 CutPair(fault.Target, Place.Witness, duration, both: true);
+                break;
+            case FaultKind.WitnessRestarts or FaultKind.WitnessForgets:
+                Witness.Inject(fault);
                 break;
             case FaultKind.CorruptImages:
                 CorruptImages = (int)(1 + (duration % 4));

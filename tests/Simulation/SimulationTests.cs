@@ -16,8 +16,12 @@ public sealed class SimulationTests
         {
             if (line.Length > 0 && line[0] != '#')
             {
-                ulong seed = ulong.Parse(line.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
-                SeedResult result = SimulationRunner.RunSeed(seed);
+                string[] words = line.Split(' ');
+                ulong seed = ulong.Parse(words[0], System.Globalization.CultureInfo.InvariantCulture);
+                SwarmOptions options = words[1] == "--faults"
+                    ? SimulationRunner.WithFaults(seed, SimulationRunner.KindsOf(words[2]))
+                    : SimulationRunner.OptionsOf(seed);
+                SeedResult result = SimulationRunner.RunSeed(seed, options: options);
                 Assert.True(result.Passed, result.ToString());
             }
         }

@@ -5,7 +5,8 @@ namespace Colo.Simulation.Oracle;
 
 /// <summary>
 /// S1 and S6, directly: at each release, imagine the releaser gone. Every other living member of the arbiter's set must
-/// hold a state that has sent these very bytes and has received what the frame acknowledges (the kill-now probe).
+/// hold a state that has sent these very bytes and has received what the frame acknowledges (the kill-now probe). A
+/// frozen host's last committed frames may come when the history that they are of has ended in a boot from disk.
 /// </summary>
 public sealed class OutputCommitChecker(SimWorld world)
 {
@@ -45,7 +46,7 @@ public sealed class OutputCommitChecker(SimWorld world)
         foreach (SimHost host in world.Hosts)
         {
             bool survivor = host.Vm is { } other && other != vm && record.InSync(other.Identity);
-            if (survivor && host.Vm!.SurvivorGuest is { } guest)
+            if (survivor && !world.WasBootedAfter(vm.Protocol.Failover.Term) && host.Vm!.SurvivorGuest is { } guest)
             {
                 Probe(vm, host.Vm!, guest, frame, fate, record);
             }

@@ -8,14 +8,16 @@ namespace Colo.Simulation.Oracle;
 /// </summary>
 public sealed class PromotionChecker(SimWorld world)
 {
-    public void OnRecord(ArbiterRecord? before, ArbiterRecord after, ArbiterProposal proposal)
+    /// <param name="forgotten">The witness has lost <paramref name="before"/> and counts on from an older
+    /// term.</param>
+    public void OnRecord(ArbiterRecord? before, ArbiterRecord after, ArbiterProposal proposal, bool forgotten)
     {
         if (before is null)
         {
             return;
         }
 
-        Require(after.Term == before.Term.Next, $"{before} to {after}: not the next term");
+        Require(forgotten || after.Term == before.Term.Next, $"{before} to {after}: not the next term");
         if (proposal.Claim == ArbiterClaim.InSync)
         {
             Require(before.InSync(proposal.By), $"{before} to {after}: {proposal.By} was not in the set");
@@ -23,9 +25,13 @@ public sealed class PromotionChecker(SimWorld world)
 
         if (proposal.Claim == ArbiterClaim.ColdStart)
         {
+            Require(before.Primary.Host == after.Primary.Host, $"{before} to {after}: from an old disk");
             foreach (SimHost host in world.Hosts)
             {
-                bool holder = host.Vm is { Guest: not null } vm && before.InSync(vm.Identity);
+                // An owner that dies before it hears of the pair boots again when the witness has lost the pair: the
+                // joiner, which has released nothing, is evicted.
+                bool holder = host.Vm is { Guest: not null } vm && before.InSync(vm.Identity)
+                    && !(forgotten && vm.Gate.IsClosed);
                 Require(!holder, $"{before} to {after}: {host.Place} is in the set and holds the guest");
             }
         }

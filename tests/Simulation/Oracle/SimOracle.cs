@@ -39,10 +39,11 @@ public sealed class SimOracle(SimWorld world)
         _fencing.After(vm, message, refusedByCore);
     }
 
-    public void OnRecord(ArbiterRecord? before, ArbiterRecord after, ArbiterProposal proposal)
+    /// <param name="forgotten">The witness does not know <paramref name="before"/> any more.</param>
+    public void OnRecord(ArbiterRecord? before, ArbiterRecord after, ArbiterProposal proposal, bool forgotten)
     {
         Count("S4");
-        _promotion.OnRecord(before, after, proposal);
+        _promotion.OnRecord(before, after, proposal, forgotten);
     }
 
     public void OnCapture(SimVm vm, SimImage image) => _epoch.OnCapture(vm, image);
