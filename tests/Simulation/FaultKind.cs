@@ -77,4 +77,15 @@ public enum FaultKind
 
     /// <summary>F34: the witness's storage loses its last write, often right after the answer, or all of them.</summary>
     WitnessForgets,
+
+    /// <summary>F27: the guest reboots, on one host or on all that have it, not quite at the same time.</summary>
+    GuestReboots,
+
+    /// <summary>F27: the guest powers off, on one host or on all that have it, or the operator stops it. Somebody
+    /// starts it again later.</summary>
+    GuestEnds,
+
+    /// <summary>F22: one host or all lose their power, and any subset of what their disks had not flushed is lost or
+    /// torn.</summary>
+    PowerCut,
 }

@@ -216,6 +216,8 @@ public sealed class SimVm : IGuestHost
 
     public void WriteDisk(int sector, ulong value) => Storage.Write(sector, value);
 
+    public void FlushDisk() => Storage.Flush();
+
     public ulong ReadDisk(int sector) => Storage.Read(sector);
 
     public void GuestFault(string id, string what)
@@ -386,6 +388,7 @@ public sealed class SimVm : IGuestHost
                 Traffic.IsMirroring = true;
                 Gate.OpenPair(open.Record, open.Acknowledged);
                 Traffic.Reconsider();
+                RepeatEnd();
                 break;
             case Effect.AcknowledgeAtGate acknowledge:
                 Traffic.Acknowledge(acknowledge.Epoch);
@@ -486,6 +489,7 @@ public sealed class SimVm : IGuestHost
         Discard("boot");
         IGuest guest = _world.NewGuest();
         Storage.Boot();
+        _world.OnBootFrom(Disk);
         guest.Boot(this);
         SetGuest(guest);
         Tag = epoch;
@@ -515,6 +519,16 @@ public sealed class SimVm : IGuestHost
         Traffic.DeliverQueued();
         Traffic.Reconsider();
         Kick();
+        RepeatEnd();
+    }
+
+    /// <summary>Its machine has ended, perhaps when that was not this host's to act on.</summary>
+    private void RepeatEnd()
+    {
+        if (Guest?.HasEnded == true)
+        {
+            After(1, () => Deliver(new GuestEnded(GuestEnd.Shutdown)));
+        }
     }
 
     private void Connect(HostId peer, bool asPrimary)

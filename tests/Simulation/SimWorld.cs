@@ -42,6 +42,7 @@ public sealed class SimWorld
         Witness = new SimWitness(this);
         Edge = new SimEdge(this);
         Oracle = new SimOracle(this);
+        GuestFaults = new GuestFaults(this);
         Hosts = [.. Enumerable.Range(0, Options.Hosts).Select(index => new SimHost(this, (Place)index, (index - 1) * Options.ClockDriftPpm))];
         for (int index = 0; index < Options.Clients; index++)
         {
@@ -71,6 +72,17 @@ public sealed class SimWorld
 
     public FaultHits Hits { get; } = new();
 
+    public GuestFaults GuestFaults { get; }
+
+    /// <summary>Writes that are not flushed can be lost here.</summary>
+    public bool CutsPower => Options.FaultKinds.Contains(FaultKind.PowerCut) && !Options.SharedDisk;
+
+    /// <summary>How often the guest booted from a disk that had lost writes.</summary>
+    public long BootsAfterLoss { get; private set; }
+
+    /// <summary>How often a guest began with nothing but its disk: no connection of before is known to it.</summary>
+    public long Beginnings => ColdBoots + GuestFaults.Reboots;
+
     public IReadOnlyList<SimHost> Hosts { get; }
 
     /// <summary>The disk of a world in which it is shared.</summary>
@@ -94,6 +106,16 @@ public sealed class SimWorld
 
     /// <summary>Every memory is lost: the guest boots from a disk, in a term.</summary>
     public void OnColdBoot(Term term) => (ColdBoots, _booted) = (ColdBoots + 1, term);
+
+    public void OnBootFrom(SimDisk disk)
+    {
+        if (disk.HasLost)
+        {
+            disk.HasLost = false;
+            BootsAfterLoss++;
+            Hits.Add("F22 power cut: the guest boots without them");
+        }
+    }
 
     /// <summary>What was made in this term is of a memory that was lost since.</summary>
     public bool WasBootedAfter(Term term) => _booted > term;
@@ -320,6 +342,7 @@ public sealed class SimWorld
         }
 
         Oracle.OnWatch();
+        GuestFaults.Watch();
         Scheduler.After(100_000, Watch);
     }
 
@@ -405,6 +428,15 @@ public sealed class SimWorld
                 }
 
                 break;
+            case FaultKind.PowerCut:
+                bool all = Random("power-cut").Chance(500);
+                foreach (SimHost each in Hosts.Where(each => all || each == host))
+                {
+                    each.Crash(reset: false, cut: CutsPower);
+                    Scheduler.After(duration + Random("power-cut").Between(0, 800_000), each.Start);
+                }
+
+                break;
             case FaultKind.Freeze:
                 host.Freeze(duration);
                 break;
@@ -466,6 +498,9 @@ public sealed class SimWorld
                 break;
             case FaultKind.WitnessRestarts or FaultKind.WitnessForgets:
                 Witness.Inject(fault);
+                break;
+            case FaultKind.GuestReboots or FaultKind.GuestEnds:
+                GuestFaults.Inject(fault);
                 break;
             case FaultKind.CorruptImages:
                 CorruptImages = (int)(1 + (duration % 4));

@@ -69,6 +69,26 @@ public sealed class ForgetfulArbiterTests
         Assert.DoesNotContain(_effects, effect => effect is Effect.DiscardGuest);
     }
 
+    /// <summary>It must not be left parked: a parked host refuses the operator's start.</summary>
+    [Fact]
+    public void A_start_of_a_guest_that_is_off_can_be_repeated_when_the_arbiter_has_its_records_again()
+    {
+        ArbiterRecord off = new(Vm, new Term(5), A, null, PoweredOff: true);
+        Say(new NodeStarted());
+        Answer(new ArbiterAnswer.Granted(off));
+        Assert.Equal(FailoverState.Off, _host.Failover.State);
+        Say(new StartCommand(new CommandId("c-1")));
+        Answer(new ArbiterAnswer.Refused(new ArbiterRecord(Vm, new Term(4), A, B), ArbiterRefusal.TermMoved));
+        Assert.Equal(FailoverState.Parked, _host.Failover.State);
+
+        Effect.StartTimer offer = _effects.OfType<Effect.StartTimer>().Single(item => item.Name == TimerName.JoinOffer);
+        Say(new TimerFired(offer.Name, offer.Generation));
+        Answer(new ArbiterAnswer.Granted(off));
+        Assert.Equal(FailoverState.Off, _host.Failover.State);
+        Say(new StartCommand(new CommandId("c-2")));
+        Assert.Equal("t6 solo a#1", Asked().Next.ToString());
+    }
+
     private void LoseOwnerAsCompleteTarget()
     {
         Say(new NodeStarted());

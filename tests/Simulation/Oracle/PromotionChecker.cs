@@ -12,10 +12,18 @@ public sealed class PromotionChecker(SimWorld world)
     /// term.</param>
     public void OnRecord(ArbiterRecord? before, ArbiterRecord after, ArbiterProposal proposal, bool forgotten)
     {
+        if (after.PoweredOff)
+        {
+            world.GuestFaults.OnOff();
+        }
+
         if (before is null)
         {
             return;
         }
+
+        Require(!before.PoweredOff || after.PoweredOff || world.GuestFaults.StartOrdered,
+            $"{before} to {after}: nobody has started the guest again");
 
         Require(forgotten || after.Term == before.Term.Next, $"{before} to {after}: not the next term");
         if (proposal.Claim == ArbiterClaim.InSync)

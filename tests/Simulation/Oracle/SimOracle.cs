@@ -78,6 +78,11 @@ public sealed class SimOracle(SimWorld world)
 
     public void OnMergeBegins(SimVm vm, long epoch) => _merge.OnBegins(vm, epoch);
 
+    /// <summary>A host has lost its power, and with it what its disk had of these sectors since it was
+    /// flushed.</summary>
+    public void OnCacheLost(Place place, SimDisk disk, IReadOnlyList<int> sectors) =>
+        _merge.OnCacheLost(place, disk, sectors);
+
     public void OnDiskReplaced(Place place) => _merge.OnReplaced(place);
 
     /// <summary>The merge is over, or a host starts again: then it has been finished from its list.</summary>
