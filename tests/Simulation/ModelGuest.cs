@@ -65,7 +65,8 @@ public interface IGuestHost
 /// A small deterministic key-value server over a small TCP, with a divergence dial. A request is 16 bytes (operation,
 /// key, value); SET stores the value and a token that may differ between replicas, on disk and in memory, and answers
 /// with the token; GET answers with value and token. So a client that ever gets two histories sees two tokens. Memory
-/// and disk must agree whenever a GET looks: they belong to one history (S5).
+/// and disk must agree whenever a GET looks: they belong to one history (S5). A SET is flushed before it is answered;
+/// one that asks for it (operation 4) is not.
 /// </summary>
 public sealed class ModelGuest : IGuest
 {

@@ -68,6 +68,12 @@ public enum Mutant
     /// <summary>The witness answers before its write is durable.</summary>
     M23,
 
+    /// <summary>A flush is answered before the disk has it.</summary>
+    EarlyFlush,
+
+    /// <summary>A guest's end is told once, whether its host can act on it or not.</summary>
+    EndToldOnce,
+
     /// <summary>The secondary's guest reads the disk below the buffer.</summary>
     ReadThrough,
 

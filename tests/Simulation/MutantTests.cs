@@ -25,6 +25,8 @@ public sealed class MutantTests
     [InlineData(Mutant.M22Csr, "S5")]
     [InlineData(Mutant.M22Device, "S5")]
     [InlineData(Mutant.M23, "S2 S4")]
+    [InlineData(Mutant.EarlyFlush, "S8")]
+    [InlineData(Mutant.EndToldOnce, "L5")]
     [InlineData(Mutant.ReadThrough, "S9")]
     [InlineData(Mutant.NoLease, "S2 S8 S10")]
     [InlineData(Mutant.NoOriginals, "S9 S10")]

@@ -53,7 +53,7 @@ public sealed class SimStorage(SimVm vm, SimWorld world) : ISimStorage
     /// </summary>
     public void Flush()
     {
-        if (_isReplica || !world.CutsPower)
+        if (_isReplica || !world.CutsPower || world.Mutant == Mutant.EarlyFlush)
         {
             return;
         }

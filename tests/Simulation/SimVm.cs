@@ -525,7 +525,7 @@ public sealed class SimVm : IGuestHost
     /// <summary>Its machine has ended, perhaps when that was not this host's to act on.</summary>
     private void RepeatEnd()
     {
-        if (Guest?.HasEnded == true)
+        if (Guest?.HasEnded == true && _mutant != Mutant.EndToldOnce)
         {
             After(1, () => Deliver(new GuestEnded(GuestEnd.Shutdown)));
         }
