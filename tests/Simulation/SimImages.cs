@@ -70,7 +70,7 @@ public sealed class SimImages(SimVm vm, SimWorld world)
             return;
         }
 
-        if (guest.HasEnded)
+        if (guest.HasEnded && world.Mutant != Mutant.EndToldOnce)
         {
             vm.Deliver(new CaptureFailed(capture.Epoch, "the guest has ended"));
             return;
@@ -137,7 +137,8 @@ public sealed class SimImages(SimVm vm, SimWorld world)
         }
 
         _parts++;
-        _broken |= corrupt || vm.Guest?.HasEnded == true; // a machine that has ended runs nothing any more
+        // A machine that has ended runs nothing any more.
+        _broken |= corrupt || (vm.Guest?.HasEnded == true && world.Mutant != Mutant.EndToldOnce);
         if (_parts == ImageParts)
         {
             Staged = image;
