@@ -234,8 +234,10 @@ internal sealed class SoloPhase(FailoverContext context)
             case ArbiterAnswer.Granted granted when granted.Record == context.Proposal?.Next:
                 EnterPair(granted.Record, effects);
                 break;
-            case ArbiterAnswer.Refused { Current: { } current } when current.IsSoloOf(context.Self):
-                // A certain no: the record in force is this host alone, and the question is answered.
+            case ArbiterAnswer.Refused { Current: { } current }
+                when current.IsSoloOf(context.Self) && current.Term >= context.Term:
+                // A certain no: the record in force is this host alone, and the question is answered. An older record
+                // of that kind is the answer of an arbiter that has forgotten, perhaps the pair too.
                 context.Learn(current, effects);
                 FailJoin(now, context.Peer!.Value, "the arbiter refused the pair", effects);
                 break;

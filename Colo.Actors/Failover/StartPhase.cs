@@ -240,8 +240,19 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
             context.Learn(record, effects);
         }
 
-        if (record.Mode == ArbiterMode.Solo && record.Primary.Host == context.Self.Host && !record.PoweredOff
-            && !HasForgotten(record) && !HasLostItsDisk(record))
+        if (record.Mode != ArbiterMode.Solo || record.Primary.Host != context.Self.Host || HasForgotten(record)
+            || HasLostItsDisk(record))
+        {
+            return;
+        }
+
+        if (record.PoweredOff)
+        {
+            // A start found an arbiter that had forgotten; now it has its records again, and the operator may repeat it.
+            context.StopTimer(TimerName.JoinOffer, effects);
+            context.Enter(FailoverState.Off, "the operator's start");
+        }
+        else
         {
             StartAgain(record, effects); // this host owns the VM and its machine failed: the disk is all there is
         }

@@ -86,4 +86,21 @@ public enum FaultKind
 
     /// <summary>F40: the source of a copy, its target, or both die in its midst.</summary>
     CopyBreaks,
+
+    /// <summary>F33, F34: the witness's process dies, often in the midst of a write, which is lost or not.</summary>
+    WitnessRestarts,
+
+    /// <summary>F34: the witness's storage loses its last write, often right after the answer, or all of them.</summary>
+    WitnessForgets,
+
+    /// <summary>F27: the guest reboots, on one host or on all that have it, not quite at the same time.</summary>
+    GuestReboots,
+
+    /// <summary>F27: the guest powers off, on one host or on all that have it, or the operator stops it. Somebody
+    /// starts it again later.</summary>
+    GuestEnds,
+
+    /// <summary>F22: one host or all lose their power, and any subset of what their disks had not flushed is lost or
+    /// torn.</summary>
+    PowerCut,
 }

@@ -61,7 +61,7 @@ public sealed class HostFaultTests
     [Fact]
     public void Each_of_these_faults_strikes()
     {
-        SortedDictionary<string, int> hits = new(StringComparer.Ordinal);
+        FaultHits hits = new();
         FaultKind[] kinds =
         [
             FaultKind.SlowHost, FaultKind.Clog, FaultKind.SwizzleClog, FaultKind.DiskLost, FaultKind.CopyBreaks,
@@ -72,10 +72,7 @@ public sealed class HostFaultTests
             SeedResult result = SimulationRunner.RunSeed(
                 seed, Mutant.None, Busy with { FaultKinds = kinds }, null, out SimWorld world);
             Assert.True(result.Passed, result.ToString());
-            foreach (string hit in world.HostFaults.Hits.Keys)
-            {
-                hits[hit] = hits.GetValueOrDefault(hit) + 1;
-            }
+            hits.AddWorld(world.Hits);
         }
 
         string[] expected =
@@ -86,6 +83,6 @@ public sealed class HostFaultTests
             "CopyBreaks: target, CopyingDisk", "CopyBreaks: target, CopyingMemory",
             "CopyBreaks: both, CopyingDisk", "CopyBreaks: both, CopyingMemory",
         ];
-        Assert.All(expected, name => Assert.True(hits.GetValueOrDefault(name) > 0, $"{name} never struck"));
+        Assert.All(expected, name => Assert.True(hits.Times.ContainsKey(name), $"{name} never struck"));
     }
 }

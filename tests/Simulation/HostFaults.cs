@@ -16,9 +16,6 @@ public sealed class HostFaults(SimWorld world)
 
     private Fault? _waiting;
 
-    /// <summary>How often each fault has struck, with what it struck: one that never does proves nothing.</summary>
-    public SortedDictionary<string, long> Hits { get; } = new(StringComparer.Ordinal);
-
     /// <summary>A host died with its disk, and the only other one that had everything went too: nobody may boot the
     /// guest, and nobody does until an operator says from what.</summary>
     public bool LeftNothing =>
@@ -179,5 +176,5 @@ public sealed class HostFaults(SimWorld world)
         }
     }
 
-    public void Hit(string what) => Hits[what] = Hits.GetValueOrDefault(what) + 1;
+    public void Hit(string what) => world.Hits.Add(what);
 }

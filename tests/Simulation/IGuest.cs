@@ -9,6 +9,15 @@ public interface IGuest : IGuestView, IDisposable
     /// <summary>Power-on: memory is empty, the disk is what <paramref name="host"/> has.</summary>
     void Boot(IGuestHost host);
 
+    /// <summary>It has powered itself off, and its machine does nothing any more.</summary>
+    bool HasEnded { get; }
+
+    /// <summary>It reboots by itself: memory and connections are gone, the disk is what it is.</summary>
+    void Reboot(IGuestHost host);
+
+    /// <summary>It powers itself off.</summary>
+    void End();
+
     /// <summary>A frame comes to its card.</summary>
     void Receive(Frame frame);
 

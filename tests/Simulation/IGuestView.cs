@@ -10,4 +10,7 @@ public interface IGuestView
 
     /// <summary>Null when the guest knows no such connection.</summary>
     StreamView? Find(long connection);
+
+    /// <summary>A connection as the guest had it when it rebooted.</summary>
+    StreamView? FindPast(long connection) => null;
 }

@@ -13,6 +13,9 @@ public interface ISimStorage
 
     ulong Read(int sector);
 
+    /// <summary>The guest wants durable what it has written.</summary>
+    void Flush();
+
     /// <summary>A frame of the guest leaves it after the writes before it.</summary>
     void Output(Frame frame);
 

@@ -49,6 +49,9 @@ public interface IGuestHost
 
     ulong ReadDisk(int sector);
 
+    /// <summary>What was written before is durable.</summary>
+    void FlushDisk();
+
     /// <summary>Something that differs between replicas: timing, random numbers, scheduling.</summary>
     SeededRandom Noise { get; }
 
@@ -62,7 +65,8 @@ public interface IGuestHost
 /// A small deterministic key-value server over a small TCP, with a divergence dial. A request is 16 bytes (operation,
 /// key, value); SET stores the value and a token that may differ between replicas, on disk and in memory, and answers
 /// with the token; GET answers with value and token. So a client that ever gets two histories sees two tokens. Memory
-/// and disk must agree whenever a GET looks: they belong to one history (S5).
+/// and disk must agree whenever a GET looks: they belong to one history (S5). A SET is flushed before it is answered;
+/// one that asks for it (operation 4) is not.
 /// </summary>
 public sealed class ModelGuest : IGuest
 {
@@ -75,9 +79,14 @@ public sealed class ModelGuest : IGuest
 
     public SortedDictionary<int, ulong> Memory { get; private init; } = [];
 
+    /// <summary>Connections as they were at the last reboot: no part of its memory, but of its history.</summary>
+    public SortedDictionary<long, GuestConnection> Past { get; private init; } = [];
+
     /// <summary>Frames that the network card has and the guest has not yet looked at: part of the machine's
     /// state.</summary>
     public Queue<Frame> Inbox { get; private init; } = new();
+
+    public bool HasEnded { get; private set; }
 
     IEnumerable<Frame> IGuestView.Inbox => Inbox;
 
@@ -87,12 +96,32 @@ public sealed class ModelGuest : IGuest
     public StreamView? Find(long connection) =>
         Connections.TryGetValue(connection, out GuestConnection? found) ? found.View() : null;
 
+    public StreamView? FindPast(long connection) =>
+        Past.TryGetValue(connection, out GuestConnection? found) ? found.View() : null;
+
     public ModelGuest Clone() => new()
     {
         Connections = new(Connections.ToDictionary(pair => pair.Key, pair => pair.Value.Clone())),
         Memory = new(Memory),
         Inbox = new(Inbox),
+        Past = new(Past),
+        HasEnded = HasEnded,
     };
+
+    public void Reboot(IGuestHost host)
+    {
+        foreach ((long id, GuestConnection connection) in Connections)
+        {
+            Past[id] = connection;
+        }
+
+        Connections.Clear();
+        Memory.Clear();
+        Inbox.Clear();
+        Boot(host);
+    }
+
+    public void End() => HasEnded = true;
 
     /// <summary>Reads everything back from the disk, as a server does that starts.</summary>
     public void Boot(IGuestHost host)
@@ -130,7 +159,7 @@ public sealed class ModelGuest : IGuest
 
     public void Receive(Frame frame) => Inbox.Enqueue(frame);
 
-    public bool HasWork(long now) => Inbox.Count > 0;
+    public bool HasWork(long now) => Inbox.Count > 0 && !HasEnded;
 
     public IGuestImage Capture(long epoch, bool full) => new ModelImage(this);
 
@@ -190,6 +219,11 @@ public sealed class ModelGuest : IGuest
     /// <summary>The retransmission timer.</summary>
     public void Tick(IGuestHost host, long now)
     {
+        if (HasEnded)
+        {
+            return;
+        }
+
         foreach ((long id, GuestConnection connection) in Connections)
         {
             if (host.Divergence > 0 && connection.Sent.Count > 0 && host.Noise.Chance(host.Divergence / 50))
@@ -263,12 +297,16 @@ public sealed class ModelGuest : IGuest
         int key = BinaryPrimitives.ReadInt32LittleEndian(request.AsSpan(4));
         uint value = BinaryPrimitives.ReadUInt32LittleEndian(request.AsSpan(8));
         uint number = BinaryPrimitives.ReadUInt32LittleEndian(request.AsSpan(12));
-        if (operation == 1)
+        if (operation is 1 or 4)
         {
             bool diverges = host.Divergence > 0 && host.Noise.Chance(host.Divergence);
             uint token = diverges ? (uint)host.Noise.Next() : unchecked((value * 2654435761u) + number);
             Memory[key] = ((ulong)token << 32) | value;
             host.WriteDisk(key, Memory[key]);
+            if (operation == 1)
+            {
+                host.FlushDisk();
+            }
         }
 
         ulong stored = Memory.GetValueOrDefault(key);

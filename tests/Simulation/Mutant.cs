@@ -68,6 +68,15 @@ public enum Mutant
     /// <summary>An image forgets a register of a device.</summary>
     M22Device,
 
+    /// <summary>The witness answers before its write is durable.</summary>
+    M23,
+
+    /// <summary>A flush is answered before the disk has it.</summary>
+    EarlyFlush,
+
+    /// <summary>A guest's end is told once, whether its host can act on it or not, and images of it are taken.</summary>
+    EndToldOnce,
+
     /// <summary>The secondary's guest reads the disk below the buffer.</summary>
     ReadThrough,
 

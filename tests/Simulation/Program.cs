@@ -6,7 +6,8 @@ namespace Colo.Simulation;
 /// <summary>
 /// <c>--seeds N --from S</c> runs seeds, <c>--replay S</c> prints the story of one, <c>--mutant M1</c> puts a bug in,
 /// <c>--actors</c> runs the cores in the VM's real actors, <c>--guest riscv</c> a program in the real machine,
-/// <c>--disk shared</c> on one disk for all hosts. Exit code 1 when a seed failed.
+/// <c>--disk shared</c> on one disk for all hosts, <c>--faults A,B</c> with many faults of these kinds only. Exit code
+/// 1 when a seed failed.
 /// </summary>
 public static class Program
 {
@@ -49,16 +50,12 @@ public static class Program
         Stopwatch watch = Stopwatch.StartNew();
         int failed = 0;
         long executed = 0;
-        SortedDictionary<string, int> hits = new(StringComparer.Ordinal);
+        FaultHits hits = new();
         for (int i = 0; i < count; i++)
         {
-            SeedResult result = SimulationRunner.RunSeed(
-                from + (ulong)i, mutant, options(from + (ulong)i), null, out SimWorld world);
-            foreach (string hit in world.HostFaults.Hits.Keys)
-            {
-                hits[hit] = hits.GetValueOrDefault(hit) + 1;
-            }
-
+            SimWorld world = new(from + (ulong)i, mutant, options(from + (ulong)i));
+            SeedResult result = SimulationRunner.Run(world, () => world.Run());
+            hits.AddWorld(world.Hits);
             executed += result.Events;
             if (!result.Passed)
             {
@@ -69,7 +66,8 @@ public static class Program
 
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{count} seeds from {from}: {failed} failed, {executed} events in {watch.Elapsed.TotalSeconds:0.0} s."));
-        Console.WriteLine("Seeds that were hit by: " + string.Join("; ", hits.Select(hit => $"{hit.Key} {hit.Value}")));
+        Console.WriteLine("Seeds in which it happened: " + string.Join(
+            "; ", hits.Times.Select(hit => string.Create(CultureInfo.InvariantCulture, $"{hit.Key} {hit.Value}"))));
         if (failed == 0 && count > 0)
         {
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
@@ -95,10 +93,12 @@ public static class Program
             string other => throw new ArgumentException($"--disk {other}: expected replicated or shared"),
         };
         bool inActors = arguments.Contains("--actors");
-        return seed => SimulationRunner.OptionsOf(seed) with
-        {
-            InActors = inActors, InMachine = inMachine, SharedDisk = shared,
-        };
+        string? kinds = Option(arguments, "--faults");
+        return seed =>
+            (kinds is null
+                ? SimulationRunner.OptionsOf(seed)
+                : SimulationRunner.WithFaults(seed, SimulationRunner.KindsOf(kinds)))
+            with { InActors = inActors, InMachine = inMachine, SharedDisk = shared };
     }
 
     private static string? Option(string[] arguments, string name)

@@ -59,6 +59,11 @@ public sealed class SharedStorage(SimVm vm, SimWorld world) : ISimStorage
         return value;
     }
 
+    public void Flush()
+    {
+        // what is written to shared storage is there
+    }
+
     public void Output(Frame frame)
     {
         if (HasPending)

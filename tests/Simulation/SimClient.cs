@@ -16,6 +16,11 @@ public sealed class SimClient(SimWorld world, int index, SeededRandom random)
 
     private readonly SortedDictionary<int, ulong> _known = [];
     private readonly SortedDictionary<int, SortedSet<uint>> _uncertain = [];
+
+    /// <summary>What a key had since a write that was flushed: after a power cut it may have any of it.</summary>
+    private readonly SortedDictionary<int, SortedSet<uint>> _unflushed = [];
+
+    private readonly SeededRandom _flushes = world.Random($"client-flushes-{index}");
     private readonly List<byte> _sent = [];
     private readonly List<byte> _received = [];
     private readonly Queue<(int Operation, int Key, uint Value, uint Number)> _open = new();
@@ -25,8 +30,9 @@ public sealed class SimClient(SimWorld world, int index, SeededRandom random)
     private int _acknowledged;
     private int _parsed;
     private uint _number;
-    private long _coldBootsAtStart;
+    private long _beginningsAtStart;
     private long _lastSend;
+    private long _bootsAfterLoss;
 
     public int Answered { get; private set; }
 
@@ -80,7 +86,7 @@ public sealed class SimClient(SimWorld world, int index, SeededRandom random)
         _open.Clear();
         (_serverInitial, _acknowledged, _parsed) = (null, 0, 0);
         _initial = unchecked((uint)-40 + (uint)random.Below(60));
-        _coldBootsAtStart = world.ColdBoots;
+        _beginningsAtStart = world.Beginnings;
         _lastProgress = world.Scheduler.Now;
         SendSyn();
     }
@@ -112,7 +118,9 @@ public sealed class SimClient(SimWorld world, int index, SeededRandom random)
         int operation = random.Chance(600) ? 1 : 2;
         int key = (index * KeysPerClient) + random.Below(KeysPerClient);
         uint number = ++_number;
-        uint value = operation == 1 ? ((uint)index << 24) | number : 0;
+        bool lazy = operation == 1 && world.CutsPower && !world.Options.InMachine && _flushes.Chance(500);
+        operation = lazy ? 4 : operation;
+        uint value = operation != 2 ? ((uint)index << 24) | number : 0;
         byte[] request = new byte[ModelGuest.RequestBytes];
         BinaryPrimitives.WriteInt32LittleEndian(request, operation);
         BinaryPrimitives.WriteInt32LittleEndian(request.AsSpan(4), key);
@@ -175,17 +183,12 @@ public sealed class SimClient(SimWorld world, int index, SeededRandom random)
 
     private void OnReset()
     {
-        Require(world.ColdBoots > _coldBootsAtStart, "S7", $"reset of {Connection} although the guest's memory was never lost");
+        Require(world.Beginnings > _beginningsAtStart, "S7", $"reset of {Connection} although the guest's memory was never lost");
         foreach ((int operation, int key, uint value, uint _) in _open)
         {
-            if (operation == 1)
+            if (operation != 2)
             {
-                if (!_uncertain.TryGetValue(key, out SortedSet<uint>? values))
-                {
-                    _uncertain[key] = values = [];
-                }
-
-                values.Add(value);
+                Add(_uncertain, key, [value]);
             }
 
             Resets++;
@@ -255,15 +258,18 @@ public sealed class SimClient(SimWorld world, int index, SeededRandom random)
         (int Operation, int Key, uint Value, uint Number) request = _open.Dequeue();
         Require(request.Number == number && request.Operation == operation && request.Key == key, "S7",
             $"answer {number}/{operation}/{key} to request {request.Number}/{request.Operation}/{request.Key} on {Connection}");
-        if (operation == 1)
+        NoteLosses();
+        if (operation != 2)
         {
             Require((uint)stored == request.Value, "S8", $"stored {(uint)stored:x} after writing {request.Value:x}");
+            NoteWrite(operation, key);
             _uncertain.Remove(key);
         }
         else
         {
             ulong known = _known.GetValueOrDefault(key);
-            bool fits = stored == known || (_uncertain.TryGetValue(key, out SortedSet<uint>? values) && values.Contains((uint)stored));
+            bool fits = stored == known || (_uncertain.TryGetValue(key, out SortedSet<uint>? values)
+                && (values.Contains((uint)stored) || (IsTorn && (uint)stored == (uint)known)));
             Require(fits, "S8", $"key {key} reads {stored:x}, was acknowledged as {known:x}");
             _uncertain.Remove(key);
         }
@@ -271,6 +277,52 @@ public sealed class SimClient(SimWorld world, int index, SeededRandom random)
         _known[key] = stored;
         Answered++;
         Progress();
+    }
+
+    /// <summary>With a flush everything before is durable too.</summary>
+    private void NoteWrite(int operation, int key)
+    {
+        if (operation == 1)
+        {
+            _unflushed.Clear();
+            return;
+        }
+
+        Add(_unflushed, key, [(uint)_known.GetValueOrDefault(key)]);
+        if (_uncertain.TryGetValue(key, out SortedSet<uint>? values))
+        {
+            Add(_unflushed, key, values);
+        }
+    }
+
+    private void NoteLosses()
+    {
+        if (_bootsAfterLoss == world.BootsAfterLoss)
+        {
+            return;
+        }
+
+        _bootsAfterLoss = world.BootsAfterLoss;
+        foreach ((int key, SortedSet<uint> values) in _unflushed)
+        {
+            Add(_uncertain, key, values);
+            Add(_uncertain, key, [(uint)_known.GetValueOrDefault(key)]);
+        }
+
+        _unflushed.Clear();
+    }
+
+    /// <summary>Half of a write that was not flushed may stand on what was there before it.</summary>
+    private bool IsTorn => world.BootsAfterLoss > 0;
+
+    private static void Add(SortedDictionary<int, SortedSet<uint>> sets, int key, IEnumerable<uint> values)
+    {
+        if (!sets.TryGetValue(key, out SortedSet<uint>? known))
+        {
+            sets[key] = known = [];
+        }
+
+        known.UnionWith(values);
     }
 
     private void Progress()

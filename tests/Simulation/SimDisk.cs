@@ -14,6 +14,9 @@ public sealed class SimDisk
     private readonly SortedDictionary<int, ulong> _overlay = [];
     private SortedDictionary<int, ulong>? _merge;
 
+    /// <summary>What a sector had since it was flushed, oldest first, without what it has now.</summary>
+    private readonly SortedDictionary<int, List<ulong>> _cache = [];
+
     /// <summary>The entry that was written last: perhaps not durable, so still marked as to be written.</summary>
     private (int Sector, ulong Old, ulong New)? _unflushed;
 
@@ -27,6 +30,9 @@ public sealed class SimDisk
     public bool IsLost { get; private set; }
 
     public bool Merging => _merge is not null;
+
+    /// <summary>Something that was written is not there any more, and no guest has booted since.</summary>
+    public bool HasLost { get; set; }
 
     /// <summary>Entries of the merge that were written, durable or not.</summary>
     public int Merged { get; private set; }
@@ -45,21 +51,26 @@ public sealed class SimDisk
         }
 
         IsLost &= only is not null;
+        Flush();
         Forget();
     }
 
     /// <summary>The host is dead, and comes back with another disk, an empty one.</summary>
     public void Lose(Mutant mutant)
     {
+        Flush();
         Forget();
         Array.Clear(_sectors);
         Bitmap.Lose(mutant);
         IsLost = true;
+        HasLost = false;
     }
 
     public void Write(int sector, ulong value)
     {
         Bitmap.Name(sector);
+        // Of a sector that is still to be merged the merge's durable list has what comes back without this write.
+        Note(sector, _merge is not null && _merge.TryGetValue(sector, out ulong listed) ? listed : _sectors[sector]);
         _sectors[sector] = value;
         _merge?.Remove(sector);
         _unflushed = _unflushed?.Sector == sector ? null : _unflushed;
@@ -76,7 +87,41 @@ public sealed class SimDisk
         }
 
         generation.TryAdd(sector, _sectors[sector]);
+        Note(sector, _sectors[sector]);
         _sectors[sector] = value;
+    }
+
+    /// <summary>Everything that was written is durable.</summary>
+    public void Flush() => _cache.Clear();
+
+    /// <summary>The power is cut: each sector that was not flushed has something of what it had since, perhaps the
+    /// halves of two writes.</summary>
+    /// <returns>The sectors that may have changed by that.</returns>
+    public IReadOnlyList<int> LoseUnflushed(SeededRandom random)
+    {
+        List<int> touched = [.. _cache.Keys];
+        foreach ((int sector, List<ulong> had) in _cache)
+        {
+            had.Add(_sectors[sector]);
+            ulong low = had[random.Below(had.Count)];
+            ulong high = random.Chance(200) ? had[random.Below(had.Count)] : low;
+            ulong kept = (high & 0xFFFF_FFFF_0000_0000) | (low & 0xFFFF_FFFF);
+            HasLost |= kept != _sectors[sector];
+            _sectors[sector] = kept;
+        }
+
+        Flush();
+        return touched;
+    }
+
+    private void Note(int sector, ulong old)
+    {
+        if (!_cache.TryGetValue(sector, out List<ulong>? had))
+        {
+            _cache[sector] = had = [];
+        }
+
+        had.Add(old);
     }
 
     /// <summary>The owner of a shared disk is about to change a sector: keep what is there, once per
@@ -143,6 +188,7 @@ public sealed class SimDisk
             }
         }
 
+        Flush();
         (_merge, Merged) = (merge, 0);
         DropBuffer();
     }
@@ -152,6 +198,11 @@ public sealed class SimDisk
     {
         if (_merge is not { Count: > 0 })
         {
+            if (_merge is not null)
+            {
+                Flush();
+            }
+
             (_merge, _unflushed) = (null, null);
             return false;
         }

@@ -40,6 +40,9 @@ public sealed class SimHost
 
     public SimVm? Vm { get; private set; }
 
+    /// <summary>The last term in which this host's disk was part of the VM's history: kept over restarts, and lost with the disk.</summary>
+    public Term Remembered => Disk.Bitmap.LastInStep;
+
     public bool Alive => Vm is not null;
 
     public bool Frozen => _world.Scheduler.Now < _frozenUntil;
@@ -90,7 +93,8 @@ public sealed class SimHost
 
     /// <summary>The process is gone. With <paramref name="reset"/> the operating system closes its
     /// connections.</summary>
-    public void Crash(bool reset)
+    /// <param name="cut">What the disk had not flushed is lost, or parts of it.</param>
+    public void Crash(bool reset, bool cut = false)
     {
         if (Vm is not { } vm)
         {
@@ -102,6 +106,13 @@ public sealed class SimHost
         HostIdentity dead = Identity;
         Vm = null;
         vm.Die();
+        if (cut)
+        {
+            IReadOnlyList<int> touched = Disk.LoseUnflushed(_world.Random("power-cut"));
+            _world.Oracle.OnCacheLost(Place, Disk, touched);
+            _world.Hits.Add(Disk.HasLost ? "F22 power cut: writes are lost" : "F22 power cut: nothing is lost");
+        }
+
         Disk.Crash(lost: _world.Random("disk-crash").Chance(500), marked: _world.Mutant == Mutant.M10);
         _deferred.Clear();
         _processor.Clear();

@@ -70,6 +70,12 @@ public sealed class SimImages(SimVm vm, SimWorld world)
             return;
         }
 
+        if (guest.HasEnded && world.Mutant != Mutant.EndToldOnce)
+        {
+            vm.Deliver(new CaptureFailed(capture.Epoch, "the guest has ended"));
+            return;
+        }
+
         vm.Storage.Captured();
         Captured = new SimImage(token, guest.Capture(token, full: !_peerHasImage), vm.Disk.Snapshot());
         world.Oracle.OnCapture(vm, Captured);
@@ -131,7 +137,8 @@ public sealed class SimImages(SimVm vm, SimWorld world)
         }
 
         _parts++;
-        _broken |= corrupt;
+        // A machine that has ended runs nothing any more.
+        _broken |= corrupt || (vm.Guest?.HasEnded == true && world.Mutant != Mutant.EndToldOnce);
         if (_parts == ImageParts)
         {
             Staged = image;

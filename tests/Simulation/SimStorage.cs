@@ -47,6 +47,25 @@ public sealed class SimStorage(SimVm vm, SimWorld world) : ISimStorage
         return value;
     }
 
+    /// <summary>
+    /// Of the owner alone: the local disk, after a merge that is under way, and the secondary's some time later. A
+    /// secondary's own writes count only when its takeover has merged them, durably.
+    /// </summary>
+    public void Flush()
+    {
+        if (_isReplica || !world.CutsPower || world.Mutant == Mutant.EarlyFlush)
+        {
+            return;
+        }
+
+        vm.Disk.Recover();
+        vm.Disk.Flush();
+        if (_forwarding && vm.Connection is { } connection)
+        {
+            connection.Send(vm.Place, ReplicationChannel.Disk, peer => peer.Disk.Flush());
+        }
+    }
+
     public void Connected(bool asPrimary) => _isReplica |= !asPrimary;
 
     public void Disconnected() => _forwarding = false;

@@ -46,7 +46,7 @@ public sealed class SimVm : IGuestHost
             CreateHere = host.Place == Place.A,
             DiskSizeBytes = SimDisk.Sectors * 512L,
             DiskKeepsBitmap = true,
-            LastInStep = host.Disk.Bitmap.LastInStep,
+            LastInStep = host.Remembered,
             OfferInterval = TimeSpan.FromMilliseconds(300),
             JoinRetryMax = TimeSpan.FromSeconds(2),
             InviteTimeout = TimeSpan.FromSeconds(2),
@@ -230,6 +230,8 @@ public sealed class SimVm : IGuestHost
 
     public void WriteDisk(int sector, ulong value) => Storage.Write(sector, value);
 
+    public void FlushDisk() => Storage.Flush();
+
     public ulong ReadDisk(int sector) => Storage.Read(sector);
 
     public void GuestFault(string id, string what)
@@ -400,6 +402,7 @@ public sealed class SimVm : IGuestHost
                 Traffic.IsMirroring = true;
                 Gate.OpenPair(open.Record, open.Acknowledged);
                 Traffic.Reconsider();
+                RepeatEnd();
                 break;
             case Effect.AcknowledgeAtGate acknowledge:
                 Traffic.Acknowledge(acknowledge.Epoch);
@@ -501,11 +504,12 @@ public sealed class SimVm : IGuestHost
 
     private void Boot(long epoch)
     {
-        _world.ColdBoots++;
         _world.Oracle.OnBoot(this);
+        _world.OnColdBoot(Protocol.Failover.Term);
         Discard("boot");
         IGuest guest = _world.NewGuest();
         Storage.Boot();
+        _world.OnBootFrom(Disk);
         guest.Boot(this);
         SetGuest(guest);
         Tag = epoch;
@@ -535,6 +539,16 @@ public sealed class SimVm : IGuestHost
         Traffic.DeliverQueued();
         Traffic.Reconsider();
         Kick();
+        RepeatEnd();
+    }
+
+    /// <summary>Its machine has ended, perhaps when that was not this host's to act on.</summary>
+    private void RepeatEnd()
+    {
+        if (Guest?.HasEnded == true && _mutant != Mutant.EndToldOnce)
+        {
+            After(1, () => Deliver(new GuestEnded(GuestEnd.Shutdown)));
+        }
     }
 
     private void Connect(HostId peer, bool asPrimary)

@@ -27,6 +27,7 @@ public sealed class SimWorld
     private bool _replaying;
     private int _activeFaults;
     private long _lastTrouble;
+    private Term _booted = Term.Zero;
 
     public SimWorld(ulong seed, Mutant mutant = Mutant.None, SwarmOptions? options = null, FaultPlan? plan = null, bool story = false)
     {
@@ -42,6 +43,7 @@ public sealed class SimWorld
         Edge = new SimEdge(this);
         HostFaults = new HostFaults(this);
         Oracle = new SimOracle(this);
+        GuestFaults = new GuestFaults(this);
         Hosts = [.. Enumerable.Range(0, Options.Hosts).Select(index => new SimHost(this, (Place)index, (index - 1) * Options.ClockDriftPpm))];
         for (int index = 0; index < Options.Clients; index++)
         {
@@ -74,6 +76,19 @@ public sealed class SimWorld
     /// <summary>Numbers of copies from one host's disk to another's.</summary>
     public long CopySessions { get; set; }
 
+    public FaultHits Hits { get; } = new();
+
+    public GuestFaults GuestFaults { get; }
+
+    /// <summary>Writes that are not flushed can be lost here.</summary>
+    public bool CutsPower => Options.FaultKinds.Contains(FaultKind.PowerCut) && !Options.SharedDisk;
+
+    /// <summary>How often the guest booted from a disk that had lost writes.</summary>
+    public long BootsAfterLoss { get; private set; }
+
+    /// <summary>How often a guest began with nothing but its disk: no connection of before is known to it.</summary>
+    public long Beginnings => ColdBoots + GuestFaults.Reboots;
+
     public IReadOnlyList<SimHost> Hosts { get; }
 
     /// <summary>The disk of a world in which it is shared.</summary>
@@ -82,7 +97,7 @@ public sealed class SimWorld
     public IReadOnlyList<SimClient> Clients => _clients;
 
     /// <summary>How often the guest lost its memory and booted from disk.</summary>
-    public long ColdBoots { get; set; }
+    public long ColdBoots { get; private set; }
 
     public int CorruptImages { get; set; }
 
@@ -94,6 +109,22 @@ public sealed class SimWorld
 
     /// <summary>The arbiter has given the VM to others: whatever the guest does here now, nobody hears of it.</summary>
     public bool IsGivenUp(SimVm vm) => Witness.Record is { } record && !record.InSync(vm.Identity);
+
+    /// <summary>Every memory is lost: the guest boots from a disk, in a term.</summary>
+    public void OnColdBoot(Term term) => (ColdBoots, _booted) = (ColdBoots + 1, term);
+
+    public void OnBootFrom(SimDisk disk)
+    {
+        if (disk.HasLost)
+        {
+            disk.HasLost = false;
+            BootsAfterLoss++;
+            Hits.Add("F22 power cut: the guest boots without them");
+        }
+    }
+
+    /// <summary>What was made in this term is of a memory that was lost since.</summary>
+    public bool WasBootedAfter(Term term) => _booted > term;
 
     public SimHost Host(Place place) => Hosts[(int)place];
 
@@ -315,7 +346,8 @@ public sealed class SimWorld
 
     private void Watch()
     {
-        bool troubled = _activeFaults > 0 || Hosts.Any(host => !host.Alive || host.Frozen || host.IsBehind);
+        bool troubled = _activeFaults > 0 || Witness.IsTroubled
+            || Hosts.Any(host => !host.Alive || host.Frozen || host.IsBehind);
         _lastTrouble = troubled ? Scheduler.Now : _lastTrouble;
         if (Scheduler.Now - _lastTrouble > QuietMicros - 500_000)
         {
@@ -323,6 +355,7 @@ public sealed class SimWorld
         }
 
         Oracle.OnWatch();
+        GuestFaults.Watch();
         Scheduler.After(100_000, Watch);
     }
 
@@ -332,7 +365,7 @@ public sealed class SimWorld
         Network.HealAll();
         HostFaults.HealAll();
         _noHeartbeats.Clear();
-        Witness.Down = false;
+        Witness.Heal();
         CorruptImages = 0;
         foreach (SimHost host in Hosts)
         {
@@ -430,6 +463,15 @@ public sealed class SimWorld
                 }
 
                 break;
+            case FaultKind.PowerCut:
+                bool all = Random("power-cut").Chance(500);
+                foreach (SimHost each in Hosts.Where(each => all || each == host))
+                {
+                    each.Crash(reset: false, cut: CutsPower);
+                    Scheduler.After(duration + Random("power-cut").Between(0, 800_000), each.Start);
+                }
+
+                break;
             case FaultKind.Freeze:
                 host.Freeze(duration);
                 break;
@@ -488,6 +530,12 @@ public sealed class SimWorld
                 break;
             case FaultKind.WitnessCut:
                 CutPair(fault.Target, Place.Witness, duration, both: true);
+                break;
+            case FaultKind.WitnessRestarts or FaultKind.WitnessForgets:
+                Witness.Inject(fault);
+                break;
+            case FaultKind.GuestReboots or FaultKind.GuestEnds:
+                GuestFaults.Inject(fault);
                 break;
             case FaultKind.CorruptImages:
                 CorruptImages = (int)(1 + (duration % 4));

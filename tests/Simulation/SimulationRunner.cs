@@ -38,6 +38,13 @@ public static class SimulationRunner
     /// <summary>The world of a seed, with one disk for all hosts.</summary>
     public static SwarmOptions OnSharedDisk(ulong seed) => OptionsOf(seed) with { SharedDisk = true };
 
+    /// <summary>The world of a seed, with many faults of some kinds only.</summary>
+    public static SwarmOptions WithFaults(ulong seed, IReadOnlyList<FaultKind> kinds) =>
+        OptionsOf(seed) with { FaultKinds = kinds, Faults = 8 };
+
+    /// <summary>The kinds of <c>--faults A,B</c>.</summary>
+    public static IReadOnlyList<FaultKind> KindsOf(string names) => [.. names.Split(',').Select(Enum.Parse<FaultKind>)];
+
     /// <summary>What the seed draws.</summary>
     public static SwarmOptions OptionsOf(ulong seed) => SwarmOptions.Draw(new SeededRandom(seed).Stream("options"));
 
@@ -68,7 +75,9 @@ public static class SimulationRunner
         SeedResult Failed(string id, string what) => new(world.Seed, world.Trace.Hash, world.Scheduler.Executed, id, what,
             $"at {world.Scheduler.Now / 1000} ms, {world.Describe()}, faults: {string.Join(", ", world.Plan.Faults.Select(fault => $"{fault.Kind} {fault.Target} @{fault.At / 1000}"))}",
             (world.Options.InActors ? " --actors" : "") + (world.Options.InMachine ? " --guest riscv" : "")
-            + (world.Options.SharedDisk ? " --disk shared" : ""));
+            + (world.Options.SharedDisk ? " --disk shared" : "")
+            + (world.Options.FaultKinds.SequenceEqual(OptionsOf(world.Seed).FaultKinds)
+                ? "" : $" --faults {string.Join(',', world.Options.FaultKinds)}"));
     }
 
     /// <summary>Seeds from <paramref name="seedFrom"/> on; calls back for each failure and returns all of

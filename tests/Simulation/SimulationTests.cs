@@ -16,8 +16,12 @@ public sealed class SimulationTests
         {
             if (line.Length > 0 && line[0] != '#')
             {
-                ulong seed = ulong.Parse(line.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
-                SeedResult result = SimulationRunner.RunSeed(seed);
+                string[] words = line.Split(' ');
+                ulong seed = ulong.Parse(words[0], System.Globalization.CultureInfo.InvariantCulture);
+                SwarmOptions options = words[1] == "--faults"
+                    ? SimulationRunner.WithFaults(seed, SimulationRunner.KindsOf(words[2]))
+                    : SimulationRunner.OptionsOf(seed);
+                SeedResult result = SimulationRunner.RunSeed(seed, options: options);
                 Assert.True(result.Passed, result.ToString());
             }
         }
@@ -93,6 +97,33 @@ public sealed class SimulationTests
         {
             Assert.True(all.GetValueOrDefault(id) > 0, $"{id} was never checked");
         }
+    }
+
+    /// <summary>A fault that finds nothing to break proves nothing.</summary>
+    [Fact]
+    public void Faults_of_witness_guest_and_disk_really_hit()
+    {
+        FaultHits hits = new();
+        FaultKind[] kinds =
+        [
+            FaultKind.WitnessRestarts, FaultKind.WitnessForgets, FaultKind.GuestReboots, FaultKind.GuestEnds,
+            FaultKind.PowerCut, FaultKind.KillProcess,
+        ];
+        for (ulong seed = 1; seed <= 60; seed++)
+        {
+            SimWorld world = new(seed, options: SimulationRunner.WithFaults(seed, kinds));
+            SeedResult result = SimulationRunner.Run(world, () => world.Run());
+            Assert.True(result.Passed, result.ToString());
+            hits.AddWorld(world.Hits);
+        }
+
+        string[] expected =
+        [
+            "F22 power cut: the guest boots without them", "F22 power cut: writes are lost", "F27 guest: powers off",
+            "F27 guest: reboots", "F27 guest: started again", "F34 witness: all is lost", "F34 witness: dies in a write",
+            "F34 witness: the last write is lost", "F34 witness: the records are put back",
+        ];
+        Assert.All(expected, what => Assert.True(hits.Times.GetValueOrDefault(what) >= 5, $"{what}: too seldom"));
     }
 
     [Fact]

@@ -46,9 +46,15 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
             case Effect.ResumeGuest: guest?.Allow(); break;
             case Effect.DiscardGuest: Discard(); break;
             case Effect.CloseGate close: network.Close(close.Reason); break;
-            case Effect.OpenSoloGate open: network.OpenSolo(open.Record); break;
+            case Effect.OpenSoloGate open:
+                network.OpenSolo(open.Record);
+                RepeatEnd();
+                break;
             case Effect.BeginJoinGate: network.BeginJoin(); break;
-            case Effect.OpenPairGate open: network.OpenPair(open.Record, open.Acknowledged); break;
+            case Effect.OpenPairGate open:
+                network.OpenPair(open.Record, open.Acknowledged);
+                RepeatEnd();
+                break;
             case Effect.AcknowledgeAtGate acknowledge: network.Acknowledge(acknowledge.Epoch); break;
             case Effect.AttachNetwork attach: network.Attach(attach.Announce); break;
             case Effect.DetachNetwork: network.Detach(); break;
@@ -205,6 +211,7 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
         switch (change)
         {
             case MachineEvent.Shutdown { Exit.Reason: not MachineExitReason.HostRequest }:
+                source.NoteEnd();
                 report(new GuestEnded(GuestEnd.Shutdown));
                 break;
             case MachineEvent.Panicked panicked:
@@ -213,6 +220,17 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
             case MachineEvent.Reset { ByGuest: true }:
                 report(new CheckpointTrigger(Checkpoint.CheckpointReason.GuestEvent));
                 break;
+        }
+    }
+
+    /// <summary>
+    /// A guest that ended while its host was asking the arbiter, or on a secondary, is its owner's to end only now.
+    /// </summary>
+    private void RepeatEnd()
+    {
+        if (guest?.HasEnded == true)
+        {
+            report(new GuestEnded(GuestEnd.Shutdown));
         }
     }
 
@@ -296,6 +314,13 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
         if (primary is null)
         {
             report(new CaptureFailed(capture.Epoch, "there is no session with a secondary"));
+            return;
+        }
+
+        if (guest?.HasEnded == true)
+        {
+            // A replica of it would hang behind its last instruction, and nothing would tell that it has ended.
+            report(new CaptureFailed(capture.Epoch, "the guest has ended"));
             return;
         }
 

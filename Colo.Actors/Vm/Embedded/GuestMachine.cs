@@ -13,6 +13,7 @@ namespace Colo.Actors.Vm.Embedded;
 internal sealed class GuestMachine : ICheckpointMachine, IDisposable
 {
     private const string TooShort = "the device state is too short";
+    private const string Ended = "the machine here has ended, and runs no other state any more";
 
     private readonly VirtMachine machine;
     private readonly GuestNetwork network;
@@ -24,6 +25,7 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
     private bool mayRun;
     private bool paused;
     private bool held;
+    private volatile bool ended;
 
     public GuestMachine(VirtMachine machine, GuestNetwork network, TimeProvider time)
     {
@@ -38,6 +40,9 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
 
     public GuestRam Ram => machine.Ram;
 
+    /// <summary>The guest has powered itself off. The machine never runs again, whatever is loaded into it.</summary>
+    public bool HasEnded => ended;
+
     /// <summary>Whether the guest runs when no mechanism holds it.</summary>
     public bool MayRun
     {
@@ -49,6 +54,8 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
             }
         }
     }
+
+    public void NoteEnd() => ended = true;
 
     public void Allow()
     {
@@ -106,7 +113,7 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
     public void SaveDevices(IBufferWriter<byte> destination) => network.Capture(destination, saveMachine);
 
     public string? CheckDevices(ReadOnlySpan<byte> state) =>
-        TrySplit(state, out ReadOnlySpan<byte> own, out _) ? machine.CheckDevices(own) : TooShort;
+        HasEnded ? Ended : TrySplit(state, out ReadOnlySpan<byte> own, out _) ? machine.CheckDevices(own) : TooShort;
 
     public string? RestoreDevices(ReadOnlySpan<byte> state)
     {

@@ -1,24 +1,26 @@
+using Colo.Actors.Protocol;
+
 namespace Colo.Simulation.Oracle;
 
-/// <summary>S5 and S10: what the secondary flips to is exactly the image, memory and disk, and epochs rise.</summary>
-public sealed class EpochChecker(SimWorld world)
+/// <summary>
+/// S5 and S10: what the secondary flips to is exactly the image, memory and disk, and epochs rise from term to term: a
+/// host that was frozen may still capture in the term that it knows.
+/// </summary>
+public sealed class EpochChecker
 {
-    private long _lastCaptured;
+    private readonly SortedDictionary<Term, long> _lastCaptured = [];
     private long _lastLoaded;
 
     public void OnCapture(SimVm vm, SimImage image)
     {
-        if (world.IsGivenUp(vm))
+        Term term = vm.Protocol.Failover.Term;
+        long last = _lastCaptured.Where(known => known.Key <= term).Max(known => (long?)known.Value) ?? 0;
+        if (image.Epoch <= last)
         {
-            return; // it does not know yet that others have gone on; nobody may load this
+            throw new InvariantFailureException("S5", $"{vm.Identity} captures {image.Epoch} in {term} after {last}");
         }
 
-        if (image.Epoch <= _lastCaptured)
-        {
-            throw new InvariantFailureException("S5", $"{vm.Identity} captures {image.Epoch} after {_lastCaptured}");
-        }
-
-        _lastCaptured = image.Epoch;
+        _lastCaptured[term] = image.Epoch;
     }
 
     public void OnLoaded(SimVm vm, SimImage image, SimDisk disk)

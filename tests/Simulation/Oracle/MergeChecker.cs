@@ -22,6 +22,19 @@ public sealed class MergeChecker
         }
     }
 
+    /// <summary>What the guest wrote since and did not flush may be lost.</summary>
+    public void OnCacheLost(Place place, SimDisk disk, IReadOnlyList<int> sectors)
+    {
+        if (_expected.TryGetValue(place, out ulong[]? expected))
+        {
+            ulong[] found = disk.Snapshot();
+            foreach (int sector in sectors)
+            {
+                expected[sector] = found[sector];
+            }
+        }
+    }
+
     public void OnReplaced(Place place) => _expected.Remove(place);
 
     /// <summary>True when there was a merge to look at.</summary>

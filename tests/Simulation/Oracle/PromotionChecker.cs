@@ -8,8 +8,15 @@ namespace Colo.Simulation.Oracle;
 /// </summary>
 public sealed class PromotionChecker(SimWorld world)
 {
-    public void OnRecord(ArbiterRecord? before, ArbiterRecord after, ArbiterProposal proposal)
+    /// <param name="forgotten">The witness has lost <paramref name="before"/> and counts on from an older
+    /// term.</param>
+    public void OnRecord(ArbiterRecord? before, ArbiterRecord after, ArbiterProposal proposal, bool forgotten)
     {
+        if (after.PoweredOff)
+        {
+            world.GuestFaults.OnOff();
+        }
+
         if (before is null)
         {
             return;
@@ -21,7 +28,10 @@ public sealed class PromotionChecker(SimWorld world)
             Require(!empty, $"{before} to {after}: the disk of {host.Place} was lost and has not been filled");
         }
 
-        Require(after.Term == before.Term.Next, $"{before} to {after}: not the next term");
+        Require(!before.PoweredOff || after.PoweredOff || world.GuestFaults.StartOrdered,
+            $"{before} to {after}: nobody has started the guest again");
+
+        Require(forgotten || after.Term == before.Term.Next, $"{before} to {after}: not the next term");
         if (proposal.Claim == ArbiterClaim.InSync)
         {
             Require(before.InSync(proposal.By), $"{before} to {after}: {proposal.By} was not in the set");
@@ -29,9 +39,13 @@ public sealed class PromotionChecker(SimWorld world)
 
         if (proposal.Claim == ArbiterClaim.ColdStart)
         {
+            Require(before.Primary.Host == after.Primary.Host, $"{before} to {after}: from an old disk");
             foreach (SimHost host in world.Hosts)
             {
-                bool holder = host.Vm is { Guest: not null } vm && before.InSync(vm.Identity);
+                // An owner that dies before it hears of the pair boots again when the witness has lost the pair: the
+                // joiner, which has released nothing, is evicted.
+                bool holder = host.Vm is { Guest: not null } vm && before.InSync(vm.Identity)
+                    && !(forgotten && vm.Gate.IsClosed);
                 Require(!holder, $"{before} to {after}: {host.Place} is in the set and holds the guest");
             }
         }

@@ -11,7 +11,7 @@ public sealed class SimOracle(SimWorld world)
     private readonly SingleReleaserChecker _singleReleaser = new(world);
     private readonly FencingChecker _fencing = new(world);
     private readonly PromotionChecker _promotion = new(world);
-    private readonly EpochChecker _epoch = new(world);
+    private readonly EpochChecker _epoch = new();
     private readonly InputChecker _input = new();
     private readonly CheckpointBudgetChecker _budget = new(world);
     private readonly HonestStatusChecker _status = new(world);
@@ -40,10 +40,11 @@ public sealed class SimOracle(SimWorld world)
         _fencing.After(vm, message, refusedByCore);
     }
 
-    public void OnRecord(ArbiterRecord? before, ArbiterRecord after, ArbiterProposal proposal)
+    /// <param name="forgotten">The witness does not know <paramref name="before"/> any more.</param>
+    public void OnRecord(ArbiterRecord? before, ArbiterRecord after, ArbiterProposal proposal, bool forgotten)
     {
         Count("S4");
-        _promotion.OnRecord(before, after, proposal);
+        _promotion.OnRecord(before, after, proposal, forgotten);
         _delay.OnRecord(before, after);
     }
 
@@ -92,6 +93,11 @@ public sealed class SimOracle(SimWorld world)
     }
 
     public void OnMergeBegins(SimVm vm, long epoch) => _merge.OnBegins(vm, epoch);
+
+    /// <summary>A host has lost its power, and with it what its disk had of these sectors since it was
+    /// flushed.</summary>
+    public void OnCacheLost(Place place, SimDisk disk, IReadOnlyList<int> sectors) =>
+        _merge.OnCacheLost(place, disk, sectors);
 
     public void OnDiskReplaced(Place place) => _merge.OnReplaced(place);
 

@@ -40,6 +40,8 @@ internal sealed class GuestDisk : IBlockDevice
             Host!.WriteDisk((int)((offset + at) / SectorBytes), value);
         }
 
+        Host!.FlushDisk(); // a disk without a cache: the program never flushes
+
         return ValueTask.FromResult(BlockStatus.Ok);
     }
 

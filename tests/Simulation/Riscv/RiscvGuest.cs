@@ -91,6 +91,13 @@ internal sealed class RiscvGuest : IGuest
         }
     }
 
+    public bool HasEnded => false;
+
+    /// <summary>The program has neither.</summary>
+    public void Reboot(IGuestHost host) => throw new NotSupportedException();
+
+    public void End() => throw new NotSupportedException();
+
     public void Receive(Frame frame)
     {
         _given.Enqueue(frame);
