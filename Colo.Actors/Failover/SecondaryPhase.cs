@@ -164,7 +164,8 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
         {
             case ArbiterAnswer.Granted { Record: var record } when record.Term < context.Term:
                 // That this host was in the set once, before the owner's term, says nothing of its present state.
-                context.RetryLater($"its record {record} is older than the owner's {context.Term}: it has forgotten", effects);
+                context.RetryLater(
+                    $"its record {record} is older than the owner's {context.Term}: it has forgotten", effects);
                 break;
             case ArbiterAnswer.Refused { Reason: ArbiterRefusal.NoRecord }:
                 context.RetryLater($"it has no record, and the owner has {context.Term}: it has forgotten", effects);

@@ -248,7 +248,7 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
 
         if (record.PoweredOff)
         {
-            // A start found an arbiter that had forgotten; now it has its records again, and the operator may repeat it.
+            // A start found an arbiter that had forgotten. It has its records again, and the operator may repeat it.
             context.StopTimer(TimerName.JoinOffer, effects);
             context.Enter(FailoverState.Off, "the operator's start");
         }

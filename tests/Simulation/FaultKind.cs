@@ -90,7 +90,7 @@ public enum FaultKind
     /// <summary>F33, F34: the witness's process dies, often in the midst of a write, which is lost or not.</summary>
     WitnessRestarts,
 
-    /// <summary>F34: the witness's storage loses its last write, often right after the answer, or all of them.</summary>
+    /// <summary>F34: the witness's storage loses its last write, often right after the answer, or all.</summary>
     WitnessForgets,
 
     /// <summary>F27: the guest reboots, on one host or on all that have it, not quite at the same time.</summary>

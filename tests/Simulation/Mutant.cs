@@ -74,7 +74,7 @@ public enum Mutant
     /// <summary>A flush is answered before the disk has it.</summary>
     EarlyFlush,
 
-    /// <summary>A guest's end is told once, whether its host can act on it or not, and images of it are taken.</summary>
+    /// <summary>A guest's end is told once, if its host can act on it or not; images of it are taken.</summary>
     EndToldOnce,
 
     /// <summary>The secondary's guest reads the disk below the buffer.</summary>

@@ -52,10 +52,16 @@ public static class MutantHunt
         },
         Mutant.M23 => Base with
         {
-            FaultKinds = [FaultKind.WitnessRestarts, FaultKind.WitnessRestarts, FaultKind.CutHosts, FaultKind.OperatorFailover],
+            FaultKinds =
+            [
+                FaultKind.WitnessRestarts, FaultKind.WitnessRestarts, FaultKind.CutHosts, FaultKind.OperatorFailover,
+            ],
         },
         Mutant.EarlyFlush => Base with { FaultKinds = [FaultKind.PowerCut] },
-        Mutant.EndToldOnce => Base with { FaultKinds = [FaultKind.GuestEnds, FaultKind.CutHosts, FaultKind.WitnessDown] },
+        Mutant.EndToldOnce => Base with
+        {
+            FaultKinds = [FaultKind.GuestEnds, FaultKind.CutHosts, FaultKind.WitnessDown],
+        },
         Mutant.Untagged => Base with { Faults = 0, DivergencePerMille = 300 },
         Mutant.M22Page or Mutant.M22Csr or Mutant.M22Device => Base with { Faults = 0, InMachine = true },
         Mutant.NoLease => Base with { SharedDisk = true, FaultKinds = [FaultKind.Freeze, FaultKind.CutHosts] },

@@ -16,14 +16,15 @@ public sealed class HonestStatusChecker(SimWorld world)
 
         ArbiterRecord? record = world.Witness.Record;
         bool honest = record is not null
-            && (record.Term > status.Term || IsPast(vm) || (record.Mode == ArbiterMode.Pair && record.InSync(vm.Identity)));
+            && (record.Term > status.Term || IsPast(vm)
+                || (record.Mode == ArbiterMode.Pair && record.InSync(vm.Identity)));
         if (!honest)
         {
             throw new InvariantFailureException("S15", $"{vm.Identity} says Protected in {status.Term}, the record is {record}");
         }
     }
 
-    /// <summary>The VM has gone on in a second record of the same term, because the witness had lost the first.</summary>
+    /// <summary>The VM has gone on in a second record of the term: the witness had lost the first.</summary>
     private bool IsPast(SimVm vm) =>
         vm.Protocol.Failover.Record is { } known && world.Witness.Truth.IsPast(known);
 }
