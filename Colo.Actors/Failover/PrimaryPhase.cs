@@ -16,6 +16,7 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
 {
     private Epoch _handoverEpoch;
     private LossEvidence _evidence;
+    private bool _byOperator;
     private GuestEnd _end;
     private bool _endAgreed;
 
@@ -77,12 +78,13 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
         }
         else
         {
-            AskSolo(ArbiterClaim.InSync, effects);
+            AskSolo(ArbiterClaim.InSync, effects, byOperator: evidence == LossEvidence.Operator);
         }
     }
 
-    public void AskSolo(ArbiterClaim claim, EffectList effects)
+    public void AskSolo(ArbiterClaim claim, EffectList effects, bool byOperator = false)
     {
+        _byOperator = byOperator;
         context.StopTimer(TimerName.IsolationHandicap, effects);
         context.AskSolo(claim, effects);
         context.Enter(FailoverState.PrimaryAsking, "the arbiter");
@@ -166,12 +168,16 @@ internal sealed class PrimaryPhase(FailoverContext context, SoloPhase solo)
                 }
 
                 break;
+            case ArbiterAnswer.Refused { Reason: ArbiterRefusal.OperatorNeeded } when _byOperator:
+                // There is no arbiter, and who decides without one has: the operator's command, or the peer's own farewell.
+                AskSolo(ArbiterClaim.OperatorForced, effects);
+                break;
             case ArbiterAnswer.Refused { Reason: ArbiterRefusal.OperatorNeeded }:
                 context.HoldForOperator(FailoverState.PrimaryHeld, effects);
                 break;
             case ArbiterAnswer.Refused { Current: { } current } when current.InSync(context.Self) && current.Term > context.Record!.Term:
                 context.Learn(current, effects); // a yes that had been lost on the way; the next term is still free
-                AskSolo(ArbiterClaim.InSync, effects);
+                AskSolo(ArbiterClaim.InSync, effects, _byOperator);
                 break;
             default:
                 context.OnOtherAnswer(answered.Answer, effects);

@@ -18,6 +18,7 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
     private const long EpochGap = 16;
 
     private bool _settled;
+    private bool _byOperator;
     private bool _usable;
     private Epoch _settledEpoch;
 
@@ -83,12 +84,13 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
         }
         else
         {
-            AskSolo(ArbiterClaim.InSync, effects);
+            AskSolo(ArbiterClaim.InSync, effects, byOperator: evidence == LossEvidence.Operator);
         }
     }
 
-    public void AskSolo(ArbiterClaim claim, EffectList effects)
+    public void AskSolo(ArbiterClaim claim, EffectList effects, bool byOperator = false)
     {
+        _byOperator = byOperator;
         context.StopTimer(TimerName.IsolationHandicap, effects);
         context.AskSolo(claim, effects);
         context.Enter(FailoverState.SecondaryAsking, "the arbiter");
@@ -240,12 +242,16 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
                 context.Enter(FailoverState.Promoting, "the checkpoint in flight");
                 Promote(effects);
                 break;
+            case ArbiterAnswer.Refused { Reason: ArbiterRefusal.OperatorNeeded } when _byOperator:
+                // There is no arbiter, and who decides without one has done so by his command.
+                AskSolo(ArbiterClaim.OperatorForced, effects);
+                break;
             case ArbiterAnswer.Refused { Reason: ArbiterRefusal.OperatorNeeded }:
                 context.HoldForOperator(FailoverState.SecondaryHeld, effects);
                 break;
             case ArbiterAnswer.Refused { Current: { } current } when current.InSync(context.Self) && current.Term > context.Record!.Term:
                 context.Learn(current, effects); // the pair's newer record had not reached this host
-                AskSolo(ArbiterClaim.InSync, effects);
+                AskSolo(ArbiterClaim.InSync, effects, _byOperator);
                 break;
             case ArbiterAnswer.Refused { Current: { } current } when current.Term >= context.Record!.Term:
                 context.Emit(EventCode.TermRefused, $"{current}", effects);

@@ -103,7 +103,8 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
         }
         else if (diskIsHere && record.Mode == ArbiterMode.Solo)
         {
-            ColdStart(ArbiterClaim.ColdStart, effects);
+            // The same life has its own record when the VM was removed here and made again.
+            ColdStart(record.InSync(context.Self) ? ArbiterClaim.InSync : ArbiterClaim.ColdStart, effects);
         }
         else
         {
@@ -138,6 +139,11 @@ internal sealed class StartPhase(FailoverContext context, SoloPhase solo)
                 context.Desk.Finish(CommandResult.Refused, "there is no arbiter", effects);
                 context.Emit(EventCode.HoldingForOperator, "there is no arbiter", effects);
                 context.Park("the operator: there is no arbiter", effects);
+                break;
+            case ArbiterAnswer.Refused { Current: { } current } refused when current == context.Record:
+                // Nothing that this host did not know: asked at once, it would be refused again, and so on.
+                context.Desk.Finish(CommandResult.Refused, $"{refused.Reason}: the arbiter's record is {current}", effects);
+                context.RetryLater($"{refused.Reason} by {current}", effects);
                 break;
             case ArbiterAnswer.Refused { Current: { } current }:
                 context.Emit(EventCode.TermRefused, $"{current}", effects);
