@@ -50,7 +50,10 @@ public sealed record DiskCopyDone(long ComparedBytes = 0, long SentBytes = 0, lo
     : Message, IResyncInput;
 
 /// <summary>One pass over memory is sent. <paramref name="DirtyPages"/> were written meanwhile.</summary>
-public sealed record MemoryRoundDone(long PagesSent, long DirtyPages, TimeSpan Duration) : Message, IResyncInput;
+/// <param name="IsLast">The sender has made all the passes that it makes: what is left is the joining
+/// checkpoint's.</param>
+public sealed record MemoryRoundDone(long PagesSent, long DirtyPages, TimeSpan Duration, bool IsLast = false)
+    : Message, IResyncInput;
 
 /// <summary>In a pass over memory the guest wrote faster than the link: it gets this share of its time until the pass
 /// ends.</summary>

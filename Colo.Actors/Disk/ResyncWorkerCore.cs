@@ -111,10 +111,15 @@ public sealed class ResyncWorkerCore : IProtocolCore
 
     private void OnRound(Instant now, MemoryRoundDone done, EffectList effects)
     {
-        if (done.DirtyPages <= _options.ConvergedPages || _round >= _options.RoundsMax)
+        bool converged = done.DirtyPages <= _options.ConvergedPages;
+        if (converged || done.IsLast || _round >= _options.RoundsMax)
         {
             Stop(effects);
-            effects.Add(new Effect.Tell(CoreName.Failover, new ResyncConverged(_peer, _disk)));
+            string left = converged
+                ? string.Empty
+                : $"memory: {done.DirtyPages} pages left for the joining checkpoint";
+            effects.Add(new Effect.Tell(CoreName.Failover, new ResyncConverged(
+                _peer, _disk.Length > 0 && left.Length > 0 ? $"{_disk}, {left}" : _disk + left)));
             return;
         }
 

@@ -54,7 +54,10 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     /// <summary>What the last checkpoint cost; null before the first.</summary>
     public CheckpointReport? LastReport { get; private set; }
 
-    /// <summary>One pass over memory, or as many as it takes; reports <see cref="MemoryRoundDone"/>.</summary>
+    /// <summary>
+    /// All passes over memory, once in a session: the secondary tells the frames of two copies apart by the epoch of
+    /// the checkpoint that they lead to. Reports <see cref="MemoryRoundDone"/>.
+    /// </summary>
     public void CopyMemory() => Post(() =>
     {
         copying = true;
@@ -81,7 +84,8 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
             return;
         }
 
-        setup.Report(new MemoryRoundDone(guest.Ram.PageCount, sender!.PendingPages, setup.Time.GetElapsedTime(began)));
+        setup.Report(new MemoryRoundDone(
+            guest.Ram.PageCount, sender!.PendingPages, setup.Time.GetElapsedTime(began), IsLast: true));
     });
 
     /// <summary>Brings the joiner's disks into step, beside whatever else the session does.</summary>
@@ -208,6 +212,19 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
         catch (Exception problem) when (problem is IOException or ObjectDisposedException or OperationCanceledException)
         {
             LinkLost(ReplicationChannel.Control);
+        }
+        catch (InvariantViolationException broken)
+        {
+            // As in the actors: with half a state the peer must have the guest.
+            setup.Log($"session with {setup.Peer}: {broken}");
+            setup.Report(new MachineFailed(broken.Message));
+        }
+        catch (Exception problem)
+        {
+            // This thread's outermost frame: what a copy or a checkpoint did not foresee is the end of this session,
+            // not of the guest, whose only copy may be here.
+            setup.Log($"session with {setup.Peer}: {problem}");
+            LinkLost(ReplicationChannel.Checkpoint);
         }
         finally
         {

@@ -164,6 +164,7 @@ public sealed class PrimaryCheckpointSender : IDisposable
         _reader.Join();
         lock (_busy)
         {
+            ReleaseCapture();
             _crew.Dispose();
         }
     }
@@ -350,10 +351,17 @@ public sealed class PrimaryCheckpointSender : IDisposable
         if (_captureSource.Capture is { } capture)
         {
             run.NoteCopied(capture.SavedEverCount);
-            capture.Dispose();
-            _captureSource.Capture = null;
         }
 
+        ReleaseCapture();
+    }
+
+    /// <summary>Also at the end of a sender that something unforeseen has thrown out of a checkpoint: the next one takes
+    /// a capture of the same RAM, and the guest must not stand for this one's sake.</summary>
+    private void ReleaseCapture()
+    {
+        _captureSource.Capture?.Dispose();
+        _captureSource.Capture = null;
         lock (_pressureGate)
         {
             if (_pausedForMemory)

@@ -1,0 +1,72 @@
+using Colo.Actors.Checkpoint;
+using Colo.Actors.Disk;
+using Colo.Actors.Failover;
+using Colo.Actors.Protocol;
+
+namespace Colo.Actors.Tests.Vm;
+
+public sealed class PrimarySessionTests
+{
+    private static readonly HostIdentity Joiner = new(new HostId("node-b"), new Incarnation(1));
+
+    [Fact]
+    public async Task A_guest_that_keeps_more_pages_hot_than_converge_is_protected_by_its_joining_checkpoint()
+    {
+        var time = new HotTime(6000);
+        await using var pair = new SessionPair(time);
+        time.Touch = page => pair.PrimaryGuest.Ram.MarkDirty(page);
+        var resync = new ResyncWorkerCore(new ResyncOptions());
+        EffectList effects = Decide(resync, new StartResync(Joiner, new Term(1), default, Term.Zero, DiskSizeBytes: 0));
+        while (effects.Any(effect => effect is Effect.CopyMemoryRound))
+        {
+            pair.Primary.CopyMemory();
+            MemoryRoundDone done = pair.Wait<MemoryRoundDone>();
+            Assert.Equal(6000, done.DirtyPages);
+            effects = Decide(resync, done);
+        }
+
+        ResyncConverged converged = effects.OfType<Effect.Tell>()
+            .Select(tell => tell.Message).OfType<ResyncConverged>().Single();
+        Assert.Equal("memory: 6000 pages left for the joining checkpoint", converged.Disk);
+        time.Touch = null;
+        pair.Primary.TakeCheckpoint(new Epoch(1), resumeAfter: true);
+        Assert.Equal(6000, pair.Wait<StateCaptured>().PageCount);
+        Assert.Equal(new Epoch(1), pair.Wait<ImageLoaded>().Epoch);
+        Assert.True(pair.PrimaryGuest.Machine.IsRunning);
+    }
+
+    [Fact]
+    public async Task What_a_copy_did_not_foresee_ends_the_session_and_not_the_process()
+    {
+        await using var pair = new SessionPair();
+        pair.Primary.CopyMemory();
+        pair.Wait<MemoryRoundDone>();
+        pair.Primary.CopyMemory(); // the sender refuses a second copy for the same epoch
+        Assert.Equal(ReplicationChannel.Checkpoint, pair.Wait<ReplicationLinkLost>().Channel);
+        Assert.Contains(pair.Lines, line => line.Contains("must be greater than", StringComparison.Ordinal));
+        Assert.True(pair.PrimaryGuest.Machine.IsRunning);
+    }
+
+    private static EffectList Decide(ResyncWorkerCore core, Message message)
+    {
+        var effects = new EffectList();
+        core.Decide(Instant.Zero, message, effects);
+        return effects;
+    }
+
+    /// <summary>Whenever somebody looks at the clock, the guest has written to its first pages again.</summary>
+    private sealed class HotTime(int pages) : TimeProvider
+    {
+        public Action<int>? Touch { get; set; }
+
+        public override long GetTimestamp()
+        {
+            for (int page = 0; page < pages && Touch is { } touch; page++)
+            {
+                touch(page);
+            }
+
+            return base.GetTimestamp();
+        }
+    }
+}
