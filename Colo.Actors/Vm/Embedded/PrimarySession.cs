@@ -21,6 +21,7 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ConnectRetry = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan HandOverTime = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ProgressInterval = TimeSpan.FromSeconds(1);
 
     private readonly SessionSetup setup;
     private readonly GuestMachine guest;
@@ -74,8 +75,21 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
             }
         }
 
+        long before = sender!.BytesWritten;
+        long told = before;
+        void Tell()
+        {
+            // One pass takes minutes when the memory is large or the link slow.
+            long moved = sender.BytesWritten;
+            if (Interlocked.Exchange(ref told, moved) != moved)
+            {
+                setup.Report(new MemoryCopyProgress(moved - before));
+            }
+        }
+
+        using ITimer progress = setup.Time.CreateTimer(_ => Tell(), null, ProgressInterval, ProgressInterval);
         long began = setup.Time.GetTimestamp();
-        new LiveStart(sender!, options).CopyRounds(
+        new LiveStart(sender, options).CopyRounds(
             new CheckpointStamp((ulong)setup.Term.Value, lastEpoch + 1), Told, ending.Token, out bool lost);
         copying = false;
         if (lost)
@@ -85,7 +99,7 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
         }
 
         setup.Report(new MemoryRoundDone(
-            guest.Ram.PageCount, sender!.PendingPages, setup.Time.GetElapsedTime(began), IsLast: true));
+            guest.Ram.PageCount, sender.PendingPages, setup.Time.GetElapsedTime(began), IsLast: true));
     });
 
     /// <summary>Brings the joiner's disks into step, beside whatever else the session does.</summary>

@@ -32,7 +32,7 @@ public sealed class PrimarySessionTests
         pair.Primary.TakeCheckpoint(new Epoch(1), resumeAfter: true);
         Assert.Equal(6000, pair.Wait<StateCaptured>().PageCount);
         Assert.Equal(new Epoch(1), pair.Wait<ImageLoaded>().Epoch);
-        Assert.True(pair.PrimaryGuest.Machine.IsRunning);
+        Assert.True(pair.PrimaryGuest.MayRun);
     }
 
     [Fact]
@@ -44,7 +44,20 @@ public sealed class PrimarySessionTests
         pair.Primary.CopyMemory(); // the sender refuses a second copy for the same epoch
         Assert.Equal(ReplicationChannel.Checkpoint, pair.Wait<ReplicationLinkLost>().Channel);
         Assert.Contains(pair.Lines, line => line.Contains("must be greater than", StringComparison.Ordinal));
-        Assert.True(pair.PrimaryGuest.Machine.IsRunning);
+        Assert.True(pair.PrimaryGuest.MayRun);
+    }
+
+    [Fact]
+    public async Task A_copy_that_takes_long_tells_that_it_moves()
+    {
+        await using var pair = new SessionPair(new SteppingTime());
+        pair.Primary.CopyMemory();
+        pair.Wait<MemoryRoundDone>();
+
+        // The clock is looked at before the copy, after its announcement, after its one pass, and when it is over.
+        long announced = pair.Wait<MemoryCopyProgress>().BytesSent;
+        Assert.InRange(pair.Wait<MemoryCopyProgress>().BytesSent, announced + 1, long.MaxValue);
+        Assert.Equal(0, pair.Count<MemoryCopyProgress>());
     }
 
     private static EffectList Decide(ResyncWorkerCore core, Message message)
@@ -52,6 +65,34 @@ public sealed class PrimarySessionTests
         var effects = new EffectList();
         core.Decide(Instant.Zero, message, effects);
         return effects;
+    }
+
+    /// <summary>A clock that goes on by a second whenever somebody looks at it, with one timer.</summary>
+    private sealed class SteppingTime : TimeProvider, ITimer
+    {
+        private long now;
+        private Action? due;
+
+        public override long TimestampFrequency => 1;
+
+        public override long GetTimestamp()
+        {
+            due?.Invoke();
+            return Interlocked.Increment(ref now);
+        }
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            Assert.Equal(TimeSpan.FromSeconds(1), period);
+            due = () => callback(state);
+            return this;
+        }
+
+        public bool Change(TimeSpan dueTime, TimeSpan period) => true;
+
+        public void Dispose() => due = null;
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }
 
     /// <summary>Whenever somebody looks at the clock, the guest has written to its first pages again.</summary>
