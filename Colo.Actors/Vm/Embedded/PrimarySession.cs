@@ -31,6 +31,7 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     private readonly QuietQueue<Action> work = new();
     private readonly List<DataLink> links = [];
     private readonly Thread thread;
+    private readonly Lock abortGate = new();
     private CancellationTokenSource? checkpoint;
     private PrimaryCheckpointSender? sender;
     private BackgroundPrecopy? precopy;
@@ -109,8 +110,28 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     public void TakeCheckpoint(Epoch epoch, bool resumeAfter)
     {
         var abort = CancellationTokenSource.CreateLinkedTokenSource(ending.Token);
-        Interlocked.Exchange(ref checkpoint, abort);
-        Post(() =>
+        lock (abortGate)
+        {
+            checkpoint = abort;
+        }
+
+        if (!work.Add(() => Take(epoch, resumeAfter, abort)))
+        {
+            Release(abort);
+        }
+    }
+
+    public void AbortCheckpoint()
+    {
+        lock (abortGate)
+        {
+            checkpoint?.Cancel();
+        }
+    }
+
+    private void Take(Epoch epoch, bool resumeAfter, CancellationTokenSource abort)
+    {
+        try
         {
             if (!resumeAfter)
             {
@@ -127,10 +148,23 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
             {
                 LinkLost(ReplicationChannel.Checkpoint);
             }
-        });
+        }
+        finally
+        {
+            Release(abort);
+        }
     }
 
-    public void AbortCheckpoint() => Volatile.Read(ref checkpoint)?.Cancel();
+    /// <summary>While it lives, the session's own token knows it; and nobody may cancel it afterwards.</summary>
+    private void Release(CancellationTokenSource abort)
+    {
+        lock (abortGate)
+        {
+            checkpoint = checkpoint == abort ? null : checkpoint;
+        }
+
+        abort.Dispose();
+    }
 
     void IPrimaryCheckpointHooks.Captured(CheckpointStamp stamp)
     {

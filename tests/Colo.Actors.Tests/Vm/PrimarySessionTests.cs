@@ -60,6 +60,20 @@ public sealed class PrimarySessionTests
         Assert.Equal(0, pair.Count<MemoryCopyProgress>());
     }
 
+    [Fact]
+    public async Task An_abort_of_a_checkpoint_that_is_over_changes_nothing()
+    {
+        await using var pair = new SessionPair();
+        for (int epoch = 1; epoch <= 3; epoch++)
+        {
+            pair.Primary.TakeCheckpoint(new Epoch(epoch), resumeAfter: true);
+            pair.Wait<ImageLoaded>();
+            pair.Primary.CopyDisk(DiskCopyPlan.Nothing);
+            pair.Wait<DiskCopyDone>(); // what was asked for before it is over
+            pair.Primary.AbortCheckpoint();
+        }
+    }
+
     private static EffectList Decide(ResyncWorkerCore core, Message message)
     {
         var effects = new EffectList();
