@@ -23,6 +23,7 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
     private readonly MachineLoad loadMachine;
     private bool mayRun;
     private bool paused;
+    private bool capturing;
     private bool held;
 
     public GuestMachine(VirtMachine machine, GuestNetwork network, TimeProvider time)
@@ -50,11 +51,19 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
         }
     }
 
+    /// <summary>Lets the guest run, at once unless a capture holds it: then its <see cref="Resume"/> does, because a
+    /// guest that ran between the parts of an image would tear it (S5). Any other pause ends here: a receiver whose
+    /// primary is lost may not come to its own.</summary>
     public void Allow()
     {
         lock (gate)
         {
             mayRun = true;
+            if (capturing)
+            {
+                return;
+            }
+
             paused = false;
             RunUnlessHeld();
         }
@@ -87,10 +96,21 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
         }
     }
 
+    /// <summary>A capture's pause, which ends by <see cref="Resume"/> only.</summary>
+    public void PauseForCapture()
+    {
+        lock (gate)
+        {
+            capturing = true;
+            Pause();
+        }
+    }
+
     public void Resume()
     {
         lock (gate)
         {
+            capturing = false;
             paused = false;
             if (mayRun)
             {

@@ -109,13 +109,19 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     /// <summary>Captures and sends; reports <see cref="StateCaptured"/>, later what went wrong if it did.</summary>
     public void TakeCheckpoint(Epoch epoch, bool resumeAfter)
     {
+        if (!resumeAfter)
+        {
+            // Here, where a later word to go on comes too: on the session's thread it could overtake that one.
+            guest.ForbidFromNextPause();
+        }
+
         var abort = CancellationTokenSource.CreateLinkedTokenSource(ending.Token);
         lock (abortGate)
         {
             checkpoint = abort;
         }
 
-        if (!work.Add(() => Take(epoch, resumeAfter, abort)))
+        if (!work.Add(() => Take(epoch, abort)))
         {
             Release(abort);
         }
@@ -129,15 +135,10 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
         }
     }
 
-    private void Take(Epoch epoch, bool resumeAfter, CancellationTokenSource abort)
+    private void Take(Epoch epoch, CancellationTokenSource abort)
     {
         try
         {
-            if (!resumeAfter)
-            {
-                guest.ForbidFromNextPause();
-            }
-
             lastEpoch = (ulong)epoch.Value;
             captured = null;
             network.Expect(epoch.Value);

@@ -1,7 +1,9 @@
+using System.Buffers;
 using Colo.Actors.Checkpoint;
 using Colo.Actors.Disk;
 using Colo.Actors.Failover;
 using Colo.Actors.Protocol;
+using Colo.Vmm.Machine;
 
 namespace Colo.Actors.Tests.Vm;
 
@@ -72,6 +74,32 @@ public sealed class PrimarySessionTests
             pair.Wait<DiskCopyDone>(); // what was asked for before it is over
             pair.Primary.AbortCheckpoint();
         }
+    }
+
+    [Fact]
+    public async Task A_guest_that_may_go_on_before_a_switchover_was_captured_goes_on()
+    {
+        await using var pair = new SessionPair(listens: false);
+        pair.Primary.TakeCheckpoint(new Epoch(1), resumeAfter: false);
+        Assert.False(pair.PrimaryGuest.MayRun);
+        pair.PrimaryGuest.Allow(); // the peer is lost, or the operator has changed his mind
+        pair.Listen();
+        pair.Wait<StateCaptured>();
+        Assert.True(pair.PrimaryGuest.MayRun);
+    }
+
+    [Fact]
+    public async Task A_guest_that_may_go_on_while_it_is_captured_does_when_that_is_done()
+    {
+        await using var pair = new SessionPair(listens: false);
+        VirtMachine machine = pair.PrimaryGuest.Machine;
+        pair.PrimaryGuest.ForbidFromNextPause();
+        pair.PrimaryGuest.PauseForCapture();
+        pair.PrimaryGuest.Allow();
+        Assert.False(machine.IsRunning);
+        pair.PrimaryGuest.SaveDevices(new ArrayBufferWriter<byte>());
+        pair.PrimaryGuest.Resume();
+        Assert.True(machine.IsRunning);
     }
 
     private static EffectList Decide(ResyncWorkerCore core, Message message)

@@ -27,7 +27,8 @@ internal sealed class SessionPair : IAsyncDisposable
     private readonly List<Message> reports = [];
 
     /// <param name="time">The primary session's; the guests have one whose timers never come.</param>
-    public SessionPair(TimeProvider? time = null)
+    /// <param name="listens">False: the sessions meet when <see cref="Listen"/> is called.</param>
+    public SessionPair(TimeProvider? time = null, bool listens = true)
     {
         (PrimaryNetwork, PrimaryGuest) = Build("node-a");
         (SecondaryNetwork, SecondaryGuest) = Build("node-b");
@@ -37,7 +38,11 @@ internal sealed class SessionPair : IAsyncDisposable
             link => Secondary!.Take(link), _ => { }, start: false);
         Secondary = new SecondarySession(
             Setup("node-b", "node-a", TimeProvider.System), SecondaryGuest, SecondaryNetwork, NoDisks());
-        listener.Start();
+        if (listens)
+        {
+            Listen();
+        }
+
         PrimaryGuest.Allow();
         Primary = new PrimarySession(
             Setup("node-a", "node-b", time ?? TimeProvider.System), PrimaryGuest, PrimaryNetwork, NoDisks(), Epoch.Zero);
@@ -60,6 +65,8 @@ internal sealed class SessionPair : IAsyncDisposable
 
     /// <summary>Lines of the log.</summary>
     public List<string> Lines { get; } = [];
+
+    public void Listen() => listener.Start();
 
     /// <summary>Waits for a report; each is given once.</summary>
     public T Wait<T>()
