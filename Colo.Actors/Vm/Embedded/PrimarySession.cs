@@ -28,6 +28,7 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     private readonly GuestNetwork network;
     private readonly DiskSet disks;
     private readonly CancellationTokenSource ending = new();
+    private readonly ManualResetEventSlim dismissed = new();
     private readonly QuietQueue<Action> work = new();
     private readonly List<DataLink> links = [];
     private readonly Thread thread;
@@ -36,18 +37,23 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     private PrimaryCheckpointSender? sender;
     private BackgroundPrecopy? precopy;
     private ulong lastEpoch;
+    private IReadOnlyList<PrimarySession> before;
     private bool copying;
     private long pausedAt;
     private Epoch? captured;
     private int reported;
     private volatile bool handingOver;
 
-    public PrimarySession(SessionSetup setup, GuestMachine guest, GuestNetwork network, DiskSet disks, Epoch epoch)
+    /// <param name="before">Ended ones of the same guest: two at once would take each other's dirty pages.</param>
+    public PrimarySession(
+        SessionSetup setup, GuestMachine guest, GuestNetwork network, DiskSet disks, Epoch epoch,
+        IReadOnlyList<PrimarySession>? before = null)
     {
         this.setup = setup;
         this.guest = guest;
         this.network = network;
         this.disks = disks;
+        this.before = before ?? [];
         lastEpoch = (ulong)epoch.Value;
         thread = new Thread(Run) { IsBackground = true, Name = $"colo session {setup.Vm}" };
         thread.Start();
@@ -195,9 +201,18 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
         }
     }
 
+    /// <summary>Whether a thread of the session may still use the guest.</summary>
+    public bool IsAlive => thread.IsAlive;
+
+    /// <summary>Waits until nothing of the session uses the guest any more; after <see cref="Dispose"/>.</summary>
+    public void Join() => thread.Join();
+
+    /// <summary>Ends it, without waiting: its thread may be waiting for a request of the guest's that only the caller's
+    /// next step lets go of.</summary>
     public void Dispose()
     {
         End();
+        dismissed.Set();
         foreach (DataLink link in TakeLinks())
         {
             link.Abort();
@@ -239,6 +254,12 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     {
         try
         {
+            foreach (PrimarySession other in before)
+            {
+                other.Join();
+            }
+
+            before = [];
             if (!Connect())
             {
                 LinkLost(ReplicationChannel.Control);
@@ -285,7 +306,7 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
 
             if (handingOver)
             {
-                Thread.CurrentThread.Join(HandOverTime);
+                dismissed.Wait(HandOverTime);
             }
 
             sender?.Dispose();
@@ -298,7 +319,8 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
 
     private TimeSpan SendAhead()
     {
-        if (precopy is null || copying || !sender!.PeerIsReplica || !guest.MayRun)
+        // In this order: after an end the guest may be allowed to run as a secondary's.
+        if (precopy is null || copying || !sender!.PeerIsReplica || !guest.MayRun || ending.IsCancellationRequested)
         {
             return TimeSpan.FromMilliseconds(500);
         }

@@ -9,6 +9,9 @@ namespace Colo.Actors.Tests.Vm;
 
 public sealed class PrimarySessionTests
 {
+    /// <summary>A hang, not a slow machine.</summary>
+    private static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);
+
     private static readonly HostIdentity Joiner = new(new HostId("node-b"), new Incarnation(1));
 
     [Fact]
@@ -100,6 +103,35 @@ public sealed class PrimarySessionTests
         pair.PrimaryGuest.SaveDevices(new ArrayBufferWriter<byte>());
         pair.PrimaryGuest.Resume();
         Assert.True(machine.IsRunning);
+    }
+
+    [Fact]
+    public async Task A_session_that_ends_is_waited_for_before_its_guest_is_thrown_away()
+    {
+        await using var pair = new SessionPair();
+        using var captured = new ManualResetEventSlim();
+        using var goOn = new ManualResetEventSlim();
+        pair.Reported = message =>
+        {
+            if (message is StateCaptured)
+            {
+                captured.Set();
+                Assert.True(goOn.Wait(Hang));
+            }
+        };
+        pair.Primary.TakeCheckpoint(new Epoch(1), resumeAfter: true);
+        Assert.True(captured.Wait(Hang));
+        pair.Primary.Dispose();
+        pair.Wait<ReplicationLinkLost>(); // the secondary's: the links are cut, and the session has pages to send
+        Assert.True(pair.Primary.IsAlive);
+        Task thrownAway = Task.Run(() =>
+        {
+            pair.Primary.Join();
+            Assert.False(pair.Primary.IsAlive);
+            pair.PrimaryGuest.Dispose();
+        });
+        goOn.Set();
+        await thrownAway.WaitAsync(Hang);
     }
 
     private static EffectList Decide(ResyncWorkerCore core, Message message)

@@ -24,12 +24,15 @@ internal sealed class SessionPair : IAsyncDisposable
     private static readonly VmId Name = new("web");
     private readonly LinkListener listener;
     private readonly object gate = new();
+    private readonly string? spill;
     private readonly List<Message> reports = [];
 
     /// <param name="time">The primary session's; the guests have one whose timers never come.</param>
     /// <param name="listens">False: the sessions meet when <see cref="Listen"/> is called.</param>
-    public SessionPair(TimeProvider? time = null, bool listens = true)
+    /// <param name="spill">The secondary's spill file.</param>
+    public SessionPair(TimeProvider? time = null, bool listens = true, string? spill = null)
     {
+        this.spill = spill;
         (PrimaryNetwork, PrimaryGuest) = Build("node-a");
         (SecondaryNetwork, SecondaryGuest) = Build("node-b");
         listener = new LinkListener(
@@ -62,6 +65,9 @@ internal sealed class SessionPair : IAsyncDisposable
 
     /// <summary>Sees each report of either session, on the thread that makes it.</summary>
     public Action<Message>? Reported { get; set; }
+
+    /// <summary>Sees each line of the log, on the thread that writes it.</summary>
+    public Action<string>? Logged { get; set; }
 
     /// <summary>Lines of the log.</summary>
     public List<string> Lines { get; } = [];
@@ -104,6 +110,7 @@ internal sealed class SessionPair : IAsyncDisposable
     {
         Primary.Dispose();
         Secondary.Dispose();
+        Primary.Join();
         await listener.DisposeAsync();
         PrimaryGuest.Dispose();
         SecondaryGuest.Dispose();
@@ -139,7 +146,7 @@ internal sealed class SessionPair : IAsyncDisposable
         Term = new Term(1),
         PageChannels = 2,
         PrimaryOptions = new PrimaryCheckpointOptions(),
-        SecondaryOptions = new SecondaryCheckpointOptions(),
+        SecondaryOptions = new SecondaryCheckpointOptions { SpillPath = spill },
         Precopy = new PrecopyOptions(),
         Time = time,
         Report = Report,
@@ -167,6 +174,8 @@ internal sealed class SessionPair : IAsyncDisposable
         {
             Lines.Add(line);
         }
+
+        Logged?.Invoke(line);
     }
 
     /// <summary>Timers of this clock never come: nothing slows a guest.</summary>
