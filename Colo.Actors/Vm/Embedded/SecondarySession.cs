@@ -207,8 +207,6 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
             }
 
             receiver = new SecondaryCheckpointReceiver(guest, link, setup.SecondaryOptions, this, setup.Time);
-            bounds = setup.Time.CreateTimer(
-                static state => ((SecondaryCheckpointReceiver)state!).CheckBounds(), receiver, BoundsInterval, BoundsInterval);
         }
 
         if (receiver.SpillProblem is { } problem)
@@ -216,9 +214,20 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
             setup.Log($"{problem}; staged pages stay in memory");
         }
 
-        network.StartSecondary(
-            this, mirror!.Stream, compare!.Stream, () => LinkLost(ReplicationChannel.Mirror), compare.HasRoom);
-        receiver.Start(isReplica: false);
+        lock (gate)
+        {
+            // Under the lock to the end: a network that is given to a session that has ended stays a replica's for ever.
+            if (ended)
+            {
+                return;
+            }
+
+            network.StartSecondary(
+                this, mirror!.Stream, compare!.Stream, () => LinkLost(ReplicationChannel.Mirror), compare.HasRoom);
+            receiver.Start(isReplica: false);
+            bounds = setup.Time.CreateTimer(
+                static state => ((SecondaryCheckpointReceiver)state!).CheckBounds(), receiver, BoundsInterval, BoundsInterval);
+        }
     }
 
     private void Decide(Epoch epoch, bool commit)
