@@ -276,9 +276,17 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
             report(new MachineFailed(problem));
         }
 
-        SessionSetup setup = options.Session(connect.Peer, connect.Term, report);
+        SessionSetup setup = options.Session(connect.Peer, connect.Term, report) with
+        {
+            Exchanged = stepsBack || steppedUp,
+        };
         if (connect.AsPrimary)
         {
+            if (steppedUp)
+            {
+                guest!.CollectFromHere();
+            }
+
             ended.ForEach(session => session.Dispose()); // who was handed over to has long heard of it
             primary = new PrimarySession(setup, guest!, network, disks, lastEpoch, [.. ended]);
             return;

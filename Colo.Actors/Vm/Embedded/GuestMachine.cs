@@ -140,6 +140,16 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
 
     public void AdvanceClock(TimeSpan elapsed) => machine.AdvanceClock(elapsed);
 
+    /// <summary>What the log of written pages has is of the past: the peer stands at the same image as this guest,
+    /// which stands too.</summary>
+    public void CollectFromHere()
+    {
+        lock (gate)
+        {
+            _ = machine.Ram.SwapDirty();
+        }
+    }
+
     /// <summary>The guest's clock does not stop for this: it happens many times a second, and the replica's has no such
     /// pauses.</summary>
     public DirtyPages CollectDirty()

@@ -367,6 +367,13 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
             return false;
         }
 
+        if (sender.PeerIsReplica && !setup.Exchanged)
+        {
+            setup.Log(
+                $"checkpoint link to {setup.Peer}: it says that it stands at this guest's state, which it has not got");
+            return false;
+        }
+
         precopy = new BackgroundPrecopy(sender, setup.Precopy);
         network.StartPrimary(
             this, mirror.Stream, compare.Stream, () => LinkLost(ReplicationChannel.Mirror), mirror.HasRoom);

@@ -358,8 +358,8 @@ public sealed class PrimaryCheckpointSender : IDisposable
         ReleaseCapture();
     }
 
-    /// <summary>Also at the end of a sender that something unforeseen has thrown out of a checkpoint: the next one takes
-    /// a capture of the same RAM, and the guest must not stand for this one's sake.</summary>
+    /// <summary>Also at the end of a sender that something unforeseen has thrown out of a checkpoint: the next one
+    /// takes a capture of the same RAM, and the guest must not stand for this one's sake.</summary>
     private void ReleaseCapture()
     {
         _captureSource.Capture?.Dispose();

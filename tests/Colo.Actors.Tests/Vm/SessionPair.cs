@@ -25,14 +25,16 @@ internal sealed class SessionPair : IAsyncDisposable
     private readonly LinkListener listener;
     private readonly object gate = new();
     private readonly string? spill;
+    private readonly bool exchanged;
     private readonly List<Message> reports = [];
 
     /// <param name="time">The primary session's; the guests have one whose timers never come.</param>
     /// <param name="listens">False: the sessions meet when <see cref="Listen"/> is called.</param>
     /// <param name="spill">The secondary's spill file.</param>
-    public SessionPair(TimeProvider? time = null, bool listens = true, string? spill = null)
+    /// <param name="exchanged">Whether the roles were just exchanged.</param>
+    public SessionPair(TimeProvider? time = null, bool listens = true, string? spill = null, bool exchanged = false)
     {
-        this.spill = spill;
+        (this.spill, this.exchanged) = (spill, exchanged);
         (PrimaryNetwork, PrimaryGuest) = Build("node-a");
         (SecondaryNetwork, SecondaryGuest) = Build("node-b");
         listener = new LinkListener(
@@ -48,7 +50,8 @@ internal sealed class SessionPair : IAsyncDisposable
 
         PrimaryGuest.Allow();
         Primary = new PrimarySession(
-            Setup("node-a", "node-b", time ?? TimeProvider.System), PrimaryGuest, PrimaryNetwork, NoDisks(), Epoch.Zero);
+            Setup("node-a", "node-b", time ?? TimeProvider.System), PrimaryGuest, PrimaryNetwork, NoDisks(),
+            Epoch.Zero);
     }
 
     public GuestMachine PrimaryGuest { get; }
@@ -62,6 +65,9 @@ internal sealed class SessionPair : IAsyncDisposable
     public PrimarySession Primary { get; }
 
     public SecondarySession Secondary { get; }
+
+    /// <summary>Whether staged images are committed; if not they are discarded.</summary>
+    public bool Commits { get; set; } = true;
 
     /// <summary>Sees each report of either session, on the thread that makes it.</summary>
     public Action<Message>? Reported { get; set; }
@@ -130,7 +136,8 @@ internal sealed class SessionPair : IAsyncDisposable
         });
         machine.Ram.TryWriteUInt32(machine.Ram.BaseAddress, 0x0000_006f); // jal x0, 0
         var network = new GuestNetwork(
-            new HostIdentity(new HostId(host), new Incarnation(1)), [], new ComparerOptions(), Report, TimeProvider.System);
+            new HostIdentity(new HostId(host), new Incarnation(1)), [], new ComparerOptions(), Report,
+            TimeProvider.System);
         return (network, new GuestMachine(machine, network, new TimelessTime()));
     }
 
@@ -144,6 +151,7 @@ internal sealed class SessionPair : IAsyncDisposable
         PeerAddress = listener.LocalEndPoint,
         Security = null,
         Term = new Term(1),
+        Exchanged = exchanged,
         PageChannels = 2,
         PrimaryOptions = new PrimaryCheckpointOptions(),
         SecondaryOptions = new SecondaryCheckpointOptions { SpillPath = spill },
@@ -157,7 +165,8 @@ internal sealed class SessionPair : IAsyncDisposable
     {
         if (message is ImageStaged staged)
         {
-            Secondary.Commit(staged.Epoch);
+            Action<Epoch> decide = Commits ? Secondary.Commit : Secondary.Discard;
+            decide(staged.Epoch);
         }
 
         Reported?.Invoke(message);
