@@ -49,8 +49,15 @@ public sealed record DiskCopyProgress(long BytesDone, long BytesTotal) : Message
 public sealed record DiskCopyDone(long ComparedBytes = 0, long SentBytes = 0, long TotalBytes = 0)
     : Message, IResyncInput;
 
+/// <summary>A pass over memory moves: bytes sent since the copy began. About once a second, and not when nothing was
+/// sent since the last time.</summary>
+public sealed record MemoryCopyProgress(long BytesSent) : Message, IResyncInput;
+
 /// <summary>One pass over memory is sent. <paramref name="DirtyPages"/> were written meanwhile.</summary>
-public sealed record MemoryRoundDone(long PagesSent, long DirtyPages, TimeSpan Duration) : Message, IResyncInput;
+/// <param name="IsLast">The sender has made all the passes that it makes: what is left is the joining
+/// checkpoint's.</param>
+public sealed record MemoryRoundDone(long PagesSent, long DirtyPages, TimeSpan Duration, bool IsLast = false)
+    : Message, IResyncInput;
 
 /// <summary>In a pass over memory the guest wrote faster than the link: it gets this share of its time until the pass
 /// ends.</summary>

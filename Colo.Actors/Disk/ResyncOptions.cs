@@ -19,7 +19,8 @@ public sealed record ResyncOptions
     /// <summary>The guest keeps at least this share. Percent, default 20.</summary>
     public int ThrottleFloorPercent { get; init; } = 20;
 
-    /// <summary>No progress for so long ends the attempt. Default 30 s.</summary>
+    /// <summary>So long without a byte sent ends the attempt; progress is told about once a second. Default
+    /// 30 s.</summary>
     public TimeSpan StallTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>All violated relations, empty when the options make sense.</summary>

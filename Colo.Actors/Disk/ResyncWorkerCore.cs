@@ -11,7 +11,8 @@ namespace Colo.Actors.Disk;
 /// Idle -> CopyingDisk -> CopyingMemory (passes) -> Idle
 /// </code>
 /// Promises L4: it ends. A guest that dirties faster than the link is throttled step by step and reported, and after
-/// the last pass the joining checkpoint takes the rest. When the target is silent the stall timer ends the attempt.
+/// the last pass the joining checkpoint takes the rest. A pass may take as long as the memory is large; when nothing
+/// moves, because the target is silent, the stall timer ends the attempt.
 /// </summary>
 public sealed class ResyncWorkerCore : IProtocolCore
 {
@@ -37,14 +38,19 @@ public sealed class ResyncWorkerCore : IProtocolCore
             .On<DiskCopyDone>((_, done, effects) => OnDiskDone(done, effects), ResyncState.CopyingDisk)
             .On<MemoryRoundDone>(OnRound, ResyncState.CopyingMemory)
             .On<MemoryRoundOutrun>(
-                (_, outrun, effects) => EmitThrottled(
-                    outrun.GuestPercent, outrun.Round, outrun.PagesSent, outrun.DirtyPages, effects),
+                (_, outrun, effects) =>
+                {
+                    EmitThrottled(outrun.GuestPercent, outrun.Round, outrun.PagesSent, outrun.DirtyPages, effects);
+                    ArmStall(effects);
+                },
                 ResyncState.CopyingMemory)
+            .On<MemoryCopyProgress>((_, _, effects) => ArmStall(effects), ResyncState.CopyingMemory)
             .On<ResyncChannelFailed>((_, failed, effects) => Fail(failed.Reason, effects), copying)
             .On<TimerFired>(OnTimer, copying)
             .IgnoreElsewhere<StopResync>("nothing is being copied")
             .IgnoreElsewhere<DiskCopyProgress>("of an attempt that is past")
             .IgnoreElsewhere<DiskCopyDone>("of an attempt that is past")
+            .IgnoreElsewhere<MemoryCopyProgress>("of an attempt that is past")
             .IgnoreElsewhere<MemoryRoundDone>("of an attempt that is past")
             .IgnoreElsewhere<MemoryRoundOutrun>("of an attempt that is past")
             .IgnoreElsewhere<ResyncChannelFailed>("of an attempt that is past")
@@ -111,10 +117,15 @@ public sealed class ResyncWorkerCore : IProtocolCore
 
     private void OnRound(Instant now, MemoryRoundDone done, EffectList effects)
     {
-        if (done.DirtyPages <= _options.ConvergedPages || _round >= _options.RoundsMax)
+        bool converged = done.DirtyPages <= _options.ConvergedPages;
+        if (converged || done.IsLast || _round >= _options.RoundsMax)
         {
             Stop(effects);
-            effects.Add(new Effect.Tell(CoreName.Failover, new ResyncConverged(_peer, _disk)));
+            string left = converged
+                ? string.Empty
+                : $"memory: {done.DirtyPages} pages left for the joining checkpoint";
+            effects.Add(new Effect.Tell(CoreName.Failover, new ResyncConverged(
+                _peer, _disk.Length > 0 && left.Length > 0 ? $"{_disk}, {left}" : _disk + left)));
             return;
         }
 

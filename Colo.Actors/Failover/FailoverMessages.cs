@@ -80,7 +80,8 @@ public sealed record SecondarySettled(Epoch Epoch, bool Usable) : Message, IFail
 public sealed record SecondaryFailed(string Reason) : Message, IFailoverInput;
 
 /// <summary>Disk and memory of the joiner are close enough for the joining checkpoint.</summary>
-/// <param name="Disk">What the copy of the disks took; empty without disks.</param>
+/// <param name="Disk">What the copy of the disks took; empty without disks. Behind it what the copy of memory has left,
+/// when that is much.</param>
 public sealed record ResyncConverged(HostIdentity Peer, string Disk = "") : Message, IFailoverInput;
 
 public sealed record ResyncFailed(HostIdentity Peer, string Reason) : Message, IFailoverInput;

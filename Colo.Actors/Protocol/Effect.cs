@@ -141,7 +141,8 @@ public abstract record Effect
     /// <summary>Comes back as DiskCopyProgress and DiskCopyDone, or ResyncChannelFailed.</summary>
     public sealed record CopyDisk(HostId Peer, DiskCopyPlan Plan) : Effect;
 
-    /// <summary>One pass over the dirty pages. Comes back as MemoryRoundDone or ResyncChannelFailed.</summary>
+    /// <summary>One pass over the dirty pages, or all of them. Comes back as MemoryRoundDone or
+    /// ResyncChannelFailed.</summary>
     public sealed record CopyMemoryRound(HostId Peer, int Round) : Effect;
 
     public sealed record StopCopy : Effect;

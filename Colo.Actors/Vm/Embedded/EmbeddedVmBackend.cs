@@ -21,6 +21,7 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
     private readonly DiskSet disks;
     private readonly Lock gate = new();
     private GuestMachine? guest;
+    private readonly List<PrimarySession> ended = [];
     private PrimarySession? primary;
     private SecondarySession? secondary;
     private Epoch lastEpoch = Epoch.Zero;
@@ -136,7 +137,8 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
     {
         options.Links.Remove(options.Vm);
         Disconnect();
-        guest?.Dispose();
+        disks.Abandon();
+        Replace(null);
         network.Dispose();
         disks.Dispose();
         return ValueTask.CompletedTask;
@@ -251,8 +253,27 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
     private void Replace(GuestMachine? next)
     {
         GuestMachine? old = guest;
+        if (old is not null)
+        {
+            // Their threads read its RAM; nothing holds them any more, the links are cut and the disks let go of.
+            ended.ForEach(session => session.Dispose());
+            ended.ForEach(session => session.Join());
+            ended.Clear();
+        }
+
         guest = next;
         old?.Dispose();
+    }
+
+    private void End(Action<PrimarySession> how)
+    {
+        if (primary is { } session)
+        {
+            how(session);
+            ended.RemoveAll(other => !other.IsAlive);
+            ended.Add(session);
+            primary = null;
+        }
     }
 
     private void Connect(Effect.ConnectReplication connect)
@@ -261,8 +282,7 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
         bool steppedUp = connect.AsPrimary && secondary is not null;
         if (stepsBack)
         {
-            primary!.HandOver();
-            primary = null;
+            End(session => session.HandOver());
         }
 
         Disconnect();
@@ -274,10 +294,19 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
             report(new MachineFailed(problem));
         }
 
-        SessionSetup setup = options.Session(connect.Peer, connect.Term, report);
+        SessionSetup setup = options.Session(connect.Peer, connect.Term, report) with
+        {
+            Exchanged = stepsBack || steppedUp,
+        };
         if (connect.AsPrimary)
         {
-            primary = new PrimarySession(setup, guest!, network, disks, lastEpoch);
+            if (steppedUp)
+            {
+                guest!.CollectFromHere();
+            }
+
+            ended.ForEach(session => session.Dispose()); // who was handed over to has long heard of it
+            primary = new PrimarySession(setup, guest!, network, disks, lastEpoch, [.. ended]);
             return;
         }
 
@@ -295,8 +324,7 @@ public sealed class EmbeddedVmBackend : IVmBackend, ILinkAcceptor
 
     private void Disconnect()
     {
-        primary?.Dispose();
-        primary = null;
+        End(session => session.Dispose());
         SecondarySession? old;
         lock (gate)
         {

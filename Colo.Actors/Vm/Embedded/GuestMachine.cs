@@ -24,6 +24,7 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
     private readonly MachineLoad loadMachine;
     private bool mayRun;
     private bool paused;
+    private bool capturing;
     private bool held;
     private volatile bool ended;
 
@@ -57,11 +58,19 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
 
     public void NoteEnd() => ended = true;
 
+    /// <summary>Lets the guest run, at once unless a capture holds it: then its <see cref="Resume"/> does, because a
+    /// guest that ran between the parts of an image would tear it (S5). Any other pause ends here: a receiver whose
+    /// primary is lost may not come to its own.</summary>
     public void Allow()
     {
         lock (gate)
         {
             mayRun = true;
+            if (capturing)
+            {
+                return;
+            }
+
             paused = false;
             RunUnlessHeld();
         }
@@ -94,10 +103,21 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
         }
     }
 
+    /// <summary>A capture's pause, which ends by <see cref="Resume"/> only.</summary>
+    public void PauseForCapture()
+    {
+        lock (gate)
+        {
+            capturing = true;
+            Pause();
+        }
+    }
+
     public void Resume()
     {
         lock (gate)
         {
+            capturing = false;
             paused = false;
             if (mayRun)
             {
@@ -126,6 +146,16 @@ internal sealed class GuestMachine : ICheckpointMachine, IDisposable
     }
 
     public void AdvanceClock(TimeSpan elapsed) => machine.AdvanceClock(elapsed);
+
+    /// <summary>What the log of written pages has is of the past: the peer stands at the same image as this guest,
+    /// which stands too.</summary>
+    public void CollectFromHere()
+    {
+        lock (gate)
+        {
+            _ = machine.Ram.SwapDirty();
+        }
+    }
 
     /// <summary>The guest's clock does not stop for this: it happens many times a second, and the replica's has no such
     /// pauses.</summary>

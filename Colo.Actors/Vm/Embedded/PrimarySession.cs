@@ -21,31 +21,39 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ConnectRetry = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan HandOverTime = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ProgressInterval = TimeSpan.FromSeconds(1);
 
     private readonly SessionSetup setup;
     private readonly GuestMachine guest;
     private readonly GuestNetwork network;
     private readonly DiskSet disks;
     private readonly CancellationTokenSource ending = new();
+    private readonly ManualResetEventSlim dismissed = new();
     private readonly QuietQueue<Action> work = new();
     private readonly List<DataLink> links = [];
     private readonly Thread thread;
+    private readonly Lock abortGate = new();
     private CancellationTokenSource? checkpoint;
     private PrimaryCheckpointSender? sender;
     private BackgroundPrecopy? precopy;
     private ulong lastEpoch;
+    private IReadOnlyList<PrimarySession> before;
     private bool copying;
     private long pausedAt;
     private Epoch? captured;
     private int reported;
     private volatile bool handingOver;
 
-    public PrimarySession(SessionSetup setup, GuestMachine guest, GuestNetwork network, DiskSet disks, Epoch epoch)
+    /// <param name="before">Ended ones of the same guest: two at once would take each other's dirty pages.</param>
+    public PrimarySession(
+        SessionSetup setup, GuestMachine guest, GuestNetwork network, DiskSet disks, Epoch epoch,
+        IReadOnlyList<PrimarySession>? before = null)
     {
         this.setup = setup;
         this.guest = guest;
         this.network = network;
         this.disks = disks;
+        this.before = before ?? [];
         lastEpoch = (ulong)epoch.Value;
         thread = new Thread(Run) { IsBackground = true, Name = $"colo session {setup.Vm}" };
         thread.Start();
@@ -54,7 +62,10 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     /// <summary>What the last checkpoint cost; null before the first.</summary>
     public CheckpointReport? LastReport { get; private set; }
 
-    /// <summary>One pass over memory, or as many as it takes; reports <see cref="MemoryRoundDone"/>.</summary>
+    /// <summary>
+    /// All passes over memory, once in a session: the secondary tells the frames of two copies apart by the epoch of
+    /// the checkpoint that they lead to. Reports <see cref="MemoryRoundDone"/>.
+    /// </summary>
     public void CopyMemory() => Post(() =>
     {
         copying = true;
@@ -71,8 +82,21 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
             }
         }
 
+        long before = sender!.BytesWritten;
+        long told = before;
+        void Tell()
+        {
+            // One pass takes minutes when the memory is large or the link slow.
+            long moved = sender.BytesWritten;
+            if (Interlocked.Exchange(ref told, moved) != moved)
+            {
+                setup.Report(new MemoryCopyProgress(moved - before));
+            }
+        }
+
+        using ITimer progress = setup.Time.CreateTimer(_ => Tell(), null, ProgressInterval, ProgressInterval);
         long began = setup.Time.GetTimestamp();
-        new LiveStart(sender!, options).CopyRounds(
+        new LiveStart(sender, options).CopyRounds(
             new CheckpointStamp((ulong)setup.Term.Value, lastEpoch + 1), Told, ending.Token, out bool lost);
         copying = false;
         if (lost)
@@ -81,7 +105,8 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
             return;
         }
 
-        setup.Report(new MemoryRoundDone(guest.Ram.PageCount, sender!.PendingPages, setup.Time.GetElapsedTime(began)));
+        setup.Report(new MemoryRoundDone(
+            guest.Ram.PageCount, sender.PendingPages, setup.Time.GetElapsedTime(began), IsLast: true));
     });
 
     /// <summary>Brings the joiner's disks into step, beside whatever else the session does.</summary>
@@ -90,15 +115,36 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     /// <summary>Captures and sends; reports <see cref="StateCaptured"/>, later what went wrong if it did.</summary>
     public void TakeCheckpoint(Epoch epoch, bool resumeAfter)
     {
-        var abort = CancellationTokenSource.CreateLinkedTokenSource(ending.Token);
-        Interlocked.Exchange(ref checkpoint, abort);
-        Post(() =>
+        if (!resumeAfter)
         {
-            if (!resumeAfter)
-            {
-                guest.ForbidFromNextPause();
-            }
+            // Here, where a later word to go on comes too: on the session's thread it could overtake that one.
+            guest.ForbidFromNextPause();
+        }
 
+        var abort = CancellationTokenSource.CreateLinkedTokenSource(ending.Token);
+        lock (abortGate)
+        {
+            checkpoint = abort;
+        }
+
+        if (!work.Add(() => Take(epoch, abort)))
+        {
+            Release(abort);
+        }
+    }
+
+    public void AbortCheckpoint()
+    {
+        lock (abortGate)
+        {
+            checkpoint?.Cancel();
+        }
+    }
+
+    private void Take(Epoch epoch, CancellationTokenSource abort)
+    {
+        try
+        {
             lastEpoch = (ulong)epoch.Value;
             captured = null;
             network.Expect(epoch.Value);
@@ -109,10 +155,23 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
             {
                 LinkLost(ReplicationChannel.Checkpoint);
             }
-        });
+        }
+        finally
+        {
+            Release(abort);
+        }
     }
 
-    public void AbortCheckpoint() => Volatile.Read(ref checkpoint)?.Cancel();
+    /// <summary>While it lives, the session's own token knows it; and nobody may cancel it afterwards.</summary>
+    private void Release(CancellationTokenSource abort)
+    {
+        lock (abortGate)
+        {
+            checkpoint = checkpoint == abort ? null : checkpoint;
+        }
+
+        abort.Dispose();
+    }
 
     void IPrimaryCheckpointHooks.Captured(CheckpointStamp stamp)
     {
@@ -142,9 +201,18 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
         }
     }
 
+    /// <summary>Whether a thread of the session may still use the guest.</summary>
+    public bool IsAlive => thread.IsAlive;
+
+    /// <summary>Waits until nothing of the session uses the guest any more; after <see cref="Dispose"/>.</summary>
+    public void Join() => thread.Join();
+
+    /// <summary>Ends it, without waiting: its thread may be waiting for a request of the guest's that only the caller's
+    /// next step lets go of.</summary>
     public void Dispose()
     {
         End();
+        dismissed.Set();
         foreach (DataLink link in TakeLinks())
         {
             link.Abort();
@@ -186,6 +254,12 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
     {
         try
         {
+            foreach (PrimarySession other in before)
+            {
+                other.Join();
+            }
+
+            before = [];
             if (!Connect())
             {
                 LinkLost(ReplicationChannel.Control);
@@ -209,6 +283,19 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
         {
             LinkLost(ReplicationChannel.Control);
         }
+        catch (InvariantViolationException broken)
+        {
+            // As in the actors: with half a state the peer must have the guest.
+            setup.Log($"session with {setup.Peer}: {broken}");
+            setup.Report(new MachineFailed(broken.Message));
+        }
+        catch (Exception problem)
+        {
+            // This thread's outermost frame: what a copy or a checkpoint did not foresee is the end of this session,
+            // not of the guest, whose only copy may be here.
+            setup.Log($"session with {setup.Peer}: {problem}");
+            LinkLost(ReplicationChannel.Checkpoint);
+        }
         finally
         {
             using IDisposable? mirror = network.StopPrimary(this);
@@ -219,7 +306,7 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
 
             if (handingOver)
             {
-                Thread.CurrentThread.Join(HandOverTime);
+                dismissed.Wait(HandOverTime);
             }
 
             sender?.Dispose();
@@ -232,7 +319,8 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
 
     private TimeSpan SendAhead()
     {
-        if (precopy is null || copying || !sender!.PeerIsReplica || !guest.MayRun)
+        // In this order: after an end the guest may be allowed to run as a secondary's.
+        if (precopy is null || copying || !sender!.PeerIsReplica || !guest.MayRun || ending.IsCancellationRequested)
         {
             return TimeSpan.FromMilliseconds(500);
         }
@@ -276,6 +364,13 @@ internal sealed class PrimarySession : IPrimaryCheckpointHooks, ICheckpointMachi
             new WatchedMachine(guest, this), link, setup.PrimaryOptions, this, setup.Time);
         if (!sender.WaitUntilReady(limit.Token))
         {
+            return false;
+        }
+
+        if (sender.PeerIsReplica && !setup.Exchanged)
+        {
+            setup.Log(
+                $"checkpoint link to {setup.Peer}: it says that it stands at this guest's state, which it has not got");
             return false;
         }
 

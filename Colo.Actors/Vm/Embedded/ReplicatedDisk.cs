@@ -47,6 +47,7 @@ internal sealed class ReplicatedDisk : IPairedDisk
     private readonly ForwardingDevice forwarding;
     private readonly RoleDevice device;
     private readonly SecondaryBuffer secondary;
+    private readonly Lock merging = new();
     private DiskLinkSender? link;
     private DiskResyncProgress copied;
     private bool promoted;
@@ -89,7 +90,10 @@ internal sealed class ReplicatedDisk : IPairedDisk
     {
         if (secondary.IsInUse)
         {
-            return null; // the takeover that brought the guest here sees to it
+            // A takeover brought the VM here. Over its buffer a guest's changes would pass by the next joiner's disk.
+            BlockStatus merged = TakeOver();
+            return merged == BlockStatus.Ok ? null
+                : $"{options.ImagePath}: the merge of the takeover's disk buffer {options.BufferPath} fails: {merged}";
         }
 
         using IStorageFile file = options.OpenBuffer();
@@ -218,19 +222,28 @@ internal sealed class ReplicatedDisk : IPairedDisk
     /// names the generation, whatever higher number the new term begins with.</summary>
     public BlockStatus TakeOver()
     {
-        if (secondary.ToMerge is not { } taken)
+        // A boot does not wait for the takeover's own thread, but for its merge.
+        lock (merging)
         {
-            return BlockStatus.Ok; // an owner already
-        }
+            if (!secondary.IsInUse)
+            {
+                return BlockStatus.Ok; // an owner already
+            }
 
-        BlockStatus status = taken.Failover(taken.LoadedEpoch);
-        status = status == BlockStatus.Ok ? taken.Merge() : status;
-        if (status == BlockStatus.Ok)
-        {
-            device.Current = forwarding;
-        }
+            BlockStatus status = BlockStatus.Ok; // merged already, by a flush of the guest's perhaps
+            if (secondary.ToMerge is { } taken)
+            {
+                status = taken.Failover(taken.LoadedEpoch);
+                status = status == BlockStatus.Ok ? taken.Merge() : status;
+            }
 
-        return status;
+            if (status == BlockStatus.Ok)
+            {
+                device.Current = forwarding;
+            }
+
+            return status;
+        }
     }
 
     /// <summary>Secondary, both guests stopped at one image: becomes the owner of a pair. The guest may run when this

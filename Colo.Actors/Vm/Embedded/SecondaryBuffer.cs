@@ -55,12 +55,16 @@ internal sealed class SecondaryBuffer : IDisposable
 
     private int UsedPercent => (int)(UsedBytes * 100 / limitBytes);
 
-    /// <summary>Whether one is in use: a host that is, or is about to be, the owner by a takeover has it too.</summary>
+    /// <summary>Whether one is in use: a host that is, or is about to be, the owner by a takeover has it
+    /// too.</summary>
     public bool IsInUse => current is { Stage: not DiskBufferStage.None };
 
-    /// <summary>What a takeover has to merge; null when there is nothing: this host is an owner already.</summary>
-    public DiskBuffer? ToMerge =>
-        current is { Stage: DiskBufferStage.Running or DiskBufferStage.Failover } taken ? taken : null;
+    /// <summary>What a takeover has to merge, also after an attempt that failed; null when there is nothing: this host
+    /// is an owner already.</summary>
+    public DiskBuffer? ToMerge => current is
+    {
+        Stage: DiskBufferStage.Running or DiskBufferStage.Failover or DiskBufferStage.FailoverFailed,
+    } taken ? taken : null;
 
     /// <summary>Takes the primary's writes from this link, on a thread of its own.</summary>
     public void Receive(Func<DiskBuffer, DiskLinkReceiver> receiverOver, Action lost)

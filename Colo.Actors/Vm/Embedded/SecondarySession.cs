@@ -11,6 +11,8 @@ namespace Colo.Actors.Vm.Embedded;
 /// One session of a secondary with its primary: takes the links that the primary opens, receives images, and brings
 /// them into force when the core says so. The commit is the core's: the receiver asks here and waits for
 /// <see cref="Commit"/> or <see cref="Discard"/>.
+/// After an exchange of roles the guest stands at the handover's image until the receiver is there to keep that image
+/// beside what the guest writes: a host of the pair must have a whole state at any moment (S5).
 /// </summary>
 internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
 {
@@ -32,6 +34,7 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
     private ITimer? bounds;
     private bool started;
     private bool ended;
+    private bool holds;
     private ulong? asked;
     private bool? decision;
     private int reported;
@@ -43,6 +46,11 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
         this.network = network;
         this.disks = disks;
         pages = new DataLink?[setup.PageChannels];
+        if (setup.Exchanged)
+        {
+            holds = true;
+            guest.PauseForCapture();
+        }
     }
 
     public Term Term => setup.Term;
@@ -176,6 +184,7 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
         lock (gate)
         {
             ended = true;
+            LetGo();
             System.Threading.Monitor.PulseAll(gate);
         }
 
@@ -207,8 +216,6 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
             }
 
             receiver = new SecondaryCheckpointReceiver(guest, link, setup.SecondaryOptions, this, setup.Time);
-            bounds = setup.Time.CreateTimer(
-                static state => ((SecondaryCheckpointReceiver)state!).CheckBounds(), receiver, BoundsInterval, BoundsInterval);
         }
 
         if (receiver.SpillProblem is { } problem)
@@ -216,9 +223,32 @@ internal sealed class SecondarySession : ISecondaryCheckpointHooks, IDisposable
             setup.Log($"{problem}; staged pages stay in memory");
         }
 
-        network.StartSecondary(
-            this, mirror!.Stream, compare!.Stream, () => LinkLost(ReplicationChannel.Mirror), compare.HasRoom);
-        receiver.Start(isReplica: false);
+        lock (gate)
+        {
+            // Under the lock to the end: a network given to a session that has ended stays a replica's for ever.
+            if (ended)
+            {
+                return;
+            }
+
+            network.StartSecondary(
+                this, mirror!.Stream, compare!.Stream, () => LinkLost(ReplicationChannel.Mirror), compare.HasRoom);
+            receiver.Start(isReplica: setup.Exchanged);
+            LetGo();
+            bounds = setup.Time.CreateTimer(
+                static state => ((SecondaryCheckpointReceiver)state!).CheckBounds(), receiver, BoundsInterval,
+                BoundsInterval);
+        }
+    }
+
+    /// <summary>The guest goes on, if it may, from where the exchange has left it.</summary>
+    private void LetGo()
+    {
+        if (holds)
+        {
+            holds = false;
+            guest.Resume();
+        }
     }
 
     private void Decide(Epoch epoch, bool commit)

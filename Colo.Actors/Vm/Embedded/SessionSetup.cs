@@ -24,6 +24,10 @@ internal sealed record SessionSetup
     /// <summary>The term in which the session began.</summary>
     public required Term Term { get; init; }
 
+    /// <summary>The roles were just exchanged: both guests stand at the image of the handover, on both hosts, so
+    /// that only what either writes from there on has to be sent.</summary>
+    public bool Exchanged { get; init; }
+
     public required int PageChannels { get; init; }
 
     public required PrimaryCheckpointOptions PrimaryOptions { get; init; }

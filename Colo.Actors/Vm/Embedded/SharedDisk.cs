@@ -28,6 +28,7 @@ internal sealed class SharedDisk : IPairedDisk
     private readonly RoleDevice device;
     private readonly TimeProvider time;
     private readonly SecondaryBuffer secondary;
+    private readonly Lock merging = new();
     private DiskLinkSender? link;
     private bool promoted;
 
@@ -58,12 +59,16 @@ internal sealed class SharedDisk : IPairedDisk
 
     public string? Own()
     {
-        image.MayCache = true;
         if (secondary.IsInUse)
         {
-            return null; // the takeover that brought the guest here sees to it
+            // A takeover brought the VM here. Who began to merge before has waited for the former primary.
+            BlockStatus status = Merge(secondary.ToMerge is { Stage: DiskBufferStage.Running }
+                ? SharedStorageDevice.TakeOverDelay : TimeSpan.Zero);
+            return status == BlockStatus.Ok ? null
+                : $"{options.ImagePath}: the merge of the takeover's disk buffer {options.BufferPath} fails: {status}";
         }
 
+        image.MayCache = true;
         using var file = new OsFile(options.BufferPath, FileMode.OpenOrCreate);
         if (DiskBufferRecovery.Inspect(file) == DiskBufferState.Merging)
         {
@@ -77,8 +82,8 @@ internal sealed class SharedDisk : IPairedDisk
         }
 
         shared.Reset();
-        BlockStatus status = DiskBufferRecovery.KeepAsIs(file);
-        return status == BlockStatus.Ok ? null : $"{options.BufferPath}: {status}";
+        BlockStatus kept = DiskBufferRecovery.KeepAsIs(file);
+        return kept == BlockStatus.Ok ? null : $"{options.BufferPath}: {kept}";
     }
 
     public bool Connect(Stream stream, ulong term, ulong epoch, Action lost)
@@ -165,6 +170,15 @@ internal sealed class SharedDisk : IPairedDisk
     /// else, so a crash of this host leaves a disk that a guest can be started from.
     /// </summary>
     private BlockStatus Merge(TimeSpan delay)
+    {
+        // A boot does not wait for the takeover's own thread, but for its merge.
+        lock (merging)
+        {
+            return MergeLocked(delay);
+        }
+    }
+
+    private BlockStatus MergeLocked(TimeSpan delay)
     {
         if (secondary.ToMerge is not { } taken)
         {

@@ -12,7 +12,8 @@ internal interface ICheckpointMachineWatcher
     void Resumed();
 }
 
-/// <summary>A guest machine whose pauses are watched, so that the pause that clients feel can be measured.</summary>
+/// <summary>The primary's guest machine: its pauses are captures', and are watched, so that the pause that clients feel
+/// can be measured.</summary>
 internal sealed class WatchedMachine(GuestMachine guest, ICheckpointMachineWatcher watcher) : ICheckpointMachine
 {
     public GuestRam Ram => guest.Ram;
@@ -20,7 +21,7 @@ internal sealed class WatchedMachine(GuestMachine guest, ICheckpointMachineWatch
     public void Pause()
     {
         watcher.Pausing();
-        guest.Pause();
+        guest.PauseForCapture();
     }
 
     public void Resume()

@@ -86,6 +86,10 @@ public sealed class PrimaryCheckpointSender : IDisposable
 
     public LinkFailure LinkFailure => _link.Failure;
 
+    /// <summary>Bytes sent over all channels since the link was opened; while a copy or a checkpoint runs this is how
+    /// one sees that it moves. Any thread.</summary>
+    public long BytesWritten => _link.BytesWritten;
+
     /// <summary>Pages and bytes of device state of a capture, counted on each call; for the hook that is told of
     /// it.</summary>
     public (int Pages, int DeviceBytes) LastCapture => (_ledger.Captured.Count, _devices.WrittenCount);
@@ -97,8 +101,6 @@ public sealed class PrimaryCheckpointSender : IDisposable
     internal TimeProvider Time => _time;
 
     internal IPrimaryCheckpointHooks Hooks => _hooks;
-
-    internal long BytesWritten => _link.BytesWritten;
 
     /// <summary>
     /// Waits for checkpoint-ready. False when the link was lost first or the caller cancelled. When the secondary says
@@ -164,6 +166,7 @@ public sealed class PrimaryCheckpointSender : IDisposable
         _reader.Join();
         lock (_busy)
         {
+            ReleaseCapture();
             _crew.Dispose();
         }
     }
@@ -350,10 +353,17 @@ public sealed class PrimaryCheckpointSender : IDisposable
         if (_captureSource.Capture is { } capture)
         {
             run.NoteCopied(capture.SavedEverCount);
-            capture.Dispose();
-            _captureSource.Capture = null;
         }
 
+        ReleaseCapture();
+    }
+
+    /// <summary>Also at the end of a sender that something unforeseen has thrown out of a checkpoint: the next one
+    /// takes a capture of the same RAM, and the guest must not stand for this one's sake.</summary>
+    private void ReleaseCapture()
+    {
+        _captureSource.Capture?.Dispose();
+        _captureSource.Capture = null;
         lock (_pressureGate)
         {
             if (_pausedForMemory)

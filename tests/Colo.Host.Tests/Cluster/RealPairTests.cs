@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Colo.Actors.Protocol;
 using Colo.Host.Node;
 
@@ -108,6 +109,29 @@ public sealed class RealPairTests(RealPairTests.Shared shared) : IClassFixture<R
         primary.Runtime.Find("web")!.Console.Type("\n"u8);
         await RealPair.GoesOnAsync(primary);
         await pair.AssertEqualAsync(primary);
+    }
+
+    [Fact]
+    public async Task After_an_exchange_of_roles_a_checkpoint_takes_what_changed_and_not_all_memory()
+    {
+        pair.Begin();
+        for (int turn = 0; turn < 2; turn++)
+        {
+            LoopbackNode former = await pair.PrimaryAsync();
+            LoopbackNode next = pair.Other(former);
+            (long there, long here) = (former.Runtime.Events.LastId, next.Runtime.Events.LastId);
+            await OrderAsync(former, "/vms/web/switchover");
+            await former.WhenAsync("web", EventCode.SwitchoverDone, there);
+            await next.WhenAsync("web", EventCode.SwitchoverDone, here);
+            await RealPair.GoesOnAsync(next);
+            await RealPair.GoesOnAsync(former); // the replica's guest goes on, too
+            await OrderAsync(next, "/vms/web/checkpoint");
+            LoggedEvent captured = await next.WhenAsync("web", EventCode.CheckpointCaptured, here);
+            int pages = int.Parse(captured.Summary.Split(' ')[1], CultureInfo.InvariantCulture);
+            Assert.InRange(pages, 1, 1024); // of 4096
+            await former.WhenAsync("web", EventCode.CheckpointLoaded, there);
+            await pair.AssertEqualAsync(next);
+        }
     }
 
     /// <summary>Lets the guest of the primary write until a node tells this.</summary>
