@@ -228,8 +228,15 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
 
         try
         {
-            return await node.Ask<Effect.CompleteCommand>(new CommandVm(new VmId(vm), command), CommandTimeout)
-                .ConfigureAwait(false);
+            Effect.CompleteCommand end = await node.Ask<Effect.CompleteCommand>(
+                new CommandVm(new VmId(vm), command), CommandTimeout).ConfigureAwait(false);
+            if (end.Result == CommandResult.Done && command is ProtectCommand or UnprotectCommand
+                && Find(vm) is { } record)
+            {
+                record.IsGivenUp = command is UnprotectCommand;
+            }
+
+            return end;
         }
         catch (AskTimeoutException)
         {

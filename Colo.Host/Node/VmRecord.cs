@@ -29,6 +29,9 @@ public sealed class VmRecord(VmDefinition definition, TimeProvider time)
     /// <summary>Whether the operator has switched automatic changes of role off on this host.</summary>
     public bool IsProtectionPaused { get; set; }
 
+    /// <summary>Whether the operator has ended protection on this host (<c>unprotect</c>): no joiner is taken.</summary>
+    public bool IsGivenUp { get; set; }
+
     /// <summary>The event that best says why the VM is not protected; empty while it is.</summary>
     public string Why { get; set; } = string.Empty;
 
