@@ -124,17 +124,18 @@ internal static class VmApi
 
     private static async Task FollowConsole(SerialConsole console, Stream body, HttpContext context)
     {
+        using CancellationTokenSource end = SseWriter.EndOf(context);
         try
         {
-            await foreach (byte[] output in console.Follow(context.RequestAborted).ConfigureAwait(false))
+            await foreach (byte[] output in console.Follow(end.Token).ConfigureAwait(false))
             {
-                await body.WriteAsync(output, context.RequestAborted).ConfigureAwait(false);
-                await body.FlushAsync(context.RequestAborted).ConfigureAwait(false);
+                await body.WriteAsync(output, end.Token).ConfigureAwait(false);
+                await body.FlushAsync(end.Token).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException)
         {
-            // The listener left.
+            // The listener left, or the node ends.
         }
     }
 }

@@ -246,6 +246,23 @@ public sealed class ClusterTests
         Assert.Equal(0, b.Machines["web"].PowerdownsAsked);
     }
 
+    [Theory]
+    [InlineData("/events")]
+    [InlineData("/vms/web/tap")]
+    [InlineData("/vms/web/console?follow=true")]
+    public async Task A_listener_ends_with_the_node_and_does_not_hold_it_up(string path)
+    {
+        await using var cluster = new LoopbackCluster(["node-a"], LoopbackCluster.Vm("web", "node-a"));
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        await a.WhenAsync("web", EventCode.GuestRunning);
+        using HttpResponseMessage answer = await a.Http.GetAsync(path, HttpCompletionOption.ResponseHeadersRead);
+        using Stream body = await answer.Content.ReadAsStreamAsync();
+        await a.EndHttpAsync();
+        // To its end: a connection that is cut would throw here.
+        await body.CopyToAsync(Stream.Null);
+    }
+
     private static bool Reachable(JsonElement members, string node) => members.GetProperty("members").EnumerateArray()
         .Any(member => member.GetProperty("node").GetString() == node && member.GetProperty("reachable").GetBoolean());
 }
