@@ -164,6 +164,30 @@ public sealed class NodeOptionsTests
         }
     }
 
+    [Theory]
+    [InlineData("{", 60_000)]
+    [InlineData("a{", 30_000)]
+    [InlineData("a=[", 20_000)]
+    [InlineData("[{a=", 15_000)]
+    public void A_text_that_nests_without_end_is_an_error_and_not_the_end_of_the_process(string part, int times)
+    {
+        string text = string.Concat(Enumerable.Repeat(part, times));
+
+        Assert.NotEmpty(ConfigurationLoader.Parse(text, "?", new Dictionary<string, string>()).Errors);
+        Assert.True(HoconLocator.Lines(text).Count <= 60_000);
+    }
+
+    [Fact]
+    public void The_places_of_keys_below_a_long_key_take_no_memory_by_the_square()
+    {
+        string text = $"{new string('k', 30_000)} {{\n{string.Concat(Enumerable.Range(0, 5_000).Select(n => $"k{n}=1\n"))}}}";
+        long before = GC.GetAllocatedBytesForCurrentThread();
+
+        HoconLocator.Lines(text);
+
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 20 << 20);
+    }
+
     [Fact]
     public void A_missing_file_is_an_error_and_no_exception()
     {
