@@ -78,6 +78,15 @@ public sealed class NodeOptionsTests
     [InlineData("mode = local", "mode = remote", "colo.vms.web.disks[1]", 16, "replicated, shared or local")]
     [InlineData("periodic = 25ms", "periodic = soon", "colo.vms.web.checkpoint.periodic", 19, "duration")]
     [InlineData("[\"127.0.0.2:7450\"]", "[\"nowhere\"]", "colo.peers.node-b", 7, "ADDRESS:PORT")]
+    [InlineData("memory = 128MiB", "memory = 512MB", "colo.vms.web.memory", 14, "a multiple of 2 MiB")]
+    [InlineData("memory = 128MiB", "harts = [1]", "colo.vms.web.harts", 14, "a whole number")]
+    [InlineData("memory = 128MiB", "compare.timeout = [1]", "colo.vms.web.compare.timeout", 14, "a duration")]
+    [InlineData("memory = 128MiB", "memory = [1]", "colo.vms.web.memory", 14, "a size")]
+    [InlineData("guest = debian", "guest = [debian]", "colo.vms.web.guest", 13, "a text")]
+    [InlineData("memory = 128MiB", "check { address = 10.0.0.9, interval = 60d }", "colo.vms.web.check.interval", 14, "at most 20 days")]
+    [InlineData("readonly = on", "read-only = on", "colo.vms.web.disks[1].read-only", 16, "readonly")]
+    [InlineData("bridge = br0", "brigde = br0", "colo.vms.web.nics[0].brigde", 17, "bridge")]
+    [InlineData("nics = [{ bridge = br0 }]", "nics = { bridge = br0 }", "colo.vms.web.nics", 17, "a list of objects")]
     public void A_wrong_value_is_named_with_key_line_and_what_was_expected(string old, string @new, string key, int line, string expected)
     {
         Assert.Null(Read(Good.Replace(old, @new), out IReadOnlyList<ConfigurationError> errors));
@@ -85,6 +94,14 @@ public sealed class NodeOptionsTests
         ConfigurationError error = Assert.Single(errors, found => found.Key == key);
         Assert.Equal($"test.conf:{line}", error.Place);
         Assert.Contains(expected, error.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_node_leaves_itself_out_of_a_list_of_peers_that_all_nodes_include()
+    {
+        NodeOptions options = Read(Good.Replace("  peers {", "  peers {\n node-a = [\"127.0.0.1:7450\"]"), out _)!;
+
+        Assert.Equal(["node-b", "witness"], options.Peers.Select(peer => peer.Host.Name));
     }
 
     [Fact]
