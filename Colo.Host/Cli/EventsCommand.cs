@@ -10,6 +10,9 @@ internal static class EventsCommand
 {
     private static readonly TimeSpan ReconnectAfter = TimeSpan.FromSeconds(1);
 
+    private static readonly string[] Severities =
+        [.. Enum.GetNames<Colo.Actors.Protocol.EventSeverity>().Select(name => name.ToLowerInvariant())];
+
     private static readonly Option<bool> Follow = new(
         "--follow", "-f") { Description = "Go on with new events; reconnects by itself" };
     private static readonly Option<long> After = new("--after") { Description = "Only events with a higher number" };
@@ -35,6 +38,11 @@ internal static class EventsCommand
         bool Wanted(LoggedEvent logged) =>
             (vm is null || logged.Vm == vm) && (code is null || logged.Code == code) && logged.Time >= from
             && (severity is null || logged.Severity.Equals(severity, StringComparison.OrdinalIgnoreCase));
+        if (severity is not null && !Severities.Contains(severity, StringComparer.OrdinalIgnoreCase))
+        {
+            throw new CommandLineException($"--severity {severity}: expected {string.Join(", ", Severities)}");
+        }
+
         if (limit < 1)
         {
             throw new CommandLineException($"--limit {limit}: expected at least 1");
@@ -78,6 +86,11 @@ internal static class EventsCommand
                 await foreach (SseItem<string> item in parser.EnumerateAsync(cancellation).ConfigureAwait(false))
                 {
                     last = item.EventId ?? last;
+                    if (item.EventType == "alive")
+                    {
+                        continue; // says only that the node is quiet and not dead
+                    }
+
                     if (JsonSerializer.Deserialize<LoggedEvent>(item.Data, ClientCommand.Json) is { } logged
                         && wanted(logged))
                     {
