@@ -7,7 +7,7 @@ namespace Colo.Actors.Arbiter;
 /// Files that are there completely or not at all, also after a power failure: written beside, flushed, put in place by
 /// one system call, and then the directory is flushed, because a name that is not durable is not there.
 /// </summary>
-internal static partial class DurableFile
+public static partial class DurableFile
 {
     private const int FileExists = 17; // EEXIST
     private const int ReadOnly = 0; // O_RDONLY; O_DIRECTORY has another number on each architecture and is not needed
