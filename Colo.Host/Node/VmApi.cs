@@ -7,6 +7,7 @@ namespace Colo.Host.Node;
 internal static class VmApi
 {
     private const int DefinitionBytesMax = 64 << 10;
+    private const int TypedBytesMax = 4096;
     private static readonly string[] Read = ["GET", "HEAD"];
     private static readonly string[] Roles = ["primary", "secondary", "protected", "solo"];
 
@@ -115,9 +116,15 @@ internal static class VmApi
             return NotFound(id);
         }
 
-        byte[] bytes = new byte[4096];
+        byte[] bytes = new byte[TypedBytesMax + 1];
         int length = await request.Body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false)
             .ConfigureAwait(false);
+        if (length > TypedBytesMax)
+        {
+            return ManagementApi.Problem(
+                413, "Too much at once", $"expected at most {TypedBytesMax} bytes; nothing was typed");
+        }
+
         vm.Console.Type(bytes.AsSpan(0, length));
         return Results.NoContent();
     }

@@ -1,3 +1,4 @@
+using Colo.Actors.Checkpoint;
 using Colo.Actors.Protocol;
 using Colo.Actors.Vm;
 using Colo.Host.Configuration;
@@ -31,6 +32,9 @@ public sealed class VmRecord(VmDefinition definition, TimeProvider time)
 
     /// <summary>Whether the operator has ended protection on this host (<c>unprotect</c>): no joiner is taken.</summary>
     public bool IsGivenUp { get; set; }
+
+    /// <summary>The mode that was ordered on this host in this life of the node; null: the definition's.</summary>
+    public ReplicationMode? Mode { get; set; }
 
     /// <summary>The event that best says why the VM is not protected; empty while it is.</summary>
     public string Why { get; set; } = string.Empty;
