@@ -34,13 +34,16 @@ public static partial class DurableFile
         }
     }
 
-    /// <summary>Replaces the file.</summary>
+    /// <summary>Replaces the file; there is the old content or the new one at any moment.</summary>
+    /// <exception cref="IOException">The outcome is not known.</exception>
     public static void Replace(string directory, string name, string content)
     {
         File.Move(WriteBeside(directory, name, content), Path.Combine(directory, name), overwrite: true);
         FlushDirectory(directory);
     }
 
+    /// <summary>Makes the names in a directory durable.</summary>
+    /// <exception cref="IOException">They may not be.</exception>
     public static void FlushDirectory(string directory)
     {
         int handle = Open(directory, ReadOnly);

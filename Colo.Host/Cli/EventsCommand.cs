@@ -10,9 +10,6 @@ internal static class EventsCommand
 {
     private static readonly TimeSpan ReconnectAfter = TimeSpan.FromSeconds(1);
 
-    private static readonly string[] Severities =
-        [.. Enum.GetNames<Colo.Actors.Protocol.EventSeverity>().Select(name => name.ToLowerInvariant())];
-
     private static readonly Option<bool> Follow = new(
         "--follow", "-f") { Description = "Go on with new events; reconnects by itself" };
     private static readonly Option<long> After = new("--after") { Description = "Only events with a higher number" };
@@ -38,9 +35,9 @@ internal static class EventsCommand
         bool Wanted(LoggedEvent logged) =>
             (vm is null || logged.Vm == vm) && (code is null || logged.Code == code) && logged.Time >= from
             && (severity is null || logged.Severity.Equals(severity, StringComparison.OrdinalIgnoreCase));
-        if (severity is not null && !Severities.Contains(severity, StringComparer.OrdinalIgnoreCase))
+        if (severity is not null && !EventStream.Severities.Contains(severity, StringComparer.OrdinalIgnoreCase))
         {
-            throw new CommandLineException($"--severity {severity}: expected {string.Join(", ", Severities)}");
+            throw new CommandLineException($"--severity {severity}: expected {string.Join(", ", EventStream.Severities)}");
         }
 
         if (limit < 1)

@@ -168,6 +168,7 @@ public sealed class AdministrationTests
         Assert.Contains("at most 100", $"{problem}", StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.BadRequest, begun);
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, typed);
+        Assert.Equal(HttpStatusCode.BadRequest, (await a.Http.GetAsync("/events?severity=warn")).StatusCode);
         Assert.Empty(a.Runtime.Commands.Records());
     }
 
