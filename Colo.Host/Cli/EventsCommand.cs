@@ -37,7 +37,8 @@ internal static class EventsCommand
             && (severity is null || logged.Severity.Equals(severity, StringComparison.OrdinalIgnoreCase));
         if (severity is not null && !EventStream.Severities.Contains(severity, StringComparer.OrdinalIgnoreCase))
         {
-            throw new CommandLineException($"--severity {severity}: expected {string.Join(", ", EventStream.Severities)}");
+            throw new CommandLineException(
+                $"--severity {severity}: expected {string.Join(", ", EventStream.Severities)}");
         }
 
         if (limit < 1)

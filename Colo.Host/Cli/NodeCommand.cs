@@ -26,8 +26,8 @@ internal static class NodeCommand
         """);
 
     /// <summary>
-    /// What orders under way over HTTP get to be answered when the node ends: the guests' farewell and this must be over
-    /// before the service manager kills the process.
+    /// What orders under way over HTTP get to be answered when the node ends: the guests' farewell and this must be
+    /// over before the service manager kills the process.
     /// </summary>
     private static readonly TimeSpan AnswersLimit = TimeSpan.FromSeconds(2);
 

@@ -10,8 +10,10 @@ namespace Colo.Host.Cluster;
 /// </summary>
 internal static class ClusterStatus
 {
-    /// <summary>A peer tells each VM every second; older news of a host that is heard are of a VM that it has no more, or
-    /// has not had the time to tell about.</summary>
+    /// <summary>
+    /// A peer tells each VM every second; older news of a host that is heard are of a VM that it has no more, or has not
+    /// had the time to tell about.
+    /// </summary>
     private const double NewsMsMax = 10_000;
 
     /// <summary>How the detail of a VM begins whose guest does not answer.</summary>
@@ -66,7 +68,8 @@ internal static class ClusterStatus
         string[] paused = [.. views.Where(entry => !entry.View.AutomaticRoleChange).Select(entry => entry.View.Host)];
         return new VmStatusView(
             View.Name, word, DetailOf(View), View.Since, View.Term, View.Epoch, View.Mode, paused.Length == 0,
-            FatesOf(node, View, word), RequestedOf(View, word), View.Why, NextOf(View, word, paused), RowsOf(views, members),
+            FatesOf(node, View, word), RequestedOf(View, word), View.Why, NextOf(View, word, paused),
+            RowsOf(views, members),
             View.Gauges,
             View.Recent, View.LastCheckpoint,
             View.Role switch { "Primary" or "Solo" => View.Host, "Secondary" => View.Peer, _ => null })
@@ -76,7 +79,8 @@ internal static class ClusterStatus
     }
 
     private static bool Fresh(VmView view, IReadOnlyList<MemberView> members, double ageMs) =>
-        ageMs <= NewsMsMax && members.FirstOrDefault(member => member.Node == view.Host) is { Status: "Up", IsFresh: true };
+        ageMs <= NewsMsMax
+        && members.FirstOrDefault(member => member.Node == view.Host) is { Status: "Up", IsFresh: true };
 
     internal static string WordOf(VmView view, IReadOnlyList<MemberView> members, double ageMs = 0)
     {

@@ -77,7 +77,10 @@ public sealed class NodeOrders(HostId self, Func<PeerLinks> links, TimeProvider 
         }
 
         string text = outcome.Errors.Count == 0 ? outcome.Text : string.Join("; ", outcome.Errors);
-        var reply = new WireNodeReply { Request = request.Request, Done = outcome.IsDone, Text = text, State = outcome.State };
+        var reply = new WireNodeReply
+        {
+            Request = request.Request, Done = outcome.IsDone, Text = text, State = outcome.State,
+        };
         await SentAsync(() => links().Answer(from, reply)).ConfigureAwait(false);
     });
 

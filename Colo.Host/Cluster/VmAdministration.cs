@@ -114,7 +114,7 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
             return Outcome.Refused($"VM '{vm}' was not created at run time on this node");
         }
 
-        // Also those that it was placed away from: a node that keeps the definition would take it up again at each start.
+        // Also those that it was placed away from: a node that keeps the definition takes it up again at each start.
         string[] holders =
             [.. record.Definition.Nodes.Append(node.Self.Host.Name)
                 .Concat(node.Cluster.Of(new VmId(vm)).Select(told => told.View.Host)).Distinct()];

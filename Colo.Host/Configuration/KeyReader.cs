@@ -173,7 +173,8 @@ internal sealed class KeyReader
         if (value <= TimeSpan.Zero || value > DurationMax)
         {
             Wrong(
-                key, $"is {value.TotalMilliseconds} ms, expected a positive duration of at most {DurationMax.TotalDays} days");
+                key,
+                $"is {value.TotalMilliseconds} ms, expected a positive duration of at most {DurationMax.TotalDays} days");
             return TimeSpan.FromSeconds(1);
         }
 
@@ -221,7 +222,9 @@ internal sealed class KeyReader
         }
 
         Wrong(
-            key, $"is '{config.GetValue(key)}', expected one of {string.Join(", ", Enum.GetNames<TEnum>()).ToLowerInvariant()}");
+            key,
+            $"is '{config.GetValue(key)}', expected one of "
+            + string.Join(", ", Enum.GetNames<TEnum>()).ToLowerInvariant());
         return default;
     }
 

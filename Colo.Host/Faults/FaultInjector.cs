@@ -142,8 +142,8 @@ public sealed class FaultInjector : IDisposable
             if (definition.Backend == VmBackendKind.Qemu
                 || definition.Disks.All(disk => disk.Mode != VmDiskMode.Replicated))
             {
-                return $"VM '{order.Vm}' has no disk that {order.Fault} can strike: expected one of the embedded machine "
-                    + "with a replicated disk";
+                return $"VM '{order.Vm}' has no disk that {order.Fault} can strike: expected one of the embedded "
+                    + "machine with a replicated disk";
             }
         }
 

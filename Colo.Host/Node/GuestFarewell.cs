@@ -5,9 +5,9 @@ namespace Colo.Host.Node;
 
 /// <summary>
 /// What a node that is told to stop does with its guests. Of a pair it leaves in good order. Alone, it waits for a peer
-/// that is being filled and then hands over; with nobody to take the guest it asks the guest to shut down, at the latest
-/// when half of the time is over, because a guest needs some of it. It says so either way. A guest that shut down for
-/// this starts again with the node.
+/// that is being filled and then hands over; with nobody to take the guest it asks the guest to shut down, at the
+/// latest when half of the time is over, because a guest needs some of it. It says so either way. A guest that shut
+/// down for this starts again with the node.
 /// </summary>
 /// <param name="node">The node that stops.</param>
 /// <param name="command">Carries a command out on a VM of the node.</param>

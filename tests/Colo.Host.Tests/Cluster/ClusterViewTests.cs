@@ -6,8 +6,9 @@ namespace Colo.Host.Tests.Cluster;
 
 public sealed class ClusterViewTests
 {
-    private const string Good =
-        """{"name":"web","host":"x","role":"Primary","protection":"Protected","state":"Primary","waitsFor":"","nodes":["a"]}""";
+    private const string Good = """
+        {"name":"web","host":"x","role":"Primary","protection":"Protected","state":"Primary","waitsFor":"","nodes":["a"]}
+        """;
 
     [Theory]
     [InlineData("{}")]
