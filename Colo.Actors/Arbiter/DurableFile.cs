@@ -7,7 +7,7 @@ namespace Colo.Actors.Arbiter;
 /// Files that are there completely or not at all, also after a power failure: written beside, flushed, put in place by
 /// one system call, and then the directory is flushed, because a name that is not durable is not there.
 /// </summary>
-internal static partial class DurableFile
+public static partial class DurableFile
 {
     private const int FileExists = 17; // EEXIST
     private const int ReadOnly = 0; // O_RDONLY; O_DIRECTORY has another number on each architecture and is not needed
@@ -34,13 +34,16 @@ internal static partial class DurableFile
         }
     }
 
-    /// <summary>Replaces the file.</summary>
+    /// <summary>Replaces the file; there is the old content or the new one at any moment.</summary>
+    /// <exception cref="IOException">The outcome is not known.</exception>
     public static void Replace(string directory, string name, string content)
     {
         File.Move(WriteBeside(directory, name, content), Path.Combine(directory, name), overwrite: true);
         FlushDirectory(directory);
     }
 
+    /// <summary>Makes the names in a directory durable.</summary>
+    /// <exception cref="IOException">They may not be.</exception>
     public static void FlushDirectory(string directory)
     {
         int handle = Open(directory, ReadOnly);

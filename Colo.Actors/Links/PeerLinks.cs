@@ -212,5 +212,12 @@ public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
             events.Refused($"frame of {link.Open.Host}: {problem.Message}");
             return false;
         }
+        catch (Exception problem) when (problem is not InvariantViolationException)
+        {
+            // This thread is the link's own: what a peer can make throw here would end the process, and it shall only
+            // end the link.
+            events.Refused($"frame of {link.Open.Host} makes no sense: {problem.GetType().Name}: {problem.Message}");
+            return false;
+        }
     }
 }

@@ -24,11 +24,17 @@ internal static class CheckCommand
 
     private static async Task<int> RunAsync(ParseResult parsed, ClientContext context, CancellationToken cancellation)
     {
+        if (parsed.GetValue(Vm) is not null && parsed.GetValue(Pre) is not null)
+        {
+            throw new CommandLineException("--pre looks at a host and its whole file: expected no VM with it");
+        }
+
         IReadOnlyList<HealthCheck> checks = parsed.GetValue(Pre) is { } file
             ? await BeforeAsync(file, cancellation).ConfigureAwait(false)
             : (await context.Node.HealthAsync(cancellation).ConfigureAwait(false)).Checks;
         if (parsed.GetValue(Vm) is { } vm)
         {
+            _ = await context.Node.VmAsync(vm, cancellation).ConfigureAwait(false); // one that is not known is an error
             checks = [.. checks.Where(check => check.Group == vm)];
         }
 

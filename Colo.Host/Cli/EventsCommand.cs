@@ -35,6 +35,12 @@ internal static class EventsCommand
         bool Wanted(LoggedEvent logged) =>
             (vm is null || logged.Vm == vm) && (code is null || logged.Code == code) && logged.Time >= from
             && (severity is null || logged.Severity.Equals(severity, StringComparison.OrdinalIgnoreCase));
+        if (severity is not null && !EventStream.Severities.Contains(severity, StringComparer.OrdinalIgnoreCase))
+        {
+            throw new CommandLineException(
+                $"--severity {severity}: expected {string.Join(", ", EventStream.Severities)}");
+        }
+
         if (limit < 1)
         {
             throw new CommandLineException($"--limit {limit}: expected at least 1");
@@ -78,6 +84,11 @@ internal static class EventsCommand
                 await foreach (SseItem<string> item in parser.EnumerateAsync(cancellation).ConfigureAwait(false))
                 {
                     last = item.EventId ?? last;
+                    if (item.EventType == "alive")
+                    {
+                        continue; // says only that the node is quiet and not dead
+                    }
+
                     if (JsonSerializer.Deserialize<LoggedEvent>(item.Data, ClientCommand.Json) is { } logged
                         && wanted(logged))
                     {

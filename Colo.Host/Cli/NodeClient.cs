@@ -196,6 +196,14 @@ internal sealed class NodeClient : IDisposable
         {
             throw new ClientException(lost, $"{http.BaseAddress} broke the connection off: {e.Message}{ending}", e);
         }
+        catch (OperationCanceledException e) when (
+            !cancellation.IsCancellationRequested && !limit.IsCancellationRequested)
+        {
+            // The handler's own limit, which is for the connection: nothing was sent.
+            throw new ClientException(
+                ExitCode.Unreachable, $"{http.BaseAddress} cannot be reached: {e.InnerException?.Message ?? e.Message}",
+                e);
+        }
         catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
         {
             throw new ClientException(

@@ -25,6 +25,12 @@ internal static class NodeCommand
         }
         """);
 
+    /// <summary>
+    /// What orders under way over HTTP get to be answered when the node ends: the guests' farewell and this must be
+    /// over before the service manager kills the process.
+    /// </summary>
+    private static readonly TimeSpan AnswersLimit = TimeSpan.FromSeconds(2);
+
     private static readonly Option<string> File = new(
         "--config") { Description = "The node's HOCON file", Required = true };
 
@@ -77,7 +83,15 @@ internal static class NodeCommand
             await node.StopGuestsAsync(options.StopLimit).ConfigureAwait(false);
         }
 
-        await web.StopAsync(CancellationToken.None).ConfigureAwait(false);
+        try
+        {
+            await web.StopAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            Log("an order was not answered in time");
+        }
+
         return ended == stop.Task ? 0 : 1;
     }
 
@@ -91,6 +105,7 @@ internal static class NodeCommand
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = AnswersLimit);
         builder.WebHost.ConfigureKestrel(
             kestrel => kestrel.Listen(options.Management.Host, options.Management.Port, listen =>
         {

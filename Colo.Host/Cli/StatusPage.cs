@@ -26,9 +26,10 @@ internal static class StatusPage
     {
         TextWriter output = context.Output;
         string detail = vm.Detail.Length > 0 ? $" ({vm.Detail})" : string.Empty;
+        string automatic = vm.AutomaticRoleChange ? "on" : $"OFF on {string.Join(", ", vm.PausedOn)}";
         output.WriteLine(
             $"{vm.Name,-7} {vm.Word}{detail} since {vm.Since.ToLocalTime():yyyy-MM-dd HH:mm:ss} ({Duration(now - vm.Since)})   term {vm.Term}"
-            + $"   epoch {vm.Epoch:N0}   automatic role change: {(vm.AutomaticRoleChange ? "on" : "OFF")}");
+            + $"   epoch {vm.Epoch:N0}   automatic role change: {automatic}");
         foreach (HostFate fate in vm.IfDied)
         {
             output.WriteLine($"        {fate.Text}");

@@ -26,6 +26,18 @@ internal static class SupportCommand
         return support;
     }
 
+    private static FileStream Create(string path)
+    {
+        try
+        {
+            return System.IO.File.Create(path);
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            throw new ClientException(ExitCode.Failed, $"{path} cannot be written: {problem.Message}", problem);
+        }
+    }
+
     private static async Task<int> BundleAsync(
         ParseResult parsed, ClientContext context, CancellationToken cancellation)
     {
@@ -36,7 +48,7 @@ internal static class SupportCommand
         }
 
         var missing = new List<string>();
-        using (var zip = new ZipArchive(System.IO.File.Create(path), ZipArchiveMode.Create))
+        using (var zip = new ZipArchive(Create(path), ZipArchiveMode.Create))
         {
             foreach (string resource in Resources)
             {

@@ -10,7 +10,7 @@ namespace Colo.Host.Cli;
 internal static class TopCommand
 {
     private static readonly IReadOnlyList<string> Headings =
-        ["VM", "PROTECTION", "ROLE", "CKPT/S", "PAUSE", "MATCHED/S", "COMMITTED/S", "HELD", "MISMATCH/S"];
+        ["VM", "PROTECTION", "ROLE", "CKPT/S", "PAUSE", "MATCHED/S", "COMMITTED/S", "HELD/S", "MISMATCH/S"];
 
     private static readonly Option<string> Interval = new("--interval") { Description = "Time between two readings", DefaultValueFactory = _ => "1s" };
     private static readonly Option<int?> Count = new("--count") { Description = "End after so many readings" };
@@ -72,7 +72,7 @@ internal static class TopCommand
             gauges is null ? "-" : StatusPage.Milliseconds(gauges.LastPause),
             gauges is null ? "-" : Rate(gauges.FramesMatched, old?.FramesMatched),
             gauges is null ? "-" : Rate(gauges.FramesCommitted, old?.FramesCommitted),
-            gauges is null ? "-" : $"{gauges.FramesHeld}",
+            gauges is null ? "-" : Rate(gauges.FramesHeld, old?.FramesHeld),
             gauges is null ? "-" : Rate(gauges.Mismatches, old?.Mismatches),
         ];
     }

@@ -10,6 +10,12 @@ namespace Colo.Host.Cluster;
 /// </summary>
 internal static class ClusterStatus
 {
+    /// <summary>
+    /// A peer tells each VM every second; older news of a host that is heard are of a VM that it has no more, or has not
+    /// had the time to tell about.
+    /// </summary>
+    private const double NewsMsMax = 10_000;
+
     /// <summary>How the detail of a VM begins whose guest does not answer.</summary>
     private const string SilentGuest = "the guest does not answer";
 
@@ -55,24 +61,30 @@ internal static class ClusterStatus
         // The owner speaks for the VM; among several, which there should not be, the one of the highest term and the
         // youngest word.
         (VmView View, double AgeMs) = views
-            .OrderByDescending(entry => Fresh(entry.View, members) ? 1 : 0)
+            .OrderByDescending(entry => Fresh(entry.View, members, entry.AgeMs) ? 1 : 0)
             .ThenByDescending(entry => entry.View.Role is "Primary" or "Solo" ? 1 : 0)
             .ThenByDescending(entry => entry.View.Term).ThenBy(entry => entry.AgeMs).First();
-        string word = WordOf(View, members);
+        string word = WordOf(View, members, AgeMs);
+        string[] paused = [.. views.Where(entry => !entry.View.AutomaticRoleChange).Select(entry => entry.View.Host)];
         return new VmStatusView(
-            View.Name, word, DetailOf(View), View.Since, View.Term, View.Epoch, View.Mode, View.AutomaticRoleChange,
-            FatesOf(node, View, word), RequestedOf(View, word), View.Why, NextOf(View, word), RowsOf(views, members),
+            View.Name, word, DetailOf(View), View.Since, View.Term, View.Epoch, View.Mode, paused.Length == 0,
+            FatesOf(node, View, word), RequestedOf(View, word), View.Why, NextOf(View, word, paused),
+            RowsOf(views, members),
             View.Gauges,
             View.Recent, View.LastCheckpoint,
-            View.Role switch { "Primary" or "Solo" => View.Host, "Secondary" => View.Peer, _ => null });
+            View.Role switch { "Primary" or "Solo" => View.Host, "Secondary" => View.Peer, _ => null })
+        {
+            PausedOn = paused,
+        };
     }
 
-    private static bool Fresh(VmView view, IReadOnlyList<MemberView> members) =>
-        members.FirstOrDefault(member => member.Node == view.Host) is { Status: "Up", IsFresh: true };
+    private static bool Fresh(VmView view, IReadOnlyList<MemberView> members, double ageMs) =>
+        ageMs <= NewsMsMax
+        && members.FirstOrDefault(member => member.Node == view.Host) is { Status: "Up", IsFresh: true };
 
-    internal static string WordOf(VmView view, IReadOnlyList<MemberView> members)
+    internal static string WordOf(VmView view, IReadOnlyList<MemberView> members, double ageMs = 0)
     {
-        if (!Fresh(view, members))
+        if (!Fresh(view, members, ageMs))
         {
             return "UNKNOWN";
         }
@@ -139,22 +151,26 @@ internal static class ClusterStatus
     private static string RequestedOf(VmView view, string word) => word switch
     {
         "PROTECTED" or "OFF" => string.Empty,
+        "NOT PROTECTED" when IsGivenUp(view) => "wanted: one copy, since `colo unprotect`",
         "NOT PROTECTED" =>
             $"wanted: two copies; is: one{(view.WaitsFor.Length > 0 ? $"; waits for {view.WaitsFor}" : string.Empty)}",
         _ => view.WaitsFor.Length > 0 ? $"waits for {view.WaitsFor}" : string.Empty,
     };
 
-    private static string NextOf(VmView view, string word) => word switch
+    private static bool IsGivenUp(VmView view) => view.WaitsFor == VmViews.GivenUp(view.Name);
+
+    private static string NextOf(VmView view, string word, string[] paused) => word switch
     {
         "PROTECTED" =>
-            view.AutomaticRoleChange
-            ? "nothing to do" : $"`colo resume-protection {view.Name}` when the maintenance is over",
+            paused.Length == 0 ? "nothing to do"
+            : $"`colo resume-protection {view.Name}` of {string.Join(" and of ", paused)} when the maintenance is over",
         "OFF" => $"`colo vm start {view.Name}` boots it",
         "HOLDING" when view.WaitsFor.StartsWith("the operator", StringComparison.Ordinal) =>
             $"make sure that the other host is off, then `colo failover {view.Name} --reason TEXT`",
         "HOLDING" => "look at the arbiter: nothing leaves until it answers",
         "NOT PROTECTED" when view.Protection == "Protecting" =>
             "nothing to do; `colo wait " + view.Name + " --for protected` tells when it is done",
+        "NOT PROTECTED" when IsGivenUp(view) => $"`colo protect {view.Name}` when it shall have two copies again",
         "NOT PROTECTED" => $"start another host of {string.Join(", ", view.Nodes)}; it joins by itself. `colo history {view.Name}` says what happened",
         "UNKNOWN" => "the host that runs it is not heard by this node: ask that host, or wait for the fail-over",
         _ => $"`colo describe {view.Name}` says what it waits for",

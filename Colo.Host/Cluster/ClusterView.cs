@@ -52,17 +52,26 @@ public sealed class ClusterView(HostIdentity self, NodeOptions options, Heartbea
 
             try
             {
-                heard.Facts = JsonSerializer.Deserialize<NodeFacts>(report.Json, JsonSerializerOptions.Web);
-                heard.FactsAt = now;
+                if (JsonSerializer.Deserialize<NodeFacts>(report.Json, JsonSerializerOptions.Web) is
+                    { Name: not null, FailureDomain: not null, Arbiter: not null, Program: not null } facts)
+                {
+                    heard.Facts = facts;
+                    heard.FactsAt = now;
+                }
+
                 foreach (string vm in report.Vms)
                 {
-                    if (JsonSerializer.Deserialize<VmView>(vm, JsonSerializerOptions.Web) is { } view)
+                    // What the peer left out is null here, whatever the type says.
+                    if (JsonSerializer.Deserialize<VmView>(vm, JsonSerializerOptions.Web) is
+                        { Name.Length: > 0, Role: not null, Protection: not null, State: not null, WaitsFor: not null,
+                            Mode: not null, Nodes: not null, Why: not null, GuestSilent: not null } view
+                        && view.Nodes.All(name => name is not null))
                     {
                         heard.Vms[view.Name] = (view with { Host = from.Name }, now);
                     }
                 }
             }
-            catch (JsonException)
+            catch (Exception problem) when (problem is JsonException or NotSupportedException)
             {
                 // A peer of another version; what it said before grows old and is shown as such.
             }

@@ -42,7 +42,7 @@ public sealed class NodeOrders(HostId self, Func<PeerLinks> links, TimeProvider 
             }
 
             WireNodeReply reply = await answered.Task.WaitAsync(Patience, time).ConfigureAwait(false);
-            return reply.Done ? Outcome.Done(reply.Text) : Outcome.Refused($"{node}: {reply.Text}");
+            return reply.Done ? Outcome.Done(reply.Text) : new Outcome(StateOf(reply), $"{node}: {reply.Text}", []);
         }
         catch (TimeoutException)
         {
@@ -65,11 +65,30 @@ public sealed class NodeOrders(HostId self, Func<PeerLinks> links, TimeProvider 
     /// <summary>Takes a peer's order; returns at once and answers later.</summary>
     public void Asked(HostId from, WireNodeRequest request) => _ = Task.Run(async () =>
     {
-        Outcome outcome = await Here(request.Verb, request.Name, request.Body).ConfigureAwait(false);
+        Outcome outcome;
+        try
+        {
+            outcome = await Here(request.Verb, request.Name, request.Body).ConfigureAwait(false);
+        }
+        catch (Exception problem)
+        {
+            // Whatever it was, the node that asked must not have to wait for its time-out.
+            outcome = Outcome.Failed($"{problem.GetType().Name}: {problem.Message}");
+        }
+
         string text = outcome.Errors.Count == 0 ? outcome.Text : string.Join("; ", outcome.Errors);
-        var reply = new WireNodeReply { Request = request.Request, Done = outcome.IsDone, Text = text };
+        var reply = new WireNodeReply
+        {
+            Request = request.Request, Done = outcome.IsDone, Text = text, State = outcome.State,
+        };
         await SentAsync(() => links().Answer(from, reply)).ConfigureAwait(false);
     });
+
+    /// <summary>
+    /// Only a node that says so has changed nothing: without its word the order may have been half carried out.
+    /// </summary>
+    private static string StateOf(WireNodeReply reply) =>
+        reply.State is "refused" or "invalid" or "unknown" ? reply.State : "failed";
 
     /// <summary>Tries until there is a link or the time for that is over.</summary>
     private async Task<bool> SentAsync(Func<bool> send)

@@ -114,7 +114,11 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
             return Outcome.Refused($"VM '{vm}' was not created at run time on this node");
         }
 
-        foreach (string name in record.Definition.Nodes)
+        // Also those that it was placed away from: a node that keeps the definition takes it up again at each start.
+        string[] holders =
+            [.. record.Definition.Nodes.Append(node.Self.Host.Name)
+                .Concat(node.Cluster.Of(new VmId(vm)).Select(told => told.View.Host)).Distinct()];
+        foreach (string name in holders)
         {
             Outcome asked = await orders.AskAsync(name, "check-remove", vm, string.Empty).ConfigureAwait(false);
             if (!asked.IsDone)
@@ -123,17 +127,19 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
             }
         }
 
-        foreach (string name in record.Definition.Nodes)
+        foreach (string name in holders)
         {
             Outcome removed = await orders.AskAsync(name, "remove", vm, string.Empty).ConfigureAwait(false);
             if (!removed.IsDone)
             {
-                return Outcome.Failed($"{removed.Text}; the nodes before it have removed the VM");
+                return new Outcome(
+                    removed.State == "unknown" ? "unknown" : "failed",
+                    $"{removed.Text}; the nodes before it have removed the VM", []);
             }
         }
 
         return Outcome.Done(
-            $"removed from {string.Join(", ", record.Definition.Nodes)}; disks and the arbiter's record stay");
+            $"removed from {string.Join(", ", holders)}; disks and the arbiter's record stay");
     }
 
     /// <summary>Hands all of a node's roles away and keeps it out, or takes it in again.</summary>
@@ -181,9 +187,13 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
             Outcome defined = await orders.AskAsync(name, "define", vm, text).ConfigureAwait(false);
             if (!defined.IsDone)
             {
-                string those = done.Count == 0
-                    ? "no node has it" : $"{string.Join(", ", done)} has it already: repeat the command";
-                return new Outcome(done.Count == 0 ? "refused" : "failed", $"{defined.Text}; {those}", []);
+                bool nothing = done.Count == 0 && defined.State is "refused" or "invalid";
+                string those = nothing ? "no node has it"
+                    : done.Count == 0 ? $"{name} may have it: repeat the command"
+                    : $"{string.Join(", ", done)} has it already: repeat the command";
+                return new Outcome(
+                    nothing ? "refused" : defined.State == "unknown" ? "unknown" : "failed",
+                    $"{defined.Text}; {those}", []);
             }
 
             done.Add(name);

@@ -19,6 +19,7 @@ public sealed record VmHostRow(
 
 /// <summary>One VM on the front page: the truth in one line, what a loss would mean, and the rows below it.</summary>
 /// <param name="Word">PROTECTED, NOT PROTECTED, HOLDING, OFF, or UNKNOWN.</param>
+/// <param name="AutomaticRoleChange">Whether no host is paused.</param>
 /// <param name="Requested">What is wanted where it differs from what is; empty otherwise.</param>
 /// <param name="Next">What the operator should do; "nothing to do" is an answer.</param>
 public sealed record VmStatusView(
@@ -26,7 +27,11 @@ public sealed record VmStatusView(
     bool AutomaticRoleChange,
     IReadOnlyList<HostFate> IfDied, string Requested, string Why, string Next, IReadOnlyList<VmHostRow> Hosts,
     VmGauges? Gauges,
-    RecentCheckpoints? Recent, CheckpointEntry? LastCheckpoint, string? Owner);
+    RecentCheckpoints? Recent, CheckpointEntry? LastCheckpoint, string? Owner)
+{
+    /// <summary>Hosts that change no roles by themselves: the order for it binds the host that was asked.</summary>
+    public IReadOnlyList<string> PausedOn { get; init; } = [];
+}
 
 /// <summary>The front page of a cluster as one node knows it.</summary>
 public sealed record ClusterStatusView(

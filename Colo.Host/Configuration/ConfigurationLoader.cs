@@ -126,12 +126,13 @@ public sealed partial class ConfigurationLoader
 
     private void Read(string text, IReadOnlyDictionary<string, string> environment)
     {
-        lines = HoconLocator.Lines(text);
         try
         {
             Config = Overrides(environment)
                 .WithFallback(ConfigurationFactory.ParseString(text))
                 .WithFallback(Reference);
+            // Only of a text that can be read: what is wrong with another one is said by the reader, with its place.
+            lines = HoconLocator.Lines(text);
         }
         catch (Exception problem) when (problem is FormatException or ConfigurationException or ArgumentException)
         {

@@ -3,13 +3,22 @@ namespace Colo.Host.Configuration;
 /// <summary>
 /// Finds on which line of a HOCON text a key is set, for error messages: Akka's reader keeps no positions. It follows
 /// braces, brackets, strings and comments and nothing else; the last setting of a key wins, as in the reader.
+/// The text may be anybody's: what nests deeper than any reader takes is not followed, and a longer path than any key
+/// is cut, so that a small text costs neither the stack nor memory by its square.
 /// </summary>
 internal sealed class HoconLocator
 {
+    /// <summary>As deep as the reader goes.</summary>
+    private const int DepthMax = 256;
+
+    /// <summary>Far more than the longest key of Colo with a VM's name in it.</summary>
+    private const int PathMax = 300;
+
     private readonly Dictionary<string, int> lines = new(StringComparer.Ordinal);
     private readonly string text;
     private int at;
     private int line = 1;
+    private int depth;
 
     private HoconLocator(string text) => this.text = text;
 
@@ -23,18 +32,25 @@ internal sealed class HoconLocator
 
     private void ReadObject(string prefix)
     {
+        if (depth == DepthMax)
+        {
+            at = text.Length;
+            return;
+        }
+
+        depth++;
         while (SkipBlank())
         {
             if (text[at] == '}')
             {
                 at++;
-                return;
+                break;
             }
 
             int before = at;
             int keyLine = line;
             string key = ReadKey();
-            string path = prefix.Length == 0 ? key : $"{prefix}.{key}";
+            string path = Join(prefix, prefix.Length == 0 ? string.Empty : ".", key);
             if (key.Length > 0)
             {
                 lines[path] = keyLine;
@@ -46,6 +62,14 @@ internal sealed class HoconLocator
                 at++; // whatever this is, the reader will complain about it
             }
         }
+
+        depth--;
+    }
+
+    private static string Join(string prefix, string between, string key)
+    {
+        int room = Math.Max(0, PathMax - prefix.Length - between.Length);
+        return room == 0 ? prefix : string.Concat(prefix, between, key.AsSpan(0, Math.Min(key.Length, room)));
     }
 
     private string ReadKey()
@@ -93,7 +117,7 @@ internal sealed class HoconLocator
         for (int index = 0; SkipBlank() && text[at] != ']'; index++)
         {
             int before = at;
-            string element = $"{path}[{index}]";
+            string element = Join(path, string.Empty, $"[{index}]");
             lines[element] = line;
             if (text[at] == '{')
             {

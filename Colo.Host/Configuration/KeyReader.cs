@@ -8,6 +8,9 @@ namespace Colo.Host.Configuration;
 /// <summary>Reads keys with their bounds and collects what is wrong, each with its place in the file.</summary>
 internal sealed class KeyReader
 {
+    /// <summary>The runtime's timers take at most 24 days.</summary>
+    private static readonly TimeSpan DurationMax = TimeSpan.FromDays(20);
+
     private readonly ConfigurationLoader loader;
     private readonly Config config;
 
@@ -43,8 +46,14 @@ internal sealed class KeyReader
     public IReadOnlyList<(string Key, HoconObject Item)> Objects(string key)
     {
         HoconValue? value = config.GetValue(key);
-        if (value is null || !value.IsArray())
+        if (value is null)
         {
+            return [];
+        }
+
+        if (!value.IsArray())
+        {
+            Wrong(key, $"is '{value}', expected a list of objects: [{{ ... }}]");
             return [];
         }
 
@@ -69,11 +78,41 @@ internal sealed class KeyReader
     public static string Member(HoconObject item, string name, string @default = "") =>
         item.Items.TryGetValue(name, out HoconValue? value) ? value.GetString() ?? @default : @default;
 
-    public void Wrong(string key, string problem) =>
-        Errors.Add(new ConfigurationError(key, loader.PlaceOf(key), problem));
+    /// <summary>Complains about members of a list's object that nothing reads or that are no texts.</summary>
+    public void CheckMembers(string key, HoconObject item, params IReadOnlyList<string> known)
+    {
+        foreach ((string quoted, HoconValue value) in item.Items)
+        {
+            string name = quoted.Trim('"');
+            if (!known.Contains(name))
+            {
+                Wrong($"{key}.{name}", $"is not a key of Colo; expected {string.Join(", ", known)}");
+            }
+            else if (value.IsArray() || value.IsObject())
+            {
+                Wrong($"{key}.{name}", $"is '{value}', expected a text");
+            }
+        }
+    }
+
+    /// <summary>Takes a complaint; the same one again is not said twice.</summary>
+    public void Wrong(string key, string problem)
+    {
+        var error = new ConfigurationError(key, loader.PlaceOf(key), problem);
+        if (!Errors.Contains(error))
+        {
+            Errors.Add(error);
+        }
+    }
 
     public string Text(string key, bool required = false)
     {
+        if (config.GetValue(key) is { } value && (value.IsArray() || value.IsObject()))
+        {
+            Wrong(key, $"is '{value}', expected a text");
+            return string.Empty;
+        }
+
         string text = Guard(key, () => config.GetString(key), string.Empty, "a text") ?? string.Empty;
         if (required && text.Length == 0)
         {
@@ -131,20 +170,31 @@ internal sealed class KeyReader
         TimeSpan value = Guard(
             key, () =>
             config.GetTimeSpan(key, allowInfinite: false), TimeSpan.FromSeconds(1), "a duration such as 200ms or 5s");
-        if (value <= TimeSpan.Zero)
+        if (value <= TimeSpan.Zero || value > DurationMax)
         {
-            Wrong(key, $"is {value.TotalMilliseconds} ms, expected a positive duration");
+            Wrong(
+                key,
+                $"is {value.TotalMilliseconds} ms, expected a positive duration of at most {DurationMax.TotalDays} days");
+            return TimeSpan.FromSeconds(1);
         }
 
         return value;
     }
 
-    public long Bytes(string key, long least, long most)
+    /// <param name="unit">What the size must be a multiple of.</param>
+    public long Bytes(string key, long least, long most, long unit = 1)
     {
-        long value = Guard(key, () => config.GetByteSize(key) ?? 0, least, "a size such as 64MiB");
+        long value = Guard(
+            key, () => config.GetByteSize(key) ?? throw new FormatException(), least, "a size such as 64MiB");
         if (value < least || value > most)
         {
             Wrong(key, $"is {value} bytes, expected {least} to {most}");
+        }
+        else if (value % unit != 0)
+        {
+            Wrong(
+                key,
+                $"is {value} bytes, expected a multiple of {unit >> 20} MiB (512MiB; 512MB are millions of bytes)");
         }
 
         return value;
@@ -171,7 +221,10 @@ internal sealed class KeyReader
             return value;
         }
 
-        Wrong(key, $"is '{text}', expected one of {string.Join(", ", Enum.GetNames<TEnum>()).ToLowerInvariant()}");
+        Wrong(
+            key,
+            $"is '{config.GetValue(key)}', expected one of "
+            + string.Join(", ", Enum.GetNames<TEnum>()).ToLowerInvariant());
         return default;
     }
 
@@ -205,6 +258,11 @@ internal sealed class KeyReader
     public IReadOnlyList<string> Children(string key)
     {
         HoconValue? value = config.GetValue(key);
+        if (value is not null && !value.IsObject())
+        {
+            Wrong(key, $"is '{value}', expected an object in braces");
+        }
+
         return value is null || !value.IsObject()
             ? [] : [.. value.GetObject()!.Items.Keys.Select(name => name.Trim('"')).Order(StringComparer.Ordinal)];
     }
@@ -216,7 +274,9 @@ internal sealed class KeyReader
             return read();
         }
         catch (Exception problem) when (
-            problem is FormatException or OverflowException or NotSupportedException or ConfigurationException)
+            // The last one is what Parse says to a list, which has no text.
+            problem is FormatException or OverflowException or NotSupportedException or ConfigurationException
+                or ArgumentException)
         {
             Wrong(key, $"is '{config.GetValue(key)}', expected {expected}");
             return instead;

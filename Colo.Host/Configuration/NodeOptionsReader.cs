@@ -35,7 +35,7 @@ public static class NodeOptionsReader
                 "is not loopback only, so colo.node.tls must name certificates (colo cert init makes them)");
         }
 
-        List<PeerEndpoint> peers = ReadPeers(keys);
+        List<PeerEndpoint> peers = ReadPeers(keys, name);
         var vms = new List<VmDefinition>();
         foreach (string vm in keys.Children("colo.vms"))
         {
@@ -75,12 +75,17 @@ public static class NodeOptionsReader
         return given == 3 ? new TlsOptions(certificate, key, authority) : null;
     }
 
-    private static List<PeerEndpoint> ReadPeers(KeyReader keys)
+    /// <summary>Of one list that all nodes include, a node leaves itself out.</summary>
+    private static List<PeerEndpoint> ReadPeers(KeyReader keys, string self)
     {
         var peers = new List<PeerEndpoint>();
         foreach (string peer in keys.Children("colo.peers"))
         {
-            peers.Add(new PeerEndpoint(new HostId(peer), keys.EndPoints($"colo.peers.{peer}", required: true)));
+            IReadOnlyList<IPEndPoint> networks = keys.EndPoints($"colo.peers.{peer}", required: true);
+            if (peer != self)
+            {
+                peers.Add(new PeerEndpoint(new HostId(peer), networks));
+            }
         }
 
         return peers;

@@ -48,7 +48,9 @@ internal static partial class VmDefinitionReader
             Kernel = kernel,
             Initrd = own.File($"{prefix}.initrd"),
             Append = own.Text($"{prefix}.append"),
-            MemoryBytes = own.Bytes($"{prefix}.memory", 16 * MiB, 65536 * MiB),
+            // What the machine's memory, and QEMU's -m, are counted in.
+            MemoryBytes = own.Bytes(
+                $"{prefix}.memory", 16 * MiB, 65536 * MiB, (backend == VmBackendKind.Embedded ? 2 : 1) * MiB),
             Harts = (int)own.Number($"{prefix}.harts", 1, 8),
             Nodes = ReadNodes(own, prefix, node, peers),
             Disks = disks,
@@ -138,6 +140,7 @@ internal static partial class VmDefinitionReader
         var disks = new List<VmDisk>();
         foreach ((string key, HoconObject item) in keys.Objects($"{prefix}.disks"))
         {
+            keys.CheckMembers(key, item, "path", "mode", "readonly", "serial", "size", "format", "device");
             string path = KeyReader.Member(item, "path");
             string mode = KeyReader.Member(item, "mode", "replicated");
             string readOnly = KeyReader.Member(item, "readonly", "off");
@@ -146,7 +149,7 @@ internal static partial class VmDefinitionReader
                 keys.Wrong(key, "has no path");
             }
 
-            if (!Enum.TryParse(mode, ignoreCase: true, out VmDiskMode kind) || char.IsAsciiDigit(mode[0]))
+            if (!Enum.TryParse(mode, ignoreCase: true, out VmDiskMode kind) || !char.IsAsciiLetter(mode[0]))
             {
                 keys.Wrong(key, $"has mode '{mode}', expected replicated, shared or local");
             }
@@ -200,6 +203,7 @@ internal static partial class VmDefinitionReader
         var nics = new List<VmNic>();
         foreach ((string key, HoconObject item) in keys.Objects($"{prefix}.nics"))
         {
+            keys.CheckMembers(key, item, "bridge", "mac", "tap", "model");
             string text = KeyReader.Member(item, "mac");
             byte[] mac = DerivedMac(vm, nics.Count);
             if (text.Length > 0 && !TryParseMac(text, out mac))

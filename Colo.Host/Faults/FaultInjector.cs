@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using Colo.Actors.Protocol;
 using Colo.Host.Cluster;
+using Colo.Host.Configuration;
 using Colo.Host.Node;
 using Colo.Vmm.Block;
 
@@ -133,6 +134,17 @@ public sealed class FaultInjector : IDisposable
         {
             string peers = string.Join(", ", node.Options.Peers.Select(peer => peer.Host.Name));
             return $"'{order.Peer}' is no peer of {self} with an IPv4 address: expected one of {peers}";
+        }
+
+        if (order.Fault is "F19" or "F20" or "F21")
+        {
+            VmDefinition definition = node.Find(order.Vm)!.Definition;
+            if (definition.Backend == VmBackendKind.Qemu
+                || definition.Disks.All(disk => disk.Mode != VmDiskMode.Replicated))
+            {
+                return $"VM '{order.Vm}' has no disk that {order.Fault} can strike: expected one of the embedded "
+                    + "machine with a replicated disk";
+            }
         }
 
         lock (gate)

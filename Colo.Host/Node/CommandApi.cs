@@ -11,6 +11,7 @@ namespace Colo.Host.Node;
 /// </summary>
 internal static class CommandApi
 {
+    private const int IdLengthMax = 100;
     private static readonly string[] Own = ["command", "term"];
 
     /// <summary>Carries a VM's command out and answers when it is over.</summary>
@@ -47,6 +48,11 @@ internal static class CommandApi
     public static IResult Start(
         NodeRuntime node, string vm, string verb, string parameters, HttpRequest request, Func<Task<Outcome>> act)
     {
+        if (IdTrouble(request) is { } trouble)
+        {
+            return trouble;
+        }
+
         string id = IdOf(request);
         try
         {
@@ -84,6 +90,11 @@ internal static class CommandApi
     public static async Task<IResult> RunAsync(
         NodeRuntime node, string vm, string verb, string parameters, HttpRequest request, Func<Task<Outcome>> act)
     {
+        if (IdTrouble(request) is { } trouble)
+        {
+            return trouble;
+        }
+
         string id = IdOf(request);
         CommandRecord record;
         Outcome? outcome = null;
@@ -169,6 +180,14 @@ internal static class CommandApi
             : null;
     }
 
+    /// <summary>An id that another one took the place of would let a repeated order act twice.</summary>
+    private static IResult? IdTrouble(HttpRequest request) =>
+        request.Query["command"].FirstOrDefault() is { Length: > IdLengthMax } given
+            ? ManagementApi.Problem(
+                400, "The id is too long",
+                $"command has {given.Length} characters, expected at most {IdLengthMax}; nothing was done")
+            : null;
+
     private static string IdOf(HttpRequest request)
     {
         if (request.HttpContext.Items["command"] is string known)
@@ -177,7 +196,7 @@ internal static class CommandApi
         }
 
         string? given = request.Query["command"].FirstOrDefault();
-        string id = given is { Length: > 0 and <= 100 } ? given : Guid.NewGuid().ToString("N");
+        string id = given is { Length: > 0 } ? given : Guid.NewGuid().ToString("N");
         request.HttpContext.Items["command"] = id;
         return id;
     }

@@ -32,7 +32,8 @@ public sealed class CommandJournal(TimeProvider time)
     }
 
     /// <summary>Runs an order, once for its id.</summary>
-    /// <param name="act">Carries it out; its result is a state and a text. Never throws.</param>
+    /// <param name="act">Carries it out; its result is a state and a text. What it throws is a failure of the
+    /// order.</param>
     /// <exception cref="InvalidOperationException">The id belongs to another order.</exception>
     public Task<CommandRecord> RunAsync(
         string id, string vm, string verb, string parameters, string from, Func<Task<(string State, string Text)>> act)
@@ -61,7 +62,18 @@ public sealed class CommandJournal(TimeProvider time)
 
     private async Task<CommandRecord> FinishAsync(CommandRecord record, Func<Task<(string State, string Text)>> act)
     {
-        (string state, string text) = await act().ConfigureAwait(false);
+        string state;
+        string text;
+        try
+        {
+            (state, text) = await act().ConfigureAwait(false);
+        }
+        catch (Exception problem)
+        {
+            // Whatever it was: an order that stays "running" could never be asked for again under its id.
+            (state, text) = ("failed", $"{problem.GetType().Name}: {problem.Message}");
+        }
+
         CommandRecord finished = record with { State = state, Text = text };
         lock (gate)
         {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Colo.Actors.Protocol;
 
 namespace Colo.Host.Node;
 
@@ -10,11 +11,24 @@ namespace Colo.Host.Node;
 /// </summary>
 internal static class EventStream
 {
+    /// <summary>What an event's severity may be, as it is written in orders.</summary>
+    public static IReadOnlyList<string> Severities { get; } =
+        [.. Enum.GetNames<EventSeverity>().Select(name => name.ToLowerInvariant())];
+
     public static async Task AnswerAsync(NodeRuntime node, HttpContext context)
     {
         string last = context.Request.Headers["Last-Event-ID"].FirstOrDefault()
             ?? context.Request.Query["after"].FirstOrDefault() ?? "0";
         _ = long.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out long after);
+        string? severity = context.Request.Query["severity"].FirstOrDefault();
+        if (severity is not null && !Severities.Contains(severity, StringComparer.OrdinalIgnoreCase))
+        {
+            await ManagementApi.Problem(
+                400, "Unknown severity", $"severity is '{severity}', expected {string.Join(", ", Severities)}")
+                .ExecuteAsync(context).ConfigureAwait(false);
+            return;
+        }
+
         Func<LoggedEvent, bool> wanted = FilterOf(context.Request.Query);
         if (context.Request.Query["follow"] == "false")
         {

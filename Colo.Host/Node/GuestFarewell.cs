@@ -5,8 +5,9 @@ namespace Colo.Host.Node;
 
 /// <summary>
 /// What a node that is told to stop does with its guests. Of a pair it leaves in good order. Alone, it waits for a peer
-/// that is being filled and then hands over; with nobody there it asks the guest to shut down, and says so either way.
-/// A guest that shut down for this starts again with the node.
+/// that is being filled and then hands over; with nobody to take the guest it asks the guest to shut down, at the
+/// latest when half of the time is over, because a guest needs some of it. It says so either way. A guest that shut
+/// down for this starts again with the node.
 /// </summary>
 /// <param name="node">The node that stops.</param>
 /// <param name="command">Carries a command out on a VM of the node.</param>
@@ -18,6 +19,7 @@ internal sealed class GuestFarewell(
 {
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
 
+    private readonly long began = time.GetTimestamp();
     private readonly ConcurrentDictionary<string, byte> left = new(StringComparer.Ordinal);
 
     /// <summary>Returns when no guest runs here any more, or when the time is over.</summary>
@@ -28,7 +30,7 @@ internal sealed class GuestFarewell(
         using var late = new CancellationTokenSource(limit, time);
         try
         {
-            await Task.WhenAll(here.Select(vm => LeaveAsync(vm, late.Token))).WaitAsync(late.Token)
+            await Task.WhenAll(here.Select(vm => LeaveAsync(vm, limit, late.Token))).WaitAsync(late.Token)
                 .ConfigureAwait(false);
         }
         catch (OperationCanceledException)
@@ -44,14 +46,14 @@ internal sealed class GuestFarewell(
     /// Until nothing of the VM is here. Being refused is no end of it: a switchover is rolled back on a busy machine,
     /// and between the look at the role and the command the role may have changed.
     /// </summary>
-    private async Task LeaveAsync(VmRecord vm, CancellationToken late)
+    private async Task LeaveAsync(VmRecord vm, TimeSpan limit, CancellationToken late)
     {
         string said = string.Empty;
         while (vm.Status?.Role is not (null or VmRole.None))
         {
             if (vm.Status.Role == VmRole.Solo)
             {
-                if (!await WaitForPeerAsync(vm, late).ConfigureAwait(false))
+                if (!await WaitForPeerAsync(vm, limit, late).ConfigureAwait(false))
                 {
                     await ShutDownAsync(vm, late).ConfigureAwait(false);
                 }
@@ -79,17 +81,20 @@ internal sealed class GuestFarewell(
     }
 
     /// <summary>
-    /// True when the guest has a second copy. Waits as long as some other node of it is there to become one.
+    /// True when the guest has a second copy. Waits for half of the limit while one is being made, and for a quarter of
+    /// it for a node that is there to offer itself.
     /// </summary>
-    private async Task<bool> WaitForPeerAsync(VmRecord vm, CancellationToken late)
+    private async Task<bool> WaitForPeerAsync(VmRecord vm, TimeSpan limit, CancellationToken late)
     {
         bool said = false;
         while (vm.Status?.Role != VmRole.Primary || vm.Status.Protection != ProtectionState.Protected)
         {
-            bool hope = vm.Status?.Role is VmRole.Solo or VmRole.Primary && vm.Status.Protection != ProtectionState.Off
-                && !vm.IsProtectionPaused
-                && node.Members().Any(member => member.Status == "Up" && member.Node != node.Self.Host.Name
-                    && vm.Definition.Nodes.Contains(member.Node) && member.Facts is not { IsDraining: true });
+            TimeSpan passed = time.GetElapsedTime(began);
+            bool hope = vm.Status?.Role == VmRole.Primary
+                ? vm.Status.Protection != ProtectionState.Off
+                : vm.Status?.Role == VmRole.Solo
+                    && (vm.Status.Protection == ProtectionState.Protecting ? passed < limit / 2
+                        : passed < limit / 4 && MayBeJoined(vm));
             if (!hope)
             {
                 return false;
@@ -107,11 +112,27 @@ internal sealed class GuestFarewell(
         return true;
     }
 
+    /// <summary>Whether somebody is there who may offer to become the second copy and would be taken.</summary>
+    private bool MayBeJoined(VmRecord vm) =>
+        vm.Status?.Protection == ProtectionState.Unprotected && !vm.IsProtectionPaused && !vm.IsGivenUp
+        && node.Members().Any(member => member.Status == "Up" && member.Node != node.Self.Host.Name
+            && vm.Definition.Nodes.Contains(member.Node) && member.Facts is not { IsDraining: true });
+
     private async Task ShutDownAsync(VmRecord vm, CancellationToken late)
     {
         if (vm.Status?.Role != VmRole.Solo)
         {
             return; // handed over, evicted or ended meanwhile
+        }
+
+        // A pair that came to be now would take a guest over that is just going down. The term refuses the order when
+        // there is a pair already.
+        await command(
+            vm.Definition.Name,
+            new UnprotectCommand(NodeRuntime.NewCommandId()) { ExpectedTerm = vm.Status.Term }).ConfigureAwait(false);
+        if (vm.Status?.Role != VmRole.Solo)
+        {
+            return;
         }
 
         Say(vm, "the node stops and no peer can take the guest: it is asked to shut down");

@@ -12,6 +12,7 @@ internal sealed class JournalFile<T>
     private readonly string path;
     private readonly int kept;
     private readonly List<T> records = [];
+    private bool isTorn;
 
     /// <param name="stateDirectory">Is made if it is not there.</param>
     /// <param name="name">Of the file.</param>
@@ -32,7 +33,10 @@ internal sealed class JournalFile<T>
         Keep(record);
         try
         {
-            File.AppendAllText(path, JsonSerializer.Serialize(record, JsonSerializerOptions.Web) + "\n");
+            string line = JsonSerializer.Serialize(record, JsonSerializerOptions.Web) + "\n";
+            // Behind half a line this one would be unreadable as well.
+            File.AppendAllText(path, isTorn ? "\n" + line : line);
+            isTorn = false;
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {
@@ -45,6 +49,11 @@ internal sealed class JournalFile<T>
         if (!File.Exists(path))
         {
             return;
+        }
+
+        using (FileStream file = File.OpenRead(path))
+        {
+            isTorn = file.Length > 0 && file.Seek(-1, SeekOrigin.End) >= 0 && file.ReadByte() != '\n';
         }
 
         foreach (string line in File.ReadLines(path))

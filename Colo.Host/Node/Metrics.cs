@@ -35,10 +35,11 @@ internal static class Metrics
             vm.Status?.Protection == ProtectionState.Protected ? 1 : 0);
         Add("colo_term", "gauge", "Term of the arbiter's record", vm => vm.Status?.Term.Value ?? 0);
         Add("colo_epoch", "gauge", "Number of the last checkpoint", vm => vm.Status?.Epoch.Value ?? 0);
-        Add("colo_automatic_role_change", "gauge", "0 during maintenance", vm => vm.IsProtectionPaused ? 0 : 1);
+        Add("colo_automatic_role_change", "gauge", "0 while this host changes no roles by itself", vm =>
+            vm.IsProtectionPaused ? 0 : 1);
         text.Begin(
             "colo_failover_seconds", "gauge",
-            "The last change of owner here: time from the loss until this phase was reached");
+            "The last loss of a host that this one took note of, no switchover: time from the loss to this phase");
         foreach (VmRecord vm in node.Vms)
         {
             if (node.History.Reports(vm.Definition.Name)

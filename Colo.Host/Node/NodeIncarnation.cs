@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
+using Colo.Actors.Arbiter;
 using Colo.Actors.Protocol;
 
 namespace Colo.Host.Node;
@@ -29,14 +30,7 @@ internal static class NodeIncarnation
             throw new InvalidDataException($"{path} holds no number; remove the state directory only if no peer counts on this node");
         }
 
-        string beside = path + ".new";
-        using (FileStream file = new(beside, FileMode.Create, FileAccess.Write))
-        {
-            file.Write(System.Text.Encoding.ASCII.GetBytes((last + 1).ToString(CultureInfo.InvariantCulture)));
-            file.Flush(flushToDisk: true);
-        }
-
-        File.Move(beside, path, overwrite: true);
+        DurableFile.Replace(directory, "incarnation", (last + 1).ToString(CultureInfo.InvariantCulture));
         return new Incarnation(last + 1);
     }
 }

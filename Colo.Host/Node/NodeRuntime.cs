@@ -228,8 +228,15 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
 
         try
         {
-            return await node.Ask<Effect.CompleteCommand>(new CommandVm(new VmId(vm), command), CommandTimeout)
-                .ConfigureAwait(false);
+            Effect.CompleteCommand end = await node.Ask<Effect.CompleteCommand>(
+                new CommandVm(new VmId(vm), command), CommandTimeout).ConfigureAwait(false);
+            if (end.Result == CommandResult.Done && Find(vm) is { } record)
+            {
+                record.IsGivenUp = command is UnprotectCommand || (command is not ProtectCommand && record.IsGivenUp);
+                record.Mode = command is SetModeCommand mode ? mode.Mode : record.Mode;
+            }
+
+            return end;
         }
         catch (AskTimeoutException)
         {
@@ -313,12 +320,7 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     public async Task<Outcome> DrainHostAsync()
     {
         IsDraining = true;
-        Effect.CompleteCommand[] ends = await Task.WhenAll(
-            Vms.Select(vm => CommandAsync(vm.Definition.Name, new DrainCommand(NewCommandId()))))
-            .ConfigureAwait(false);
-        string[] kept =
-            [.. ends.Zip(Vms).Where(end => end.First.Result != CommandResult.Done)
-            .Select(end => $"{end.Second.Definition.Name}: {end.First.Text}")];
+        string[] kept = await NotDoneAsync(() => new DrainCommand(NewCommandId())).ConfigureAwait(false);
         return kept.Length == 0
             ? Outcome.Done("nothing runs here now") : Outcome.Failed($"not handed over: {string.Join("; ", kept)}");
     }
@@ -327,9 +329,19 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
     public async Task<Outcome> UndrainHostAsync()
     {
         IsDraining = false;
-        await Task.WhenAll(Vms.Select(vm => CommandAsync(vm.Definition.Name, new ProtectCommand(NewCommandId()))))
+        string[] kept = await NotDoneAsync(() => new ProtectCommand(NewCommandId())).ConfigureAwait(false);
+        return kept.Length == 0
+            ? Outcome.Done("takes part again")
+            : Outcome.Failed($"takes part again, but not with {string.Join("; ", kept)}");
+    }
+
+    /// <summary>Gives an order to each VM of this host; the names and answers of those that have not done it.</summary>
+    private async Task<string[]> NotDoneAsync(Func<OperatorCommand> order)
+    {
+        (string Vm, Effect.CompleteCommand End)[] ends = await Task.WhenAll(Vms.Select(
+            async vm => (vm.Definition.Name, await CommandAsync(vm.Definition.Name, order()).ConfigureAwait(false))))
             .ConfigureAwait(false);
-        return Outcome.Done("takes part again");
+        return [.. ends.Where(end => end.End.Result != CommandResult.Done).Select(end => $"{end.Vm}: {end.End.Text}")];
     }
 
     /// <summary>
@@ -414,6 +426,12 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
 
         record.Status = status;
         terms.Note(vm.Name, status);
+        if (status.Role != VmRole.None && !stops)
+        {
+            // It runs, here or at the peer: when it is off the next time, somebody wanted that.
+            GuestReturn.Take(options.StateDirectory, vm.Name);
+        }
+
         // A guest that is off because this node stops is for the next life of the node.
         if (status.State == "Off" && !stops && GuestReturn.Take(options.StateDirectory, vm.Name))
         {

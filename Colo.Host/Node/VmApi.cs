@@ -7,6 +7,7 @@ namespace Colo.Host.Node;
 internal static class VmApi
 {
     private const int DefinitionBytesMax = 64 << 10;
+    private const int TypedBytesMax = 4096;
     private static readonly string[] Read = ["GET", "HEAD"];
     private static readonly string[] Roles = ["primary", "secondary", "protected", "solo"];
 
@@ -115,26 +116,33 @@ internal static class VmApi
             return NotFound(id);
         }
 
-        byte[] bytes = new byte[4096];
+        byte[] bytes = new byte[TypedBytesMax + 1];
         int length = await request.Body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false)
             .ConfigureAwait(false);
+        if (length > TypedBytesMax)
+        {
+            return ManagementApi.Problem(
+                413, "Too much at once", $"expected at most {TypedBytesMax} bytes; nothing was typed");
+        }
+
         vm.Console.Type(bytes.AsSpan(0, length));
         return Results.NoContent();
     }
 
     private static async Task FollowConsole(SerialConsole console, Stream body, HttpContext context)
     {
+        using CancellationTokenSource end = SseWriter.EndOf(context);
         try
         {
-            await foreach (byte[] output in console.Follow(context.RequestAborted).ConfigureAwait(false))
+            await foreach (byte[] output in console.Follow(end.Token).ConfigureAwait(false))
             {
-                await body.WriteAsync(output, context.RequestAborted).ConfigureAwait(false);
-                await body.FlushAsync(context.RequestAborted).ConfigureAwait(false);
+                await body.WriteAsync(output, end.Token).ConfigureAwait(false);
+                await body.FlushAsync(end.Token).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException)
         {
-            // The listener left.
+            // The listener left, or the node ends.
         }
     }
 }

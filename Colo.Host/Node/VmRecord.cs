@@ -1,3 +1,4 @@
+using Colo.Actors.Checkpoint;
 using Colo.Actors.Protocol;
 using Colo.Actors.Vm;
 using Colo.Host.Configuration;
@@ -28,6 +29,12 @@ public sealed class VmRecord(VmDefinition definition, TimeProvider time)
 
     /// <summary>Whether the operator has switched automatic changes of role off on this host.</summary>
     public bool IsProtectionPaused { get; set; }
+
+    /// <summary>Whether the operator has ended protection on this host (<c>unprotect</c>): it takes no joiner.</summary>
+    public bool IsGivenUp { get; set; }
+
+    /// <summary>The mode that was ordered on this host in this life of the node; null: the definition's.</summary>
+    public ReplicationMode? Mode { get; set; }
 
     /// <summary>The event that best says why the VM is not protected; empty while it is.</summary>
     public string Why { get; set; } = string.Empty;

@@ -8,7 +8,7 @@ public sealed record VmView(
     string WaitsFor,
     DateTimeOffset Since, long Checkpoints, VmGauges? Gauges)
 {
-    /// <summary>What the definition asks for: colo, periodic or auto.</summary>
+    /// <summary>colo, periodic or auto: the definition's, or what was ordered since on this host.</summary>
     public string Mode { get; init; } = string.Empty;
 
     /// <summary>Nodes that may hold it, in the order of the definition.</summary>

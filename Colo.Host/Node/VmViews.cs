@@ -6,6 +6,13 @@ namespace Colo.Host.Node;
 /// <summary>Makes the view of a VM out of what this node knows of it.</summary>
 internal static class VmViews
 {
+    /// <summary>What a VM waits for whose protection the operator has ended.</summary>
+    public static string GivenUp(string vm) => $"the operator: `colo protect {vm}`";
+
+    private static string WaitsFor(VmRecord vm, VmStatus? status) =>
+        vm.IsGivenUp && status is { Role: VmRole.Solo, Protection: ProtectionState.Unprotected }
+            ? GivenUp(vm.Definition.Name) : status?.WaitsFor ?? string.Empty;
+
     public static VmView Of(NodeRuntime node, VmRecord vm)
     {
         VmStatus? status = vm.Status;
@@ -14,9 +21,9 @@ internal static class VmViews
             vm.Definition.Name, node.Self.Host.Name, status?.Role.ToString() ?? "None", status?.Protection.ToString()
                 ?? "Parked",
             status?.Term.Value ?? 0, status?.Epoch.Value ?? 0, status?.Peer?.Host.Name, status?.State ?? "Starting",
-            status?.WaitsFor ?? string.Empty, vm.Since, vm.Checkpoints, gauges)
+            WaitsFor(vm, status), vm.Since, vm.Checkpoints, gauges)
         {
-            Mode = vm.Definition.Checkpoint.Mode.ToString().ToLowerInvariant(),
+            Mode = (vm.Mode ?? vm.Definition.Checkpoint.Mode).ToString().ToLowerInvariant(),
             Nodes = vm.Definition.Nodes,
             MemoryBytes = vm.Definition.MemoryBytes,
             Harts = vm.Definition.Harts,

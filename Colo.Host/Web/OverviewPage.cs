@@ -35,7 +35,7 @@ internal static class OverviewPage
         <section class="card" aria-label="{vm.Name}">
         <h3><a href="/vms/{Uri.EscapeDataString(vm.Name)}">{vm.Name}</a> {Badge(vm.Word)}</h3>
         <p>{(vm.Detail.Length > 0 ? Html.Of($"<strong>{vm.Detail}</strong><br>") : Html.Empty)}since {Page.Moment(vm.Since)};
-        term {vm.Term}, epoch {vm.Epoch:N0}; automatic role change: {(vm.AutomaticRoleChange ? Html.Of($"on") : Html.Of($"<strong>OFF</strong>"))}</p>
+        term {vm.Term}, epoch {vm.Epoch:N0}; automatic role change: {Automatic(vm)}</p>
         <ul>{vm.IfDied.Select(fate => Html.Of($"<li class=\"{(fate.Survives ? "good" : "error")}\">{fate.Text}</li>"))}</ul>
         {(vm.Why.Length > 0 ? Html.Of($"<p>why: {vm.Why}</p>") : Html.Empty)}
         {(vm.Requested.Length > 0 ? Html.Of($"<p>{vm.Requested}</p>") : Html.Empty)}
@@ -43,6 +43,9 @@ internal static class OverviewPage
         {Rows(vm.Hosts)}
         </section>
         """);
+
+    private static Html Automatic(VmStatusView vm) => vm.AutomaticRoleChange
+        ? Html.Of($"on") : Html.Of($"<strong>OFF on {string.Join(", ", vm.PausedOn)}</strong>");
 
     public static Html Rows(IReadOnlyList<VmHostRow> rows) => Page.Table(
         ["host", "role", "state", "heard", "epoch", "disk", "link"],

@@ -6,6 +6,7 @@
   let shown = Date.now();
   let wanted = false;
   let loading = false;
+  let focused = false;
 
   async function refresh() {
     if (loading || document.hidden) { wanted = true; return; }
@@ -16,12 +17,12 @@
       if (!answer.ok) { return; }
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
       const old = document.getElementById("live");
-      if (fresh && !old.contains(document.activeElement)) {
-        const top = window.scrollY;
-        old.replaceWith(document.adoptNode(fresh));
-        pickZoom();
-        window.scrollTo(0, top);
-      }
+      focused = old.contains(document.activeElement);
+      if (!fresh || focused) { return; }
+      const top = window.scrollY;
+      old.replaceWith(document.adoptNode(fresh));
+      pickZoom();
+      window.scrollTo(0, top);
       shown = Date.now();
     } catch (gone) {
       // The banner says how old the page is.
@@ -34,7 +35,8 @@
     const seconds = Math.round((Date.now() - Math.min(heard, shown)) / 1000);
     const stale = Date.now() - heard > 12000 || Date.now() - shown > 20000;
     age.hidden = !stale;
-    if (stale) { age.textContent = "! data is " + seconds + " s old: the node does not answer"; }
+    const why = focused && Date.now() - heard <= 12000 ? "something on the page has the focus; press Esc" : "the node does not answer";
+    if (stale) { age.textContent = "! data is " + seconds + " s old: " + why; }
   }
 
   function pickZoom() {
@@ -50,6 +52,7 @@
   setInterval(() => { wanted = true; }, 3000);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) { refresh(); } });
   document.addEventListener("keydown", (press) => {
+    if (press.key === "Escape" && document.activeElement) { document.activeElement.blur(); refresh(); return; }
     if (press.ctrlKey || press.metaKey || press.altKey || /^(input|textarea|select)$/i.test(press.target.tagName)) { return; }
     const link = document.querySelector('a[accesskey="' + CSS.escape(press.key) + '"]');
     if (link) { link.click(); }

@@ -102,6 +102,30 @@ public class ClientCommandTests
     }
 
     [Theory]
+    [InlineData("check nobody", 1, "VM 'nobody' is not known")]
+    [InlineData("check web-1 --pre /etc/colo/node.conf", 2, "expected no VM with it")]
+    [InlineData("events --severity warn", 2, "expected info, warning, error")]
+    [InlineData("support bundle --out /nodir/x.zip", 1, "/nodir/x.zip cannot be written")]
+    public async Task What_cannot_be_done_is_said_with_an_exit_code(string line, int code, string expected)
+    {
+        await using FakeNode node = await FakeNode.StartAsync();
+        var ran = await ColoCommand.RunAsync([.. line.Split(' '), "--url", node.Url]);
+        Assert.Equal(code, ran.Code);
+        Assert.Contains(expected, ran.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_sign_of_life_in_the_stream_is_no_event()
+    {
+        await using FakeNode node = await FakeNode.StartAsync();
+        var text = await ColoCommand.RunAsync("events", "--follow", "--limit", "1", "--url", node.Url);
+        Assert.Equal(0, text.Code);
+        Assert.Contains("E6002 TookOver", text.Output, StringComparison.Ordinal);
+        var json = await ColoCommand.RunAsync("events", "--follow", "--limit", "1", "--json", "--url", node.Url);
+        Assert.Equal(6002, ColoCommand.Json(json.Output).GetProperty("event").GetProperty("code").GetInt32());
+    }
+
+    [Theory]
     [InlineData("status")]
     [InlineData("vms")]
     [InlineData("events --follow")]

@@ -67,6 +67,7 @@ internal sealed class FakeNode : IAsyncDisposable
             ? Results.Ok(new { command = "1", result = "done", text = CommandAnswer.Text })
             : Results.Problem(CommandAnswer.Text, statusCode: CommandAnswer.Status));
         app.MapGet("/vms/{id}/console", () => Results.Text("Debian login: "));
+        app.MapGet("/health", () => new HealthView(1, "ok", []));
         app.MapGet("/events", EventsAsync);
     }
 
@@ -100,6 +101,7 @@ internal sealed class FakeNode : IAsyncDisposable
         }
 
         context.Response.ContentType = "text/event-stream";
+        await context.Response.WriteAsync("event: alive\ndata: {}\n\n");
         await context.Response.WriteAsync($"id: {id}\nevent: TookOver\ndata: {json}\n\n");
     }
 }

@@ -122,11 +122,18 @@ public sealed class AdministrationTests
 
         HttpResponseMessage early = await a.Http.DeleteAsync("/vms/web");
         Assert.Equal(HttpStatusCode.Conflict, early.StatusCode);
+        // It was placed away from node-b, which still has the definition.
+        await cluster["node-b"].StartAsync();
+        Assert.NotNull(cluster["node-b"].Runtime.Find("web"));
+        await a.WhenAsync(
+            "/cluster/members", page =>
+            page.GetProperty("members").EnumerateArray().All(member => member.GetProperty("reachable").GetBoolean()));
         Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms/web/shutdown", string.Empty)).Status);
         await a.WhenAsync("/vms/web", page => page.GetProperty("protection").GetString() == "Off");
         HttpResponseMessage deleted = await a.Http.DeleteAsync("/vms/web");
         Assert.True(deleted.IsSuccessStatusCode, await deleted.Content.ReadAsStringAsync());
         Assert.Null(a.Runtime.Find("web"));
+        Assert.Null(cluster["node-b"].Runtime.Find("web"));
         Assert.Null(cluster["node-c"].Runtime.Find("web"));
     }
 
@@ -152,6 +159,60 @@ public sealed class AdministrationTests
 
         (HttpStatusCode paused, JsonElement said) = await PostAsync(a, "/vms/other/pause", string.Empty);
         Assert.True(paused == HttpStatusCode.OK, $"{said}");
+    }
+
+    [Fact]
+    public async Task A_drain_that_another_node_did_not_finish_is_a_failure_and_no_refusal()
+    {
+        await using var cluster = new LoopbackCluster(["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a"));
+        await cluster.StartAsync();
+        LoopbackNode b = cluster["node-b"];
+        await cluster["node-a"].WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "Solo");
+
+        (HttpStatusCode status, JsonElement problem) = await PostAsync(b, "/node/drain?host=node-a", string.Empty);
+
+        Assert.Equal(HttpStatusCode.InternalServerError, status);
+        Assert.Contains("node-a: not handed over: web", $"{problem}", StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_is_too_long_is_refused_and_nothing_is_done()
+    {
+        await using var cluster = new LoopbackCluster(["node-a"], LoopbackCluster.Vm("web", "node-a"));
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        await a.WhenAsync("web", EventCode.GuestRunning);
+        string id = new('x', 101);
+
+        (HttpStatusCode named, JsonElement problem) = await PostAsync(a, $"/vms/web/pause?command={id}", string.Empty);
+        (HttpStatusCode begun, _) = await PostAsync(a, $"/vms/web/commands/pause?command={id}", string.Empty);
+        (HttpStatusCode typed, _) = await PostAsync(a, "/vms/web/console", new string('y', 4097));
+
+        Assert.Equal(HttpStatusCode.BadRequest, named);
+        Assert.Contains("at most 100", $"{problem}", StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.BadRequest, begun);
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, typed);
+        Assert.Equal(HttpStatusCode.BadRequest, (await a.Http.GetAsync("/events?severity=warn")).StatusCode);
+        Assert.Empty(a.Runtime.Commands.Records());
+    }
+
+    [Fact]
+    public async Task Status_shows_the_mode_that_was_ordered_who_is_paused_and_that_protection_was_ended()
+    {
+        await using var cluster = new LoopbackCluster(["node-a"], LoopbackCluster.Vm("web", "node-a"));
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        await a.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "Solo");
+
+        await PostAsync(a, "/vms/web/mode?mode=periodic", string.Empty);
+        await PostAsync(a, "/vms/web/pause", string.Empty);
+        await PostAsync(a, "/vms/web/unprotect", string.Empty);
+
+        JsonElement vm = (await a.Http.GetFromJsonAsync<JsonElement>("/status")).GetProperty("vms")[0];
+        Assert.Equal("periodic", vm.GetProperty("mode").GetString());
+        Assert.False(vm.GetProperty("automaticRoleChange").GetBoolean());
+        Assert.Equal("node-a", Assert.Single(vm.GetProperty("pausedOn").EnumerateArray()).GetString());
+        Assert.Contains("colo protect web", vm.GetProperty("next").GetString(), StringComparison.Ordinal);
     }
 
     [Fact]

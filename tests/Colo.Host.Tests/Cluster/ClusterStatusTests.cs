@@ -37,6 +37,12 @@ public sealed class ClusterStatusTests
             [Member("node-a", "Up") with { IsFresh = false }, Member("node-b", "Up")]));
 
     [Fact]
+    public void What_the_owner_said_long_ago_is_not_current_though_it_is_heard() => Assert.Equal(
+        "UNKNOWN",
+        ClusterStatus.WordOf(
+            FakeNode.View("Protected", "Primary"), [Member("node-a", "Up"), Member("node-b", "Up")], 11_000));
+
+    [Fact]
     public void Placement_takes_the_most_memory_never_one_host_twice_and_another_failure_domain_where_there_is_one()
     {
         MemberView[] members =

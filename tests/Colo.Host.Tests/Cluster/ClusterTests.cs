@@ -177,6 +177,35 @@ public sealed class ClusterTests
     }
 
     [Fact]
+    public async Task A_node_that_stops_waits_for_no_peer_once_protection_was_given_up()
+    {
+        await using var cluster = new LoopbackCluster(
+            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        await a.WhenAsync("web", EventCode.PairEstablished);
+        await a.Runtime.CommandAsync("web", new UnprotectCommand(NodeRuntime.NewCommandId()));
+        await a.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "Solo");
+        await a.Runtime.StopGuestsAsync(TimeSpan.FromSeconds(600));
+        Assert.Equal(1, a.Machines["web"].PowerdownsAsked);
+        await a.WhenAsync("web", EventCode.GuestEnded);
+    }
+
+    [Fact]
+    public async Task A_node_that_stops_shuts_the_guest_down_when_a_copy_takes_half_of_the_time()
+    {
+        await using var cluster = new LoopbackCluster(
+            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
+        LoopbackNode a = cluster["node-a"];
+        a.Effects = effect => effect is not (Effect.CopyDisk or Effect.CopyMemoryRound);
+        await cluster.StartAsync();
+        await a.WhenAsync("/vms/web", page => page.GetProperty("protection").GetString() == "Protecting");
+        await a.Runtime.StopGuestsAsync(TimeSpan.FromSeconds(20));
+        Assert.Equal(1, a.Machines["web"].PowerdownsAsked);
+        await a.WhenAsync("web", EventCode.GuestEnded);
+    }
+
+    [Fact]
     public async Task A_node_that_stops_hands_the_guest_over_though_it_is_refused_at_first_and_a_secondary_leaves()
     {
         await using var cluster = new LoopbackCluster(
@@ -215,6 +244,23 @@ public sealed class ClusterTests
         await a.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "None");
         await b.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "Solo");
         Assert.Equal(0, b.Machines["web"].PowerdownsAsked);
+    }
+
+    [Theory]
+    [InlineData("/events")]
+    [InlineData("/vms/web/tap")]
+    [InlineData("/vms/web/console?follow=true")]
+    public async Task A_listener_ends_with_the_node_and_does_not_hold_it_up(string path)
+    {
+        await using var cluster = new LoopbackCluster(["node-a"], LoopbackCluster.Vm("web", "node-a"));
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        await a.WhenAsync("web", EventCode.GuestRunning);
+        using HttpResponseMessage answer = await a.Http.GetAsync(path, HttpCompletionOption.ResponseHeadersRead);
+        using Stream body = await answer.Content.ReadAsStreamAsync();
+        await a.EndHttpAsync();
+        // To its end: a connection that is cut would throw here.
+        await body.CopyToAsync(Stream.Null);
     }
 
     private static bool Reachable(JsonElement members, string node) => members.GetProperty("members").EnumerateArray()

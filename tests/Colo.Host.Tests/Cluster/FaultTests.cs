@@ -12,6 +12,27 @@ public sealed class FaultTests
 {
     private const string Allowed = "drills { allowed = on }";
 
+    private const string WithDisk =
+        "web { kernel = \"KERNEL\", memory = 16MiB, nodes = [node-a], disks = [{ path = \"STATE/web.img\" }] }\n";
+
+    [Theory]
+    [InlineData("F19")]
+    [InlineData("F20")]
+    [InlineData("F21")]
+    public async Task A_fault_of_disks_is_refused_where_no_disk_could_have_it(string fault)
+    {
+        await using var cluster = new LoopbackCluster(["node-a"], LoopbackCluster.Vm("web", "node-a"), Allowed);
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        await a.WhenAsync("web", EventCode.GuestRunning);
+        string latency = fault == "F21" ? " --latency 5ms" : string.Empty;
+
+        var refused = await RunAsync(a, $"fault inject {fault} --vm web{latency} --yes");
+
+        Assert.Equal(3, refused.Code);
+        Assert.Contains("has no disk", refused.Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_node_that_does_not_allow_drills_takes_no_fault()
     {
@@ -50,7 +71,7 @@ public sealed class FaultTests
     [Fact]
     public async Task Faults_begin_and_end_as_events_by_their_time_or_by_order()
     {
-        await using var cluster = new LoopbackCluster(["node-a"], LoopbackCluster.Vm("web", "node-a"), Allowed);
+        await using var cluster = new LoopbackCluster(["node-a"], WithDisk, Allowed);
         await cluster.StartAsync();
         LoopbackNode a = cluster["node-a"];
         await a.WhenAsync("web", EventCode.GuestRunning);

@@ -72,6 +72,9 @@ internal sealed class LoopbackNode : IAsyncDisposable
             new HttpClientHandler { AllowAutoRedirect = false }) { BaseAddress = new Uri(Url), Timeout = Hang };
     }
 
+    /// <summary>Ends the management HTTP as a node does that stops: what is under way is answered.</summary>
+    public Task EndHttpAsync() => web!.StopAsync();
+
     public async Task StopAsync()
     {
         if (web is not null)

@@ -78,6 +78,16 @@ public sealed class NodeOptionsTests
     [InlineData("mode = local", "mode = remote", "colo.vms.web.disks[1]", 16, "replicated, shared or local")]
     [InlineData("periodic = 25ms", "periodic = soon", "colo.vms.web.checkpoint.periodic", 19, "duration")]
     [InlineData("[\"127.0.0.2:7450\"]", "[\"nowhere\"]", "colo.peers.node-b", 7, "ADDRESS:PORT")]
+    [InlineData("memory = 128MiB", "memory = 512MB", "colo.vms.web.memory", 14, "a multiple of 2 MiB")]
+    [InlineData("memory = 128MiB", "harts = [1]", "colo.vms.web.harts", 14, "a whole number")]
+    [InlineData("memory = 128MiB", "compare.timeout = [1]", "colo.vms.web.compare.timeout", 14, "a duration")]
+    [InlineData("memory = 128MiB", "memory = [1]", "colo.vms.web.memory", 14, "a size")]
+    [InlineData("guest = debian", "guest = [debian]", "colo.vms.web.guest", 13, "a text")]
+    [InlineData(
+        "memory = 128MiB", "check { address = 10.0.0.9, interval = 60d }", "colo.vms.web.check.interval", 14, "20 days")]
+    [InlineData("readonly = on", "read-only = on", "colo.vms.web.disks[1].read-only", 16, "readonly")]
+    [InlineData("bridge = br0", "brigde = br0", "colo.vms.web.nics[0].brigde", 17, "bridge")]
+    [InlineData("nics = [{ bridge = br0 }]", "nics = { bridge = br0 }", "colo.vms.web.nics", 17, "a list of objects")]
     public void A_wrong_value_is_named_with_key_line_and_what_was_expected(string old, string @new, string key, int line, string expected)
     {
         Assert.Null(Read(Good.Replace(old, @new), out IReadOnlyList<ConfigurationError> errors));
@@ -85,6 +95,14 @@ public sealed class NodeOptionsTests
         ConfigurationError error = Assert.Single(errors, found => found.Key == key);
         Assert.Equal($"test.conf:{line}", error.Place);
         Assert.Contains(expected, error.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_node_leaves_itself_out_of_a_list_of_peers_that_all_nodes_include()
+    {
+        NodeOptions options = Read(Good.Replace("  peers {", "  peers {\n node-a = [\"127.0.0.1:7450\"]"), out _)!;
+
+        Assert.Equal(["node-b", "witness"], options.Peers.Select(peer => peer.Host.Name));
     }
 
     [Fact]
@@ -162,6 +180,31 @@ public sealed class NodeOptionsTests
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    [Theory]
+    [InlineData("{", 60_000)]
+    [InlineData("a{", 30_000)]
+    [InlineData("a=[", 20_000)]
+    [InlineData("[{a=", 15_000)]
+    public void A_text_that_nests_without_end_is_an_error_and_not_the_end_of_the_process(string part, int times)
+    {
+        string text = string.Concat(Enumerable.Repeat(part, times));
+
+        Assert.NotEmpty(ConfigurationLoader.Parse(text, "?", new Dictionary<string, string>()).Errors);
+        Assert.True(HoconLocator.Lines(text).Count <= 60_000);
+    }
+
+    [Fact]
+    public void The_places_of_keys_below_a_long_key_take_no_memory_by_the_square()
+    {
+        string below = string.Concat(Enumerable.Range(0, 5_000).Select(n => $"k{n}=1\n"));
+        string text = $"{new string('k', 30_000)} {{\n{below}}}";
+        long before = GC.GetAllocatedBytesForCurrentThread();
+
+        HoconLocator.Lines(text);
+
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 20 << 20);
     }
 
     [Fact]
