@@ -262,9 +262,13 @@ internal sealed class FailoverContext(VmId vm, HostIdentity self, FailoverOption
         effects.Add(new Effect.ConnectReplication(peer, term, asPrimary));
     }
 
+    /// <summary>The attempt that this host was last the target of.</summary>
+    public JoinInvite? Invite { get; private set; }
+
     /// <summary>Becomes (or becomes again) the target of a joining attempt.</summary>
     public void BecomeTarget(JoinInvite invite, EffectList effects)
     {
+        Invite = invite;
         Peer = invite.From;
         Term = invite.Term;
         Fence.Begin(invite.From, invite.Term);

@@ -105,7 +105,10 @@ internal sealed class SecondaryPhase(FailoverContext context, SoloPhase solo)
 
     private void OnInviteAgain(Instant now, JoinInvite invite, EffectList effects)
     {
-        if (invite.Term >= context.Term)
+        // One that comes twice must not cost the image that the owner may be counting on.
+        bool isKnown = context.Invite is { } last && last.From == invite.From && last.Term == invite.Term
+            && last.Attempt >= invite.Attempt;
+        if (invite.Term >= context.Term && !isKnown)
         {
             effects.Add(new Effect.DiscardGuest("a new attempt"));
             context.BecomeTarget(invite, effects);

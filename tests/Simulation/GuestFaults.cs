@@ -70,12 +70,15 @@ public sealed class GuestFaults(SimWorld world)
             else if (world.Scheduler.Now - _offSince[host.Place] > OffMicros)
             {
                 _offSince.Remove(host.Place);
-                StartOrdered = true;
+                OnStartOrdered();
                 world.Hits.Add("F27 guest: started again");
                 vm.Post(() => vm.Deliver(new StartCommand(new CommandId($"start-{world.Scheduler.Now}"))));
             }
         }
     }
+
+    /// <summary>An operator wants the guest.</summary>
+    public void OnStartOrdered() => StartOrdered = true;
 
     /// <summary>The record says off.</summary>
     public void OnOff() => StartOrdered = false;

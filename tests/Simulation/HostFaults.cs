@@ -109,8 +109,9 @@ public sealed class HostFaults(SimWorld world)
 
     private void LoseDisk(SimHost host, long micros)
     {
-        // A disk may be lost as long as another host lives that the arbiter's record trusts with the guest.
-        bool kept = !world.Options.SharedDisk && world.Witness.Record is { } record && world.Hosts.Any(other =>
+        // A disk may be lost as long as another host lives that the arbiter's record trusts with the guest, and the
+        // witness has that record: a host that has lost everything believes one that has, too, that there is no VM yet.
+        bool kept = !world.Options.SharedDisk && !world.Witness.IsTroubled && world.Witness.Record is { } record && world.Hosts.Any(other =>
             other != host && other.Vm is { Guest: not null } vm && record.InSync(vm.Identity));
         bool inSync = host.Vm is { } here && world.Witness.Record?.InSync(here.Identity) == true;
         bool owned = world.Witness.Record?.Primary.Host == host.Id;

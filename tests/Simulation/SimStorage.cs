@@ -133,6 +133,7 @@ public sealed class SimStorage(SimVm vm, SimWorld world) : ISimStorage
     private void Copy(DiskCopyPlan plan)
     {
         _forwarding = true; // what the guest writes from now on follows the copy in the same stream
+        vm.Disk.Flush(); // as the product does on both sides before it forgets a name
         SimBitmap bitmap = vm.Disk.Bitmap;
         (long before, long session) = (plan == DiskCopyPlan.Bitmaps ? bitmap.Session : 0, ++world.CopySessions);
         (ulong[] content, int[] named) = (vm.Disk.Snapshot(), [.. bitmap.Named]);

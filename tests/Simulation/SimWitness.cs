@@ -88,7 +88,7 @@ public sealed class SimWitness(SimWorld world)
             Stop();
             _dead = true;
             Story("dies");
-            if (forgets)
+            if (forgets && !world.Hosts.Any(host => host.Disk.IsLost))
             {
                 Forget(all);
             }

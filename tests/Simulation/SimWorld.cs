@@ -382,7 +382,8 @@ public sealed class SimWorld
             {
                 if (vm.Protocol.Failover.State == FailoverState.Off)
                 {
-                    // Its machine failed while it booted: the next try is the operator's.
+                    // Its machine failed while it booted, or its guest has ended: the next try is the operator's.
+                    GuestFaults.OnStartOrdered();
                     vm.Deliver(new StartCommand(new CommandId($"start-{host.Place}-{++_commands}")));
                 }
 

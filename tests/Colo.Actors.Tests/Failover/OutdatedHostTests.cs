@@ -48,6 +48,18 @@ public sealed class OutdatedHostTests
 
     /// <summary>Its heartbeat names the new term a little later than its own message does.</summary>
     [Fact]
+    public void An_invitation_that_comes_twice_does_not_cost_a_joiner_its_image()
+    {
+        _host.Say(new NodeStarted());
+        _host.Answer(new ArbiterAnswer.Granted(new ArbiterRecord(HostInTest.Vm, new Term(1), HostInTest.B, null)));
+        _host.Say(new JoinInvite(HostInTest.B, new Term(1), 2));
+        _host.Say(new JoinInvite(HostInTest.B, new Term(1), 2));
+        Assert.DoesNotContain(_host.Effects, effect => effect is Effect.DiscardGuest);
+        _host.Say(new JoinInvite(HostInTest.B, new Term(1), 3));
+        Assert.Contains(_host.Effects, effect => effect is Effect.DiscardGuest);
+    }
+
+    [Fact]
     public void The_secondary_of_a_new_pair_is_told_of_no_other()
     {
         _host.BecomePrimary();
