@@ -11,8 +11,8 @@ namespace Colo.Host.Cluster;
 internal static class ClusterStatus
 {
     /// <summary>
-    /// A peer tells each VM every second; older news of a host that is heard are of a VM that it has no more, or has not
-    /// had the time to tell about.
+    /// A peer tells each VM every second; older news of a host that is heard are of a VM that it has no more, or had no
+    /// time to tell about.
     /// </summary>
     private const double NewsMsMax = 10_000;
 

@@ -174,7 +174,7 @@ internal sealed class KeyReader
         {
             Wrong(
                 key,
-                $"is {value.TotalMilliseconds} ms, expected a positive duration of at most {DurationMax.TotalDays} days");
+                $"is {value.TotalMilliseconds} ms, expected a positive duration, at most {DurationMax.Days} days");
             return TimeSpan.FromSeconds(1);
         }
 

@@ -30,7 +30,7 @@ public sealed class VmRecord(VmDefinition definition, TimeProvider time)
     /// <summary>Whether the operator has switched automatic changes of role off on this host.</summary>
     public bool IsProtectionPaused { get; set; }
 
-    /// <summary>Whether the operator has ended protection on this host (<c>unprotect</c>): it takes no joiner.</summary>
+    /// <summary>Whether the operator ended protection on this host (<c>unprotect</c>): it takes no joiner.</summary>
     public bool IsGivenUp { get; set; }
 
     /// <summary>The mode that was ordered on this host in this life of the node; null: the definition's.</summary>

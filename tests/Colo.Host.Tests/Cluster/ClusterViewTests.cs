@@ -7,7 +7,7 @@ namespace Colo.Host.Tests.Cluster;
 public sealed class ClusterViewTests
 {
     private const string Good = """
-        {"name":"web","host":"x","role":"Primary","protection":"Protected","state":"Primary","waitsFor":"","nodes":["a"]}
+        {"name":"web","host":"x","role":"Primary","protection":"Protected","state":"","waitsFor":"","nodes":["a"]}
         """;
 
     [Theory]

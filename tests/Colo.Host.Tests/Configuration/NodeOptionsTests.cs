@@ -84,7 +84,7 @@ public sealed class NodeOptionsTests
     [InlineData("memory = 128MiB", "memory = [1]", "colo.vms.web.memory", 14, "a size")]
     [InlineData("guest = debian", "guest = [debian]", "colo.vms.web.guest", 13, "a text")]
     [InlineData(
-        "memory = 128MiB", "check { address = 10.0.0.9, interval = 60d }", "colo.vms.web.check.interval", 14, "20 days")]
+        "memory = 128MiB", "check { address = 10.0.0.9, interval=60d }", "colo.vms.web.check.interval", 14, "20 days")]
     [InlineData("readonly = on", "read-only = on", "colo.vms.web.disks[1].read-only", 16, "readonly")]
     [InlineData("bridge = br0", "brigde = br0", "colo.vms.web.nics[0].brigde", 17, "bridge")]
     [InlineData("nics = [{ bridge = br0 }]", "nics = { bridge = br0 }", "colo.vms.web.nics", 17, "a list of objects")]
