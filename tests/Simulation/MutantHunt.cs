@@ -44,6 +44,11 @@ public static class MutantHunt
     private static SwarmOptions? OptionsFor(Mutant mutant) => mutant switch
     {
         Mutant.M5 => Base with { FaultKinds = [FaultKind.KillProcess, FaultKind.MachineFails, FaultKind.Replay, FaultKind.Replay, FaultKind.Switchover] },
+        Mutant.M6 => Base with
+        {
+            ArbiterLossPerMille = 200,
+            FaultKinds = [FaultKind.CutHosts, FaultKind.HeartbeatsLost, FaultKind.WitnessCut],
+        },
         Mutant.M19 => Base with
         {
             Mode = Colo.Actors.Checkpoint.ReplicationMode.Periodic,
