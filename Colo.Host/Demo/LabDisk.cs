@@ -32,7 +32,7 @@ internal static class LabDisk
     }
 
     /// <summary>The file system is whole as it is, and has every record.</summary>
-    public static async Task AssertCleanAsync(string image, long acknowledged, string folder)
+    private static async Task AssertCleanAsync(string image, long acknowledged, string folder)
     {
         await ToolAsync("e2fsck", "-f", "-n", image).ConfigureAwait(false);
         string records = Path.Combine(folder, "records");
