@@ -148,14 +148,19 @@ public sealed class AdministrationTests
         Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms?name=web", definition)).Status);
         await a.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "Solo");
         Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms/web/shutdown", string.Empty)).Status);
-        for (int round = 0; round < 10; round++)
-        {
-            await a.WhenAsync("/vms/web", page => page.GetProperty("protection").GetString() == "Off");
-            HttpResponseMessage deleted = await a.Http.DeleteAsync("/vms/web");
-            Assert.True(deleted.IsSuccessStatusCode, await deleted.Content.ReadAsStringAsync());
-            (HttpStatusCode status, JsonElement answer) = await PostAsync(a, "/vms?name=web", definition);
-            Assert.True(status == HttpStatusCode.OK, $"{answer}");
-        }
+        await a.WhenAsync("/vms/web", page => page.GetProperty("protection").GetString() == "Off");
+        ScriptedBackend first = a.Machines["web"];
+        first.MayEnd.Reset(); // its actors end slowly
+        HttpResponseMessage deleted = await a.Http.DeleteAsync("/vms/web");
+        Assert.True(deleted.IsSuccessStatusCode, await deleted.Content.ReadAsStringAsync());
+        (HttpStatusCode status, JsonElement answer) = await PostAsync(a, "/vms?name=web", definition);
+        Assert.True(status == HttpStatusCode.OK, $"{answer}");
+        (HttpStatusCode early, JsonElement text) = await PostAsync(a, "/vms/other/resume", string.Empty);
+        Assert.True(early == HttpStatusCode.OK, $"{text}");
+        Assert.Same(first, a.Machines["web"]);
+        first.MayEnd.Set();
+        await a.WhenAsync("/vms/web", page => page.GetProperty("protection").GetString() == "Off");
+        Assert.NotSame(first, a.Machines["web"]);
 
         (HttpStatusCode paused, JsonElement said) = await PostAsync(a, "/vms/other/pause", string.Empty);
         Assert.True(paused == HttpStatusCode.OK, $"{said}");

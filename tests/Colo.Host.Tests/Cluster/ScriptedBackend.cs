@@ -90,7 +90,14 @@ internal sealed class ScriptedBackend(Action<Message> report, Func<Effect, bool>
         Tier = new VmTierGauges(11, 12, 13, 14, 15, Ms(16), Ms(17), 18, new Dictionary<string, long>()),
     };
 
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    /// <summary>The end of it waits for this.</summary>
+    public ManualResetEventSlim MayEnd { get; } = new(initialState: true);
+
+    public ValueTask DisposeAsync()
+    {
+        MayEnd.Wait();
+        return ValueTask.CompletedTask;
+    }
 
     private static TimeSpan Ms(double ms) => TimeSpan.FromMilliseconds(ms);
 }
