@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Net.Sockets;
 using Colo.Vmm.Net;
 
@@ -13,6 +14,8 @@ namespace Colo.Vmm.Tests.Net;
 public sealed class FiltersBesideQemuTests
 {
     private const int Frames = 200;
+    private const int FramesOnTheWay = 16;
+    private const int BytesOnTheWay = 64 * 1024;
     private static readonly TimeSpan HangBound = TimeSpan.FromSeconds(60);
 
     [Theory]
@@ -24,7 +27,7 @@ public sealed class FiltersBesideQemuTests
         using var copies = new Arrivals(qemu.Connect("out"), vnet);
         using var right = new Arrivals(qemu.Connect("right"), hasVnet: false);
         using var left = new FrameStreamEndpoint(qemu.Connect("left"));
-        var sent = SendRandom(left, seed: 1);
+        var sent = SendRandom(left, right, seed: 1);
 
         copies.Check(sent);
         right.Check(sent);
@@ -40,7 +43,7 @@ public sealed class FiltersBesideQemuTests
         using var right = new Arrivals(qemu.Connect("right"), hasVnet: false);
         using var left = new FrameStreamEndpoint(qemu.Connect("left"));
 
-        taken.Check(SendRandom(left, seed: 2));
+        taken.Check(SendRandom(left, taken, seed: 2));
 
         Assert.Equal(0, right.Count);
     }
@@ -54,7 +57,7 @@ public sealed class FiltersBesideQemuTests
         using var right = new Arrivals(qemu.Connect("right"), hasVnet: false);
         using var input = new FrameStreamEndpoint(qemu.Connect("in"), vnet);
 
-        right.Check(SendRandom(input, seed: 3));
+        right.Check(SendRandom(input, right, seed: 3));
     }
 
     [Theory]
@@ -71,7 +74,7 @@ public sealed class FiltersBesideQemuTests
         outOf.Start((payload, vnetLength) => into.TrySend(payload, vnetLength));
         using var left = new FrameStreamEndpoint(first.Connect("left"));
 
-        right.Check(SendRandom(left, seed: 4));
+        right.Check(SendRandom(left, right, seed: 4));
     }
 
     [Fact]
@@ -106,22 +109,25 @@ public sealed class FiltersBesideQemuTests
             $"-netdev stream,id={n},server=on,addr.type=unix,addr.path={directory}/{n} -netdev hubport,hubid=0,id=h-{n},netdev={n} "))
         + $"-chardev socket,id={chardev},path={directory}/{chardev},server=on,wait=off {filter}");
 
-    /// <summary>Frames of all sizes; each begins with its number.</summary>
-    private static List<byte[]> SendRandom(FrameStreamEndpoint endpoint, int seed)
+    /// <summary>
+    /// Frames of all sizes; each begins with its number. What is on its way fits into a socket's buffer: QEMU 7.2's
+    /// stream back end, behind a hub, aborts when it has written a part of a frame (assertion
+    /// <c>offset == 0</c> in <c>iov_copy</c>, from <c>qemu_net_queue_flush</c>).
+    /// </summary>
+    private static List<byte[]> SendRandom(FrameStreamEndpoint endpoint, Arrivals arrivals, int seed)
     {
         var random = new Random(seed);
         List<byte[]> sent = [];
+        long bytes = 0;
         for (var i = 0; i < Frames; i++)
         {
             // A hub hands a frame on by a queue that takes Ethernet's usual sizes and large segments alike.
             var frame = new byte[random.Next(8) == 0 ? random.Next(1515, 60_000) : random.Next(60, 1515)];
             random.NextBytes(frame);
             BinaryPrimitives.WriteInt32BigEndian(frame, i);
-            while (!endpoint.TrySend(frame))
-            {
-                using var wait = new ManualResetEventSlim();
-                wait.Wait(1);
-            }
+            bytes += frame.Length;
+            arrivals.WaitFor(sent.Count + 1 - FramesOnTheWay, bytes - BytesOnTheWay);
+            Assert.True(endpoint.TrySend(frame), $"frame {i} of {frame.Length} bytes was refused: {endpoint.CloseReason ?? "full"}");
             sent.Add(frame);
         }
         return sent;
@@ -134,11 +140,13 @@ public sealed class FiltersBesideQemuTests
         private readonly List<byte[]> frames = [];
         private readonly ManualResetEventSlim complete = new();
         private string? wrong;
+        private long bytes;
+        private bool isClosed;
 
         public Arrivals(Socket socket, bool hasVnet)
         {
             endpoint = new FrameStreamEndpoint(socket, hasVnet);
-            endpoint.Closed += complete.Set;
+            endpoint.Closed += NoteClosed;
             endpoint.Start(Take);
         }
 
@@ -149,6 +157,22 @@ public sealed class FiltersBesideQemuTests
                 lock (frames)
                 {
                     return frames.Count;
+                }
+            }
+        }
+
+        /// <summary>Waits until so many frames and bytes of payload have arrived.</summary>
+        public void WaitFor(int frameCount, long byteCount)
+        {
+            var since = Stopwatch.StartNew();
+            lock (frames)
+            {
+                while (frames.Count < frameCount || bytes < byteCount)
+                {
+                    Assert.False(isClosed, $"{frames.Count} frames arrived, then: {endpoint.CloseReason}");
+                    Assert.True(
+                        Monitor.Wait(frames, HangBound) && since.Elapsed < HangBound,
+                        $"{frames.Count} frames of {bytes} bytes arrived, expected {frameCount} of {byteCount}");
                 }
             }
         }
@@ -170,12 +194,24 @@ public sealed class FiltersBesideQemuTests
             complete.Dispose();
         }
 
+        private void NoteClosed()
+        {
+            lock (frames)
+            {
+                isClosed = true;
+                Monitor.PulseAll(frames);
+            }
+            complete.Set();
+        }
+
         private bool Take(ReadOnlySpan<byte> payload, int vnetHeaderLength)
         {
             lock (frames)
             {
                 wrong ??= vnetHeaderLength == 0 ? null : $"a vnet header of {vnetHeaderLength} bytes on frame {frames.Count}";
                 frames.Add(payload.ToArray());
+                bytes += payload.Length;
+                Monitor.PulseAll(frames);
                 if (frames.Count == Frames)
                 {
                     complete.Set();
