@@ -127,7 +127,9 @@ public sealed class FiltersBesideQemuTests
             BinaryPrimitives.WriteInt32BigEndian(frame, i);
             bytes += frame.Length;
             arrivals.WaitFor(sent.Count + 1 - FramesOnTheWay, bytes - BytesOnTheWay);
-            Assert.True(endpoint.TrySend(frame), $"frame {i} of {frame.Length} bytes was refused: {endpoint.CloseReason ?? "full"}");
+            Assert.True(
+                endpoint.TrySend(frame),
+                $"frame {i} of {frame.Length} bytes was refused: {endpoint.CloseReason ?? "full"}");
             sent.Add(frame);
         }
         return sent;
