@@ -7,7 +7,8 @@ namespace Colo.Vmm.Qemu;
 /// <summary>What a running QEMU is, as its state file says.</summary>
 public enum QemuRole
 {
-    /// <summary>Waits for a state, or replicates: worth nothing without the node that wired it.</summary>
+    /// <summary>Has not answered yet, waits for a state, or replicates: worth nothing without the node that wired
+    /// it.</summary>
     Replicating = 1,
 
     /// <summary>Runs the guest alone by the arbiter's word.</summary>

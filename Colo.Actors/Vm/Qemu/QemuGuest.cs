@@ -49,8 +49,8 @@ internal sealed class QemuGuest : IAsyncDisposable
     /// <summary>Half of a pair, or on the way there.</summary>
     public bool Replicating { get; set; }
 
-    /// <summary>Starts a QEMU and connects to it.</summary>
-    /// <exception cref="IOException">It ended at once, or does not answer.</exception>
+    /// <summary>Starts a QEMU, writes down that it is there, and connects to it.</summary>
+    /// <exception cref="IOException">It ended at once, does not answer, or its state file cannot be written.</exception>
     public static Task<QemuGuest> StartAsync(
         QemuVmOptions options, bool asSecondary, Action<QemuGuest, QmpEvent> happened, Action<QemuGuest, string> lost)
     {
@@ -59,6 +59,18 @@ internal sealed class QemuGuest : IAsyncDisposable
             : QemuCommandLine.Primary(options.Guest, options.Folder);
         QemuProcess process = QemuProcess.Start(options.Guest.Binary, arguments, options.Folder);
         var guest = new QemuGuest(options, process, happened, lost) { WasSecondary = asSecondary, Replicating = asSecondary };
+        try
+        {
+            // Before it answers: if the node is killed meanwhile, its next life finds the process, which keeps the
+            // image locked, and ends it.
+            process.Note(QemuRole.Replicating, asSecondary, unmerged: false);
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            guest.Kill();
+            throw;
+        }
+
         return guest.ConnectAsync();
     }
 
