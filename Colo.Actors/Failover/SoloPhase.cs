@@ -76,11 +76,11 @@ internal sealed class SoloPhase(FailoverContext context)
             return;
         }
 
-        TimeSpan wait = _backoff.Fail(now, peer);
+        (int failures, TimeSpan wait) = _backoff.Fail(now, peer);
         AbortJoin(peer, reason, effects);
-        context.Enter(FailoverState.Solo, _backoff.Failures == 1
+        context.Enter(FailoverState.Solo, failures == 1
             ? $"a joiner; the attempt with {peer.Host} failed: {reason}"
-            : $"a joiner; {_backoff.Failures} attempts in a row with {peer.Host} failed, the last: {reason}; "
+            : $"a joiner; {failures} attempts in a row with {peer.Host} failed, the last: {reason}; "
                 + $"{peer.Host} is left alone for {wait.TotalSeconds:0.#} s");
     }
 

@@ -19,6 +19,8 @@ public sealed class JoinChoiceTests
         new CheckpointOptions(), new ResyncOptions());
 
     private EffectList _effects = new();
+    private Instant _now = Instant.Zero;
+    private Effect.StartTimer[] _waiting = [];
 
     public JoinChoiceTests()
     {
@@ -73,6 +75,46 @@ public sealed class JoinChoiceTests
         Assert.Equal([C.Host], Invited());
     }
 
+    [Fact]
+    public void Two_hosts_that_fail_in_turn_are_both_left_alone_longer_and_longer()
+    {
+        TimeSpan longest = new FailoverOptions { Candidates = [A.Host, B.Host, C.Host] }.JoinRetryMax;
+        Dictionary<HostId, List<Instant>> invited = new() { [B.Host] = [], [C.Host] = [] };
+        Say(new JoinersRanked([C.Host, B.Host]));
+        for (; _now < Instant.Zero + (10 * longest); _now += TimeSpan.FromMilliseconds(500))
+        {
+            foreach (HostIdentity joiner in (HostIdentity[])[B, C])
+            {
+                Say(new JoinOffer(joiner, Term.Zero, default));
+                FailWhoeverIsInvited();
+            }
+
+            foreach (Effect.StartTimer choice in _waiting.ToArray())
+            {
+                Say(new TimerFired(choice.Name, choice.Generation));
+                FailWhoeverIsInvited();
+            }
+        }
+
+        Assert.All(invited.Values, times =>
+        {
+            Assert.InRange(times.Count, 10, 20);
+            Assert.InRange(times[^1] - times[^2], longest, longest + TimeSpan.FromSeconds(5));
+        });
+
+        void FailWhoeverIsInvited()
+        {
+            IEnumerable<Effect.StartTimer> choices = _effects.OfType<Effect.StartTimer>();
+            _waiting = [.. choices.Where(timer => timer.Name == TimerName.JoinChoice), .. _waiting];
+            foreach (HostId host in Invited().ToArray())
+            {
+                invited[host].Add(_now);
+                Say(new LeaveNotice(host == B.Host ? B : C, _host.Failover.Term, "its disk is full"));
+                Assert.Equal(FailoverState.Solo, _host.Failover.State);
+            }
+        }
+    }
+
     private IEnumerable<HostId> Invited() =>
         _effects.OfType<Effect.Send>().Where(send => send.Message is JoinInvite).Select(send => send.To);
 
@@ -88,6 +130,6 @@ public sealed class JoinChoiceTests
     private void Say(Message message)
     {
         _effects = new EffectList();
-        _host.Decide(Instant.Zero, message, _effects);
+        _host.Decide(_now, message, _effects);
     }
 }

@@ -21,7 +21,8 @@ public sealed class QemuGuestTests : IDisposable
         QemuVmOptions options = Options(Program());
         Task<QemuGuest> starting = QemuGuest.StartAsync(options, asSecondary, (_, _) => { }, (_, _) => { });
 
-        (QemuProcess process, QemuState state) = Assert.NotNull(QemuProcess.FindRunning(options.Folder, TimeProvider.System));
+        (QemuProcess process, QemuState state) =
+            Assert.NotNull(QemuProcess.FindRunning(options.Folder, TimeProvider.System));
         using var found = Process.GetProcessById(process.Id);
         Assert.Equal((QemuRole.Replicating, asSecondary, false), (state.Role, state.WasSecondary, state.Unmerged));
         await using var next = new QemuHost(options, [], _ => { }, _ => { }, () => { });
@@ -37,9 +38,11 @@ public sealed class QemuGuestTests : IDisposable
         QemuVmOptions options = Options(Program());
         Directory.CreateDirectory(options.Folder.State);
 
-        await Assert.ThrowsAnyAsync<Exception>(() => QemuGuest.StartAsync(options, false, (_, _) => { }, (_, _) => { }));
+        await Assert.ThrowsAnyAsync<Exception>(
+            () => QemuGuest.StartAsync(options, asSecondary: false, (_, _) => { }, (_, _) => { }));
 
-        Assert.DoesNotContain(Process.GetProcesses(), other => CommandLine(other).Contains(_folder, StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            Process.GetProcesses(), other => CommandLine(other).Contains(_folder, StringComparison.Ordinal));
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
