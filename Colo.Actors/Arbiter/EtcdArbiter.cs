@@ -10,13 +10,18 @@ namespace Colo.Actors.Arbiter;
 /// <summary>
 /// The record in etcd, by its JSON gateway (etcd documentation, "API gRPC gateway", version 3): a range request reads,
 /// a transaction that compares the key's modification revision writes. Any number of endpoints of one cluster, tried in
-/// turn. A request whose answer is lost is Unknown unless reading again shows that it has won; that it has not won yet
-/// is no "no", because it may still be on its way.
+/// turn, first the one that answered last. A request whose answer is lost is Unknown unless reading again shows that it
+/// has won; that it has not won yet is no "no", because it may still be on its way.
 /// </summary>
-/// <param name="client">Carries TLS and authentication; its own time-out should be below the caller's.</param>
+/// <param name="client">Carries TLS and authentication.</param>
 /// <param name="prefix">Begins every key, for example <c>/colo/arbiter/</c>.</param>
-public sealed class EtcdArbiter(HttpClient client, IReadOnlyList<Uri> endpoints, string prefix) : IArbiter
+/// <param name="timeout">What callers wait for an answer. An endpoint that is silent takes a share of it, so that the
+/// others are asked in time; the last in turn has all that is left.</param>
+public sealed class EtcdArbiter(HttpClient client, IReadOnlyList<Uri> endpoints, string prefix, TimeSpan timeout)
+    : IArbiter
 {
+    private int answeredLast;
+
     private sealed record Stored(ArbiterRecord? Record, long ModRevision);
 
     public async ValueTask<ArbiterAnswer> ReadAsync(VmId vm, CancellationToken cancellation)
@@ -120,16 +125,28 @@ public sealed class EtcdArbiter(HttpClient client, IReadOnlyList<Uri> endpoints,
     private async Task<(JsonNode? Answer, string Trouble)> PostAsync(string path, JsonObject body, CancellationToken cancellation)
     {
         string trouble = "no endpoint is configured";
-        foreach (Uri endpoint in endpoints)
+        int first = Volatile.Read(ref answeredLast);
+        for (int turn = 0; turn < endpoints.Count; turn++)
         {
+            int index = (first + turn) % endpoints.Count;
+            Uri endpoint = endpoints[index];
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+            if (turn < endpoints.Count - 1)
+            {
+                limit.CancelAfter(timeout / (endpoints.Count + 1));
+            }
+
             try
             {
                 using StringContent content = new(body.ToJsonString(), Encoding.UTF8, "application/json");
-                using HttpResponseMessage response = await client.PostAsync(new Uri(endpoint, path), content, cancellation)
-                    .ConfigureAwait(false);
+                using HttpResponseMessage response = await client.PostAsync(
+                    new Uri(endpoint, path), content, limit.Token).ConfigureAwait(false);
                 if (response.IsSuccessStatusCode)
                 {
-                    return (await response.Content.ReadFromJsonAsync<JsonNode>(cancellation).ConfigureAwait(false), string.Empty);
+                    JsonNode? answer = await response.Content.ReadFromJsonAsync<JsonNode>(limit.Token)
+                        .ConfigureAwait(false);
+                    Volatile.Write(ref answeredLast, index);
+                    return (answer, string.Empty);
                 }
 
                 trouble = $"{endpoint} answers {(int)response.StatusCode}";

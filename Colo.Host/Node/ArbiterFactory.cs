@@ -15,7 +15,9 @@ internal static class ArbiterFactory
         ArbiterKind.Witness when options.IsWitness => own,
         ArbiterKind.Witness => new WitnessArbiter(new HostId(options.Arbiter.WitnessNode), links),
         ArbiterKind.Directory => new DirectoryArbiter(options.Arbiter.Directory),
-        ArbiterKind.Etcd => new EtcdArbiter(EtcdLogin.Client(options.Arbiter), options.Arbiter.EtcdEndpoints, options.Arbiter.EtcdPrefix),
+        ArbiterKind.Etcd => new EtcdArbiter(
+            EtcdLogin.Client(options.Arbiter), options.Arbiter.EtcdEndpoints, options.Arbiter.EtcdPrefix,
+            options.Arbiter.Timeout),
         _ => new NoneArbiter(own),
     };
 }

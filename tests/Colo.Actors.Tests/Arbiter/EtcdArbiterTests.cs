@@ -8,6 +8,7 @@ namespace Colo.Actors.Tests.Arbiter;
 
 public sealed class EtcdArbiterTests
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static readonly VmId Vm = new("vm");
     private static readonly HostIdentity A = new(new HostId("a"), new Incarnation(1));
     private static readonly HostIdentity B = new(new HostId("b"), new Incarnation(1));
@@ -22,7 +23,7 @@ public sealed class EtcdArbiterTests
     public async Task Nobody_there_is_unknown()
     {
         using HttpClient client = new(new Scripted(_ => throw new HttpRequestException("refused")));
-        EtcdArbiter arbiter = new(client, [new Uri("http://one:2379/"), new Uri("http://two:2379/")], "/colo/");
+        EtcdArbiter arbiter = Of(client, "http://one:2379/", "http://two:2379/");
         Assert.IsType<ArbiterAnswer.Unknown>(await arbiter.ReadAsync(Vm, default));
         Assert.IsType<ArbiterAnswer.Unknown>(await arbiter.CompareAndSetAsync(First(), default));
     }
@@ -31,8 +32,23 @@ public sealed class EtcdArbiterTests
     public async Task The_second_endpoint_is_asked_when_the_first_is_away()
     {
         using HttpClient client = new(new Scripted(uri => uri.Host == "two" ? "{}" : throw new HttpRequestException("refused")));
-        EtcdArbiter arbiter = new(client, [new Uri("http://one:2379/"), new Uri("http://two:2379/")], "/colo/");
+        EtcdArbiter arbiter = Of(client, "http://one:2379/", "http://two:2379/");
         Assert.Equal(new ArbiterAnswer.Refused(null, ArbiterRefusal.NoRecord), await arbiter.ReadAsync(Vm, default));
+    }
+
+    [Fact]
+    public async Task The_endpoint_that_answered_last_is_asked_first()
+    {
+        var asked = new List<string>();
+        using HttpClient client = new(new Scripted(uri =>
+        {
+            asked.Add(uri.Host);
+            return uri.Host == "two" ? "{}" : throw new HttpRequestException("refused");
+        }));
+        EtcdArbiter arbiter = Of(client, "http://one:2379/", "http://two:2379/");
+        await arbiter.ReadAsync(Vm, default);
+        await arbiter.ReadAsync(Vm, default);
+        Assert.Equal(["one", "two", "two"], asked);
     }
 
     [Fact]
@@ -40,7 +56,7 @@ public sealed class EtcdArbiterTests
     {
         using HttpClient client = new(new Scripted(uri => uri.AbsolutePath.EndsWith("range", StringComparison.Ordinal)
             ? "{}" : throw new HttpRequestException("reset")));
-        EtcdArbiter arbiter = new(client, [new Uri("http://one:2379/")], "/colo/");
+        EtcdArbiter arbiter = Of(client, "http://one:2379/");
         Assert.IsType<ArbiterAnswer.Unknown>(await arbiter.CompareAndSetAsync(First(), default));
     }
 
@@ -53,7 +69,7 @@ public sealed class EtcdArbiterTests
     public async Task A_value_that_is_no_record_is_unknown(string answer)
     {
         using HttpClient client = new(new Scripted(_ => answer));
-        Assert.IsType<ArbiterAnswer.Unknown>(await new EtcdArbiter(client, [new Uri("http://one/")], "/colo/").ReadAsync(Vm, default));
+        Assert.IsType<ArbiterAnswer.Unknown>(await Of(client, "http://one/").ReadAsync(Vm, default));
     }
 
     [Fact]
@@ -67,7 +83,7 @@ public sealed class EtcdArbiterTests
         try
         {
             using HttpClient client = new() { Timeout = TimeSpan.FromSeconds(60) };
-            EtcdArbiter arbiter = new(client, [new Uri("http://127.0.0.1:1/"), new Uri(address + "/")], "/colo/arbiter/");
+            EtcdArbiter arbiter = Of(client, "http://127.0.0.1:1/", address + "/");
             await Ready(arbiter);
             Assert.Equal(new ArbiterAnswer.Granted(First().Next), await arbiter.CompareAndSetAsync(First(), default));
             Assert.Equal(new ArbiterAnswer.Granted(First().Next), await arbiter.CompareAndSetAsync(First(), default));
@@ -93,6 +109,9 @@ public sealed class EtcdArbiterTests
             Directory.Delete(directory, recursive: true);
         }
     }
+
+    private static EtcdArbiter Of(HttpClient client, params string[] endpoints) =>
+        new(client, [.. endpoints.Select(endpoint => new Uri(endpoint))], "/colo/", Patience);
 
     private static async Task Ready(EtcdArbiter arbiter)
     {
