@@ -101,6 +101,11 @@ public static class NodeOptionsReader
         }
 
         string token = keys.File("colo.management.token-file");
+        if (token.Length > 0 && File.Exists(token) && TokenTrouble(token) is { } trouble)
+        {
+            keys.Wrong("colo.management.token-file", $"is '{token}', {trouble}");
+        }
+
         if (!IPAddress.IsLoopback(address) && (token.Length == 0 || tls is null))
         {
             keys.Wrong(
@@ -109,6 +114,22 @@ public static class NodeOptionsReader
         }
 
         return new ManagementOptions(address, (int)keys.Number("colo.management.port", 0, 65535), token);
+    }
+
+    /// <summary>Everybody has an empty token, and what no header can hold has nobody.</summary>
+    private static string? TokenTrouble(string path)
+    {
+        try
+        {
+            string token = File.ReadAllText(path).Trim();
+            return token.Length == 0 ? "which is empty"
+                : token.Any(letter => letter is < ' ' or > '~') ? "expected one line of printable ASCII in it"
+                : null;
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            return $"which cannot be read: {problem.Message}";
+        }
     }
 
     private static HeartbeatSettings ReadHeartbeat(KeyReader keys)

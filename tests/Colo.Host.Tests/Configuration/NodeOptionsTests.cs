@@ -216,6 +216,26 @@ public sealed class NodeOptionsTests
         Assert.NotEmpty(errors);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData(" \n")]
+    [InlineData("one\ntwo\n")]
+    [InlineData("sch\u00f6n")]
+    public void A_token_that_nobody_can_name_or_that_everybody_has_is_an_error(string token)
+    {
+        string file = Path.GetTempFileName();
+        File.WriteAllText(file, token);
+
+        Read($"{Good}\ncolo.management.token-file = \"{file}\"", out IReadOnlyList<ConfigurationError> errors);
+
+        ConfigurationError error = Assert.Single(errors);
+        Assert.Equal("colo.management.token-file", error.Key);
+        Assert.DoesNotContain("two", error.Problem, StringComparison.Ordinal);
+        File.WriteAllText(file, "s3cret+/=\n");
+        Assert.NotNull(Read($"{Good}\ncolo.management.token-file = \"{file}\"", out _));
+        File.Delete(file);
+    }
+
     private static NodeOptions? Read(
         string text, out IReadOnlyList<ConfigurationError> errors, IReadOnlyDictionary<string, string>? environment = null) =>
         NodeOptionsReader.Read(ConfigurationLoader.Parse(text, "test.conf", environment ?? new Dictionary<string, string>()), out errors);
