@@ -13,6 +13,10 @@ namespace Colo.Actors.Links;
 /// </summary>
 public sealed class PeerLinks : IPeerTransport, IAsyncDisposable
 {
+    /// <summary>What a frame's message may have at most: the peer takes a longer one for none and ends the
+    /// link.</summary>
+    public const int MessageBytesMax = ControlFrame.LengthMax;
+
     private readonly HostIdentity self;
     private readonly IPeerLinkEvents events;
     private bool stopped;

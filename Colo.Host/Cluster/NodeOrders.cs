@@ -8,6 +8,9 @@ namespace Colo.Host.Cluster;
 /// <summary>Orders from this node's management to that of another, and their answers. Any thread.</summary>
 public sealed class NodeOrders(HostId self, Func<PeerLinks> links, TimeProvider time)
 {
+    /// <summary>Characters of an answer, of four bytes at most: it must go into a frame.</summary>
+    private const int TextMax = 8 << 10;
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     /// <summary>A link that broke is open again after a tenth of this; a peer that is heard may not have one
@@ -36,6 +39,12 @@ public sealed class NodeOrders(HostId self, Func<PeerLinks> links, TimeProvider 
         try
         {
             var request = new WireNodeRequest { Request = number, Verb = verb, Name = name, Body = body };
+            if (request.CalculateSize() > PeerLinks.MessageBytesMax)
+            {
+                return Outcome.Refused(
+                    $"the order has {request.CalculateSize()} bytes, at most {PeerLinks.MessageBytesMax} go to {node}");
+            }
+
             if (!await SentAsync(() => links().Ask(new HostId(node), request)).ConfigureAwait(false))
             {
                 return Outcome.Refused($"{node} cannot be reached");
@@ -77,6 +86,11 @@ public sealed class NodeOrders(HostId self, Func<PeerLinks> links, TimeProvider 
         }
 
         string text = outcome.Errors.Count == 0 ? outcome.Text : string.Join("; ", outcome.Errors);
+        if (text.Length > TextMax)
+        {
+            text = string.Concat(text.AsSpan(0, TextMax), "...");
+        }
+
         var reply = new WireNodeReply
         {
             Request = request.Request, Done = outcome.IsDone, Text = text, State = outcome.State,

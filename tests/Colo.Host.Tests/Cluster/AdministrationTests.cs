@@ -101,6 +101,26 @@ public sealed class AdministrationTests
     }
 
     [Fact]
+    public async Task An_order_that_no_frame_holds_is_refused_and_costs_no_link()
+    {
+        await using var cluster = new LoopbackCluster(["node-a", "node-b"]);
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        await a.WhenAsync(
+            "/cluster/members", page =>
+            page.GetProperty("members").EnumerateArray().All(member => member.GetProperty("reachable").GetBoolean()));
+        string lines = $"kernel = \"{cluster.Kernel}\"\nmemory = 16MiB\nnodes = [node-b]\n# ";
+        (HttpStatusCode status, JsonElement problem) = await PostAsync(
+            a, "/vms?name=web", lines + new string('x', (64 << 10) - lines.Length));
+        Assert.Equal(HttpStatusCode.Conflict, status);
+        Assert.Contains("node-b", problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Contains("65536", problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.DoesNotContain(
+            cluster["node-b"].Lines, line => line.Contains("not a control frame", StringComparison.Ordinal));
+        Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms?name=web", lines)).Status);
+    }
+
+    [Fact]
     public async Task The_operator_changes_the_placement_and_removes_a_vm_that_is_off()
     {
         await using var cluster = new LoopbackCluster(["node-a", "node-b", "node-c"]);
