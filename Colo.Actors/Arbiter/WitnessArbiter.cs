@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Security.Cryptography;
 using Colo.Actors.Links;
 using Colo.Actors.Protocol;
 using Colo.Actors.Protocol.Wire;
@@ -12,7 +13,10 @@ namespace Colo.Actors.Arbiter;
 public sealed class WitnessArbiter(HostId witness, Func<PeerLinks> links) : IArbiter
 {
     private readonly ConcurrentDictionary<ulong, TaskCompletionSource<ArbiterAnswer>> waiting = new();
-    private long lastRequest;
+
+    // From anywhere: the witness may still answer what this host's former life has asked, and that is no answer to this
+    // one.
+    private long lastRequest = RandomNumberGenerator.GetInt32(int.MaxValue) * (1L << 31);
 
     public ValueTask<ArbiterAnswer> ReadAsync(VmId vm, CancellationToken cancellation) =>
         AskAsync(new WireArbiterRequest { Vm = vm.Name }, cancellation);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Security.Cryptography;
 using Colo.Actors.Links;
 using Colo.Actors.Protocol;
 using Colo.Actors.Protocol.Wire;
@@ -19,7 +20,9 @@ public sealed class NodeOrders(HostId self, Func<PeerLinks> links, TimeProvider 
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 
     private readonly ConcurrentDictionary<ulong, TaskCompletionSource<WireNodeReply>> waiting = new();
-    private ulong last;
+
+    // From anywhere: a peer may still answer an order of this node's former life.
+    private ulong last = (ulong)RandomNumberGenerator.GetInt32(int.MaxValue) << 31;
 
     /// <summary>Carries out an order here; set once before the first can arrive.</summary>
     public Func<string, string, string, Task<Outcome>> Here { get; set; } = (_, _, _) =>
