@@ -16,9 +16,10 @@ public static partial class DurableFile
     /// <exception cref="IOException">The outcome is not known.</exception>
     public static bool TryCreate(string directory, string name, string content)
     {
-        string beside = WriteBeside(directory, name, content);
+        string beside = BesideOf(directory, name);
         try
         {
+            Write(beside, content);
             if (Link(beside, Path.Combine(directory, name)) != 0)
             {
                 int error = Marshal.GetLastPInvokeError();
@@ -38,7 +39,17 @@ public static partial class DurableFile
     /// <exception cref="IOException">The outcome is not known.</exception>
     public static void Replace(string directory, string name, string content)
     {
-        File.Move(WriteBeside(directory, name, content), Path.Combine(directory, name), overwrite: true);
+        string beside = BesideOf(directory, name);
+        try
+        {
+            Write(beside, content);
+            File.Move(beside, Path.Combine(directory, name), overwrite: true);
+        }
+        finally
+        {
+            File.Delete(beside); // of a full disk, which would have one more with each attempt
+        }
+
         FlushDirectory(directory);
     }
 
@@ -61,13 +72,14 @@ public static partial class DurableFile
         }
     }
 
-    private static string WriteBeside(string directory, string name, string content)
+    private static string BesideOf(string directory, string name) =>
+        Path.Combine(directory, $".{name}.{Guid.NewGuid():N}");
+
+    private static void Write(string path, string content)
     {
-        string beside = Path.Combine(directory, $".{name}.{Guid.NewGuid():N}");
-        using FileStream stream = new(beside, FileMode.CreateNew, FileAccess.Write, FileShare.None);
+        using FileStream stream = new(path, FileMode.CreateNew, FileAccess.Write, FileShare.None);
         stream.Write(Encoding.UTF8.GetBytes(content));
         stream.Flush(flushToDisk: true);
-        return beside;
     }
 
     [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
