@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Colo.Actors.Protocol;
 
@@ -13,11 +14,14 @@ public sealed class DirectoryArbiter(string directory) : IArbiter
     /// <summary>Older terms are removed; some are kept for people who look.</summary>
     private const int KeptTerms = 16;
 
+    // One question of a VM at a time: what hangs in the system keeps its thread, and askers ask again for hours.
+    private readonly ConcurrentDictionary<VmId, SemaphoreSlim> turns = new();
+
     public ValueTask<ArbiterAnswer> ReadAsync(VmId vm, CancellationToken cancellation) =>
-        RunAsync(() => ArbiterRules.Read(ReadCurrent(vm)), cancellation);
+        RunAsync(vm, () => ArbiterRules.Read(ReadCurrent(vm)), cancellation);
 
     public ValueTask<ArbiterAnswer> CompareAndSetAsync(ArbiterProposal proposal, CancellationToken cancellation) =>
-        RunAsync(() => CompareAndSet(proposal), cancellation);
+        RunAsync(proposal.Next.Vm, () => CompareAndSet(proposal), cancellation);
 
     private ArbiterAnswer CompareAndSet(ArbiterProposal proposal)
     {
@@ -90,13 +94,27 @@ public sealed class DirectoryArbiter(string directory) : IArbiter
         }
     }
 
-    private static async ValueTask<ArbiterAnswer> RunAsync(Func<ArbiterAnswer> work, CancellationToken cancellation)
+    private async ValueTask<ArbiterAnswer> RunAsync(VmId vm, Func<ArbiterAnswer> work, CancellationToken cancellation)
     {
+        SemaphoreSlim turn = turns.GetOrAdd(vm, _ => new SemaphoreSlim(1));
+        try
+        {
+            await turn.WaitAsync(cancellation).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return new ArbiterAnswer.Unknown($"{directory} has not answered an earlier question yet");
+        }
+
+        Task<ArbiterAnswer> asked = Task.Run(work, CancellationToken.None);
+        _ = asked.ContinueWith(
+            _ => turn.Release(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously,
+            TaskScheduler.Default);
         try
         {
             // Storage that hangs must not hang the caller: the answer is Unknown, and what still happens is found by
             // the next question.
-            return await Task.Run(work, CancellationToken.None).WaitAsync(cancellation).ConfigureAwait(false);
+            return await asked.WaitAsync(cancellation).ConfigureAwait(false);
         }
         catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException or OperationCanceledException)
         {

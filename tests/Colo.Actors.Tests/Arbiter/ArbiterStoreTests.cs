@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Colo.Actors.Arbiter;
 using Colo.Actors.Protocol;
 
@@ -89,6 +90,52 @@ public sealed class ArbiterStoreTests : IDisposable
     {
         await new DirectoryArbiter(_directory).CompareAndSetAsync(Ask(0, A, null, A), default);
         Assert.Equal("term-000000000001", Path.GetFileName(Directory.GetFiles(Path.Combine(_directory, "vm%2F1")).Single()));
+    }
+
+    [Fact]
+    public async Task Directory_whose_storage_hangs_has_one_question_of_a_vm_under_way()
+    {
+        string folder = Path.Combine(_directory, "vm%2F1");
+        Directory.CreateDirectory(folder);
+        string file = Path.Combine(folder, "term-000000000001");
+        using (Process make = Process.Start("mkfifo", [file])) // to open it is to wait for the other end
+        {
+            await make.WaitForExitAsync();
+        }
+
+        DirectoryArbiter arbiter = new(_directory);
+        using (CancellationTokenSource soon = new(TimeSpan.FromMilliseconds(50)))
+        {
+            Assert.IsType<ArbiterAnswer.Unknown>(await arbiter.ReadAsync(Vm, soon.Token));
+        }
+
+        for (int question = 0; question < 3; question++)
+        {
+            using CancellationTokenSource soon = new(TimeSpan.FromMilliseconds(50));
+            ArbiterAnswer answer = await arbiter.ReadAsync(Vm, soon.Token);
+            string reason = Assert.IsType<ArbiterAnswer.Unknown>(answer).Reason;
+            Assert.Contains("an earlier question", reason, StringComparison.Ordinal);
+        }
+
+        ArbiterRecord record = Ask(0, A, null, A).Next;
+        using (StreamWriter end = new(file))
+        {
+            end.Write(ArbiterRecordText.Encode(record)); // the storage is back
+        }
+
+        File.Delete(file);
+        File.WriteAllText(file, ArbiterRecordText.Encode(record));
+        using CancellationTokenSource hang = new(TimeSpan.FromSeconds(90));
+        Assert.Equal(new ArbiterAnswer.Granted(record), await arbiter.ReadAsync(Vm, hang.Token));
+    }
+
+    [Fact]
+    public void Witness_that_cannot_write_leaves_nothing_beside_the_records()
+    {
+        Directory.CreateDirectory(Path.Combine(_directory, "vm%2F1.record"));
+        WitnessArbiterStore witness = new(_directory);
+        Assert.IsType<ArbiterAnswer.Unknown>(witness.CompareAndSet(Ask(0, A, null, A)));
+        Assert.Empty(Directory.GetFiles(_directory));
     }
 
     [Fact]
