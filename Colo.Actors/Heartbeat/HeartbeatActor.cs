@@ -15,6 +15,7 @@ internal sealed class HeartbeatActor : ReceiveActor
     {
         this.loop = loop;
         Receive<VmGlanced>(loop.Post);
+        Receive<VmGone>(loop.Post);
         Receive<HeartbeatLoopFailed>(failed => throw failed.Problem);
     }
 

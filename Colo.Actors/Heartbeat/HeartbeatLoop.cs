@@ -49,7 +49,7 @@ public sealed class HeartbeatLoop : IDisposable
     }
 
     /// <summary>
-    /// A <see cref="BeatReceived"/>, <see cref="PeerLinkChanged"/>, <see cref="VmGlanced"/> or
+    /// A <see cref="BeatReceived"/>, <see cref="PeerLinkChanged"/>, <see cref="VmGlanced"/>, <see cref="VmGone"/> or
     /// <see cref="GatewayAnswered"/>.
     /// </summary>
     public void Post(object message) => inbox.Add(message); // nobody listens any more when the node is ending
@@ -135,6 +135,9 @@ public sealed class HeartbeatLoop : IDisposable
                 break;
             case VmGlanced glanced:
                 OnGlanced(glanced);
+                break;
+            case VmGone gone:
+                vms.Remove(gone.Vm.Name);
                 break;
             case GatewayAnswered answered:
                 Judge(answered);

@@ -26,6 +26,9 @@ public sealed record RemoveVm(VmId Vm);
 /// <summary>What one VM's next heartbeats say.</summary>
 public sealed record VmGlanced(VmId Vm, VmGlance Glance);
 
+/// <summary>A VM is no more on this node: heartbeats do not speak of it any longer.</summary>
+public sealed record VmGone(VmId Vm);
+
 /// <summary>Hand every guest to its peer; answered by <see cref="Drained"/> when none is left or the time is
 /// over.</summary>
 public sealed record DrainNode(TimeSpan Limit);

@@ -35,7 +35,7 @@ public sealed class NodeSupervisor : ReceiveActor, IWithUnboundedStash
         Receive<AddVm>(Add);
         Receive<ForVm>(Forward);
         Receive<CommandVm>(Command);
-        Receive<VmGlanced>(message => heartbeat.Tell(message));
+        Receive<VmGlanced>(Glanced);
         Receive<RemoveVm>(Remove);
         Receive<Terminated>(Ended);
         Receive<PeerLost>(ToAll);
@@ -113,7 +113,16 @@ public sealed class NodeSupervisor : ReceiveActor, IWithUnboundedStash
             leaving[vm] = remove.Vm.Name;
             Context.Watch(vm);
             Context.Stop(vm);
-            heartbeat.Tell(new VmGlanced(remove.Vm, new VmGlance(Term.Zero, false)));
+            heartbeat.Tell(new VmGone(remove.Vm));
+        }
+    }
+
+    /// <summary>What a VM says whose actors are about to end would be said of it for ever.</summary>
+    private void Glanced(VmGlanced glanced)
+    {
+        if (vms.ContainsKey(glanced.Vm.Name))
+        {
+            heartbeat.Tell(glanced);
         }
     }
 

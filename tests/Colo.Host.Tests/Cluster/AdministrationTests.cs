@@ -1,9 +1,13 @@
+using System.Buffers.Binary;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
+using System.Threading.Channels;
 using Colo.Actors.Protocol;
+using Colo.Actors.Protocol.Wire;
 using Colo.Host.Node;
+using Colo.Vmm.Links;
 
 namespace Colo.Host.Tests.Cluster;
 
@@ -12,6 +16,9 @@ namespace Colo.Host.Tests.Cluster;
 /// </summary>
 public sealed class AdministrationTests
 {
+    /// <summary>A hang, not a slow machine.</summary>
+    private static readonly TimeSpan Hang = TimeSpan.FromSeconds(90);
+
     [Fact]
     public async Task A_vm_is_created_on_chosen_hosts_is_protected_and_is_there_after_a_restart()
     {
@@ -305,6 +312,60 @@ public sealed class AdministrationTests
         Assert.Contains(
             "colo_decoded_evictions_total{vm=\"web\",host=\"node-a\",role=\"Primary\"} 14\n", metrics,
             StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Heartbeats_no_longer_speak_of_a_vm_that_was_removed()
+    {
+        await using var cluster = new LoopbackCluster(["node-a", "node-b"]);
+        await cluster["witness"].StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        await a.StartAsync();
+        // In the place of node-b, to hear what it would.
+        var heard = Channel.CreateUnbounded<WireHeartbeat>();
+        await using var ear = new LinkListener(
+            a.Runtime.Options.Peers.Single(peer => peer.Host.Name == "node-b").Networks[0], null,
+            (_, _) => (LinkAnswer.Accepted, 0), link => Hear(link, heard.Writer), _ => { });
+        string definition = $"kernel = \"{cluster.Kernel}\"\nmemory = 16MiB\nnodes = [node-a]\n";
+        Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms?name=web", definition)).Status);
+        await a.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "Solo");
+        await HeardAsync(heard.Reader, beat => beat.Vms.Any(vm => vm.Vm == "web"));
+        Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms/web/shutdown", string.Empty)).Status);
+        await a.WhenAsync("/vms/web", page => page.GetProperty("protection").GetString() == "Off");
+        Assert.True((await a.Http.DeleteAsync("/vms/web")).IsSuccessStatusCode);
+        await HeardAsync(heard.Reader, beat => beat.Vms.Count == 0);
+    }
+
+    private static async Task HeardAsync(ChannelReader<WireHeartbeat> heard, Func<WireHeartbeat, bool> wanted)
+    {
+        using var late = new CancellationTokenSource(Hang);
+        while (!wanted(await heard.ReadAsync(late.Token)))
+        {
+            // An older one.
+        }
+    }
+
+    /// <summary>Reads a control link's frames: four bytes of length, one of the type (1: heartbeat), payload.</summary>
+    private static void Hear(DataLink link, ChannelWriter<WireHeartbeat> heard)
+    {
+        byte[] head = new byte[5];
+        try
+        {
+            while (true)
+            {
+                link.Stream.ReadExactly(head);
+                byte[] payload = new byte[BinaryPrimitives.ReadInt32BigEndian(head)];
+                link.Stream.ReadExactly(payload);
+                if (head[4] == 1 && link.Open.Host == "node-a")
+                {
+                    heard.TryWrite(WireHeartbeat.Parser.ParseFrom(payload));
+                }
+            }
+        }
+        catch (IOException)
+        {
+            link.Dispose(); // the node has ended
+        }
     }
 
     private static async Task<(HttpStatusCode Status, JsonElement Body)> PostAsync(
