@@ -15,6 +15,9 @@ public sealed class ClusterView(HostIdentity self, NodeOptions options, Heartbea
 {
     private const int SentKept = 16;
 
+    /// <summary>A peer that speaks, and has not spoken of a VM for so long, has it no more.</summary>
+    private static readonly TimeSpan VmsKept = TimeSpan.FromMinutes(1);
+
     private readonly Lock gate = new();
     private readonly Dictionary<string, Heard> peers = new(StringComparer.Ordinal);
 
@@ -74,6 +77,11 @@ public sealed class ClusterView(HostIdentity self, NodeOptions options, Heartbea
             catch (Exception problem) when (problem is JsonException or NotSupportedException)
             {
                 // A peer of another version; what it said before grows old and is shown as such.
+            }
+
+            foreach (string vm in heard.Vms.Keys.Where(vm => time.GetElapsedTime(heard.Vms[vm].At, now) > VmsKept))
+            {
+                heard.Vms.Remove(vm);
             }
         }
     }

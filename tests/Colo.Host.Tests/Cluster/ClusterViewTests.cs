@@ -37,6 +37,31 @@ public sealed class ClusterViewTests
         Assert.Equal("b", Assert.Single(view.Of(new VmId("web"))).View.Host);
     }
 
-    private static ClusterView Empty() =>
-        new(new HostIdentity(new HostId("a"), new Incarnation(1)), null!, null!, TimeProvider.System);
+    [Fact]
+    public void A_vm_that_a_peer_has_not_spoken_of_for_long_is_forgotten_unless_the_peer_is_silent()
+    {
+        var time = new HandTime();
+        ClusterView view = Empty(time);
+        view.Take(new HostId("b"), new WireNodeReport { Sequence = 1, Json = "{}", Vms = { Good } });
+        view.Take(new HostId("c"), new WireNodeReport { Sequence = 1, Json = "{}", Vms = { Good } });
+        time.Pass(TimeSpan.FromHours(1));
+
+        view.Take(new HostId("b"), new WireNodeReport { Sequence = 2, Json = "{}" });
+
+        Assert.Equal("c", Assert.Single(view.Of(new VmId("web"))).View.Host);
+    }
+
+    private static ClusterView Empty(TimeProvider? time = null) =>
+        new(new HostIdentity(new HostId("a"), new Incarnation(1)), null!, null!, time ?? TimeProvider.System);
+
+    private sealed class HandTime : TimeProvider
+    {
+        private long now = 1;
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public void Pass(TimeSpan by) => now += by.Ticks;
+
+        public override long GetTimestamp() => now;
+    }
 }
