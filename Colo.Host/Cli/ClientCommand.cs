@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 
 namespace Colo.Host.Cli;
@@ -96,23 +98,25 @@ internal static class ClientCommand
         ParseResult parsed, Func<ParseResult, ClientContext, CancellationToken, Task<int>> run,
         Func<ParseResult, NodeClient>? connect, CancellationToken cancellation)
     {
-        using NodeClient? node = connect?.Invoke(parsed);
         OutputFormat format = parsed.GetValue(AsJson) ? OutputFormat.Json : FormatOf(parsed.GetValue(Format));
         var context = new ClientContext(
-            node, format, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
+            null, format, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
         try
         {
+            using NodeClient? node = connect?.Invoke(parsed);
+            context = new ClientContext(node, format, context.Output, context.Error);
             return await run(parsed, context, cancellation).ConfigureAwait(false);
         }
-        catch (ClientException e)
+        catch (Exception e) when (e is ClientException or CommandLineException)
         {
+            int exitCode = (e as ClientException)?.ExitCode ?? ExitCode.Usage;
             if (context.Json)
             {
-                context.WriteJson(new { version = 1, error = new { exitCode = e.ExitCode, text = e.Message } });
+                context.WriteJson(new { version = 1, error = new { exitCode, text = e.Message } });
             }
 
             await context.Error.WriteLineAsync($"colo: {e.Message}").ConfigureAwait(false);
-            return e.ExitCode;
+            return exitCode;
         }
     }
 
@@ -135,7 +139,7 @@ internal static class ClientCommand
         }
 
         double seconds = parsed.GetValue(Watch) ?? 2;
-        if (seconds is < 0.1 or > 3600)
+        if (seconds is not (>= 0.1 and <= 3600))
         {
             throw new CommandLineException($"{watch.Option.Name} {seconds}: expected 0.1 to 3600 seconds");
         }
@@ -168,13 +172,35 @@ internal static class ClientCommand
             : throw new CommandLineException($"--url {text}: expected http://HOST:PORT or https://HOST:PORT");
     }
 
-    private static string? ReadToken(ParseResult parsed) =>
-        parsed.GetValue(TokenFile) is { } path ? ReadFile("--token-file", path).Trim() : Named("COLO_TOKEN");
+    private static string? ReadToken(ParseResult parsed)
+    {
+        string? path = parsed.GetValue(TokenFile);
+        string? token = path is null ? Named("COLO_TOKEN") : ReadFile("--token-file", path).Trim();
+        return token?.Any(letter => letter is < ' ' or > '~') == true
+            ? throw new CommandLineException(
+                $"{(path is null ? "COLO_TOKEN" : $"--token-file {path}")}: expected one line of printable ASCII")
+            : token;
+    }
 
-    private static string? ReadAuthority(ParseResult parsed)
+    private static X509Certificate2Collection? ReadAuthority(ParseResult parsed)
     {
         string? path = parsed.GetValue(Authority) ?? Named("COLO_CA");
-        return path is null ? null : ReadFile("--ca", path);
+        if (path is null)
+        {
+            return null;
+        }
+
+        var found = new X509Certificate2Collection();
+        try
+        {
+            found.ImportFromPem(ReadFile("--ca", path));
+        }
+        catch (CryptographicException)
+        {
+            // Said below.
+        }
+
+        return found.Count > 0 ? found : throw new CommandLineException($"--ca {path}: expected a certificate in PEM");
     }
 
     private static string? Named(string variable) =>

@@ -21,12 +21,12 @@ internal sealed class NodeClient : IDisposable
 
     private readonly HttpClient http;
 
-    public NodeClient(Uri url, string? token, string? authorityPem)
+    public NodeClient(Uri url, string? token, X509Certificate2Collection? authority)
     {
         var handler = new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(10), UseProxy = false };
-        if (authorityPem is not null)
+        if (authority is not null)
         {
-            handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = Trust(authorityPem) };
+            handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = Trust(authority) };
         }
 
         http = new HttpClient(handler) { BaseAddress = url, Timeout = Timeout.InfiniteTimeSpan };
@@ -144,14 +144,14 @@ internal sealed class NodeClient : IDisposable
 
     public static string PathOf(string vm) => $"vms/{Uri.EscapeDataString(vm)}";
 
-    private static X509ChainPolicy Trust(string authorityPem)
+    private static X509ChainPolicy Trust(X509Certificate2Collection authority)
     {
         var policy = new X509ChainPolicy
         {
             TrustMode = X509ChainTrustMode.CustomRootTrust,
             RevocationMode = X509RevocationMode.NoCheck,
         };
-        policy.CustomTrustStore.ImportFromPem(authorityPem);
+        policy.CustomTrustStore.AddRange(authority);
         return policy;
     }
 

@@ -67,6 +67,43 @@ public class ClientCommandTests
         Assert.Equal("GET /vms/web-1", requests[2]);
     }
 
+    [Theory]
+    [InlineData("--token-file", "one\ntwo\n", "one line of printable ASCII")]
+    [InlineData("--token-file", "sch\u00f6n", "one line of printable ASCII")]
+    [InlineData("--ca", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "a certificate in PEM")]
+    public async Task A_file_that_holds_something_else_is_a_usage_error(string option, string text, string expected)
+    {
+        string file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, text);
+        var ran = await ColoCommand.RunAsync("status", option, file, "--url", "https://127.0.0.1:1");
+        Assert.Equal(ExitCode.Usage, ran.Code);
+        Assert.StartsWith($"colo: {option} {file}: expected {expected}", ran.Error, StringComparison.Ordinal);
+        File.Delete(file);
+    }
+
+    [Fact]
+    public async Task Watching_every_not_a_number_of_seconds_is_a_usage_error()
+    {
+        await using FakeNode node = await FakeNode.StartAsync();
+        var ran = await ColoCommand.RunAsync("status", "-w", "NaN", "--url", node.Url);
+        Assert.Equal(ExitCode.Usage, ran.Code);
+        Assert.Empty(node.Requests);
+    }
+
+    [Theory]
+    [InlineData("events --severity loud")]
+    [InlineData("wait web-1 --for ever")]
+    [InlineData("top --interval never")]
+    public async Task A_usage_error_is_json_too_where_json_was_asked_for(string line)
+    {
+        await using FakeNode node = await FakeNode.StartAsync();
+        var ran = await ColoCommand.RunAsync([.. line.Split(' '), "--json", "--url", node.Url]);
+        Assert.Equal(ExitCode.Usage, ran.Code);
+        JsonElement error = ColoCommand.Json(ran.Output).GetProperty("error");
+        Assert.Equal(ExitCode.Usage, error.GetProperty("exitCode").GetInt32());
+        Assert.Equal($"colo: {error.GetProperty("text").GetString()}{Environment.NewLine}", ran.Error);
+    }
+
     [Fact]
     public async Task Failover_sends_its_reason_and_data_loss_only_when_accepted()
     {
