@@ -1,6 +1,8 @@
 using System.Collections;
 using System.CommandLine;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using Akka.Configuration;
 using Colo.Host.Configuration;
 using Colo.Host.Node;
@@ -37,7 +39,19 @@ internal static class NodeCommand
     public static Command Build()
     {
         var node = new Command("node", "Run a node: a host of protected guests, or a witness") { File };
-        node.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(File)!, cancellation));
+        node.SetAction(async (parsed, cancellation) =>
+        {
+            try
+            {
+                return await RunAsync(parsed.GetValue(File)!, cancellation).ConfigureAwait(false);
+            }
+            catch (NodeStartException problem)
+            {
+                await parsed.InvocationConfiguration.Error.WriteLineAsync(
+                    $"colo: the node cannot start: {problem.Message}").ConfigureAwait(false);
+                return ExitCode.Failed;
+            }
+        });
         return node;
     }
 
@@ -61,12 +75,13 @@ internal static class NodeCommand
         // Links and timers must not wait for the pool to grow by one thread each half second.
         ThreadPool.SetMinThreads(16, 16);
         void Log(string line) => Console.WriteLine($"{DateTimeOffset.UtcNow:HH:mm:ss.fff} {options.Name} {line}");
-        await using var node = new NodeRuntime(options, loader.Config.WithFallback(Engine), TimeProvider.System, Log)
+        await using NodeRuntime node = Started(() => new NodeRuntime(
+            options, loader.Config.WithFallback(Engine), TimeProvider.System, Log)
         {
             ConfigEntries = EffectiveKeys.Of(loader),
-        };
-        await using WebApplication web = Management(options, node);
-        await web.StartAsync(cancellation).ConfigureAwait(false);
+        });
+        await using WebApplication web = Started(() => Management(options, node));
+        await Started(() => web.StartAsync(cancellation)).ConfigureAwait(false);
         _ = PrintEventsAsync(node, Log, cancellation);
         Log($"ready: management on {string.Join(", ", web.Urls)}");
         SystemdNotify.Ready();
@@ -94,6 +109,36 @@ internal static class NodeCommand
 
         return ended == stop.Task ? 0 : 1;
     }
+
+    /// <summary>A step of the start: what the operator can mend comes out as a sentence.</summary>
+    private static T Started<T>(Func<T> step)
+    {
+        try
+        {
+            return step();
+        }
+        catch (Exception problem) when (IsOfTheSurroundings(problem))
+        {
+            throw new NodeStartException(problem);
+        }
+    }
+
+    private static async Task Started(Func<Task> step)
+    {
+        try
+        {
+            await step().ConfigureAwait(false);
+        }
+        catch (Exception problem) when (IsOfTheSurroundings(problem))
+        {
+            throw new NodeStartException(problem);
+        }
+    }
+
+    /// <summary>Addresses that are taken, files that cannot be used, certificates that do not fit.</summary>
+    private static bool IsOfTheSurroundings(Exception problem) =>
+        problem is IOException or SocketException or UnauthorizedAccessException or InvalidDataException
+            or CryptographicException or ArgumentException;
 
     private static void Stop(PosixSignalContext signal, TaskCompletionSource stop)
     {

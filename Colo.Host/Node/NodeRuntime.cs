@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
 using Akka.Actor;
 using Akka.Configuration;
 using Colo.Actors.Arbiter;
@@ -76,7 +78,7 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         Events.Add(string.Empty, new HostEvent(EventCode.NodeStarted, Term.Zero, Epoch.Zero, $"{Self}"));
         History = new FailoverJournal(options.Name, options.StateDirectory, time);
         terms = new RememberedTerms(options.StateDirectory);
-        security = options.Tls is { } tls ? LinkSecurity.FromFiles(tls.Certificate, tls.Key, tls.Authority) : null;
+        security = options.Tls is { } tls ? SecurityOf(tls) : null;
         records = new WitnessArbiterStore(Path.Combine(options.StateDirectory, "records"));
         System = ActorSystem.Create("colo", config);
         heartbeats = new HeartbeatLoop(new HeartbeatSetup(
@@ -106,7 +108,7 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
         // heard when there is somebody to hear them.
         foreach (IPEndPoint listen in options.Listen)
         {
-            listeners.Add(new LinkListener(listen, security, Decide, Take, this.log, start: false));
+            listeners.Add(Listen(listen));
         }
 
         foreach (VmDefinition definition in options.Vms.Where(vm => vm.Nodes.Contains(options.Name)))
@@ -481,6 +483,31 @@ public sealed class NodeRuntime : IPeerLinkEvents, IVmObserver, IHookRunner, IAs
 
     void IHookRunner.Run(VmId vm, Effect.RunHook hook) =>
         HookProcess.Start(options.Hooks, hook.Name, vm.Name, hook.Term.Value, hook.Detail, time, log);
+
+    private static LinkSecurity SecurityOf(TlsOptions tls)
+    {
+        try
+        {
+            return LinkSecurity.FromFiles(tls.Certificate, tls.Key, tls.Authority);
+        }
+        catch (Exception problem) when (problem is CryptographicException or ArgumentException)
+        {
+            throw new InvalidDataException(
+                $"{tls.Certificate}, {tls.Key} and {tls.Authority} do not fit together: {problem.Message}", problem);
+        }
+    }
+
+    private LinkListener Listen(IPEndPoint address)
+    {
+        try
+        {
+            return new LinkListener(address, security, Decide, Take, log, start: false);
+        }
+        catch (SocketException problem)
+        {
+            throw new IOException($"{problem.Message}: {address}", problem);
+        }
+    }
 
     private static long SizeOf(string path) => File.Exists(path) ? new FileInfo(path).Length : 0;
 
