@@ -71,13 +71,15 @@ internal sealed partial class ArpProbe : IDisposable
     }
 
     /// <summary>Whether the owner of the address answers in time.</summary>
+    /// <exception cref="IOException">The interface is down, or has been deleted, which needs a new probe even when
+    /// there is another one of its name.</exception>
     public bool Ask(TimeSpan timeout)
     {
         byte[] frame = new byte[2048];
         var clock = Stopwatch.StartNew();
         if (Send(socket, request, FrameBytes, 0) != FrameBytes)
         {
-            return false; // the interface is down
+            throw new IOException($"ARP: {Marshal.GetLastPInvokeErrorMessage()}");
         }
 
         for (TimeSpan left = timeout; left > TimeSpan.Zero; left = timeout - clock.Elapsed)

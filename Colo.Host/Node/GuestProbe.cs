@@ -2,8 +2,8 @@ using Colo.Host.Configuration;
 
 namespace Colo.Host.Node;
 
-/// <summary>Asks a guest by ARP again and again, on a thread of its own; an interface that is not there yet is tried
-/// again.</summary>
+/// <summary>Asks a guest by ARP again and again, on a thread of its own; an interface that is not there, or
+/// no longer the same, is tried again.</summary>
 internal sealed class GuestProbe : IDisposable
 {
     private readonly ManualResetEventSlim ended = new();
@@ -33,15 +33,19 @@ internal sealed class GuestProbe : IDisposable
                 continue;
             }
 
+            bool answered = false;
             try
             {
                 probe ??= new ArpProbe(device, check.Address);
-                told(probe.Ask(check.Interval));
+                answered = probe.Ask(check.Interval);
             }
             catch (IOException)
             {
-                told(false);
+                probe?.Dispose();
+                probe = null;
             }
+
+            told(answered);
         }
 
         probe?.Dispose();
