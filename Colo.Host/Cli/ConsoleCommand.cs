@@ -20,14 +20,14 @@ internal static class ConsoleCommand
     {
         string vm = parsed.GetValue(Vm)!;
         bool follow = !parsed.GetValue(TailOnly) && !context.Json;
-        using HttpResponseMessage response = await context.Node.OpenAsync(
-            $"{NodeClient.PathOf(vm)}/console{(follow ? "?follow=true" : string.Empty)}", null, cancellation).ConfigureAwait(false);
         if (follow)
         {
+            using HttpResponseMessage response = await context.Node.OpenAsync(
+                $"{NodeClient.PathOf(vm)}/console?follow=true", null, cancellation).ConfigureAwait(false);
             return await FollowAsync(context, vm, response, cancellation).ConfigureAwait(false);
         }
 
-        byte[] tail = await response.Content.ReadAsByteArrayAsync(cancellation).ConfigureAwait(false);
+        byte[] tail = await context.Node.ConsoleAsync(vm, cancellation).ConfigureAwait(false);
         if (context.Json)
         {
             context.WriteJson(new { version = 1, vm, tail = Encoding.UTF8.GetString(tail) });

@@ -68,7 +68,15 @@ internal sealed class NodeClient : IDisposable
     public async Task<string> TextAsync(string path, CancellationToken cancellation)
     {
         using HttpResponseMessage response = await OpenAsync(path, null, cancellation).ConfigureAwait(false);
-        return await response.Content.ReadAsStringAsync(cancellation).ConfigureAwait(false);
+        return await WholeAsync(response.Content.ReadAsStringAsync(cancellation)).ConfigureAwait(false);
+    }
+
+    /// <summary>What the guest's console has kept.</summary>
+    public async Task<byte[]> ConsoleAsync(string vm, CancellationToken cancellation)
+    {
+        using HttpResponseMessage response = await OpenAsync($"{PathOf(vm)}/console", null, cancellation)
+            .ConfigureAwait(false);
+        return await WholeAsync(response.Content.ReadAsByteArrayAsync(cancellation)).ConfigureAwait(false);
     }
 
     /// <summary>Gives any other order and waits for its end.</summary>
@@ -208,6 +216,21 @@ internal sealed class NodeClient : IDisposable
         {
             throw new ClientException(
                 lost, $"{http.BaseAddress} has not answered within {timeout.TotalSeconds} s{ending}", e);
+        }
+    }
+
+    /// <summary>An answer that is worth something only to its end.</summary>
+    private async Task<T> WholeAsync<T>(Task<T> body)
+    {
+        try
+        {
+            return await body.ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            throw new ClientException(
+                ExitCode.Unreachable, $"{http.BaseAddress} broke the connection off: {e.InnerException?.Message ?? e.Message}",
+                e);
         }
     }
 

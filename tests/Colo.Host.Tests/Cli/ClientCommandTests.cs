@@ -104,6 +104,27 @@ public class ClientCommandTests
         Assert.Equal($"colo: {error.GetProperty("text").GetString()}{Environment.NewLine}", ran.Error);
     }
 
+    [Theory]
+    [InlineData("logs")]
+    [InlineData("console web-1 --no-follow")]
+    public async Task A_text_that_breaks_off_is_a_node_that_did_not_answer(string line)
+    {
+        using var node = new TcpListener(IPAddress.Loopback, 0);
+        node.Start();
+        Task answering = Task.Run(async () =>
+        {
+            using TcpClient client = await node.AcceptTcpClientAsync();
+            using NetworkStream stream = client.GetStream();
+            Assert.NotEqual(0, await stream.ReadAsync(new byte[4096]));
+            await stream.WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf a li"u8.ToArray());
+        });
+        var ran = await ColoCommand.RunAsync([.. line.Split(' '), "--url", $"http://{node.LocalEndpoint}"]);
+        Assert.Equal(ExitCode.Unreachable, ran.Code);
+        Assert.StartsWith(
+            $"colo: http://{node.LocalEndpoint}/ broke the connection off", ran.Error, StringComparison.Ordinal);
+        await answering;
+    }
+
     [Fact]
     public async Task Failover_sends_its_reason_and_data_loss_only_when_accepted()
     {
