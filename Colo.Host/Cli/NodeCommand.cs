@@ -84,7 +84,10 @@ internal static class NodeCommand
         await Started(() => web.StartAsync(cancellation)).ConfigureAwait(false);
         _ = PrintEventsAsync(node, Log, cancellation);
         Log($"ready: management on {string.Join(", ", web.Urls)}");
-        SystemdNotify.Ready();
+        if (SystemdNotify.Ready() is { } untold)
+        {
+            Log($"the service manager is not told that the node is ready: {untold}");
+        }
 
         var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using PosixSignalRegistration term = PosixSignalRegistration.Create(

@@ -1,21 +1,31 @@
 using System.Net.Sockets;
-using System.Text;
 
 namespace Colo.Host.Cli;
 
 /// <summary>Tells systemd that the service is ready (sd_notify(3)); does nothing elsewhere.</summary>
 internal static class SystemdNotify
 {
-    public static void Ready()
+    /// <returns>Why it could not be told; null when it was, or nobody is there to be told.</returns>
+    public static string? Ready()
     {
         string? path = Environment.GetEnvironmentVariable("NOTIFY_SOCKET");
-        if (string.IsNullOrEmpty(path))
-        {
-            return;
-        }
+        return string.IsNullOrEmpty(path) ? null : Tell(path);
+    }
 
+    /// <summary>A service manager that is not there any more, or never was, is no reason to end a node.</summary>
+    internal static string? Tell(string path)
+    {
         // A leading @ stands for an abstract socket, whose name begins with a zero byte.
-        using var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
-        socket.SendTo(Encoding.ASCII.GetBytes("READY=1"), new UnixDomainSocketEndPoint(path[0] == '@' ? "\0" + path[1..] : path));
+        string name = path[0] == '@' ? "\0" + path[1..] : path;
+        try
+        {
+            using var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+            socket.SendTo("READY=1"u8, new UnixDomainSocketEndPoint(name));
+            return null;
+        }
+        catch (Exception problem) when (problem is SocketException or ArgumentException)
+        {
+            return $"NOTIFY_SOCKET {path}: {problem.Message}";
+        }
     }
 }

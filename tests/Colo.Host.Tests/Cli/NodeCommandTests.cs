@@ -36,6 +36,13 @@ public sealed class NodeCommandTests : IDisposable
         await FailsAsync(new IPEndPoint(IPAddress.Loopback, 0), 0, "web.record is not an undamaged record");
     }
 
+    [Fact]
+    public void A_service_manager_that_is_gone_does_not_end_the_node()
+    {
+        Assert.NotNull(SystemdNotify.Tell(Path.Combine(folder, "nobody")));
+        Assert.NotNull(SystemdNotify.Tell("/" + new string('x', 200)));
+    }
+
     private async Task FailsAsync(EndPoint listen, int management, string why)
     {
         string file = Path.Combine(folder, "node.conf");
