@@ -219,6 +219,11 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
                 : $"VM '{vm}' stands in this node's file");
         }
 
+        if (DiskClash.Of(definition, node.Vms.Select(known => known.Definition)) is { } clash)
+        {
+            return Outcome.Refused($"{clash} on {node.Self.Host}");
+        }
+
         string? missing = definition.Disks.Where(disk => disk.SizeBytes == 0 && !File.Exists(disk.Path))
             .Select(disk => disk.Path).FirstOrDefault();
         if (missing is not null)
@@ -250,9 +255,9 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
             return Invalid(vm, errors);
         }
 
-        store.Save(vm, text);
         if (node.Find(vm) is { } known)
         {
+            store.Save(vm, text);
             known.Definition = definition;
             IReadOnlyList<HostId> candidates = [.. definition.Nodes.Select(name => new HostId(name))];
             Effect.CompleteCommand placed = await node.CommandAsync(
@@ -262,15 +267,30 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
 
         foreach (VmDisk disk in definition.Disks.Where(disk => disk.SizeBytes > 0 && !File.Exists(disk.Path)))
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(disk.Path))!);
-            using FileStream made = File.Create(disk.Path);
-            made.SetLength(disk.SizeBytes);
+            MakeDisk(disk);
         }
 
+        store.Save(vm, text);
         node.AddVm(definition, isStored: true);
         node.Events.Add(
             vm, new HostEvent(EventCode.VmDefined, Term.Zero, Epoch.Zero, $"on {string.Join(", ", definition.Nodes)}"));
         return Outcome.Done("defined");
+    }
+
+    /// <summary>One that is shorter than was wanted would be taken for the VM's the next time.</summary>
+    private static void MakeDisk(VmDisk disk)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(disk.Path))!);
+        try
+        {
+            using FileStream made = File.Create(disk.Path);
+            made.SetLength(disk.SizeBytes);
+        }
+        catch (Exception problem) when (problem is IOException or ArgumentException)
+        {
+            File.Delete(disk.Path);
+            throw new IOException($"disk {disk.Path} of {disk.SizeBytes} bytes: {problem.Message}", problem);
+        }
     }
 
     private Outcome CheckRemove(string vm) => node.Find(vm) switch

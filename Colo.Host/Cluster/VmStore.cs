@@ -1,3 +1,4 @@
+using Colo.Actors.Arbiter;
 using Colo.Host.Configuration;
 
 namespace Colo.Host.Cluster;
@@ -16,19 +17,21 @@ public sealed class VmStore(string stateDirectory)
     public void Save(string vm, string text)
     {
         Directory.CreateDirectory(folder);
-        string beside = PathOf(vm) + ".new";
-        using (var file = new FileStream(beside, FileMode.Create, FileAccess.Write))
-        {
-            file.Write(System.Text.Encoding.UTF8.GetBytes(text));
-            file.Flush(flushToDisk: true);
-        }
-
-        File.Move(beside, PathOf(vm), overwrite: true);
+        DurableFile.FlushDirectory(stateDirectory);
+        DurableFile.Replace(folder, vm + ".conf", text);
     }
 
     public string? Text(string vm) => Has(vm) ? File.ReadAllText(PathOf(vm)) : null;
 
-    public void Remove(string vm) => File.Delete(PathOf(vm));
+    /// <summary>Durable when it returns: one that was removed is not there again after a crash.</summary>
+    public void Remove(string vm)
+    {
+        if (Has(vm))
+        {
+            File.Delete(PathOf(vm));
+            DurableFile.FlushDirectory(folder);
+        }
+    }
 
     /// <summary>All of them, as far as they can be read; what is wrong with the others is told in words.</summary>
     public IReadOnlyList<VmDefinition> Load(NodeOptions options, Action<string> wrong)

@@ -39,7 +39,15 @@ public static class NodeOptionsReader
         var vms = new List<VmDefinition>();
         foreach (string vm in keys.Children("colo.vms"))
         {
-            vms.Add(VmDefinitionReader.Read(keys, vm, name, peers.Select(peer => peer.Host.Name).ToList()));
+            VmDefinition definition = VmDefinitionReader.Read(
+                keys, vm, name, peers.Select(peer => peer.Host.Name).ToList());
+            if (definition.Nodes.Contains(name)
+                && DiskClash.Of(definition, vms.Where(other => other.Nodes.Contains(name))) is { } clash)
+            {
+                keys.Wrong($"colo.vms.{vm}.disks", $"is no list of its own: {clash}");
+            }
+
+            vms.Add(definition);
         }
 
         return new NodeOptions

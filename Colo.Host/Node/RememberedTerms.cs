@@ -1,4 +1,5 @@
 using System.Globalization;
+using Colo.Actors.Arbiter;
 using Colo.Actors.Protocol;
 
 namespace Colo.Host.Node;
@@ -82,6 +83,10 @@ internal sealed class RememberedTerms
             }
 
             File.Move(beside, Path.Combine(folder, vm), overwrite: true);
+            if (first)
+            {
+                DurableFile.FlushDirectory(folder);
+            }
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {

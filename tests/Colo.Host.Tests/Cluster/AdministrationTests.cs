@@ -315,6 +315,45 @@ public sealed class AdministrationTests
     }
 
     [Fact]
+    public async Task A_disk_that_another_vm_writes_to_is_refused()
+    {
+        await using var cluster = new LoopbackCluster(["node-a"]);
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        string disk = Path.Combine(cluster.StateOf("node-a"), "disk.img");
+        string definition = $$"""
+            kernel = "{{cluster.Kernel}}", memory = 16MiB, nodes = [node-a], disks = [{ path = "{{disk}}", size = 1M }]
+            """;
+        Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms?name=web", definition)).Status);
+        (HttpStatusCode status, JsonElement problem) = await PostAsync(a, "/vms?name=copy", definition);
+        Assert.Equal(HttpStatusCode.Conflict, status);
+        string detail = problem.GetProperty("detail").GetString()!;
+        Assert.Contains($"disk {disk} is written to by VM 'web'", detail, StringComparison.Ordinal);
+        Assert.Null(a.Runtime.Find("copy"));
+    }
+
+    [Fact]
+    public async Task A_disk_that_cannot_be_made_leaves_nothing_behind()
+    {
+        await using var cluster = new LoopbackCluster(["node-a"]);
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        string disk = Path.Combine(cluster.StateOf("node-a"), "disk.img");
+        string definition = $$"""
+            kernel = "{{cluster.Kernel}}", memory = 16MiB, nodes = [node-a], disks = [{ path = "{{disk}}", size = SIZE }]
+            """;
+        string tooLarge = definition.Replace("SIZE", "8388607T", StringComparison.Ordinal);
+        Assert.NotEqual(HttpStatusCode.OK, (await PostAsync(a, "/vms?name=web", tooLarge)).Status);
+        Assert.False(File.Exists(disk));
+        await a.StopAsync();
+        await a.StartAsync();
+        Assert.Empty(a.Runtime.Vms);
+        string right = definition.Replace("SIZE", "1M", StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms?name=web", right)).Status);
+        Assert.Equal(1 << 20, new FileInfo(disk).Length);
+    }
+
+    [Fact]
     public async Task Heartbeats_no_longer_speak_of_a_vm_that_was_removed()
     {
         await using var cluster = new LoopbackCluster(["node-a", "node-b"]);

@@ -217,6 +217,28 @@ public sealed class NodeOptionsTests
     }
 
     [Theory]
+    [InlineData("/var/lib/colo/web.img", "replicated", "off", false)]
+    [InlineData("/var/lib/../lib/colo/web.img", "local", "on", false)]
+    [InlineData("/srv/iso.img", "local", "on", true)]
+    [InlineData("/var/lib/colo/db.img", "shared", "off", true)]
+    [InlineData("\"\"", "replicated", "off", false)]
+    public void Two_VMs_of_a_node_have_no_disk_that_one_of_them_writes_to(
+        string path, string mode, string readOnly, bool valid)
+    {
+        string second = $$"""
+            colo.vms.db {
+              guest = debian, nodes = [node-b, node-a]
+              disks = [{ path = {{path}}, mode = {{mode}}, readonly = {{readOnly}} }]
+            }
+            """;
+
+        Read($"{Good}\n{second}", out IReadOnlyList<ConfigurationError> errors);
+
+        Assert.Equal(valid, errors.Count == 0);
+        Assert.All(errors, error => Assert.StartsWith("colo.vms.", error.Key, StringComparison.Ordinal));
+    }
+
+    [Theory]
     [InlineData("")]
     [InlineData(" \n")]
     [InlineData("one\ntwo\n")]
