@@ -145,9 +145,15 @@ internal static class ActCommands
 
         if (parsed.GetValue(DryRun))
         {
-            await context.Output.WriteLineAsync(
-                $"would {verb} {name}{(consequence is null ? string.Empty : $": {consequence}")}; nothing has changed")
-                .ConfigureAwait(false);
+            string why = consequence is null ? string.Empty : $": {consequence}";
+            string would = $"would {verb} {name}{why}; nothing has changed";
+            if (context.Json)
+            {
+                context.WriteJson(new { version = 1, vm = name, verb, result = "nothing", text = would, before });
+                return ExitCode.Done;
+            }
+
+            await context.Output.WriteLineAsync(would).ConfigureAwait(false);
             return ExitCode.Done;
         }
 

@@ -125,7 +125,7 @@ internal static class InspectCommands
         JsonElement json = JsonSerializer.SerializeToElement(what, ClientCommand.Json);
         if (context.Json)
         {
-            context.WriteJson(new { what = json, events });
+            context.WriteJson(new { version = 1, what = json, events });
             return;
         }
 

@@ -31,7 +31,8 @@ public class ClientCommandTests
         foreach (string line in (string[])
             [
                 "status", "status web-1", "vms", "events", "events --follow --limit 1", "top --count 1", "console web-1",
-                "wait web-1 --for protected", "checkpoint now web-1", "mode web-1 auto", "explain 6002", "status nobody",
+                "wait web-1 --for protected", "checkpoint now web-1", "mode web-1 auto", "explain 6002",
+                "status nobody", "describe node-a", "describe 1", "switchover web-1 --dry-run",
             ])
         {
             string[] arguments = [.. line.Split(' '), "--json", .. line.StartsWith("explain", StringComparison.Ordinal) ? Array.Empty<string>() : ["--url", node.Url]];
