@@ -84,13 +84,15 @@ public sealed class EventLog(string host, TimeProvider time)
     public async IAsyncEnumerable<LoggedEvent> Follow(
         long id, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)
     {
-        // A listener that does not read loses the oldest: it can ask again by number.
+        // What a listener that does not read loses here is fetched again by its number, as far as it is kept.
         Channel<LoggedEvent> channel = Channel.CreateBounded<LoggedEvent>(
             new BoundedChannelOptions(1000) { FullMode = BoundedChannelFullMode.DropOldest });
         IReadOnlyList<LoggedEvent> old;
+        long last;
         lock (gate)
         {
             old = Known(id);
+            last = lastId;
             listeners.Add(channel);
         }
 
@@ -103,7 +105,13 @@ public sealed class EventLog(string host, TimeProvider time)
 
             await foreach (LoggedEvent logged in channel.Reader.ReadAllAsync(cancellation).ConfigureAwait(false))
             {
+                foreach (LoggedEvent missed in logged.Id > last + 1 ? Between(last, logged.Id) : [])
+                {
+                    yield return missed;
+                }
+
                 yield return logged;
+                last = logged.Id;
             }
         }
         finally
@@ -121,6 +129,14 @@ public sealed class EventLog(string host, TimeProvider time)
         lock (gate)
         {
             return [.. kept.Reverse().Where(logged => vm is null || logged.Vm == vm).Take(count)];
+        }
+    }
+
+    private IReadOnlyList<LoggedEvent> Between(long after, long before)
+    {
+        lock (gate)
+        {
+            return [.. kept.Where(logged => logged.Id > after && logged.Id < before)];
         }
     }
 

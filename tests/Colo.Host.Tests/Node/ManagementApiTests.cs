@@ -91,6 +91,31 @@ public class ManagementApiTests
     }
 
     [Fact]
+    public async Task A_listener_that_was_slow_gets_every_event_that_is_still_kept()
+    {
+        var log = new EventLog("node-a", TimeProvider.System);
+        void Happen() => log.Add("vm", new HostEvent(EventCode.NodeStarted, Term.Zero, Epoch.Zero, string.Empty));
+        Happen();
+        using var stop = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        var heard = new List<long>();
+        await foreach (LoggedEvent logged in log.Follow(0, stop.Token))
+        {
+            heard.Add(logged.Id);
+            for (int more = 0; heard.Count == 1 && more < 3000; more++)
+            {
+                Happen();
+            }
+
+            if (logged.Id == 3001)
+            {
+                break;
+            }
+        }
+
+        Assert.Equal(Enumerable.Range(1, 3001).Select(id => (long)id), heard);
+    }
+
+    [Fact]
     public void A_listener_with_a_number_of_the_nodes_former_life_gets_every_event()
     {
         var log = new EventLog("node-a", TimeProvider.System);
