@@ -145,7 +145,19 @@ internal sealed class GuestFarewell(
 
         if (vm.Status is { Role: VmRole.None, Protection: ProtectionState.Off })
         {
+            Remember(vm);
+        }
+    }
+
+    private void Remember(VmRecord vm)
+    {
+        try
+        {
             GuestReturn.Remember(node.Options.StateDirectory, vm.Definition.Name);
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            Say(vm, $"it will not boot with the node: {problem.Message}; `colo vm start {vm.Definition.Name}` then");
         }
     }
 

@@ -161,6 +161,26 @@ public sealed class ClusterTests
     }
 
     [Fact]
+    public async Task A_node_that_stops_and_cannot_remember_its_guest_says_so_and_stops_in_order()
+    {
+        await using var cluster = new LoopbackCluster(
+            ["node-a", "node-b"], LoopbackCluster.Vm("web", "node-a", "node-b"));
+        await cluster["witness"].StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        await a.StartAsync();
+        await a.WhenAsync("web", EventCode.GuestRunning);
+        await a.WhenAsync("/vms/web", page => page.GetProperty("role").GetString() == "Solo");
+        // A disk without room is as little of a folder.
+        await File.WriteAllTextAsync(Path.Combine(cluster.StateOf("node-a"), "restart"), "no folder");
+        await a.Runtime.StopGuestsAsync(TimeSpan.FromSeconds(60));
+        await a.WhenAsync("web", EventCode.GuestEnded);
+        Assert.Contains(
+            a.Runtime.Events.After(0),
+            logged => logged.Code == (int)EventCode.NodeStops
+                && logged.Summary.Contains("`colo vm start web`", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_node_that_stops_while_its_peer_is_there_hands_the_guest_over_first()
     {
         await using var cluster = new LoopbackCluster(
