@@ -219,7 +219,8 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
                 : $"VM '{vm}' stands in this node's file");
         }
 
-        if (DiskClash.Of(definition, node.Vms.Select(known => known.Definition)) is { } clash)
+        VmDefinition[] others = [.. node.Vms.Select(known => known.Definition)];
+        if ((DiskClash.Of(definition, others) ?? BackendFactory.TapClash(definition, others)) is { } clash)
         {
             return Outcome.Refused($"{clash} on {node.Self.Host}");
         }

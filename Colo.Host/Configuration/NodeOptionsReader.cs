@@ -1,6 +1,7 @@
 using System.Net;
 using Colo.Actors.Links;
 using Colo.Actors.Protocol;
+using Colo.Host.Node;
 
 namespace Colo.Host.Configuration;
 
@@ -45,6 +46,12 @@ public static class NodeOptionsReader
                 && DiskClash.Of(definition, vms.Where(other => other.Nodes.Contains(name))) is { } clash)
             {
                 keys.Wrong($"colo.vms.{vm}.disks", $"is no list of its own: {clash}");
+            }
+
+            if (definition.Nodes.Contains(name)
+                && BackendFactory.TapClash(definition, vms.Where(other => other.Nodes.Contains(name))) is { } shared)
+            {
+                keys.Wrong($"colo.vms.{vm}.nics", $"is no list of its own: {shared}");
             }
 
             vms.Add(definition);

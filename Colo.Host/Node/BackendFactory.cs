@@ -105,6 +105,24 @@ internal static class BackendFactory
         };
     }
 
+    /// <summary>What is wrong, in words, where two VMs of a host would have one interface, as long names that end alike
+    /// do; null when there is none.</summary>
+    /// <param name="others">Definitions of the same host; one of the same name is the VM itself.</param>
+    internal static string? TapClash(VmDefinition vm, IEnumerable<VmDefinition> others)
+    {
+        string[] own = [.. TapsOf(vm)];
+        return others.Where(other => other.Name != vm.Name)
+            .SelectMany(other => TapsOf(other).Intersect(own).Select(tap =>
+                $"interface {tap} is that of VM '{other.Name}'; give one of them a tap of its own"))
+            .FirstOrDefault();
+    }
+
+    /// <summary>The interfaces that the node makes for a VM's cards; QEMU's own network has none.</summary>
+    private static IEnumerable<string> TapsOf(VmDefinition vm) => vm.Nics
+        .Select((nic, index) => (Nic: nic, Name: TapName(vm, nic, index)))
+        .Where(card => vm.Backend != VmBackendKind.Qemu || card.Nic.Bridge.Length + card.Nic.Tap.Length > 0)
+        .Select(card => card.Name);
+
     internal static string TapName(VmDefinition vm, VmNic nic, int index)
     {
         string name = nic.Tap.Length > 0 ? nic.Tap : $"{vm.Name}{index}";

@@ -238,6 +238,22 @@ public sealed class NodeOptionsTests
         Assert.All(errors, error => Assert.StartsWith("colo.vms.", error.Key, StringComparison.Ordinal));
     }
 
+    [Fact]
+    public void Two_VMs_of_a_node_whose_long_names_end_alike_have_not_one_interface()
+    {
+        string Vm(string name) =>
+            $"colo.vms.{name} {{ guest = debian, nodes = [node-a, node-b], nics = [{{ bridge = br0 }}] }}";
+
+        string text = $"{Good}\n{Vm("north-customer-db")}\n{Vm("south-customer-db")}";
+        Read(text, out IReadOnlyList<ConfigurationError> errors);
+
+        ConfigurationError error = Assert.Single(errors);
+        Assert.Equal("colo.vms.south-customer-db.nics", error.Key);
+        Assert.Contains(
+            "interface th-customer-db0 is that of VM 'north-customer-db'", error.Problem, StringComparison.Ordinal);
+        Assert.NotNull(Read($"{Good}\n{Vm("north-customer-db")}\n{Vm("other")}", out _));
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData(" \n")]
