@@ -268,6 +268,7 @@ public sealed class VmAdministration(NodeRuntime node, VmStore store, NodeOrders
 
         foreach (VmDisk disk in definition.Disks.Where(disk => disk.SizeBytes > 0 && !File.Exists(disk.Path)))
         {
+            BackendFactory.ForgetDisk(node, definition, disk);
             MakeDisk(disk);
         }
 

@@ -92,7 +92,7 @@ internal static class BackendFactory
 
     private static ReplicatedDiskOptions PairedOf(NodeRuntime node, VmDefinition vm, VmDisk disk, int index)
     {
-        string state = Path.Combine(node.Options.StateDirectory, $"{vm.Name}-{index}");
+        string state = StateOf(node, vm, index);
         return new ReplicatedDiskOptions(
             disk.Path, state + ".bitmap", state + ".buffer", vm.DiskBufferMemoryBytes,
             new DiskLinkOptions { LagBytes = (int)Math.Min(int.MaxValue, vm.DiskLagLimitBytes), StallTimeout = vm.DiskLagTimeout },
@@ -104,6 +104,23 @@ internal static class BackendFactory
             BufferLimitBytes = vm.DiskBufferLimitBytes,
         };
     }
+
+    /// <summary>
+    /// Before a disk is made: what this host knows of a former one in its place, in a VM of this name that was deleted,
+    /// would make the new one stale, or write the former one's sectors to it.
+    /// </summary>
+    internal static void ForgetDisk(NodeRuntime node, VmDefinition vm, VmDisk disk)
+    {
+        int index = vm.Disks.Where(one => one.Mode != VmDiskMode.Local).ToList().IndexOf(disk);
+        if (index >= 0)
+        {
+            File.Delete(StateOf(node, vm, index) + ".bitmap");
+            File.Delete(StateOf(node, vm, index) + ".buffer");
+        }
+    }
+
+    private static string StateOf(NodeRuntime node, VmDefinition vm, int index) =>
+        Path.Combine(node.Options.StateDirectory, $"{vm.Name}-{index}");
 
     /// <summary>What is wrong, in words, where two VMs of a host would have one interface, as long names that end alike
     /// do; null when there is none.</summary>

@@ -333,6 +333,29 @@ public sealed class AdministrationTests
     }
 
     [Fact]
+    public async Task What_was_known_of_a_former_disk_is_not_believed_of_a_new_one()
+    {
+        await using var cluster = new LoopbackCluster(["node-a"]);
+        await cluster.StartAsync();
+        LoopbackNode a = cluster["node-a"];
+        string state = cluster.StateOf("node-a");
+        string[] former = [Path.Combine(state, "web-0.bitmap"), Path.Combine(state, "web-0.buffer")];
+        string other = Path.Combine(state, "web-1.buffer");
+        foreach (string file in (string[])[.. former, other, Path.Combine(state, "old.img")])
+        {
+            await File.WriteAllTextAsync(file, "of a VM that was deleted while its disk was being filled");
+        }
+
+        string definition = $$"""
+            kernel = "{{cluster.Kernel}}", memory = 16MiB, nodes = [node-a]
+            disks = [{ path = "{{state}}/new.img", size = 1M }, { path = "{{state}}/old.img" }]
+            """;
+        Assert.Equal(HttpStatusCode.OK, (await PostAsync(a, "/vms?name=web", definition)).Status);
+        Assert.DoesNotContain(former, File.Exists);
+        Assert.True(File.Exists(other)); // that disk is the former one
+    }
+
+    [Fact]
     public async Task A_disk_that_cannot_be_made_leaves_nothing_behind()
     {
         await using var cluster = new LoopbackCluster(["node-a"]);
