@@ -7,8 +7,9 @@ namespace Colo.Vmm.Block;
 /// <summary>
 /// The primary's end of the disk link. Frames go into a ring in the order of the calls; one thread sends them,
 /// another reads the acknowledgements. The ring and what is unacknowledged are bounded by
-/// <see cref="DiskLinkOptions.LagBytes"/>: a call that finds no room waits, and when that takes longer than
-/// <see cref="DiskLinkOptions.StallTimeout"/> the link is lost, which is final. A false answer always means lost.
+/// <see cref="DiskLinkOptions.LagBytes"/>: a call that finds no room waits, whoever came first goes first, and when
+/// nobody gets room for <see cref="DiskLinkOptions.StallTimeout"/> the link is lost, which is final. A false answer
+/// always means lost.
 /// </summary>
 public sealed class DiskLinkSender : IDisposable
 {
@@ -22,6 +23,10 @@ public sealed class DiskLinkSender : IDisposable
     private long _queued;
     private long _sent;
     private long _acknowledged;
+
+    /// <summary>Room of those who have been told to go on and have not queued their frame yet.</summary>
+    private long _reserved;
+    private int _waitForRoom;
     private ulong _epoch;
     private bool _stalled;
     private bool _lost;
@@ -192,15 +197,13 @@ public sealed class DiskLinkSender : IDisposable
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> QueueAsync(DiskLinkType type, long offset, long length, ReadOnlyMemory<byte> payload)
     {
-        while (!TryQueue(type, offset, length, payload.Span, out var room))
+        if (TryQueue(type, offset, length, payload.Span, out var room))
         {
-            if (room is null || !await room.ConfigureAwait(false))
-            {
-                return false;
-            }
+            return true;
         }
 
-        return true;
+        return room is not null && await room.ConfigureAwait(false)
+            && TryQueue(type, offset, length, payload.Span, out _, hasRoom: true);
     }
 
     private async ValueTask<bool> WritePartsAsync(DiskLinkType type, long offset, ReadOnlyMemory<byte> source)
@@ -217,9 +220,10 @@ public sealed class DiskLinkSender : IDisposable
         return true;
     }
 
-    /// <summary>Puts a frame into the ring. False: wait for <paramref name="room"/> and try again; lost when that
-    /// is null.</summary>
-    private bool TryQueue(DiskLinkType type, long offset, long length, ReadOnlySpan<byte> payload, out Task<bool>? room)
+    /// <summary>Puts a frame into the ring. False: wait for <paramref name="room"/> and try again with
+    /// <paramref name="hasRoom"/>; lost when that is null.</summary>
+    private bool TryQueue(
+        DiskLinkType type, long offset, long length, ReadOnlySpan<byte> payload, out Task<bool>? room, bool hasRoom = false)
     {
         room = null;
         var total = DiskLinkFrame.Size + payload.Length;
@@ -233,13 +237,14 @@ public sealed class DiskLinkSender : IDisposable
             }
 
             // What is unacknowledged includes what is not sent, so the ring can't overflow. Who waits already goes
-            // first.
-            if (_queued - _acknowledged + total > _ring.Length)
+            // first, or many small changes would keep a large one out until the link counts as lost.
+            if (!hasRoom && (_waitForRoom > 0 || _queued + _reserved - _acknowledged + total > _ring.Length))
             {
                 room = AddWaiter(0, total);
                 return false;
             }
 
+            _reserved -= hasRoom ? total : 0;
             _queued += total;
             new DiskLinkFrame(type, _term, _epoch, _queued, offset, length, payload.Length, crc).Format(header);
             CopyIn(_queued - total, header);
@@ -261,6 +266,7 @@ public sealed class DiskLinkSender : IDisposable
     {
         var waiter = new Waiter(acknowledged, room, new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously));
         _waiters.Add(waiter);
+        _waitForRoom += room > 0 ? 1 : 0;
         if (room > 0 && !_stalled)
         {
             _stalled = true;
@@ -392,31 +398,39 @@ public sealed class DiskLinkSender : IDisposable
             }
 
             _acknowledged = sequence;
-            var lag = _queued - _acknowledged;
             var kept = 0;
-            var waitsForRoom = false;
+            var waited = _waitForRoom;
+            _waitForRoom = 0;
             for (var i = 0; i < _waiters.Count; i++)
             {
                 var waiter = _waiters[i];
-                if (waiter.Room > 0 ? lag + waiter.Room <= _ring.Length : _acknowledged >= waiter.Acknowledged)
+                if (waiter.Room > 0 ? TryReserve(waiter.Room) : _acknowledged >= waiter.Acknowledged)
                 {
                     waiter.Source.TrySetResult(true);
                     continue;
                 }
 
-                waitsForRoom |= waiter.Room > 0;
+                _waitForRoom += waiter.Room > 0 ? 1 : 0;
                 _waiters[kept++] = waiter;
             }
 
             _waiters.RemoveRange(kept, _waiters.Count - kept);
-            if (_stalled && !waitsForRoom)
+            if (_stalled && _waitForRoom < waited)
             {
-                _stalled = false;
-                _stall.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                _stalled = _waitForRoom > 0;
+                _stall.Change(_stalled ? _options.StallTimeout : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             }
         }
 
         return true;
+    }
+
+    /// <summary>Behind one that gets no room nobody gets any.</summary>
+    private bool TryReserve(int room)
+    {
+        var fits = _waitForRoom == 0 && _queued + _reserved - _acknowledged + room <= _ring.Length;
+        _reserved += fits ? room : 0;
+        return fits;
     }
 
     private void Lose(string reason)

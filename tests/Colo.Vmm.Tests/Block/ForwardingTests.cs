@@ -1,4 +1,5 @@
 using Colo.Vmm.Block;
+using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Tests.Block;
 
@@ -101,6 +102,51 @@ public sealed class ForwardingTests
         Assert.True(world.Bitmap.IsDirty(15));
         Assert.Equal(BlockStatus.Ok, await world.Device.WriteAsync(30 * 65536, new byte[512]));
         Assert.True(world.Bitmap.IsDirty(30));
+    }
+
+    [Fact]
+    public async Task A_large_write_that_waits_for_room_goes_before_small_ones_that_come_later()
+    {
+        const int Part = 64 * 1024, Frame = DiskLinkFrame.Size + Part;
+        using var pair = new LinkPair();
+        var time = new ManualTime();
+        var options = new DiskLinkOptions { LagBytes = 4 << 20, StallTimeout = TimeSpan.FromSeconds(3), Time = time };
+        using var link = new DiskLinkSender(pair.Near, options, 1, 1, Size);
+        var acknowledged = 0L;
+        void Acknowledge(int bytes)
+        {
+            var lag = link.LagBytes;
+            acknowledged += bytes;
+            var ack = new byte[DiskLinkFrame.Size];
+            new DiskLinkFrame(DiskLinkType.Ack, 1, 0, acknowledged, 0, 0, 0, Crc32C.Compute(default)).Format(ack);
+            pair.Far.Write(ack);
+            Assert.True(SpinWait.SpinUntil(() => link.LagBytes != lag, Hang), "the acknowledgement is not taken");
+        }
+
+        Acknowledge(DiskLinkFrame.Size);
+        while (link.LagBytes + Frame <= options.LagBytes)
+        {
+            Assert.True(await link.WriteAsync(0, new byte[Part]));
+        }
+
+        var large = link.WriteAsync(0, new byte[16 * Part]).AsTask();
+        time.Advance(TimeSpan.FromSeconds(2));
+        List<Task<bool>> small = [];
+        for (var i = 0; i < 4; i++)
+        {
+            Acknowledge(4 * Frame);
+            small.Add(link.WriteAsync(0, new byte[Part]).AsTask());
+            Assert.False(small[i].IsCompleted);
+        }
+
+        Assert.True(await large.WaitAsync(Hang));
+
+        // Time without progress counts, and there was some.
+        time.Advance(TimeSpan.FromSeconds(2));
+        Acknowledge(5 * Frame);
+        Assert.All(await Task.WhenAll(small).WaitAsync(Hang), Assert.True);
+        Assert.False(link.IsLost);
+        Assert.Equal(0, time.Armed);
     }
 
     [Fact]
