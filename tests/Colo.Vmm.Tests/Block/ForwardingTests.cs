@@ -117,9 +117,7 @@ public sealed class ForwardingTests
         {
             var lag = link.LagBytes;
             acknowledged += bytes;
-            var ack = new byte[DiskLinkFrame.Size];
-            new DiskLinkFrame(DiskLinkType.Ack, 1, 0, acknowledged, 0, 0, 0, Crc32C.Compute(default)).Format(ack);
-            pair.Far.Write(ack);
+            pair.Far.Write(Ack(1, acknowledged));
             Assert.True(SpinWait.SpinUntil(() => link.LagBytes != lag, Hang), "the acknowledgement is not taken");
         }
 
@@ -391,6 +389,61 @@ public sealed class ForwardingTests
         Assert.True(await world.Device.BarrierAsync(6).AsTask().WaitAsync(Hang));
         Assert.Equal(world.Local.Snapshot(), world.Peer.Snapshot());
         Assert.Equal(0, world.Bitmap.DirtyBytes);
+    }
+
+    /// <summary>The first flush had nothing to wait for, and a change came between the two.</summary>
+    [Fact]
+    public async Task The_end_of_a_flush_forgets_no_change_that_came_after_its_beginning()
+    {
+        using var world = new World(seed: 22);
+        using var pair = new LinkPair();
+        using var link = world.Link(pair);
+        world.Device.Attach(link);
+        Assert.Equal(BlockStatus.Ok, world.Device.CompletePair());
+        var first = world.Device.FlushBothAsync(link);
+        Assert.Equal(BlockStatus.Ok, await world.Device.WriteAsync(65536, new byte[512]));
+        Assert.Equal(BlockStatus.Ok, await world.Device.FlushAsync());
+
+        // Hello and the first flush have arrived; the change may or may not have when the peer's host loses its power.
+        pair.Far.Write(Ack(1, 2 * DiskLinkFrame.Size));
+        Assert.True(await first.WaitAsync(Hang));
+        link.Abort("test");
+        Assert.True(world.Bitmap.IsDirty(1));
+    }
+
+    [Fact]
+    public void A_flush_that_is_lost_gives_back_what_went_with_it_and_lets_the_next_one_begin()
+    {
+        using var world = new World(seed: 23);
+        var map = new UnsyncedMap(Size);
+        map.Enter(0, 512);
+        map.Leave(0, 512);
+        var lost = map.BeginFlush();
+        map.Enter(65536, 512);
+        map.Leave(65536, 512);
+        Assert.Equal(0, map.BeginFlush());
+        map.CancelFlush(lost);
+        map.EndFlush(lost, null);
+        map.EndFlush(map.BeginFlush(), null);
+        map.Enter(131072, 512);
+        map.Leave(131072, 512);
+        var late = map.BeginFlush();
+        map.MoveTo(world.Bitmap);
+        map.Enter(196608, 512);
+        map.Leave(196608, 512);
+        var next = map.BeginFlush();
+        Assert.NotEqual(late, next);
+        map.EndFlush(late, null);
+        map.CancelFlush(next);
+        map.MoveTo(world.Bitmap);
+        Assert.Equal([false, false, true, true], Enumerable.Range(0, 4).Select(world.Bitmap.IsDirty));
+    }
+
+    private static byte[] Ack(ulong term, long sequence)
+    {
+        var ack = new byte[DiskLinkFrame.Size];
+        new DiskLinkFrame(DiskLinkType.Ack, term, 0, sequence, 0, 0, 0, Crc32C.Compute(default)).Format(ack);
+        return ack;
     }
 
     internal sealed class World : IDisposable
