@@ -439,6 +439,50 @@ public sealed class ForwardingTests
         Assert.Equal([false, false, true, true], Enumerable.Range(0, 4).Select(world.Bitmap.IsDirty));
     }
 
+    [Fact]
+    public async Task Flushes_that_wait_for_one_of_a_slow_peer_are_done_together()
+    {
+        const int Waiting = 200;
+        var peer = new HookedFile(new LossyFile(24, World.Content(24)));
+        using var buffer = new DiskBuffer(peer, new LossyFile(25), new DiskBufferOptions());
+        using var pair = new LinkPair();
+        Assert.Equal(BlockStatus.Ok, buffer.PrepareTarget(1));
+        using ManualResetEventSlim begun = new(), go = new();
+        var flushes = 0;
+        peer.Flushing = () =>
+        {
+            flushes++;
+            begun.Set();
+            Assert.True(go.Wait(Hang));
+        };
+        pair.Receive(buffer, term: 1);
+        using var link = new DiskLinkSender(pair.Near, new DiskLinkOptions(), 1, 1, Size);
+        List<Task<bool>> flushed = [link.FlushAsync().AsTask()];
+        Assert.True(begun.Wait(Hang));
+        for (var i = 0; i < Waiting; i++)
+        {
+            flushed.Add(link.FlushAsync().AsTask());
+        }
+
+        Assert.True(
+            SpinWait.SpinUntil(() => pair.Far.Socket.Available == Waiting * DiskLinkFrame.Size, Hang),
+            "the frames do not arrive");
+        go.Set();
+        Assert.All(await Task.WhenAll(flushed).WaitAsync(Hang), Assert.True);
+        Assert.Equal(2, flushes);
+    }
+
+    [Fact]
+    public async Task A_flush_that_fails_on_the_peer_is_not_acknowledged()
+    {
+        using var world = new World(seed: 26);
+        using var pair = new LinkPair();
+        using var link = await world.JoinAsync(pair, epoch: 5);
+        world.Peer.Power.FailFrom = 0;
+        Assert.False(await link.FlushAsync().AsTask().WaitAsync(Hang));
+        Assert.Contains("IoError", link.LossReason, StringComparison.Ordinal);
+    }
+
     private static byte[] Ack(ulong term, long sequence)
     {
         var ack = new byte[DiskLinkFrame.Size];
