@@ -9,6 +9,9 @@ internal sealed class HookedFile(IStorageFile inner) : IStorageFile
     /// <summary>Called after each write, on its thread, with its offset and length.</summary>
     public Action<long, int>? Written { get; set; }
 
+    /// <summary>Whether a write to this offset fails.</summary>
+    public Func<long, bool>? Refuses { get; set; }
+
     /// <summary>Called before each flush, on its thread.</summary>
     public Action? Flushing { get; set; }
 
@@ -18,6 +21,11 @@ internal sealed class HookedFile(IStorageFile inner) : IStorageFile
 
     public BlockStatus Write(long offset, ReadOnlySpan<byte> source)
     {
+        if (Refuses?.Invoke(offset) == true)
+        {
+            return BlockStatus.IoError;
+        }
+
         var status = inner.Write(offset, source);
         Written?.Invoke(offset, source.Length);
         return status;
