@@ -223,7 +223,8 @@ public sealed class DiskLinkSender : IDisposable
     /// <summary>Puts a frame into the ring. False: wait for <paramref name="room"/> and try again with
     /// <paramref name="hasRoom"/>; lost when that is null.</summary>
     private bool TryQueue(
-        DiskLinkType type, long offset, long length, ReadOnlySpan<byte> payload, out Task<bool>? room, bool hasRoom = false)
+        DiskLinkType type, long offset, long length, ReadOnlySpan<byte> payload, out Task<bool>? room,
+        bool hasRoom = false)
     {
         room = null;
         var total = DiskLinkFrame.Size + payload.Length;

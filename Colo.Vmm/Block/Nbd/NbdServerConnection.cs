@@ -103,7 +103,7 @@ internal sealed class NbdServerConnection(
         _allocation = handshake.AllocationContext;
         Export = handshake.Export;
 
-        // Who withdraws an export drops those that have it: either that one sees it here, or it is not offered any more.
+        // Who withdraws an export drops those that have it: either that one sees it here, or it is offered no more.
         Interlocked.MemoryBarrier();
         return opened && exports.TryGetValue(Export!.Name, out var offered) && ReferenceEquals(offered, Export);
     }

@@ -162,7 +162,7 @@ internal sealed class Virtqueue(GuestRam ram)
 
         _signalledUsed = NextUsed;
 
-        // The index before the look at what the driver wants: on another hart it says that, and then looks at the index.
+        // The index before the look at what the driver wants: on another hart it says so and then looks at the index.
         Interlocked.MemoryBarrier();
         if (UseEventIndex)
         {
@@ -175,8 +175,8 @@ internal sealed class Virtqueue(GuestRam ram)
     }
 
     /// <summary>Asks the driver to notify when it adds the next buffer. True when it has added one since the last
-    /// <see cref="TryPop"/>, on another hart, and may not have seen the request: whoever waits for buffers looks again, or
-    /// nobody tells it of this one or of any later (section 2.7.10.1).</summary>
+    /// <see cref="TryPop"/>, on another hart, and may not have seen the request: whoever waits for buffers looks
+    /// again, or nobody tells it of this one or of any later (section 2.7.10.1).</summary>
     public bool RequestNotification()
     {
         if (!UseEventIndex || !Ready)

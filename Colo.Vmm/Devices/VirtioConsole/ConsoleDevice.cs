@@ -127,7 +127,8 @@ internal sealed class ConsoleDevice(IConsoleBackend console) : IVirtioFunction
         {
             while ((result = queue.TryPop(_chain)) == PopResult.Chain)
             {
-                // A request longer than a screenful of screenfuls is cut, so that one notification cannot hold the machine.
+                // A request longer than a screenful of screenfuls is cut, so that one notification cannot hold the
+                // machine.
                 ulong total = Math.Min(_chain.ReadableLength, 65536);
                 for (ulong done = 0; done < total; done += (ulong)piece.Length)
                 {
