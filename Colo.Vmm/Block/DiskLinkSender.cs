@@ -23,9 +23,6 @@ public sealed class DiskLinkSender : IDisposable
     private long _queued;
     private long _sent;
     private long _acknowledged;
-
-    /// <summary>Room of those who have been told to go on and have not queued their frame yet.</summary>
-    private long _reserved;
     private int _waitForRoom;
     private ulong _epoch;
     private bool _stalled;
@@ -108,6 +105,8 @@ public sealed class DiskLinkSender : IDisposable
     /// guest's disk. Completes when the secondary has applied every earlier write.</summary>
     public async ValueTask<bool> BarrierAsync(ulong epoch)
     {
+        bool queued;
+        Task<bool>? room;
         lock (_lock)
         {
             if (_epoch > epoch)
@@ -115,10 +114,12 @@ public sealed class DiskLinkSender : IDisposable
                 return false;
             }
 
+            // In one with its place in the order: nothing of the new epoch is before it, nothing of the old one behind.
             _epoch = epoch;
+            queued = TryQueue(DiskLinkType.Barrier, 0, 0, default, out room);
         }
 
-        return await QueueAsync(DiskLinkType.Barrier, 0, 0, default).ConfigureAwait(false)
+        return (queued || (room is not null && await room.ConfigureAwait(false)))
             && await DrainAsync().ConfigureAwait(false);
     }
 
@@ -197,13 +198,8 @@ public sealed class DiskLinkSender : IDisposable
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> QueueAsync(DiskLinkType type, long offset, long length, ReadOnlyMemory<byte> payload)
     {
-        if (TryQueue(type, offset, length, payload.Span, out var room))
-        {
-            return true;
-        }
-
-        return room is not null && await room.ConfigureAwait(false)
-            && TryQueue(type, offset, length, payload.Span, out _, hasRoom: true);
+        return TryQueue(type, offset, length, payload, out var room)
+            || (room is not null && await room.ConfigureAwait(false));
     }
 
     private async ValueTask<bool> WritePartsAsync(DiskLinkType type, long offset, ReadOnlyMemory<byte> source)
@@ -220,16 +216,14 @@ public sealed class DiskLinkSender : IDisposable
         return true;
     }
 
-    /// <summary>Puts a frame into the ring. False: wait for <paramref name="room"/> and try again with
-    /// <paramref name="hasRoom"/>; lost when that is null.</summary>
+    /// <summary>Puts a frame into the ring. False: it has its place in the order and is put there when there is
+    /// <paramref name="room"/>, which says whether it came to that; lost when that is null.</summary>
     private bool TryQueue(
-        DiskLinkType type, long offset, long length, ReadOnlySpan<byte> payload, out Task<bool>? room,
-        bool hasRoom = false)
+        DiskLinkType type, long offset, long length, ReadOnlyMemory<byte> payload, out Task<bool>? room)
     {
         room = null;
         var total = DiskLinkFrame.Size + payload.Length;
-        Span<byte> header = stackalloc byte[DiskLinkFrame.Size];
-        var crc = Crc32C.Compute(payload);
+        var crc = Crc32C.Compute(payload.Span);
         lock (_lock)
         {
             if (_lost)
@@ -239,20 +233,27 @@ public sealed class DiskLinkSender : IDisposable
 
             // What is unacknowledged includes what is not sent, so the ring can't overflow. Who waits already goes
             // first, or many small changes would keep a large one out until the link counts as lost.
-            if (!hasRoom && (_waitForRoom > 0 || _queued + _reserved - _acknowledged + total > _ring.Length))
+            var frame = new DiskLinkFrame(type, _term, _epoch, 0, offset, length, payload.Length, crc);
+            if (_waitForRoom > 0 || _queued - _acknowledged + total > _ring.Length)
             {
-                room = AddWaiter(0, total);
+                room = AddWaiter(0, total, frame, payload);
                 return false;
             }
 
-            _reserved -= hasRoom ? total : 0;
-            _queued += total;
-            new DiskLinkFrame(type, _term, _epoch, _queued, offset, length, payload.Length, crc).Format(header);
-            CopyIn(_queued - total, header);
-            CopyIn(_queued - payload.Length, payload);
-            System.Threading.Monitor.PulseAll(_lock);
+            Put(frame, payload.Span);
             return true;
         }
+    }
+
+    /// <summary>There is room, and the lock is held.</summary>
+    private void Put(in DiskLinkFrame frame, ReadOnlySpan<byte> payload)
+    {
+        Span<byte> header = stackalloc byte[DiskLinkFrame.Size];
+        _queued += header.Length + payload.Length;
+        (frame with { Sequence = _queued }).Format(header);
+        CopyIn(_queued - payload.Length - header.Length, header);
+        CopyIn(_queued - payload.Length, payload);
+        System.Threading.Monitor.PulseAll(_lock);
     }
 
     private void CopyIn(long position, ReadOnlySpan<byte> data)
@@ -263,9 +264,11 @@ public sealed class DiskLinkSender : IDisposable
         data[first..].CopyTo(_ring);
     }
 
-    private Task<bool> AddWaiter(long acknowledged, int room)
+    private Task<bool> AddWaiter(
+        long acknowledged, int room, DiskLinkFrame frame = default, ReadOnlyMemory<byte> payload = default)
     {
-        var waiter = new Waiter(acknowledged, room, new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously));
+        var source = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var waiter = new Waiter(acknowledged, room, frame, payload, source);
         _waiters.Add(waiter);
         _waitForRoom += room > 0 ? 1 : 0;
         if (room > 0 && !_stalled)
@@ -405,7 +408,7 @@ public sealed class DiskLinkSender : IDisposable
             for (var i = 0; i < _waiters.Count; i++)
             {
                 var waiter = _waiters[i];
-                if (waiter.Room > 0 ? TryReserve(waiter.Room) : _acknowledged >= waiter.Acknowledged)
+                if (waiter.Room > 0 ? TryPut(waiter) : _acknowledged >= waiter.Acknowledged)
                 {
                     waiter.Source.TrySetResult(true);
                     continue;
@@ -427,11 +430,15 @@ public sealed class DiskLinkSender : IDisposable
     }
 
     /// <summary>Behind one that gets no room nobody gets any.</summary>
-    private bool TryReserve(int room)
+    private bool TryPut(Waiter waiter)
     {
-        var fits = _waitForRoom == 0 && _queued + _reserved - _acknowledged + room <= _ring.Length;
-        _reserved += fits ? room : 0;
-        return fits;
+        if (_waitForRoom > 0 || _queued - _acknowledged + waiter.Room > _ring.Length)
+        {
+            return false;
+        }
+
+        Put(waiter.Frame, waiter.Payload.Span);
+        return true;
     }
 
     private void Lose(string reason)
@@ -467,7 +474,9 @@ public sealed class DiskLinkSender : IDisposable
     private static void StartThread(ThreadStart run, string name) =>
         new Thread(run, 256 * 1024) { IsBackground = true, Name = name }.Start();
 
-    private readonly record struct Waiter(long Acknowledged, int Room, TaskCompletionSource<bool> Source);
+    private readonly record struct Waiter(
+        long Acknowledged, int Room, DiskLinkFrame Frame, ReadOnlyMemory<byte> Payload,
+        TaskCompletionSource<bool> Source);
 
     private sealed record Question(DiskLinkType Answer, long Offset, Memory<byte> Bytes)
     {

@@ -391,6 +391,40 @@ public sealed class ForwardingTests
         Assert.Equal(0, world.Bitmap.DirtyBytes);
     }
 
+    [Fact]
+    public async Task What_comes_behind_a_barrier_that_waits_for_room_is_sent_behind_it()
+    {
+        using var pair = new LinkPair();
+        var options = new DiskLinkOptions { LagBytes = 4 << 20, Time = new ManualTime() };
+        using var link = new DiskLinkSender(pair.Near, options, 1, 1, Size);
+        var data = new byte[1 << 20];
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.True(await link.WriteAsync(0, data));
+        }
+
+        var full = DiskLinkFrame.Size + (3L * (DiskLinkFrame.Size + data.Length));
+        var waits = link.WriteAsync(0, data).AsTask();
+        var barrier = link.BarrierAsync(2).AsTask();
+        List<Task<bool>> behind = [.. Enumerable.Range(0, 50).Select(_ => link.WriteAsync(0, new byte[512]).AsTask())];
+        pair.Far.Write(Ack(1, full));
+        Assert.True(await waits.WaitAsync(Hang));
+        Assert.All(await Task.WhenAll(behind).WaitAsync(Hang), Assert.True);
+        List<(DiskLinkType, ulong)> seen = [];
+        var header = new byte[DiskLinkFrame.Size];
+        while (seen.Count < 56)
+        {
+            await pair.Far.ReadExactlyAsync(header).AsTask().WaitAsync(Hang);
+            Assert.True(DiskLinkFrame.TryParse(header, out var frame));
+            await pair.Far.ReadExactlyAsync(new byte[frame.PayloadLength]).AsTask().WaitAsync(Hang);
+            seen.Add((frame.Type, frame.Epoch));
+        }
+
+        Assert.All(seen[..5], frame => Assert.Equal(1ul, frame.Item2));
+        Assert.Equal((DiskLinkType.Barrier, 2ul), seen[5]);
+        Assert.False(barrier.IsCompleted);
+    }
+
     /// <summary>The first flush had nothing to wait for, and a change came between the two.</summary>
     [Fact]
     public async Task The_end_of_a_flush_forgets_no_change_that_came_after_its_beginning()
