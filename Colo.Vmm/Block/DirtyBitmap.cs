@@ -393,6 +393,12 @@ public sealed class DirtyBitmap : IDisposable
         _stale[page] = true;
         var status = _file.Write(PageSize + ((long)page * PageSize), _page);
         _written[page] = status == BlockStatus.Ok;
+        if (status != BlockStatus.Ok)
+        {
+            // No flush follows, and by the next one these pages may have other bits than in the file.
+            Array.Clear(_written);
+        }
+
         return status;
     }
 

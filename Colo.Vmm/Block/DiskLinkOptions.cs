@@ -10,7 +10,8 @@ public sealed record DiskLinkOptions
     /// Default 64 MiB, at least 4 MiB.</summary>
     public int LagBytes { get; init; } = 64 << 20;
 
-    /// <summary>How long the guest's writes wait for room before the secondary counts as lost. Default 2 s.</summary>
+    /// <summary>How long the guest's writes wait for room, with none of them getting any, before the secondary counts
+    /// as lost. Default 2 s.</summary>
     public TimeSpan StallTimeout { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>The clock of the time above.</summary>

@@ -11,7 +11,8 @@ namespace Colo.Vmm.Block;
 /// term, or that can't be carried out, ends the link with a reason; the buffer keeps what it has. Before the primary
 /// changes anything it may ask what this disk is worth to it and has to adopt it (<see cref="DiskHandshake"/>). One
 /// thread calls
-/// <see cref="Run"/>.
+/// <see cref="Run"/>. A flush is done when it has to be acknowledged, with all that have come by then: this disk may be
+/// slower than the primary's, whose guest does not wait for it, and the next barrier stands behind them.
 /// </summary>
 public sealed class DiskLinkReceiver
 {
@@ -29,6 +30,7 @@ public sealed class DiskLinkReceiver
     private long _sequence;
     private long _acknowledged;
     private bool _greeted;
+    private bool _flushDue;
 
     /// <summary>A receiver of one link. <paramref name="shared"/>: both hosts see one disk, so only originals and
     /// barriers come. <paramref name="bitmap"/>: this disk's, for the primary to ask what it names; without one the
@@ -69,9 +71,9 @@ public sealed class DiskLinkReceiver
     {
         while (Failure.Length == 0)
         {
-            if (_input.Buffered < DiskLinkFrame.Size && !Acknowledge())
+            if (_input.Buffered < DiskLinkFrame.Size && Acknowledge() is { Length: > 0 } unanswered)
             {
-                Failure = "the link broke";
+                Failure = unanswered;
             }
             else if (!_input.TryFill(DiskLinkFrame.Size))
             {
@@ -126,15 +128,20 @@ public sealed class DiskLinkReceiver
             var status = Apply(in frame, payload);
             if (status != BlockStatus.Ok)
             {
-                SendReply(new DiskLinkFrame(
-                    DiskLinkType.Failure, _term, frame.Epoch, frame.Sequence, (long)status, 0, 0, Crc32C.Compute(default)));
-                return $"{frame.Type} at {frame.Offset}, {frame.Length} bytes: {status}";
+                return Refuse($"{frame.Type} at {frame.Offset}, {frame.Length} bytes", status);
             }
         }
 
         _sequence = frame.Sequence;
-        var urgent = frame.Type is DiskLinkType.Barrier or DiskLinkType.Flush or DiskLinkType.Original;
-        return (urgent || _sequence - _acknowledged >= AckEvery) && !Acknowledge() ? "the link broke" : "";
+        var urgent = frame.Type is DiskLinkType.Barrier or DiskLinkType.Original;
+        return urgent || _sequence - _acknowledged >= AckEvery ? Acknowledge() : "";
+    }
+
+    private string Refuse(string what, BlockStatus status)
+    {
+        SendReply(new DiskLinkFrame(
+            DiskLinkType.Failure, _term, 0, _sequence, (long)status, 0, 0, Crc32C.Compute(default)));
+        return $"{what}: {status}";
     }
 
     private BlockStatus Apply(in DiskLinkFrame frame, ReadOnlySpan<byte> payload)
@@ -148,6 +155,13 @@ public sealed class DiskLinkReceiver
         if (_shared && frame.Type is DiskLinkType.Write or DiskLinkType.WriteZeroes or DiskLinkType.HashQuery)
         {
             return BlockStatus.NotSupported;
+        }
+
+        // Only changes may come between a flush and its doing: a barrier begins another stage.
+        if (frame.Type is not (DiskLinkType.Write or DiskLinkType.WriteZeroes or DiskLinkType.Flush)
+            && FlushIfDue() is var flushed && flushed != BlockStatus.Ok)
+        {
+            return flushed;
         }
 
         var target = _buffer.Stage == DiskBufferStage.None;
@@ -164,7 +178,8 @@ public sealed class DiskLinkReceiver
             case DiskLinkType.Original when _shared:
                 return _buffer.KeepOriginal(frame.Epoch, frame.Offset, payload);
             case DiskLinkType.Flush:
-                return target ? _target.Flush() : _buffer.PrimaryFlush();
+                _flushDue = true;
+                return BlockStatus.Ok;
             case DiskLinkType.Barrier:
                 var status = target ? _buffer.Start(_term, frame.Epoch) : _buffer.Barrier(frame.Epoch);
                 if (status == BlockStatus.Ok)
@@ -249,15 +264,34 @@ public sealed class DiskLinkReceiver
             : BlockStatus.PeerLost;
     }
 
-    private bool Acknowledge()
+    private BlockStatus FlushIfDue()
+    {
+        if (!_flushDue)
+        {
+            return BlockStatus.Ok;
+        }
+
+        _flushDue = false;
+        return _buffer.Stage == DiskBufferStage.None ? _target.Flush() : _buffer.PrimaryFlush();
+    }
+
+    /// <summary>Empty, or why the link ends.</summary>
+    private string Acknowledge()
     {
         if (_acknowledged == _sequence)
         {
-            return true;
+            return "";
+        }
+
+        if (FlushIfDue() is var flushed && flushed != BlockStatus.Ok)
+        {
+            return Refuse("Flush", flushed);
         }
 
         _acknowledged = _sequence;
-        return SendReply(new DiskLinkFrame(DiskLinkType.Ack, _term, 0, _sequence, 0, 0, 0, Crc32C.Compute(default)));
+        return SendReply(new DiskLinkFrame(DiskLinkType.Ack, _term, 0, _sequence, 0, 0, 0, Crc32C.Compute(default)))
+            ? ""
+            : "the link broke";
     }
 
     private bool SendReply(in DiskLinkFrame frame)

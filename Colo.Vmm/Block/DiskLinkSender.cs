@@ -7,8 +7,9 @@ namespace Colo.Vmm.Block;
 /// <summary>
 /// The primary's end of the disk link. Frames go into a ring in the order of the calls; one thread sends them,
 /// another reads the acknowledgements. The ring and what is unacknowledged are bounded by
-/// <see cref="DiskLinkOptions.LagBytes"/>: a call that finds no room waits, and when that takes longer than
-/// <see cref="DiskLinkOptions.StallTimeout"/> the link is lost, which is final. A false answer always means lost.
+/// <see cref="DiskLinkOptions.LagBytes"/>: a call that finds no room waits, whoever came first goes first, and when
+/// nobody gets room for <see cref="DiskLinkOptions.StallTimeout"/> the link is lost, which is final. A false answer
+/// always means lost.
 /// </summary>
 public sealed class DiskLinkSender : IDisposable
 {
@@ -22,6 +23,7 @@ public sealed class DiskLinkSender : IDisposable
     private long _queued;
     private long _sent;
     private long _acknowledged;
+    private int _waitForRoom;
     private ulong _epoch;
     private bool _stalled;
     private bool _lost;
@@ -103,6 +105,8 @@ public sealed class DiskLinkSender : IDisposable
     /// guest's disk. Completes when the secondary has applied every earlier write.</summary>
     public async ValueTask<bool> BarrierAsync(ulong epoch)
     {
+        bool queued;
+        Task<bool>? room;
         lock (_lock)
         {
             if (_epoch > epoch)
@@ -110,10 +114,12 @@ public sealed class DiskLinkSender : IDisposable
                 return false;
             }
 
+            // In one with its place in the order: nothing of the new epoch is before it, nothing of the old one behind.
             _epoch = epoch;
+            queued = TryQueue(DiskLinkType.Barrier, 0, 0, default, out room);
         }
 
-        return await QueueAsync(DiskLinkType.Barrier, 0, 0, default).ConfigureAwait(false)
+        return (queued || (room is not null && await room.ConfigureAwait(false)))
             && await DrainAsync().ConfigureAwait(false);
     }
 
@@ -192,15 +198,8 @@ public sealed class DiskLinkSender : IDisposable
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> QueueAsync(DiskLinkType type, long offset, long length, ReadOnlyMemory<byte> payload)
     {
-        while (!TryQueue(type, offset, length, payload.Span, out var room))
-        {
-            if (room is null || !await room.ConfigureAwait(false))
-            {
-                return false;
-            }
-        }
-
-        return true;
+        return TryQueue(type, offset, length, payload, out var room)
+            || (room is not null && await room.ConfigureAwait(false));
     }
 
     private async ValueTask<bool> WritePartsAsync(DiskLinkType type, long offset, ReadOnlyMemory<byte> source)
@@ -217,14 +216,14 @@ public sealed class DiskLinkSender : IDisposable
         return true;
     }
 
-    /// <summary>Puts a frame into the ring. False: wait for <paramref name="room"/> and try again; lost when that
-    /// is null.</summary>
-    private bool TryQueue(DiskLinkType type, long offset, long length, ReadOnlySpan<byte> payload, out Task<bool>? room)
+    /// <summary>Puts a frame into the ring. False: it has its place in the order and is put there when there is
+    /// <paramref name="room"/>, which says whether it came to that; lost when that is null.</summary>
+    private bool TryQueue(
+        DiskLinkType type, long offset, long length, ReadOnlyMemory<byte> payload, out Task<bool>? room)
     {
         room = null;
         var total = DiskLinkFrame.Size + payload.Length;
-        Span<byte> header = stackalloc byte[DiskLinkFrame.Size];
-        var crc = Crc32C.Compute(payload);
+        var crc = Crc32C.Compute(payload.Span);
         lock (_lock)
         {
             if (_lost)
@@ -233,20 +232,28 @@ public sealed class DiskLinkSender : IDisposable
             }
 
             // What is unacknowledged includes what is not sent, so the ring can't overflow. Who waits already goes
-            // first.
-            if (_queued - _acknowledged + total > _ring.Length)
+            // first, or many small changes would keep a large one out until the link counts as lost.
+            var frame = new DiskLinkFrame(type, _term, _epoch, 0, offset, length, payload.Length, crc);
+            if (_waitForRoom > 0 || _queued - _acknowledged + total > _ring.Length)
             {
-                room = AddWaiter(0, total);
+                room = AddWaiter(0, total, frame, payload);
                 return false;
             }
 
-            _queued += total;
-            new DiskLinkFrame(type, _term, _epoch, _queued, offset, length, payload.Length, crc).Format(header);
-            CopyIn(_queued - total, header);
-            CopyIn(_queued - payload.Length, payload);
-            System.Threading.Monitor.PulseAll(_lock);
+            Put(frame, payload.Span);
             return true;
         }
+    }
+
+    /// <summary>There is room, and the lock is held.</summary>
+    private void Put(in DiskLinkFrame frame, ReadOnlySpan<byte> payload)
+    {
+        Span<byte> header = stackalloc byte[DiskLinkFrame.Size];
+        _queued += header.Length + payload.Length;
+        (frame with { Sequence = _queued }).Format(header);
+        CopyIn(_queued - payload.Length - header.Length, header);
+        CopyIn(_queued - payload.Length, payload);
+        System.Threading.Monitor.PulseAll(_lock);
     }
 
     private void CopyIn(long position, ReadOnlySpan<byte> data)
@@ -257,10 +264,13 @@ public sealed class DiskLinkSender : IDisposable
         data[first..].CopyTo(_ring);
     }
 
-    private Task<bool> AddWaiter(long acknowledged, int room)
+    private Task<bool> AddWaiter(
+        long acknowledged, int room, DiskLinkFrame frame = default, ReadOnlyMemory<byte> payload = default)
     {
-        var waiter = new Waiter(acknowledged, room, new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously));
+        var source = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var waiter = new Waiter(acknowledged, room, frame, payload, source);
         _waiters.Add(waiter);
+        _waitForRoom += room > 0 ? 1 : 0;
         if (room > 0 && !_stalled)
         {
             _stalled = true;
@@ -392,30 +402,42 @@ public sealed class DiskLinkSender : IDisposable
             }
 
             _acknowledged = sequence;
-            var lag = _queued - _acknowledged;
             var kept = 0;
-            var waitsForRoom = false;
+            var waited = _waitForRoom;
+            _waitForRoom = 0;
             for (var i = 0; i < _waiters.Count; i++)
             {
                 var waiter = _waiters[i];
-                if (waiter.Room > 0 ? lag + waiter.Room <= _ring.Length : _acknowledged >= waiter.Acknowledged)
+                if (waiter.Room > 0 ? TryPut(waiter) : _acknowledged >= waiter.Acknowledged)
                 {
                     waiter.Source.TrySetResult(true);
                     continue;
                 }
 
-                waitsForRoom |= waiter.Room > 0;
+                _waitForRoom += waiter.Room > 0 ? 1 : 0;
                 _waiters[kept++] = waiter;
             }
 
             _waiters.RemoveRange(kept, _waiters.Count - kept);
-            if (_stalled && !waitsForRoom)
+            if (_stalled && _waitForRoom < waited)
             {
-                _stalled = false;
-                _stall.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                _stalled = _waitForRoom > 0;
+                _stall.Change(_stalled ? _options.StallTimeout : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             }
         }
 
+        return true;
+    }
+
+    /// <summary>Behind one that gets no room nobody gets any.</summary>
+    private bool TryPut(Waiter waiter)
+    {
+        if (_waitForRoom > 0 || _queued - _acknowledged + waiter.Room > _ring.Length)
+        {
+            return false;
+        }
+
+        Put(waiter.Frame, waiter.Payload.Span);
         return true;
     }
 
@@ -452,7 +474,9 @@ public sealed class DiskLinkSender : IDisposable
     private static void StartThread(ThreadStart run, string name) =>
         new Thread(run, 256 * 1024) { IsBackground = true, Name = name }.Start();
 
-    private readonly record struct Waiter(long Acknowledged, int Room, TaskCompletionSource<bool> Source);
+    private readonly record struct Waiter(
+        long Acknowledged, int Room, DiskLinkFrame Frame, ReadOnlyMemory<byte> Payload,
+        TaskCompletionSource<bool> Source);
 
     private sealed record Question(DiskLinkType Answer, long Offset, Memory<byte> Bytes)
     {

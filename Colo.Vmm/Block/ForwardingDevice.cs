@@ -193,7 +193,7 @@ public sealed class ForwardingDevice : IBlockDevice
             return await _local.FlushAsync(cancellation).ConfigureAwait(false);
         }
 
-        var began = _unsynced.TryBeginFlush();
+        var began = _unsynced.BeginFlush();
         var peer = link.FlushAsync();
         var status = await _local.FlushAsync(cancellation).ConfigureAwait(false);
         _ = EndFlushAsync(peer, began, status);
@@ -345,20 +345,24 @@ public sealed class ForwardingDevice : IBlockDevice
     /// of this host would take back while the file says equal.</summary>
     internal async Task<bool> FlushBothAsync(DiskLinkSender link)
     {
-        var began = _unsynced.TryBeginFlush();
+        var began = _unsynced.BeginFlush();
         var status = await _local.FlushAsync().ConfigureAwait(false);
         return await EndFlushAsync(link.FlushAsync(), began, status).ConfigureAwait(false) && status == BlockStatus.Ok;
     }
 
     /// <param name="peer">The peer's flush.</param>
-    /// <param name="began">Whether this flush may end what <see cref="UnsyncedMap.TryBeginFlush"/> began.</param>
+    /// <param name="began">What <see cref="UnsyncedMap.BeginFlush"/> said.</param>
     /// <param name="local">How the local flush ended.</param>
-    private async Task<bool> EndFlushAsync(ValueTask<bool> peer, bool began, BlockStatus local)
+    private async Task<bool> EndFlushAsync(ValueTask<bool> peer, int began, BlockStatus local)
     {
         var done = await peer.ConfigureAwait(false);
-        if (done && began)
+        if (began != 0 && done)
         {
-            _unsynced.EndFlush(local == BlockStatus.Ok ? _bitmap : null);
+            _unsynced.EndFlush(began, local == BlockStatus.Ok ? _bitmap : null);
+        }
+        else if (began != 0)
+        {
+            _unsynced.CancelFlush(began);
         }
 
         return done;

@@ -15,6 +15,10 @@ internal sealed class UnsyncedMap
     private ulong[] _since;
     private ulong[] _before;
 
+    /// <summary>Number of the flush that is under way, which may cover nothing; 0: none is.</summary>
+    private int _flush;
+    private int _flushes;
+
     public UnsyncedMap(long diskSizeBytes)
     {
         _bits = checked((int)((diskSizeBytes + DirtyBitmap.Granularity - 1) / DirtyBitmap.Granularity));
@@ -41,18 +45,15 @@ internal sealed class UnsyncedMap
         }
     }
 
-    /// <summary>A flush is being sent: what was marked so far goes with it. False when another one is under
-    /// way.</summary>
-    public bool TryBeginFlush()
+    /// <summary>A flush is being sent: what was marked so far goes with it. Gives its number for
+    /// <see cref="EndFlush"/>, or 0 when another one is under way.</summary>
+    public int BeginFlush()
     {
         lock (_lock)
         {
-            foreach (var word in _before)
+            if (_flush != 0)
             {
-                if (word != 0)
-                {
-                    return false;
-                }
+                return 0;
             }
 
             (_since, _before) = (_before, _since);
@@ -61,20 +62,47 @@ internal sealed class UnsyncedMap
                 Set(offset, length);
             }
 
-            return true;
+            _flushes = Math.Max(1, unchecked(_flushes + 1));
+            return _flush = _flushes;
         }
     }
 
     /// <summary>The flush is acknowledged. When the local disk has been flushed as well, only what changed since then
-    /// stays pinned.</summary>
-    public void EndFlush(DirtyBitmap? bothDurable)
+    /// stays pinned. Too late, when the link has been lost meanwhile.</summary>
+    public void EndFlush(int number, DirtyBitmap? bothDurable)
     {
         lock (_lock)
         {
+            if (number != _flush)
+            {
+                return;
+            }
+
+            _flush = 0;
             Array.Clear(_before);
 
             // In the lock: a change names itself here before it is pinned, so none slips in between.
             bothDurable?.Unpin(_since);
+        }
+    }
+
+    /// <summary>The flush was not acknowledged: what went with it is as before it.</summary>
+    public void CancelFlush(int number)
+    {
+        lock (_lock)
+        {
+            if (number != _flush)
+            {
+                return;
+            }
+
+            _flush = 0;
+            for (var word = 0; word < _since.Length; word++)
+            {
+                _since[word] |= _before[word];
+            }
+
+            Array.Clear(_before);
         }
     }
 
@@ -94,6 +122,7 @@ internal sealed class UnsyncedMap
 
             Array.Clear(_since);
             Array.Clear(_before);
+            _flush = 0;
         }
     }
 

@@ -102,7 +102,10 @@ internal sealed class NbdServerConnection(
         _structured = handshake.StructuredReplies;
         _allocation = handshake.AllocationContext;
         Export = handshake.Export;
-        return opened;
+
+        // Who withdraws an export drops those that have it: either that one sees it here, or it is offered no more.
+        Interlocked.MemoryBarrier();
+        return opened && exports.TryGetValue(Export!.Name, out var offered) && ReferenceEquals(offered, Export);
     }
 
     private bool ReceiveRequest()

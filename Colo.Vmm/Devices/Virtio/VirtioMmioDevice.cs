@@ -323,7 +323,7 @@ internal sealed class VirtioMmioDevice : IMmioDevice, IServicedDevice, IStateful
             _function!.Start(_driverFeatures);
             for (int i = 0; i < _queues.Length && IsRunning; i++)
             {
-                _queues[i].RequestNotification();
+                _ = _queues[i].RequestNotification();
                 _function.Notify(i);
             }
         }

@@ -26,6 +26,9 @@ internal sealed class Virtqueue(GuestRam ram)
 
     private ushort _signalledUsed;
 
+    /// <summary>The driver's index as <see cref="TryPop"/> last read it.</summary>
+    private ushort _seenAvailable;
+
     public ushort Size { get; set; } = SizeMax;
 
     public bool Ready { get; private set; }
@@ -55,7 +58,7 @@ internal sealed class Virtqueue(GuestRam ram)
         Ready = false;
         DescriptorTable = AvailableRing = UsedRing = 0;
         NextAvailable = NextUsed = 0;
-        _signalledUsed = 0;
+        _signalledUsed = _seenAvailable = 0;
         UseEventIndex = UseIndirect = false;
         Fault = "";
     }
@@ -87,6 +90,7 @@ internal sealed class Virtqueue(GuestRam ram)
             return Broken("available ring is not in RAM");
         }
 
+        _seenAvailable = available;
         ushort waiting = unchecked((ushort)(available - NextAvailable));
         if (waiting == 0)
         {
@@ -157,6 +161,9 @@ internal sealed class Virtqueue(GuestRam ram)
         }
 
         _signalledUsed = NextUsed;
+
+        // The index before the look at what the driver wants: on another hart it says so and then looks at the index.
+        Interlocked.MemoryBarrier();
         if (UseEventIndex)
         {
             return !ram.TryReadUInt16(AvailableRing + 4 + ((ulong)Size * 2), out ushort usedEvent)
@@ -167,13 +174,19 @@ internal sealed class Virtqueue(GuestRam ram)
         return !ram.TryReadUInt16(AvailableRing, out ushort flags) || (flags & NoInterrupt) == 0;
     }
 
-    /// <summary>Asks the driver to notify when it adds the next buffer.</summary>
-    public void RequestNotification()
+    /// <summary>Asks the driver to notify when it adds the next buffer. True when it has added one since the last
+    /// <see cref="TryPop"/>, on another hart, and may not have seen the request: whoever waits for buffers looks
+    /// again, or nobody tells it of this one or of any later (section 2.7.10.1).</summary>
+    public bool RequestNotification()
     {
-        if (UseEventIndex && Ready)
+        if (!UseEventIndex || !Ready)
         {
-            ram.TryWriteUInt16(UsedRing + 4 + ((ulong)Size * 8), NextAvailable);
+            return false;
         }
+
+        ram.TryWriteUInt16(UsedRing + 4 + ((ulong)Size * 8), _seenAvailable);
+        Interlocked.MemoryBarrier();
+        return ram.TryReadUInt16(AvailableRing + 2, out ushort available) && available != _seenAvailable;
     }
 
     public void Save(StateWriter writer)
@@ -213,6 +226,7 @@ internal sealed class Virtqueue(GuestRam ram)
         NextAvailable = state.NextAvailable;
         NextUsed = state.NextUsed;
         _signalledUsed = state.SignalledUsed;
+        _seenAvailable = state.NextAvailable;
         SetFeatures(features);
     }
 

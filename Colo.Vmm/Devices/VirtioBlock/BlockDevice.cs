@@ -185,7 +185,12 @@ internal sealed class BlockDevice : IVirtioFunction
             return;
         }
 
-        queue.RequestNotification();
+        if (queue.RequestNotification() && !_mayHaveMore && HasRoom(queue))
+        {
+            _mayHaveMore = true;
+            _transport.Waker.Wake();
+        }
+
         _transport.Signal(queue);
     }
 

@@ -64,6 +64,11 @@ internal sealed class ConsoleDevice(IConsoleBackend console) : IVirtioFunction
             PopResult result = queue.TryPop(_chain);
             if (result == PopResult.Empty)
             {
+                if (queue.RequestNotification())
+                {
+                    continue;
+                }
+
                 break;
             }
 
@@ -81,7 +86,6 @@ internal sealed class ConsoleDevice(IConsoleBackend console) : IVirtioFunction
             Metrics.BytesReceived += count;
         }
 
-        queue.RequestNotification();
         _transport.Signal(queue);
     }
 
@@ -119,28 +123,31 @@ internal sealed class ConsoleDevice(IConsoleBackend console) : IVirtioFunction
         Span<byte> piece = stackalloc byte[1024];
         Virtqueue queue = _transport.Queue(OutputQueue);
         PopResult result;
-        while ((result = queue.TryPop(_chain)) == PopResult.Chain)
+        do
         {
-            // A request longer than a screenful of screenfuls is cut, so that one notification cannot hold the machine.
-            ulong total = Math.Min(_chain.ReadableLength, 65536);
-            for (ulong done = 0; done < total; done += (ulong)piece.Length)
+            while ((result = queue.TryPop(_chain)) == PopResult.Chain)
             {
-                Span<byte> part = piece[..(int)Math.Min((ulong)piece.Length, total - done)];
-                _chain.TryRead(_transport.Ram, done, part);
-                console.Write(part);
+                // A request longer than a screenful of screenfuls is cut, so that one notification cannot hold the
+                // machine.
+                ulong total = Math.Min(_chain.ReadableLength, 65536);
+                for (ulong done = 0; done < total; done += (ulong)piece.Length)
+                {
+                    Span<byte> part = piece[..(int)Math.Min((ulong)piece.Length, total - done)];
+                    _chain.TryRead(_transport.Ram, done, part);
+                    console.Write(part);
+                }
+
+                Metrics.BytesSent += (long)total;
+                queue.Push(_chain.Head, 0);
             }
-
-            Metrics.BytesSent += (long)total;
-            queue.Push(_chain.Head, 0);
         }
-
+        while (result == PopResult.Empty && queue.RequestNotification());
         if (result == PopResult.Broken)
         {
             _transport.Break(queue.Fault);
             return;
         }
 
-        queue.RequestNotification();
         _transport.Signal(queue);
     }
 }

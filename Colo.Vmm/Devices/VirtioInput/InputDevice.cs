@@ -105,6 +105,11 @@ internal sealed class InputDevice : IVirtioFunction
             PopResult result = queue.TryPop(_chain);
             if (result == PopResult.Empty)
             {
+                if (queue.RequestNotification())
+                {
+                    continue;
+                }
+
                 break;
             }
 
@@ -122,7 +127,6 @@ internal sealed class InputDevice : IVirtioFunction
             Metrics.EventsSent++;
         }
 
-        queue.RequestNotification();
         _transport.Signal(queue);
     }
 
@@ -198,18 +202,20 @@ internal sealed class InputDevice : IVirtioFunction
     {
         Virtqueue queue = _transport.Queue(StatusQueue);
         PopResult result;
-        while ((result = queue.TryPop(_chain)) == PopResult.Chain)
+        do
         {
-            queue.Push(_chain.Head, 0);
+            while ((result = queue.TryPop(_chain)) == PopResult.Chain)
+            {
+                queue.Push(_chain.Head, 0);
+            }
         }
-
+        while (result == PopResult.Empty && queue.RequestNotification());
         if (result == PopResult.Broken)
         {
             _transport.Break(queue.Fault);
             return;
         }
 
-        queue.RequestNotification();
         _transport.Signal(queue);
     }
 }

@@ -92,22 +92,13 @@ internal sealed class NetDevice : IVirtioFunction
         }
 
         Virtqueue queue = _transport.Queue(ReceiveQueue);
-        while (!_arrived.IsEmpty && Deliver(queue) is var delivery && delivery != Delivery.Waits)
+        do
         {
-            _arrived.RemoveFirst();
-            if (delivery == Delivery.Placed)
-            {
-                Metrics.FramesReceived++;
-            }
-            else
-            {
-                Interlocked.Increment(ref Metrics.FramesDropped);
-            }
+            DeliverAll(queue);
         }
-
+        while (_transport.IsRunning && queue.RequestNotification() && !_arrived.IsEmpty);
         if (_transport.IsRunning)
         {
-            queue.RequestNotification();
             _transport.Signal(queue);
         }
     }
@@ -172,6 +163,23 @@ internal sealed class NetDevice : IVirtioFunction
         }
     }
 
+    /// <summary>As many frames as there are buffers for.</summary>
+    private void DeliverAll(Virtqueue queue)
+    {
+        while (!_arrived.IsEmpty && Deliver(queue) is var delivery && delivery != Delivery.Waits)
+        {
+            _arrived.RemoveFirst();
+            if (delivery == Delivery.Placed)
+            {
+                Metrics.FramesReceived++;
+            }
+            else
+            {
+                Interlocked.Increment(ref Metrics.FramesDropped);
+            }
+        }
+    }
+
     /// <summary>Puts the oldest frame into as many buffers as it needs. One that is longer than the only buffer it may
     /// have is no fault of the guest: anybody in the LAN can send a tagged frame, and section 5.1.6.3.1 asks for buffers
     /// of 1526 bytes. The buffer stays for the next frame.</summary>
@@ -232,12 +240,15 @@ internal sealed class NetDevice : IVirtioFunction
     {
         Virtqueue queue = _transport.Queue(TransmitQueue);
         PopResult result;
-        while ((result = queue.TryPop(_chain)) == PopResult.Chain)
+        do
         {
-            SendChain();
-            queue.Push(_chain.Head, 0);
+            while ((result = queue.TryPop(_chain)) == PopResult.Chain)
+            {
+                SendChain();
+                queue.Push(_chain.Head, 0);
+            }
         }
-
+        while (result == PopResult.Empty && queue.RequestNotification());
         _backend.Flush();
         if (result == PopResult.Broken)
         {
@@ -245,7 +256,6 @@ internal sealed class NetDevice : IVirtioFunction
             return;
         }
 
-        queue.RequestNotification();
         _transport.Signal(queue);
     }
 

@@ -35,24 +35,26 @@ internal sealed class RngDevice(IEntropySource source) : IVirtioFunction
     {
         Virtqueue queue = _transport.Queue(0);
         PopResult result;
-        while ((result = queue.TryPop(_chain)) == PopResult.Chain)
+        do
         {
-            if (_chain.WritableLength == 0)
+            while ((result = queue.TryPop(_chain)) == PopResult.Chain)
             {
-                _transport.Break("entropy request without a writable buffer");
-                return;
+                if (_chain.WritableLength == 0)
+                {
+                    _transport.Break("entropy request without a writable buffer");
+                    return;
+                }
+
+                queue.Push(_chain.Head, Fill());
             }
-
-            queue.Push(_chain.Head, Fill());
         }
-
+        while (result == PopResult.Empty && queue.RequestNotification());
         if (result == PopResult.Broken)
         {
             _transport.Break(queue.Fault);
             return;
         }
 
-        queue.RequestNotification();
         _transport.Signal(queue);
     }
 

@@ -224,4 +224,29 @@ public sealed class DirtyBitmapTests
         Assert.Equal(BlockStatus.Ok, bitmap.BeginRecording());
         return bitmap;
     }
+
+    /// <summary>The first page was written before the second one failed, and more was marked since.</summary>
+    [Fact]
+    public void A_page_that_a_failed_write_left_without_its_flush_is_not_taken_for_durable_as_it_is_later()
+    {
+        const long Large = 3L << 30, SecondPage = (long)DirtyBitmap.BitsPerPage * DirtyBitmap.Granularity;
+        var kept = new LossyFile(41);
+        var file = new HookedFile(kept);
+        var bitmap = DirtyBitmap.Open(file, Large, aheadBytes: 0);
+        for (var bit = 0; bit < bitmap.BitCount; bit++)
+        {
+            bitmap.Clear(bit);
+        }
+
+        Assert.Equal(BlockStatus.Ok, bitmap.BeginRecording());
+        file.Refuses = offset => offset == 2 * DirtyBitmap.PageSize;
+        Assert.Equal(BlockStatus.IoError, bitmap.BeginRecording());
+        file.Refuses = null;
+        bitmap.MarkAll();
+        Assert.Equal(BlockStatus.Ok, bitmap.Mark(SecondPage, 512));
+        Assert.Equal(BlockStatus.Ok, bitmap.Mark(0, 512));
+        var again = DirtyBitmap.Open(kept, Large, aheadBytes: 0);
+        Assert.True(again.IsDirty(DirtyBitmap.BitsPerPage));
+        Assert.True(again.IsDirty(0));
+    }
 }

@@ -1,4 +1,5 @@
 using Colo.Vmm.Block;
+using Colo.Vmm.Checksums;
 
 namespace Colo.Vmm.Tests.Block;
 
@@ -101,6 +102,49 @@ public sealed class ForwardingTests
         Assert.True(world.Bitmap.IsDirty(15));
         Assert.Equal(BlockStatus.Ok, await world.Device.WriteAsync(30 * 65536, new byte[512]));
         Assert.True(world.Bitmap.IsDirty(30));
+    }
+
+    [Fact]
+    public async Task A_large_write_that_waits_for_room_goes_before_small_ones_that_come_later()
+    {
+        const int Part = 64 * 1024, Frame = DiskLinkFrame.Size + Part;
+        using var pair = new LinkPair();
+        var time = new ManualTime();
+        var options = new DiskLinkOptions { LagBytes = 4 << 20, StallTimeout = TimeSpan.FromSeconds(3), Time = time };
+        using var link = new DiskLinkSender(pair.Near, options, 1, 1, Size);
+        var acknowledged = 0L;
+        void Acknowledge(int bytes)
+        {
+            var lag = link.LagBytes;
+            acknowledged += bytes;
+            pair.Far.Write(Ack(1, acknowledged));
+            Assert.True(SpinWait.SpinUntil(() => link.LagBytes != lag, Hang), "the acknowledgement is not taken");
+        }
+
+        Acknowledge(DiskLinkFrame.Size);
+        while (link.LagBytes + Frame <= options.LagBytes)
+        {
+            Assert.True(await link.WriteAsync(0, new byte[Part]));
+        }
+
+        var large = link.WriteAsync(0, new byte[16 * Part]).AsTask();
+        time.Advance(TimeSpan.FromSeconds(2));
+        List<Task<bool>> small = [];
+        for (var i = 0; i < 4; i++)
+        {
+            Acknowledge(4 * Frame);
+            small.Add(link.WriteAsync(0, new byte[Part]).AsTask());
+            Assert.False(small[i].IsCompleted);
+        }
+
+        Assert.True(await large.WaitAsync(Hang));
+
+        // Time without progress counts, and there was some.
+        time.Advance(TimeSpan.FromSeconds(2));
+        Acknowledge(5 * Frame);
+        Assert.All(await Task.WhenAll(small).WaitAsync(Hang), Assert.True);
+        Assert.False(link.IsLost);
+        Assert.Equal(0, time.Armed);
     }
 
     [Fact]
@@ -345,6 +389,139 @@ public sealed class ForwardingTests
         Assert.True(await world.Device.BarrierAsync(6).AsTask().WaitAsync(Hang));
         Assert.Equal(world.Local.Snapshot(), world.Peer.Snapshot());
         Assert.Equal(0, world.Bitmap.DirtyBytes);
+    }
+
+    [Fact]
+    public async Task What_comes_behind_a_barrier_that_waits_for_room_is_sent_behind_it()
+    {
+        using var pair = new LinkPair();
+        var options = new DiskLinkOptions { LagBytes = 4 << 20, Time = new ManualTime() };
+        using var link = new DiskLinkSender(pair.Near, options, 1, 1, Size);
+        var data = new byte[1 << 20];
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.True(await link.WriteAsync(0, data));
+        }
+
+        var full = DiskLinkFrame.Size + (3L * (DiskLinkFrame.Size + data.Length));
+        var waits = link.WriteAsync(0, data).AsTask();
+        var barrier = link.BarrierAsync(2).AsTask();
+        List<Task<bool>> behind = [.. Enumerable.Range(0, 50).Select(_ => link.WriteAsync(0, new byte[512]).AsTask())];
+        pair.Far.Write(Ack(1, full));
+        Assert.True(await waits.WaitAsync(Hang));
+        Assert.All(await Task.WhenAll(behind).WaitAsync(Hang), Assert.True);
+        List<(DiskLinkType, ulong)> seen = [];
+        var header = new byte[DiskLinkFrame.Size];
+        while (seen.Count < 56)
+        {
+            await pair.Far.ReadExactlyAsync(header).AsTask().WaitAsync(Hang);
+            Assert.True(DiskLinkFrame.TryParse(header, out var frame));
+            await pair.Far.ReadExactlyAsync(new byte[frame.PayloadLength]).AsTask().WaitAsync(Hang);
+            seen.Add((frame.Type, frame.Epoch));
+        }
+
+        Assert.All(seen[..5], frame => Assert.Equal(1ul, frame.Item2));
+        Assert.Equal((DiskLinkType.Barrier, 2ul), seen[5]);
+        Assert.False(barrier.IsCompleted);
+    }
+
+    /// <summary>The first flush had nothing to wait for, and a change came between the two.</summary>
+    [Fact]
+    public async Task The_end_of_a_flush_forgets_no_change_that_came_after_its_beginning()
+    {
+        using var world = new World(seed: 22);
+        using var pair = new LinkPair();
+        using var link = world.Link(pair);
+        world.Device.Attach(link);
+        Assert.Equal(BlockStatus.Ok, world.Device.CompletePair());
+        var first = world.Device.FlushBothAsync(link);
+        Assert.Equal(BlockStatus.Ok, await world.Device.WriteAsync(65536, new byte[512]));
+        Assert.Equal(BlockStatus.Ok, await world.Device.FlushAsync());
+
+        // Hello and the first flush have arrived; the change may or may not have when the peer's host loses its power.
+        pair.Far.Write(Ack(1, 2 * DiskLinkFrame.Size));
+        Assert.True(await first.WaitAsync(Hang));
+        link.Abort("test");
+        Assert.True(world.Bitmap.IsDirty(1));
+    }
+
+    [Fact]
+    public void A_flush_that_is_lost_gives_back_what_went_with_it_and_lets_the_next_one_begin()
+    {
+        using var world = new World(seed: 23);
+        var map = new UnsyncedMap(Size);
+        map.Enter(0, 512);
+        map.Leave(0, 512);
+        var lost = map.BeginFlush();
+        map.Enter(65536, 512);
+        map.Leave(65536, 512);
+        Assert.Equal(0, map.BeginFlush());
+        map.CancelFlush(lost);
+        map.EndFlush(lost, null);
+        map.EndFlush(map.BeginFlush(), null);
+        map.Enter(131072, 512);
+        map.Leave(131072, 512);
+        var late = map.BeginFlush();
+        map.MoveTo(world.Bitmap);
+        map.Enter(196608, 512);
+        map.Leave(196608, 512);
+        var next = map.BeginFlush();
+        Assert.NotEqual(late, next);
+        map.EndFlush(late, null);
+        map.CancelFlush(next);
+        map.MoveTo(world.Bitmap);
+        Assert.Equal([false, false, true, true], Enumerable.Range(0, 4).Select(world.Bitmap.IsDirty));
+    }
+
+    [Fact]
+    public async Task Flushes_that_wait_for_one_of_a_slow_peer_are_done_together()
+    {
+        const int Waiting = 200;
+        var peer = new HookedFile(new LossyFile(24, World.Content(24)));
+        using var buffer = new DiskBuffer(peer, new LossyFile(25), new DiskBufferOptions());
+        using var pair = new LinkPair();
+        Assert.Equal(BlockStatus.Ok, buffer.PrepareTarget(1));
+        using ManualResetEventSlim begun = new(), go = new();
+        var flushes = 0;
+        peer.Flushing = () =>
+        {
+            flushes++;
+            begun.Set();
+            Assert.True(go.Wait(Hang));
+        };
+        pair.Receive(buffer, term: 1);
+        using var link = new DiskLinkSender(pair.Near, new DiskLinkOptions(), 1, 1, Size);
+        List<Task<bool>> flushed = [link.FlushAsync().AsTask()];
+        Assert.True(begun.Wait(Hang));
+        for (var i = 0; i < Waiting; i++)
+        {
+            flushed.Add(link.FlushAsync().AsTask());
+        }
+
+        Assert.True(
+            SpinWait.SpinUntil(() => pair.Far.Socket.Available == Waiting * DiskLinkFrame.Size, Hang),
+            "the frames do not arrive");
+        go.Set();
+        Assert.All(await Task.WhenAll(flushed).WaitAsync(Hang), Assert.True);
+        Assert.Equal(2, flushes);
+    }
+
+    [Fact]
+    public async Task A_flush_that_fails_on_the_peer_is_not_acknowledged()
+    {
+        using var world = new World(seed: 26);
+        using var pair = new LinkPair();
+        using var link = await world.JoinAsync(pair, epoch: 5);
+        world.Peer.Power.FailFrom = 0;
+        Assert.False(await link.FlushAsync().AsTask().WaitAsync(Hang));
+        Assert.Contains("IoError", link.LossReason, StringComparison.Ordinal);
+    }
+
+    private static byte[] Ack(ulong term, long sequence)
+    {
+        var ack = new byte[DiskLinkFrame.Size];
+        new DiskLinkFrame(DiskLinkType.Ack, term, 0, sequence, 0, 0, 0, Crc32C.Compute(default)).Format(ack);
+        return ack;
     }
 
     internal sealed class World : IDisposable

@@ -2,11 +2,18 @@ using Colo.Vmm.Block;
 
 namespace Colo.Vmm.Tests.Block;
 
-/// <summary>A file layer that can't zero a range by itself, as NFS before 4.2 can't, and tells of each write.</summary>
+/// <summary>A file layer that can't zero a range by itself, as NFS before 4.2 can't, and tells of each write and
+/// flush.</summary>
 internal sealed class HookedFile(IStorageFile inner) : IStorageFile
 {
     /// <summary>Called after each write, on its thread, with its offset and length.</summary>
     public Action<long, int>? Written { get; set; }
+
+    /// <summary>Whether a write to this offset fails.</summary>
+    public Func<long, bool>? Refuses { get; set; }
+
+    /// <summary>Called before each flush, on its thread.</summary>
+    public Action? Flushing { get; set; }
 
     public long Length => inner.Length;
 
@@ -14,12 +21,21 @@ internal sealed class HookedFile(IStorageFile inner) : IStorageFile
 
     public BlockStatus Write(long offset, ReadOnlySpan<byte> source)
     {
+        if (Refuses?.Invoke(offset) == true)
+        {
+            return BlockStatus.IoError;
+        }
+
         var status = inner.Write(offset, source);
         Written?.Invoke(offset, source.Length);
         return status;
     }
 
-    public BlockStatus Flush() => inner.Flush();
+    public BlockStatus Flush()
+    {
+        Flushing?.Invoke();
+        return inner.Flush();
+    }
 
     public BlockStatus SetLength(long length) => inner.SetLength(length);
 

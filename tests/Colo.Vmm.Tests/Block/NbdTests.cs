@@ -13,6 +13,19 @@ public sealed class NbdTests
 {
     private static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);
 
+    /// <summary>The client has chosen the export, and the server has not noted it yet.</summary>
+    [Fact]
+    public async Task An_export_that_is_withdrawn_while_a_client_negotiates_is_not_served_to_it()
+    {
+        using var memory = new MemoryDevice(4096);
+        NbdServer? server = null;
+        var time = new HandshakeTime(() => server!.Remove("disk"));
+        using var made = server = new NbdServer(new NbdServerOptions { Time = time });
+        Assert.True(server.Add(new NbdExport("disk", memory)));
+        using var client = NbdClient.Open(Uri(server, "disk"));
+        Assert.Equal(BlockStatus.PeerLost, await client.ReadAsync(0, new byte[512]).AsTask().WaitAsync(Hang));
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -264,5 +277,25 @@ public sealed class NbdTests
         var request = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
         var now = DateTimeOffset.UtcNow;
         return request.CreateSelfSigned(now.AddDays(-1), now.AddDays(30));
+    }
+
+    /// <summary>Tells when a handshake's time limit is taken away.</summary>
+    private sealed class HandshakeTime(Action ended) : TimeProvider
+    {
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            new Limit(ended);
+
+        private sealed class Limit(Action ended) : ITimer
+        {
+            public bool Change(TimeSpan dueTime, TimeSpan period) => true;
+
+            public void Dispose() => ended();
+
+            public ValueTask DisposeAsync()
+            {
+                Dispose();
+                return default;
+            }
+        }
     }
 }

@@ -179,6 +179,14 @@ internal sealed class MockDriver : IDisposable
         Ram.TryWriteUInt16(AvailableRing(queue) + 2, _available[queue]);
     }
 
+    /// <summary>Whether the device asked to be told of what was added since the index stood there (section
+    /// 2.7.10.2).</summary>
+    public bool MustKick(int queue, ushort since)
+    {
+        Ram.TryReadUInt16(UsedRing(queue) + 4 + ((ulong)QueueSize * 8), out ushort asked);
+        return (ushort)(_available[queue] - asked - 1) < (ushort)(_available[queue] - since);
+    }
+
     public void Kick(int queue) => Write(0x50, (uint)queue);
 
     /// <summary>The next used element, or null.</summary>

@@ -1,4 +1,9 @@
+using Colo.Vmm.Block;
 using Colo.Vmm.Devices.Virtio;
+using Colo.Vmm.Devices.VirtioBlock;
+using Colo.Vmm.Devices.VirtioConsole;
+using Colo.Vmm.Devices.VirtioInput;
+using Colo.Vmm.Devices.VirtioNet;
 using Colo.Vmm.Devices.VirtioRng;
 using static Colo.Vmm.Tests.Devices.RingSegment;
 
@@ -149,5 +154,107 @@ public class VirtqueueTests
         driver.Write(0x44, 1);
         Assert.Equal(0u, driver.Read(0x44));
         Assert.True(driver.NeedsReset);
+    }
+
+    /// <summary>With harts on threads of their own, another one may add a buffer after the device has found the queue
+    /// empty and before it asks to be notified; by the old request the driver need not.</summary>
+    [Theory]
+    [InlineData("block", 0)]
+    [InlineData("rng", 0)]
+    [InlineData("net", 1)]
+    [InlineData("console", 1)]
+    [InlineData("input", 1)]
+    public void A_buffer_that_another_hart_adds_while_the_device_asks_to_be_notified_is_taken(string kind, int queue)
+    {
+        using var backend = new RecordingBackend();
+        using var console = new RecordingConsole();
+        using var disk = new MemoryDevice(1 << 20);
+        using var driver = new MockDriver(kind switch
+        {
+            "block" => new BlockDevice(disk, "s"),
+            "rng" => new RngDevice(new SeededEntropy(7)),
+            "net" => new NetDevice(backend, [2, 0, 0, 0, 0, 1], 1500, offerChecksum: false),
+            "console" => new ConsoleDevice(console),
+            _ => new InputDevice(),
+        }).Start();
+        void Add()
+        {
+            RingSegment[] request = kind switch
+            {
+                "block" => [Out(driver.Place(new byte[16]), 16), In(driver.Allocate(513), 513)],
+                "rng" => [In(driver.Allocate(16), 16)],
+                _ => [Out(driver.Place(new byte[80]), 80)],
+            };
+            driver.Add(queue, request);
+        }
+
+        bool mustKick = true;
+        var other = new OtherHart(driver, queue, 1, () =>
+        {
+            Add();
+            mustKick = driver.MustKick(queue, 1);
+        });
+        Add();
+        driver.Kick(queue);
+        Assert.True(other.HasActed);
+        Assert.False(mustKick);
+        for (int waker = 0; waker < driver.Waker.Count; waker++)
+        {
+            driver.Device.Service();
+        }
+
+        Assert.Equal(2, driver.CountUsed(queue));
+        Add();
+        Assert.True(driver.MustKick(queue, 2));
+    }
+
+    [Theory]
+    [InlineData("net")]
+    [InlineData("console")]
+    [InlineData("input")]
+    public void A_buffer_that_another_hart_adds_gets_what_waits_for_one(string kind)
+    {
+        using var backend = new RecordingBackend();
+        using var console = new RecordingConsole();
+        var button = new InputDevice();
+        using var driver = new MockDriver(kind switch
+        {
+            "net" => new NetDevice(backend, [2, 0, 0, 0, 0, 1], 1500, offerChecksum: false),
+            "console" => new ConsoleDevice(console),
+            _ => button,
+        }).Start();
+        void Add() => driver.Add(0, In(driver.Allocate(2048), 2048));
+        var other = new OtherHart(driver, 0, 1, Add);
+        Add();
+        driver.Kick(0);
+        backend.Deliver(new byte[60]);
+        backend.Deliver(new byte[60]);
+        console.Type(new string('x', 4000));
+        if (kind == "input")
+        {
+            button.Press();
+        }
+
+        driver.Device.Service();
+        Assert.True(other.HasActed);
+        Assert.Equal(2, driver.CountUsed(0));
+    }
+
+    /// <summary>A frame that needs three buffers finds two, is taken back, and must be told of the third.</summary>
+    [Fact]
+    public void A_frame_that_finds_too_few_buffers_is_placed_when_the_rest_comes()
+    {
+        using var backend = new RecordingBackend();
+        using var driver = new MockDriver(
+            new NetDevice(backend, [2, 0, 0, 0, 0, 1], 1500, offerChecksum: false)).Start();
+        driver.Add(0, In(driver.Allocate(512), 512));
+        driver.Add(0, In(driver.Allocate(512), 512));
+        backend.Deliver(new byte[1400]);
+        driver.Device.Service();
+        Assert.Equal(0, driver.CountUsed(0));
+        driver.Add(0, In(driver.Allocate(512), 512));
+        Assert.True(driver.MustKick(0, 2));
+        driver.Kick(0);
+        Assert.Equal(3, driver.CountUsed(0));
     }
 }
