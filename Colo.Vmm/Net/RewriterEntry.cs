@@ -71,16 +71,15 @@ internal sealed class RewriterEntry
     public void Begin(in ConnectionKey key, int generation)
     {
         Key = key;
-        ForgetAt = null;
-        PendingClientSyn = null;
         Align(generation);
     }
 
     /// <summary>A checkpoint was loaded since: the guest's numbers are the client's, and what was learnt of a
-    /// handshake is void.</summary>
+    /// handshake or of an end is void.</summary>
     public void Align(int generation)
     {
         Generation = generation;
+        ForgetAt = null;
         Offset = 0;
         TimestampOffset = null;
         GuestTimestamp = null;

@@ -140,6 +140,24 @@ public sealed class SequenceRewriterTests
         Assert.True(rewriter.IsIdle);
     }
 
+    /// <summary>The replica alone had reset the connection; the primary's image, which has it, is what goes on.</summary>
+    [Fact]
+    public void A_connection_that_only_the_replaced_guest_had_ended_keeps_the_offset_that_its_image_brings()
+    {
+        var saved = new ArrayBufferWriter<byte>();
+        var primary = new SequenceRewriter();
+        Handshake(primary, 2000, 7000);
+        primary.Save(saved);
+        var rewriter = new SequenceRewriter();
+        Assert.True(rewriter.TryCheckpointLoaded(saved.WrittenSpan, now));
+        Out(rewriter, 7001, TcpFlags.Rst);
+        Assert.True(rewriter.TryCheckpointLoaded(saved.WrittenSpan, now));
+        rewriter.Promote();
+        Assert.Equal(2001u, Out(rewriter, 7001, Ack));
+        now += TimeSpan.FromMinutes(10);
+        Assert.Equal(2001u, Out(rewriter, 7001, Ack));
+    }
+
     [Fact]
     public void After_a_checkpoint_a_repeated_syn_of_the_client_leads_to_offset_zero()
     {
