@@ -158,6 +158,25 @@ public sealed class SequenceRewriterTests
         Assert.Equal(2001u, Out(rewriter, 7001, Ack));
     }
 
+    /// <summary>The client has closed its side, the answer is on its way, and the client's network is away: Linux sends
+    /// again after up to 120 s.</summary>
+    [Fact]
+    public void An_end_that_is_sent_again_after_the_longest_pause_still_has_the_clients_number()
+    {
+        var rewriter = new SequenceRewriter();
+        Handshake(rewriter, 2000, 7000);
+        rewriter.Promote();
+        In(rewriter, 101, 2001, TcpFlags.Fin | Ack);
+        Assert.Equal(2001u, Out(rewriter, 7001, TcpFlags.Fin | Ack, ack: 102));
+        for (int i = 0; i < 3; i++)
+        {
+            now += TimeSpan.FromSeconds(120);
+            Assert.Equal(2001u, Out(rewriter, 7001, TcpFlags.Fin | Ack, ack: 102));
+        }
+
+        Assert.Equal(7002u, In(rewriter, 102, 2002, Ack));
+    }
+
     [Fact]
     public void After_a_checkpoint_a_repeated_syn_of_the_client_leads_to_offset_zero()
     {
@@ -275,9 +294,9 @@ public sealed class SequenceRewriterTests
         Handshake(rewriter, 1000, 5000);
         Assert.Equal(1001u, Out(rewriter, 5001, Ack | TcpFlags.Fin));
         In(rewriter, 101, 1002, Ack | TcpFlags.Fin);
-        now += TimeSpan.FromSeconds(59);
+        now += TimeSpan.FromSeconds(149);
         Assert.Equal(1002u, Out(rewriter, 5002, Ack));
-        now += TimeSpan.FromSeconds(61);
+        now += TimeSpan.FromSeconds(151);
         Assert.Equal(5002u, Out(rewriter, 5002, Ack));
         Assert.Equal(0, rewriter.ConnectionCount);
     }
@@ -294,7 +313,7 @@ public sealed class SequenceRewriterTests
         rewriter.Promote();
         Assert.Equal(1001u, Out(rewriter, 5001, Ack, ack: 101));
         In(rewriter, sequence, 0, TcpFlags.Rst);
-        now += TimeSpan.FromSeconds(61);
+        now += TimeSpan.FromSeconds(151);
         Assert.Equal(lives ? 1001u : 5001u, Out(rewriter, 5001, Ack, ack: 101));
     }
 
