@@ -133,6 +133,12 @@ public readonly struct ConnectionKey : IEquatable<ConnectionKey>
     internal static ConnectionKey OfFragment(in FrameView view) =>
         FromIp(view, FlowClass.Datagram, (int)(view.FragmentId >> 16), (int)view.FragmentId & 0xFFFF);
 
+    /// <summary>The key of a TCP segment that is not parsed: its addresses say which version it is of.</summary>
+    internal static ConnectionKey OfTcp(
+        ReadOnlySpan<byte> source, ReadOnlySpan<byte> destination, int sourcePort, int destinationPort, uint vlan) =>
+        FromAddresses(source, destination, Pack(
+            sourcePort, destinationPort, IpProtocols.Tcp, FlowClass.Tcp, source.Length == 16, vlan));
+
     internal static ConnectionKey OfOpaque(in FrameView view)
     {
         var source = view.Frame.Length >= 12 ? Mac(view.SourceMac) : 0;
@@ -160,21 +166,17 @@ public readonly struct ConnectionKey : IEquatable<ConnectionKey>
             : OfIcmp(view, isEcho: type is 128 or 129);
     }
 
-    private static ConnectionKey FromIp(in FrameView view, FlowClass flow, int sourcePort, int destinationPort)
-    {
-        var source = view.SourceAddress;
-        var destination = view.DestinationAddress;
-        if (view.IpVersion == 4)
-        {
-            return new ConnectionKey(
-                0, BinaryPrimitives.ReadUInt32BigEndian(source), 0, BinaryPrimitives.ReadUInt32BigEndian(destination),
-                Pack(sourcePort, destinationPort, view.Protocol, flow, false, view.VlanKey));
-        }
-        return new ConnectionKey(
-            BinaryPrimitives.ReadUInt64BigEndian(source), BinaryPrimitives.ReadUInt64BigEndian(source[8..]),
-            BinaryPrimitives.ReadUInt64BigEndian(destination), BinaryPrimitives.ReadUInt64BigEndian(destination[8..]),
-            Pack(sourcePort, destinationPort, view.Protocol, flow, true, view.VlanKey));
-    }
+    private static ConnectionKey FromIp(in FrameView view, FlowClass flow, int sourcePort, int destinationPort) =>
+        FromAddresses(view.SourceAddress, view.DestinationAddress, Pack(
+            sourcePort, destinationPort, view.Protocol, flow, view.IpVersion == 6, view.VlanKey));
+
+    private static ConnectionKey FromAddresses(ReadOnlySpan<byte> source, ReadOnlySpan<byte> destination, ulong rest) =>
+        source.Length == 4
+            ? new ConnectionKey(
+                0, BinaryPrimitives.ReadUInt32BigEndian(source), 0, BinaryPrimitives.ReadUInt32BigEndian(destination), rest)
+            : new ConnectionKey(
+                BinaryPrimitives.ReadUInt64BigEndian(source), BinaryPrimitives.ReadUInt64BigEndian(source[8..]),
+                BinaryPrimitives.ReadUInt64BigEndian(destination), BinaryPrimitives.ReadUInt64BigEndian(destination[8..]), rest);
 
     // 16 bits source port, 16 destination port, 8 protocol, 4 class, 1 IPv6, 19 VLAN (both tags folded).
     private static ulong Pack(int sourcePort, int destinationPort, int protocol, FlowClass flow, bool isIPv6, uint vlan) =>

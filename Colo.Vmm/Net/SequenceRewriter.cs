@@ -17,9 +17,11 @@ namespace Colo.Vmm.Net;
 /// echo of the primary's. The two clocks were not read at the same moment, so translated values are bounded: the
 /// guest sees no echo later than what it has sent, and the client, which drops segments with a timestamp from the
 /// past, none earlier than what it has echoed.</para>
+/// <para>An ICMP error towards the guest quotes a number of the client's; it is raised as well, or the guest would not
+/// believe that the path has become smaller and would send for ever what does not arrive.</para>
 /// <para>Place: the last step before the guest's network card, so that a client's frame passes here when it is
 /// delivered and not while it waits for a load. Handles IPv4 and IPv6, VLANs and first fragments; everything else
-/// passes. Not thread safe. Sources: RFC 9293 sections 3.5 and 3.10, RFC 2018, RFC 7323, RFC 1624.</para>
+/// passes. Not thread safe. Sources: RFC 9293 sections 3.5 and 3.10, RFC 2018, RFC 7323, RFC 1624, RFC 5927.</para>
 /// </summary>
 public sealed class SequenceRewriter
 {
@@ -74,7 +76,7 @@ public sealed class SequenceRewriter
         var view = FrameView.Parse(frame);
         if (view.Kind != FrameKind.Tcp)
         {
-            return RewriteResult.Unchanged;
+            return TranslateQuotation(frame, view, now);
         }
         var flags = view.TcpFlags;
         var entry = table.Find(ConnectionKey.Of(view).Reversed(), now);
@@ -371,6 +373,24 @@ public sealed class SequenceRewriter
                 ReplaceNumber(frame, view, bodyOffset + edge, unchecked(value + entry.Offset), isChecksumPartial);
             }
         }
+        Rewritten++;
+        return RewriteResult.Rewritten;
+    }
+
+    // The checksum is the message's; that of the quoted segment is usually cut off, and nobody looks at it.
+    private RewriteResult TranslateQuotation(Span<byte> frame, in FrameView view, TimeSpan now)
+    {
+        if (!QuotedSegment.TryFind(view, out var key, out var at)
+            || table.Find(key, now) is not { IsOffsetKnown: true, Offset: not 0 } entry)
+        {
+            return RewriteResult.Unchanged;
+        }
+        var old = BinaryPrimitives.ReadUInt32BigEndian(frame[at..]);
+        var value = unchecked(old + entry.Offset);
+        BinaryPrimitives.WriteUInt32BigEndian(frame[at..], value);
+        var checksum = frame[(view.TransportOffset + 2)..];
+        BinaryPrimitives.WriteUInt16BigEndian(
+            checksum, InternetChecksum.Update(BinaryPrimitives.ReadUInt16BigEndian(checksum), old, value));
         Rewritten++;
         return RewriteResult.Rewritten;
     }

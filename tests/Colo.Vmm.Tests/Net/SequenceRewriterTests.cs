@@ -177,6 +177,55 @@ public sealed class SequenceRewriterTests
         Assert.Equal(7002u, In(rewriter, 102, 2002, Ack));
     }
 
+    /// <summary>A router on the way tells of a smaller path (RFC 1191, RFC 8201). A guest believes only what quotes a
+    /// number that it has under way.</summary>
+    [Theory]
+    [InlineData(false, 0, 8)]
+    [InlineData(true, 0, 8)]
+    [InlineData(true, 0, 900)]
+    [InlineData(false, 7, 900)]
+    public void An_error_that_quotes_a_segment_reaches_the_guest_with_its_own_number(bool ipv6, int vlan, int quotedBytes)
+    {
+        var rewriter = new SequenceRewriter();
+        Handshake(rewriter, 1000, 5000, ipv6);
+        byte[] sent = TestFrames.Tcp(5001, 101, Ack, new byte[1200], ipv6: ipv6);
+        rewriter.FromGuest(sent, now);
+        byte[] error = Error(sent, ipv6, vlan, quotedBytes);
+        RewriteResult result = rewriter.ToGuest(error, now);
+        FrameView view = FrameView.Parse(error);
+        int at = view.TransportOffset + 8 + (ipv6 ? 40 : 20) + 4;
+        uint quoted = System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(error.AsSpan(at));
+        // The connection without a tag is another one.
+        Assert.Equal(vlan == 0 ? (RewriteResult.Rewritten, 5001u) : (RewriteResult.Unchanged, 1001u), (result, quoted));
+        Assert.Equal(0, ipv6
+            ? InternetChecksum.ComputeTransport(view.SourceAddress, view.DestinationAddress, 58, view.TransportBytes)
+            : (ushort)~InternetChecksum.Add(0, view.TransportBytes));
+    }
+
+    [Fact]
+    public void An_error_that_quotes_too_little_or_nothing_of_a_connection_passes()
+    {
+        var rewriter = new SequenceRewriter();
+        Handshake(rewriter, 1000, 5000);
+        byte[] sent = TestFrames.Tcp(1001, 101, Ack, new byte[1200]);
+        byte[] ended = (byte[])sent.Clone();
+        ended[14] = 0x4F;
+        byte[] fragment = (byte[])sent.Clone();
+        fragment[21] = 5;
+        byte[][] errors =
+        [
+            Error(sent, false, 0, 7), Error(sent, false, 0, -1), Error(sent, false, 0, -20), Error(ended, false, 0, 8),
+            Error(fragment, false, 0, 8), Error(TestFrames.Udp([1, 2], 80, 4000), false, 0, 8),
+            Error(TestFrames.Tcp(1001, 101, Ack, [], 80, 4001), false, 0, 20),
+        ];
+        foreach (byte[] error in errors)
+        {
+            byte[] before = (byte[])error.Clone();
+            Assert.Equal(RewriteResult.Unchanged, rewriter.ToGuest(error, now));
+            Assert.Equal(before, error);
+        }
+    }
+
     [Fact]
     public void After_a_checkpoint_a_repeated_syn_of_the_client_leads_to_offset_zero()
     {
@@ -438,6 +487,20 @@ public sealed class SequenceRewriterTests
         TestFrames.Tcp(seq, ack, flags, [], port, 80, fromGuest: false, ipv6: ipv6);
 
     /// <summary>A client has begun with 100, the guest has answered with 7000.</summary>
+    /// <summary>"Too big" for a frame of the guest, with so many bytes of it behind its IP header.</summary>
+    private static byte[] Error(byte[] frame, bool ipv6, int vlan, int quotedBytes)
+    {
+        ReadOnlySpan<byte> quoted = frame.AsSpan(14, (ipv6 ? 40 : 20) + quotedBytes);
+        byte[] message = [(byte)(ipv6 ? 2 : 3), (byte)(ipv6 ? 0 : 4), 0, 0, 0, 0, 4, 0, .. quoted];
+        if (!ipv6)
+        {
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt16BigEndian(
+                message.AsSpan(2), (ushort)~InternetChecksum.Add(0, message));
+        }
+
+        return TestFrames.Ip(ipv6 ? 58 : 1, message, false, ipv6, vlan: vlan, checksumAt: ipv6 ? 2 : -1);
+    }
+
     private SequenceRewriter Answered()
     {
         var rewriter = new SequenceRewriter();
