@@ -46,6 +46,11 @@ internal sealed class LanPort : IDisposable
     /// <summary>Notes the addresses that the guest uses, for the announcement after a takeover.</summary>
     public void Learn(ReadOnlySpan<byte> frame) => addresses.Learn(frame, Mac);
 
+    /// <summary>A frame of the LAN: what another machine claims is not announced as the guest's.</summary>
+    public void Hear(ReadOnlySpan<byte> frame) => addresses.Hear(frame, Mac);
+
+    internal IEnumerable<byte[]> Announcements => addresses.Announcements(Mac);
+
     /// <summary>Makes the interface, down, so that attaching is quick. Harmless when it exists.</summary>
     public void Prepare()
     {
@@ -109,7 +114,7 @@ internal sealed class LanPort : IDisposable
     /// <summary>Tells the LAN where the guest's addresses are now.</summary>
     public void Announce()
     {
-        foreach (byte[] frame in addresses.Announcements(Mac))
+        foreach (byte[] frame in Announcements)
         {
             Send(frame);
         }

@@ -117,6 +117,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
     public void FromMirror(long tag, long loaded, ReadOnlySpan<byte> frame)
     {
         unacknowledged.FromClient(frame, network.Now);
+        lan.Hear(frame);
 
         // A frame of an epoch before the loaded one comes late: the image has it, in the guest or waiting in its card.
         if (tag == loaded)
@@ -322,6 +323,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
             }
 
             network.Mirror(index, frame);
+            lan.Hear(frame);
             ToGuest(frame);
         }
 

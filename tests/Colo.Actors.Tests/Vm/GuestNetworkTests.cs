@@ -180,6 +180,53 @@ public sealed class GuestNetworkTests : IDisposable
         Assert.Equal(2, frames);
     }
 
+    /// <summary>A virtual address that has moved to another machine (VRRP) must not be called back by a
+    /// takeover.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void An_address_that_another_machine_has_claimed_since_is_not_announced_as_the_guests(bool isReplica)
+    {
+        if (isReplica)
+        {
+            BeReplica(1);
+        }
+
+        network.Ports[0].Send(ArpOf(lan.Mac, 10, 0, 0, 5));
+        network.Ports[0].Send(ArpOf(lan.Mac, 10, 0, 0, 100));
+        HearFromLan(isReplica, ArpOf(lan.Mac, 10, 0, 0, 5));
+        HearFromLan(isReplica, ArpOf([2, 0, 0, 0, 0, 9], 10, 0, 0, 100));
+        HearFromLan(isReplica, [(byte)'x']);
+        while (Next() != 'x')
+        {
+        }
+
+        Assert.Equal([5, 5], Announced());
+        network.Ports[0].Send(ArpOf(lan.Mac, 10, 0, 0, 100));
+        Assert.Equal([5, 5, 100, 100], Announced());
+    }
+
+    private static byte[] ArpOf(byte[] mac, params byte[] address) =>
+    [
+        255, 255, 255, 255, 255, 255, .. mac, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, .. mac, .. address, 0, 0, 0, 0, 0, 0,
+        .. address, .. new byte[18],
+    ];
+
+    private byte[] Announced() => [.. lan.Announcements.Where(f => f[12] == 8).Select(frame => frame[31])];
+
+    private void HearFromLan(bool isReplica, byte[] frame)
+    {
+        if (isReplica)
+        {
+            Assert.True(mirror.Writer.TryWrite(0, 1, frame));
+            mirror.Writer.Flush();
+        }
+        else
+        {
+            lan.Received!(frame);
+        }
+    }
+
     private void BeReplica(long epoch)
     {
         network.Tag(epoch);
