@@ -8,6 +8,10 @@ namespace Colo.Vmm.Net;
 internal sealed class ComparerConnection
 {
     private const int IslandsMax = 8;
+
+    // No window is larger (RFC 7323 section 2.3): what is missing further behind was acknowledged long ago, under another
+    // comparer, and numbers that are 2^31 apart have no order any more.
+    private const int GapDistanceMax = 1 << 30;
     private readonly (SequenceNumber Start, SequenceNumber End)[] islands = new (SequenceNumber, SequenceNumber)[IslandsMax];
     private int islandCount;
 
@@ -109,7 +113,8 @@ internal sealed class ComparerConnection
 
     /// <summary>
     /// Records that a range has been released. A range beyond a gap is remembered apart, because what is in the gap
-    /// has not been compared yet: a guest may lose a segment before it reaches us and send it again later.
+    /// has not been compared yet: a guest may lose a segment before it reaches us and send it again later. A gap further
+    /// behind than any window is given up.
     /// </summary>
     public void MarkReleased(SequenceNumber start, SequenceNumber end)
     {
@@ -118,7 +123,7 @@ internal sealed class ComparerConnection
             BeginStream(start);
             mark = start;
         }
-        if (start > mark)
+        if (start > mark && end - mark <= GapDistanceMax)
         {
             AddIsland(start, end);
             return;
@@ -134,6 +139,26 @@ internal sealed class ComparerConnection
             }
         }
         Watermark = mark;
+    }
+
+    /// <summary>Up to where everything from <paramref name="position"/> on has been released, also beyond a gap;
+    /// <paramref name="position"/> itself when its byte has not.</summary>
+    public SequenceNumber ReleasedTo(SequenceNumber position)
+    {
+        if (Watermark is not { } mark)
+        {
+            return position;
+        }
+        var to = SequenceNumber.Max(position, mark);
+        for (var i = 0; i < islandCount; i++)
+        {
+            if (islands[i].Start <= to && islands[i].End > to)
+            {
+                to = islands[i].End;
+                i = -1;
+            }
+        }
+        return to;
     }
 
     /// <summary>Everything below <paramref name="end"/> is in a committed image.</summary>

@@ -122,7 +122,7 @@ internal static class TcpMatcher
         {
             return false;
         }
-        if (isCurrent && connection.Watermark is { } mark && StreamEnd(secondary) <= mark)
+        if (isCurrent && IsReleased(connection, secondary))
         {
             return false;
         }
@@ -155,7 +155,7 @@ internal static class TcpMatcher
         }
         return (secondary.Flags & TcpFlags.Syn) != 0
             ? connection.ReleasedSyn is not null
-            : connection.Watermark is { } mark && StreamEnd(secondary) <= mark;
+            : IsReleased(connection, secondary);
     }
 
     /// <summary>SYN and RST segments, which are not part of the sorted stream.</summary>
@@ -270,12 +270,11 @@ internal static class TcpMatcher
     {
         var start = StreamStart(primary);
         var payloadEnd = start + primary.PayloadLength;
-        if (connection.Watermark is not { } mark)
+        if (connection.Watermark is null)
         {
             connection.BeginStream(start);
-            mark = start;
         }
-        var position = SequenceNumber.Max(start + primary.VerifiedLength, mark);
+        var position = connection.ReleasedTo(start + primary.VerifiedLength);
         var other = connection.SecondaryEpoch == primary.Epoch ? connection.SecondaryQueue.First : null;
         while (position < payloadEnd)
         {
@@ -295,10 +294,10 @@ internal static class TcpMatcher
                 difference = new TcpDifference(DifferenceKind.Payload, (uint)offset, mine[at], theirs[at], other);
                 return Verdict.Differs;
             }
-            position += length;
+            position = connection.ReleasedTo(position + length);
         }
         primary.VerifiedLength = primary.PayloadLength;
-        return (primary.Flags & TcpFlags.Fin) == 0 || mark > payloadEnd
+        return (primary.Flags & TcpFlags.Fin) == 0 || connection.ReleasedTo(payloadEnd) > payloadEnd
             ? Verdict.Release
             : ExamineFin(connection, primary, payloadEnd, ref difference);
     }
@@ -380,6 +379,11 @@ internal static class TcpMatcher
         return (answered is { } ack && primary.Acknowledgement <= ack)
             || (connection.ImageAck is { } image && primary.Acknowledgement <= image);
     }
+
+    // A gap that is never filled is no rarity: the first that a new comparer sees of a connection may be a repeated
+    // segment, while what followed it has arrived.
+    private static bool IsReleased(ComparerConnection connection, PooledFrame secondary) =>
+        connection.ReleasedTo(StreamStart(secondary)) >= StreamEnd(secondary);
 
     private static SequenceNumber StreamStart(PooledFrame frame) =>
         (frame.Flags & TcpFlags.Syn) != 0 ? frame.Sequence + 1 : frame.Sequence;

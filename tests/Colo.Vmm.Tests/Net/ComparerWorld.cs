@@ -64,6 +64,13 @@ internal sealed class ComparerWorld : IDisposable
         Commit();
     }
 
+    /// <summary>The comparer has entered a pair, and the joiner has loaded this image.</summary>
+    public void JoinAt(FrameEpoch epoch)
+    {
+        PrimaryEpoch = epoch;
+        Commit();
+    }
+
     public void Wait(int milliseconds)
     {
         Now += TimeSpan.FromMilliseconds(milliseconds);

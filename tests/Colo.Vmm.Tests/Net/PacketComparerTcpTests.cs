@@ -106,6 +106,61 @@ public sealed class PacketComparerTcpTests
         Assert.Equal(0, world.Pool.OutstandingCount);
     }
 
+    /// <summary>What a comparer sees first of a connection that is older than itself: a repeated segment, while what
+    /// followed it had arrived; or, while this host was alone, a keep-alive, whose number is one below the
+    /// next.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Data_that_has_matched_behind_a_gap_asks_for_no_checkpoint_later(bool keepAlive)
+    {
+        using var world = new ComparerWorld();
+        if (keepAlive)
+        {
+            world.Comparer.GoSolo();
+            world.P(Data(1999, 0, 0));
+            FrameEpoch joined = world.PrimaryEpoch.Next;
+            world.Comparer.EnterPair(joined);
+            world.JoinAt(joined);
+        }
+        else
+        {
+            world.P(Data(1000, 0, 100));
+            world.S(Data(1000, 0, 100));
+        }
+
+        for (uint seq = 2000; seq < 2500; seq += 100)
+        {
+            world.S(Data(seq, 0, 100));
+            world.P(Data(seq, 0, 100));
+            world.S(Data(seq, 0, 100));
+        }
+
+        Assert.Equal(6, world.ReleasedCount);
+        world.Wait(10_000);
+        Assert.Empty(world.Sink.Requests);
+        world.P(Data(2100, 0, 100));
+        Assert.Equal(7, world.ReleasedCount);
+    }
+
+    [Fact]
+    public void Two_gibibytes_behind_a_gap_are_still_compared()
+    {
+        using var world = new ComparerWorld();
+        foreach (uint seq in (uint[])[1000, 0x3000_0000, 0x6000_0000, 0x8000_0000])
+        {
+            world.P(Data(seq, 0, 100));
+            world.S(Data(seq, 0, 100));
+        }
+
+        Assert.Equal(4, world.ReleasedCount);
+        world.P(Data(0x9000_0000, 0, 100));
+        Assert.Equal(4, world.ReleasedCount);
+        world.S(Data(0x9000_0000, 0, 100));
+        Assert.Equal(5, world.ReleasedCount);
+        Assert.Equal(0, world.Pool.OutstandingCount);
+    }
+
     [Fact]
     public void Holds_a_segment_that_acknowledges_more_than_the_secondary_has()
     {
