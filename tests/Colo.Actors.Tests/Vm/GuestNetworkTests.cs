@@ -79,6 +79,24 @@ public sealed class GuestNetworkTests : IDisposable
         Assert.Equal('c', Next());
     }
 
+    /// <summary>Clients go on while a joiner is being filled, for minutes; of all that only what comes after the capture
+    /// counts.</summary>
+    [Fact]
+    public void A_long_copy_does_not_use_up_the_room_for_what_comes_between_its_capture_and_its_load()
+    {
+        BeReplica(0);
+        for (int frame = 0; frame < 20_000; frame++)
+        {
+            Mirror(5, 'x');
+        }
+
+        Mirror(6, 'b');
+        Mirror(0, 'a');
+        Assert.Equal('a', Next());
+        Load(6);
+        Assert.Equal('b', Next());
+    }
+
     [Fact]
     public void A_frame_between_the_loading_of_the_card_and_that_of_the_network_waits_for_both()
     {
