@@ -14,7 +14,7 @@ public enum DifferenceKind
     /// <summary>One side ended the stream where the other goes on.</summary>
     EndOfStream,
 
-    /// <summary>SYN segments whose window scale, timestamp or SACK options promise different things for the
+    /// <summary>SYN segments whose window scale, timestamp, SACK or multipath options promise different things for the
     /// connection's whole life.</summary>
     SynOptions,
 }
@@ -75,7 +75,7 @@ public readonly ref struct FrameDifference
             DifferenceKind.EndOfStream => string.Create(
                 CultureInfo.InvariantCulture,
                 $"byte {StreamOffset}: {(PrimaryByte < 0 ? "the primary" : "the secondary")} ends the stream here, the other goes on"),
-            DifferenceKind.SynOptions => "SYN options: window scale, timestamps or SACK are promised differently",
+            DifferenceKind.SynOptions => "SYN options: window scale, timestamps, SACK or multipath are promised differently",
             _ => throw new System.Diagnostics.UnreachableException(),
         };
         return string.Create(CultureInfo.InvariantCulture, $"{Connection}, epoch {Primary.Epoch}: {what}");

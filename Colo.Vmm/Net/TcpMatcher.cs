@@ -253,7 +253,7 @@ internal static class TcpMatcher
         {
             return Verdict.Hold;
         }
-        if (!TcpOptions.Bind(primary.Frame).Equals(TcpOptions.Bind(other.Frame)))
+        if (!TcpOptions.BindAlike(primary.Frame, other.Frame))
         {
             difference = new TcpDifference(DifferenceKind.SynOptions, 0, -1, -1, other);
             return Verdict.Differs;

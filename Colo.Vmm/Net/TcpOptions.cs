@@ -1,6 +1,6 @@
 namespace Colo.Vmm.Net;
 
-/// <summary>Walks the options of a TCP header (RFC 9293 section 3.1, RFC 7323, RFC 2018).</summary>
+/// <summary>Walks the options of a TCP header (RFC 9293 section 3.1, RFC 7323, RFC 2018, RFC 8684).</summary>
 internal static class TcpOptions
 {
     public const int EndOfList = 0;
@@ -9,17 +9,22 @@ internal static class TcpOptions
     public const int SackPermitted = 4;
     public const int Sack = 5;
     public const int Timestamps = 8;
+    public const int Multipath = 30;
 
     /// <summary>Of the timestamps option without kind and length: the sender's clock, then the echo of the
     /// receiver's.</summary>
     public const int TimestampsBodyBytes = 8;
 
     /// <summary>
-    /// What a SYN's options bind both ends to for the connection's life. A survivor that promised something else
-    /// would misread the client's windows or acknowledgements. The segment size is not among them: it only bounds
-    /// what each side sends.
+    /// Whether two SYNs' options bind both ends to the same for the connection's life. A survivor that had promised
+    /// something else would misread the client's windows or acknowledgements. The segment size is not among them: it
+    /// only bounds what each side sends. A key of multipath TCP is: all of its own numbers derive from it, which no
+    /// rewriter translates, and each replica draws one.
     /// </summary>
-    public static (int WindowShift, bool Sack, bool Timestamps) Bind(ReadOnlySpan<byte> frame)
+    public static bool BindAlike(ReadOnlySpan<byte> frame, ReadOnlySpan<byte> other) =>
+        Bind(frame).Equals(Bind(other)) && MultipathOf(frame).SequenceEqual(MultipathOf(other));
+
+    private static (int WindowShift, bool Sack, bool Timestamps) Bind(ReadOnlySpan<byte> frame)
     {
         var view = FrameView.Parse(frame);
         if (view.Kind != FrameKind.Tcp)
@@ -47,6 +52,21 @@ internal static class TcpOptions
             }
         }
         return (shift, sack, timestamps);
+    }
+
+    private static ReadOnlySpan<byte> MultipathOf(ReadOnlySpan<byte> frame)
+    {
+        var view = FrameView.Parse(frame);
+        var options = view.Kind == FrameKind.Tcp ? view.TcpOptions : default;
+        var offset = 0;
+        while (TryNext(options, ref offset, out var kind, out var body))
+        {
+            if (kind == Multipath)
+            {
+                return options.Slice(offset - body.Length, body.Length);
+            }
+        }
+        return default;
     }
 
     /// <summary>Finds the first timestamps option: where its value begins in <paramref name="options"/>; its echo

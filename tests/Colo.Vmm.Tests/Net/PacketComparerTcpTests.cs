@@ -252,12 +252,24 @@ public sealed class PacketComparerTcpTests
     [Theory]
     [InlineData(new byte[] { 3, 3, 7, 0 }, new byte[] { 3, 3, 8, 0 })]
     [InlineData(new byte[] { 4, 2 }, new byte[] { 1, 1 })]
+    [InlineData(new byte[] { 30, 12, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8 }, new byte[] { 30, 12, 1, 1, 1, 2, 3, 4, 5, 6, 7, 9 })]
+    [InlineData(new byte[] { 30, 12, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8 }, new byte[] { 2, 4, 5, 180 })]
     public void Syn_options_that_bind_the_connection_must_agree(byte[] mine, byte[] theirs)
     {
         using var world = new ComparerWorld();
         world.P(TestFrames.Tcp(5, 101, TcpFlags.Syn | Ack, [], options: mine));
         world.S(TestFrames.Tcp(9, 101, TcpFlags.Syn | Ack, [], options: theirs));
         Assert.Equal([CheckpointReason.Mismatch], world.Sink.Requests);
+    }
+
+    [Fact]
+    public void Syn_options_in_another_order_and_others_that_bind_nobody_may_differ()
+    {
+        using var world = new ComparerWorld();
+        byte[] multipath = [30, 12, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8];
+        world.P(TestFrames.Tcp(5, 101, TcpFlags.Syn | Ack, [], options: [2, 4, 5, 180, 3, 3, 7, 1, .. multipath]));
+        world.S(TestFrames.Tcp(9, 101, TcpFlags.Syn | Ack, [], options: [.. multipath, 1, 3, 3, 7, 2, 4, 5, 170]));
+        Assert.Equal(1, world.ReleasedCount);
     }
 
     [Fact]
