@@ -9,8 +9,8 @@ internal sealed class ComparerConnection
 {
     private const int IslandsMax = 8;
 
-    // No window is larger (RFC 7323 section 2.3): what is missing further behind was acknowledged long ago, under another
-    // comparer, and numbers that are 2^31 apart have no order any more.
+    // No window is larger (RFC 7323 section 2.3): what is missing further behind was acknowledged long ago, under
+    // another comparer, and numbers that are 2^31 apart have no order any more.
     private const int GapDistanceMax = 1 << 30;
     private readonly (SequenceNumber Start, SequenceNumber End)[] islands = new (SequenceNumber, SequenceNumber)[IslandsMax];
     private int islandCount;
@@ -113,8 +113,8 @@ internal sealed class ComparerConnection
 
     /// <summary>
     /// Records that a range has been released. A range beyond a gap is remembered apart, because what is in the gap
-    /// has not been compared yet: a guest may lose a segment before it reaches us and send it again later. A gap further
-    /// behind than any window is given up.
+    /// has not been compared yet: a guest may lose a segment before it reaches us and send it again later. A gap
+    /// further behind than any window is given up.
     /// </summary>
     public void MarkReleased(SequenceNumber start, SequenceNumber end)
     {

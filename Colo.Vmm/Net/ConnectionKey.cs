@@ -173,10 +173,12 @@ public readonly struct ConnectionKey : IEquatable<ConnectionKey>
     private static ConnectionKey FromAddresses(ReadOnlySpan<byte> source, ReadOnlySpan<byte> destination, ulong rest) =>
         source.Length == 4
             ? new ConnectionKey(
-                0, BinaryPrimitives.ReadUInt32BigEndian(source), 0, BinaryPrimitives.ReadUInt32BigEndian(destination), rest)
+                0, BinaryPrimitives.ReadUInt32BigEndian(source), 0, BinaryPrimitives.ReadUInt32BigEndian(destination),
+                rest)
             : new ConnectionKey(
                 BinaryPrimitives.ReadUInt64BigEndian(source), BinaryPrimitives.ReadUInt64BigEndian(source[8..]),
-                BinaryPrimitives.ReadUInt64BigEndian(destination), BinaryPrimitives.ReadUInt64BigEndian(destination[8..]), rest);
+                BinaryPrimitives.ReadUInt64BigEndian(destination),
+                BinaryPrimitives.ReadUInt64BigEndian(destination[8..]), rest);
 
     // 16 bits source port, 16 destination port, 8 protocol, 4 class, 1 IPv6, 19 VLAN (both tags folded).
     private static ulong Pack(int sourcePort, int destinationPort, int protocol, FlowClass flow, bool isIPv6, uint vlan) =>

@@ -75,7 +75,8 @@ public readonly ref struct FrameDifference
             DifferenceKind.EndOfStream => string.Create(
                 CultureInfo.InvariantCulture,
                 $"byte {StreamOffset}: {(PrimaryByte < 0 ? "the primary" : "the secondary")} ends the stream here, the other goes on"),
-            DifferenceKind.SynOptions => "SYN options: window scale, timestamps, SACK or multipath are promised differently",
+            DifferenceKind.SynOptions =>
+                "SYN options: window scale, timestamps, SACK or multipath are promised differently",
             _ => throw new System.Diagnostics.UnreachableException(),
         };
         return string.Create(CultureInfo.InvariantCulture, $"{Connection}, epoch {Primary.Epoch}: {what}");

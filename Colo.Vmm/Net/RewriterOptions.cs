@@ -6,8 +6,9 @@ public sealed record RewriterOptions
     /// <summary>Connections tracked; QEMU's number.</summary>
     public int ConnectionsMax { get; init; } = 16384;
 
-    /// <summary>How long an ended connection is kept, for late and repeated segments: more than the longest pause between
-    /// two retransmissions, which is 120 s in Linux, because a FIN that was seen need not have arrived.</summary>
+    /// <summary>How long an ended connection is kept, for late and repeated segments: more than the longest pause
+    /// between two retransmissions, which is 120 s in Linux, because a FIN that was seen need not have
+    /// arrived.</summary>
     public TimeSpan TimeWait { get; init; } = TimeSpan.FromSeconds(150);
 }
 

@@ -39,8 +39,8 @@ internal sealed class GuestAddresses
         }
     }
 
-    /// <summary>A frame of the LAN: ARP from another hardware address than <paramref name="mac"/> claims what it names as
-    /// its sender's.</summary>
+    /// <summary>A frame of the LAN: ARP from another hardware address than <paramref name="mac"/> claims what it names
+    /// as its sender's.</summary>
     public void Hear(ReadOnlySpan<byte> frame, ReadOnlySpan<byte> mac)
     {
         if (frame.Length >= ArpFrameLength && BinaryPrimitives.ReadUInt16BigEndian(frame[12..]) == TypeArp

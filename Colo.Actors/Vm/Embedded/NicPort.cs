@@ -10,8 +10,8 @@ namespace Colo.Actors.Vm.Embedded;
 /// </summary>
 internal sealed class NicPort : INetworkBackend, IReleaseSink
 {
-    /// <summary>Requests of an epoch that is not loaded yet; beyond it the client sends the oldest again. While a joiner is
-    /// filled those are of before the capture, and nobody needs them.</summary>
+    /// <summary>Requests of an epoch that is not loaded yet; beyond it the client sends the oldest again. While a
+    /// joiner is filled those are of before the capture, and nobody needs them.</summary>
     private const int EarlyFramesMax = 16_384;
 
     /// <summary>A burst that does not end: after so many frames the peer and the guest get what there is.</summary>

@@ -79,8 +79,8 @@ public sealed class GuestNetworkTests : IDisposable
         Assert.Equal('c', Next());
     }
 
-    /// <summary>Clients go on while a joiner is being filled, for minutes; of all that only what comes after the capture
-    /// counts.</summary>
+    /// <summary>Clients go on while a joiner is being filled, for minutes; of all that only what comes after the
+    /// capture counts.</summary>
     [Fact]
     public void A_long_copy_does_not_use_up_the_room_for_what_comes_between_its_capture_and_its_load()
     {

@@ -252,7 +252,8 @@ public sealed class PacketComparerTcpTests
     [Theory]
     [InlineData(new byte[] { 3, 3, 7, 0 }, new byte[] { 3, 3, 8, 0 })]
     [InlineData(new byte[] { 4, 2 }, new byte[] { 1, 1 })]
-    [InlineData(new byte[] { 30, 12, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8 }, new byte[] { 30, 12, 1, 1, 1, 2, 3, 4, 5, 6, 7, 9 })]
+    [InlineData(
+        new byte[] { 30, 12, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8 }, new byte[] { 30, 12, 1, 1, 1, 2, 3, 4, 5, 6, 7, 9 })]
     [InlineData(new byte[] { 30, 12, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8 }, new byte[] { 2, 4, 5, 180 })]
     public void Syn_options_that_bind_the_connection_must_agree(byte[] mine, byte[] theirs)
     {

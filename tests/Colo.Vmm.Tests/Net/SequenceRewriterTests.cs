@@ -140,7 +140,7 @@ public sealed class SequenceRewriterTests
         Assert.True(rewriter.IsIdle);
     }
 
-    /// <summary>The replica alone had reset the connection; the primary's image, which has it, is what goes on.</summary>
+    /// <summary>The replica alone had reset the connection; the primary's image, which has it, goes on.</summary>
     [Fact]
     public void A_connection_that_only_the_replaced_guest_had_ended_keeps_the_offset_that_its_image_brings()
     {
@@ -184,7 +184,8 @@ public sealed class SequenceRewriterTests
     [InlineData(true, 0, 8)]
     [InlineData(true, 0, 900)]
     [InlineData(false, 7, 900)]
-    public void An_error_that_quotes_a_segment_reaches_the_guest_with_its_own_number(bool ipv6, int vlan, int quotedBytes)
+    public void An_error_that_quotes_a_segment_reaches_the_guest_with_its_own_number(
+        bool ipv6, int vlan, int quotedBytes)
     {
         var rewriter = new SequenceRewriter();
         Handshake(rewriter, 1000, 5000, ipv6);
