@@ -50,6 +50,9 @@ internal sealed class GuestAddresses
         }
     }
 
+    /// <summary>The guest is gone. Nobody hears what others claim until there is one again.</summary>
+    public void Forget() => known.Clear();
+
     public IEnumerable<byte[]> Announcements(byte[] mac)
     {
         yield return Arp(mac, 0x8035, 3, 0);

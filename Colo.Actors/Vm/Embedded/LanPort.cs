@@ -49,6 +49,9 @@ internal sealed class LanPort : IDisposable
     /// <summary>A frame of the LAN: what another machine claims is not announced as the guest's.</summary>
     public void Hear(ReadOnlySpan<byte> frame) => addresses.Hear(frame, Mac);
 
+    /// <summary>The guest is gone, and what was learnt of it.</summary>
+    public void Forget() => addresses.Forget();
+
     internal IEnumerable<byte[]> Announcements => addresses.Announcements(Mac);
 
     /// <summary>Makes the interface, down, so that attaching is quick. Harmless when it exists.</summary>

@@ -243,6 +243,7 @@ internal sealed class NicPort : INetworkBackend, IReleaseSink
         Rewriter = new SequenceRewriter();
         early.Clear();
         unacknowledged.Forget();
+        lan.Forget();
     }
 
     public void SaveRewriter(IBufferWriter<byte> target) => Rewriter.Save(target);

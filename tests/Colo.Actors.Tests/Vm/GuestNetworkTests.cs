@@ -224,6 +224,16 @@ public sealed class GuestNetworkTests : IDisposable
         Assert.Equal([5, 5, 100, 100], Announced());
     }
 
+    /// <summary>A host that has given its guest up hears no more of the LAN, and may get it back days later.</summary>
+    [Fact]
+    public void Addresses_of_a_former_guest_are_not_announced_for_the_next_one()
+    {
+        network.Ports[0].Send(ArpOf(lan.Mac, 10, 0, 0, 100));
+        network.Forget();
+        network.Ports[0].Send(ArpOf(lan.Mac, 10, 0, 0, 5));
+        Assert.Equal([5, 5], Announced());
+    }
+
     private static byte[] ArpOf(byte[] mac, params byte[] address) =>
     [
         255, 255, 255, 255, 255, 255, .. mac, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, .. mac, .. address, 0, 0, 0, 0, 0, 0,
