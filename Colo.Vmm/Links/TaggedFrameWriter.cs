@@ -36,6 +36,9 @@ public sealed class TaggedFrameWriter : IDisposable
     private byte[] sending;
     private int filled;
     private bool writing;
+
+    /// <summary>The writer's own thread is to send what is queued.</summary>
+    private bool due;
     private bool ended;
 
     /// <param name="stream">The link; not disposed here.</param>
@@ -90,6 +93,7 @@ public sealed class TaggedFrameWriter : IDisposable
 
             if (filled > DirectBytesMax || !hasRoom())
             {
+                due = true;
                 System.Threading.Monitor.Pulse(gate);
                 return;
             }
@@ -105,6 +109,7 @@ public sealed class TaggedFrameWriter : IDisposable
             {
                 if (filled > 0 || ended)
                 {
+                    due = true;
                     System.Threading.Monitor.Pulse(gate);
                 }
             }
@@ -151,6 +156,7 @@ public sealed class TaggedFrameWriter : IDisposable
         (filling, sending) = (sending, filling);
         int length = filled;
         filled = 0;
+        due = false;
         writing = true;
         return length;
     }
@@ -177,7 +183,7 @@ public sealed class TaggedFrameWriter : IDisposable
             int length;
             lock (gate)
             {
-                while ((filled == 0 || writing) && !ended)
+                while ((!due || writing) && !ended)
                 {
                     System.Threading.Monitor.Wait(gate);
                 }
@@ -195,6 +201,7 @@ public sealed class TaggedFrameWriter : IDisposable
             lock (gate)
             {
                 writing = false;
+                due |= filled > 0; // whoever flushed meanwhile has left it to this thread
                 report = problem is not null && !ended;
                 ended |= report;
             }

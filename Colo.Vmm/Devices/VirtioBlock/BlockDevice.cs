@@ -185,7 +185,8 @@ internal sealed class BlockDevice : IVirtioFunction
             return;
         }
 
-        if (queue.RequestNotification() && !_mayHaveMore && HasRoom(queue))
+        // Without room the next answer leads back here, and the driver need not tell of what cannot be taken yet.
+        if (!_mayHaveMore && HasRoom(queue) && queue.RequestNotification())
         {
             _mayHaveMore = true;
             _transport.Waker.Wake();

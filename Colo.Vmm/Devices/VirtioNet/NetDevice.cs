@@ -92,11 +92,12 @@ internal sealed class NetDevice : IVirtioFunction
         }
 
         Virtqueue queue = _transport.Queue(ReceiveQueue);
+        // A driver that fills the ring while nothing waits for it need not say so.
         do
         {
             DeliverAll(queue);
         }
-        while (_transport.IsRunning && queue.RequestNotification() && !_arrived.IsEmpty);
+        while (_transport.IsRunning && !_arrived.IsEmpty && queue.RequestNotification());
         if (_transport.IsRunning)
         {
             _transport.Signal(queue);
